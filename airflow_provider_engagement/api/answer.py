@@ -1,0 +1,407 @@
+"""A body of the API -> counts in columns and one outcome per Tweet.
+
+Nothing is made up here: a count is a number that the API gave, or a null whose reason stands in the Tweet's status.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from airflow_provider_engagement.api import catalogue
+from airflow_provider_engagement.api.catalogue import Dimension, Endpoint
+from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.query import Granularity
+from airflow_provider_engagement.api.window import HOUR, ceil_to_hour, floor_to_hour
+from airflow_provider_engagement.exceptions import UnreadableAnswerError
+
+Count = int | None
+Nested = dict[str, Any]
+"""Counts in the API's own nesting: objects by dimension, counts (or null) innermost."""
+
+_COUNTS = re.compile(r"-?[0-9]+(,-?[0-9]+)*", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_SIGNED_64_BIT = range(-(2**63), 2**63)
+
+HOURS_OF_DAY = tuple(f"{hour:02d}" for hour in range(24))
+_HOUR_KEYS = dict.fromkeys(HOURS_OF_DAY)
+
+
+class Outcome(StrEnum):
+    """What became of a Tweet, from the gravest to the best."""
+
+    FAILED = "failed"
+    UNAVAILABLE = "unavailable"
+    FORBIDDEN = "forbidden"
+    NO_DATA = "no_data"
+    UNSUPPORTED_90D = "unsupported_90d"
+    UNSUPPORTED_VIDEO = "unsupported_video"
+    OK = "ok"
+
+
+GRAVITY = {outcome: gravity for gravity, outcome in enumerate(Outcome)}
+
+
+@dataclass(frozen=True, slots=True)
+class TweetStatus:
+    """What became of one Tweet, and why some of its counts are null.
+
+    :param outcome: the gravest thing that happened.
+    :param metrics_affected: the metrics that are null for it.
+    :param message: the reason in words.
+    """
+
+    outcome: Outcome
+    metrics_affected: tuple[str, ...] = ()
+    message: str = ""
+
+    def joined(self, other: TweetStatus) -> TweetStatus:
+        """Return the status that says what both say."""
+        first, second = sorted((self, other), key=lambda status: GRAVITY[status.outcome])
+        messages = dict.fromkeys(message for message in (first.message, second.message) if message)
+        return TweetStatus(
+            first.outcome,
+            tuple(dict.fromkeys(first.metrics_affected + second.metrics_affected)),
+            "; ".join(messages),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Counts of one granularity, column by column.
+
+    :param tweet_ids: the Tweets that the API gave data for.
+    :param periods: the periods' starts, the same for every Tweet: instants, or hours of day (``00`` to ``23``), or one
+        ``None`` for a count that no period bounds.
+    :param counts: by metric, one count for each Tweet and period: all periods of the first Tweet, then of the second.
+    """
+
+    tweet_ids: tuple[str, ...]
+    periods: tuple[datetime | str | None, ...]
+    counts: Mapping[str, list[Count]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one request brought.
+
+    :param series: counts by granularity.
+    :param groupings: counts in the API's nesting, for the groupings of the caller's own.
+    :param statuses: one status for every Tweet that was asked for.
+    :param start: the effective start as the API echoed it, where it did.
+    :param end: the effective end likewise; it may be off the hour.
+    :param messages: the texts that came along.
+    """
+
+    series: Mapping[Granularity, Series]
+    groupings: Mapping[str, Nested]
+    statuses: Mapping[str, TweetStatus]
+    start: datetime | None = None
+    end: datetime | None = None
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsupported:
+    """A list of ids under which the API reports metrics that it has no value for."""
+
+    key: str
+    outcome: Outcome
+    metrics: tuple[str, ...]
+    message: str
+
+
+_UNSUPPORTED = (
+    _Unsupported(
+        catalogue.UNSUPPORTED_ENGAGEMENTS_KEY,
+        Outcome.UNSUPPORTED_90D,
+        ("impressions", "engagements"),
+        "the Tweet is more than 90 days old",
+    ),
+    _Unsupported(
+        catalogue.UNSUPPORTED_VIDEO_KEY,
+        Outcome.UNSUPPORTED_VIDEO,
+        ("video_views",),
+        "the Tweet is more than 1800 days old",
+    ),
+)
+
+
+def read_answer(request: Request, body: Mapping[str, Any]) -> Answer:
+    """Read the body of a successful answer.
+
+    :param request: what was asked.
+    :param body: the decoded JSON object.
+    :raises UnreadableAnswerError: if a part of it has a shape that cannot be read without guessing.
+    """
+    start, end = (_echo(body, key) for key in catalogue.WINDOW_KEYS)
+    messages = error_messages(body)
+    nulls = _reported_nulls(request, body, messages)
+    trees = {
+        name: _without_nulls(_read_tree(body.get(name), group_by, name), group_by, nulls)
+        for name, group_by in request.query.all_groupings().items()
+    }
+    series = {
+        grain: _series(request, grain, trees[str(grain)], _span(request, start, end))
+        for grain in request.query.granularities
+    }
+    return Answer(
+        series=series,
+        groupings={name: trees[name] for name in request.query.groupings},
+        statuses=_statuses(request, trees, series, nulls),
+        start=start,
+        end=end,
+        messages=messages,
+    )
+
+
+def nothing_available(request: Request, messages: tuple[str, ...]) -> Answer:
+    """Return the answer to a request none of whose Tweets is available."""
+    return read_answer(
+        request, {catalogue.UNAVAILABLE_KEY: list(request.tweet_ids), catalogue.ERRORS_KEY: list(messages)}
+    )
+
+
+def error_messages(body: Any) -> tuple[str, ...]:
+    """Return the texts of an answer's ``errors``: strings, objects with a ``message``, or a bare list of these."""
+    errors = body.get(catalogue.ERRORS_KEY) if isinstance(body, Mapping) else body
+    if isinstance(errors, (str, Mapping)):
+        errors = [errors]
+    if not isinstance(errors, Sequence):
+        return ()
+    return tuple(
+        str(error.get("message", error)) if isinstance(error, Mapping) else str(error) for error in errors if error
+    )
+
+
+def listed_ids(body: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return the ids under a metadata key: a list, or (as the changelog words it) a comma-separated string."""
+    value = body.get(key)
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Sequence):
+        raise UnreadableAnswerError(f"The answer's {key} is no list of ids.")
+    return tuple(str(item).strip() for item in value)
+
+
+def _echo(body: Mapping[str, Any], key: str) -> datetime | None:
+    value = body.get(key)
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise UnreadableAnswerError(f"The answer's {key} {value!r} is no time.") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _reported_nulls(request: Request, body: Mapping[str, Any], messages: tuple[str, ...]) -> dict[str, TweetStatus]:
+    """Return, for the Tweets whose counts the API reports not to have, which and why."""
+    asked = set(request.tweet_ids)
+    metrics = request.query.metrics
+    nulls: dict[str, TweetStatus] = {}
+
+    def report(tweet_id: str, status: TweetStatus) -> None:
+        if tweet_id in asked:
+            nulls[tweet_id] = nulls[tweet_id].joined(status) if tweet_id in nulls else status
+
+    for tweet_id in listed_ids(body, catalogue.UNAVAILABLE_KEY):
+        report(tweet_id, TweetStatus(Outcome.UNAVAILABLE, metrics, "deleted, or not public any more"))
+    for rule in _UNSUPPORTED:
+        affected = tuple(metric for metric in metrics if metric in rule.metrics)
+        if affected:
+            for tweet_id in listed_ids(body, rule.key):
+                report(tweet_id, TweetStatus(rule.outcome, affected, rule.message))
+    return nulls
+
+
+def _read_tree(node: Any, group_by: Sequence[Dimension], name: str) -> Nested:
+    """Return one grouping with its counts as integers, or nothing where the API left it out."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        raise UnreadableAnswerError(f"The answer's grouping {name!r} is no object.")
+    if len(group_by) > 1:
+        return {key: _read_tree(child, group_by[1:], name) for key, child in node.items()}
+    if group_by[0] is Dimension.HOUR and node and all(map(_DAY.fullmatch, node)):
+        # Of the hour without the day, the documentation shows both shapes: with a level of dates above and without.
+        return {key: _read_tree(child, group_by, name) for key, child in node.items()}
+    return dict(zip(node, _counts(node.values(), name), strict=True))
+
+
+def _counts(values: Iterable[Any], name: str) -> Iterator[Count]:
+    values = list(values)
+    kinds = set(map(type, values))
+    if kinds == {str} and not _COUNTS.fullmatch(",".join(values)):
+        raise UnreadableAnswerError(f"The answer's grouping {name!r} holds a count that is no whole number.")
+    if not kinds <= {str, int}:
+        return (_count(value, name) for value in values)
+    numbers = list(map(int, values))
+    if numbers and not (min(numbers) in _SIGNED_64_BIT and max(numbers) in _SIGNED_64_BIT):
+        raise UnreadableAnswerError(f"The answer's grouping {name!r} holds a count beyond 64 bits.")
+    return iter(numbers)
+
+
+def _count(value: Any, name: str) -> Count:
+    if value is None:
+        return None
+    text = str(value) if type(value) is int else value
+    if not isinstance(text, str) or not _COUNTS.fullmatch(text) or "," in text or int(text) not in _SIGNED_64_BIT:
+        raise UnreadableAnswerError(f"The answer's grouping {name!r} holds {value!r}, which is no count.")
+    return int(text)
+
+
+def _without_nulls(tree: Nested, group_by: Sequence[Dimension], nulls: Mapping[str, TweetStatus]) -> Nested:
+    """Return a grouping with null in place of every count that the API reports not to have.
+
+    Whole Tweets that are not available are left out; a grouping that is not by Tweet cannot tell and stays as it is.
+    """
+    if not nulls or Dimension.TWEET not in group_by:
+        return tree
+
+    def null(node: Any) -> Any:
+        return {key: null(child) for key, child in node.items()} if isinstance(node, dict) else None
+
+    def walk(node: Any, dimensions: Sequence[Dimension], tweet_id: str | None, metric: str | None) -> Any:
+        if tweet_id is not None and metric is not None:
+            return null(node) if metric in nulls[tweet_id].metrics_affected else node
+        if not dimensions or not isinstance(node, dict):
+            return node
+        kept = {}
+        for key, child in node.items():
+            if dimensions[0] is Dimension.TWEET:
+                status = nulls.get(key)
+                if status is not None and status.outcome is Outcome.UNAVAILABLE:
+                    continue
+                kept[key] = child if status is None else walk(child, dimensions[1:], key, metric)
+            elif dimensions[0] is Dimension.METRIC:
+                kept[key] = walk(child, dimensions[1:], tweet_id, key)
+            else:
+                kept[key] = walk(child, dimensions[1:], tweet_id, metric)
+        return kept
+
+    return walk(tree, group_by, None, None)  # type: ignore[no-any-return]
+
+
+def _span(request: Request, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime] | None:
+    """Return the whole hours that an answer covers: as it says itself, else as was asked."""
+    if request.window is not None:
+        start, end = start or request.window.start, end or request.window.end
+    if start is None or end is None:
+        return None
+    return floor_to_hour(start), ceil_to_hour(end)
+
+
+def _hours_by_day(span: tuple[datetime, datetime]) -> dict[str, dict[str, datetime]]:
+    """Return every hour of a span under the keys that the API gives it."""
+    first, last = span
+    hours: dict[str, dict[str, datetime]] = {}
+    for number in range((last - first) // HOUR):
+        moment = first + number * HOUR
+        hours.setdefault(moment.strftime("%Y-%m-%d"), {})[moment.strftime("%H")] = moment
+    return hours
+
+
+def _series(request: Request, grain: Granularity, tree: Nested, span: tuple[datetime, datetime] | None) -> Series:
+    row: Callable[[Any], list[Count]]
+    periods: tuple[datetime | str | None, ...]
+    if grain is Granularity.TOTAL:
+        periods = (span[0] if span and request.query.endpoint is not Endpoint.TOTALS else None,)
+        row = _row_of_one
+    elif grain is Granularity.HOUR_OF_DAY:
+        periods, row = HOURS_OF_DAY, _row_of_hours_of_day
+    else:
+        # Only an answer without data comes without its window.
+        hours = _hours_by_day(span) if span else {}
+        if grain is Granularity.DAY:
+            periods = tuple(_midnight(day) for day in hours)
+            row = partial(_picked, keys=hours)
+        else:
+            periods = tuple(moment for day in hours.values() for moment in day.values())
+            row = partial(_row_of_hours, hours=hours)
+    tweet_ids = tuple(tweet_id for tweet_id in request.tweet_ids if tweet_id in tree)
+    no_row: list[Count] = [None] * len(periods)
+    counts: dict[str, list[Count]] = {metric: [] for metric in request.query.metrics}
+    for tweet_id in tweet_ids:
+        for metric, column in counts.items():
+            node = tree[tweet_id].get(metric)
+            column.extend(no_row if node is None else row(node))
+    return Series(tweet_ids, periods, counts)
+
+
+def _row_of_one(node: Count) -> list[Count]:
+    return [node]
+
+
+def _picked(node: Nested, *, keys: Mapping[str, object]) -> list[Count]:
+    """Return the counts under the given keys, null where there is none."""
+    if not node.keys() <= keys.keys():
+        stray = min(node.keys() - keys.keys())
+        raise UnreadableAnswerError(f"The answer holds the period {stray!r}, which is outside its own window.")
+    return list(map(node.get, keys))
+
+
+def _row_of_hours(node: Nested, *, hours: Mapping[str, Mapping[str, datetime]]) -> list[Count]:
+    _picked(node, keys=hours)
+    row: list[Count] = []
+    for day, keys in hours.items():
+        row += _picked(node.get(day, {}), keys=keys)
+    return row
+
+
+def _row_of_hours_of_day(node: Nested) -> list[Count]:
+    dated = bool(node) and all(map(_DAY.fullmatch, node))
+    rows = [_picked(level, keys=_HOUR_KEYS) for level in (node.values() if dated else [node])]
+    return [None if None in counts else sum(counts) for counts in zip(*rows, strict=True)]
+
+
+def _midnight(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC)
+
+
+def _statuses(
+    request: Request,
+    trees: Mapping[str, Nested],
+    series: Mapping[Granularity, Series],
+    nulls: Mapping[str, TweetStatus],
+) -> dict[str, TweetStatus]:
+    statuses = {}
+    missing = _missing(request, trees, series)
+    for tweet_id in request.tweet_ids:
+        status = nulls.get(tweet_id, TweetStatus(Outcome.OK))
+        unexplained = tuple(metric for metric in missing.get(tweet_id, ()) if metric not in status.metrics_affected)
+        if unexplained:
+            status = status.joined(TweetStatus(Outcome.NO_DATA, unexplained, "the API returned no value"))
+        statuses[tweet_id] = status
+    return statuses
+
+
+def _missing(
+    request: Request, trees: Mapping[str, Nested], series: Mapping[Granularity, Series]
+) -> dict[str, tuple[str, ...]]:
+    """Return the metrics of which a Tweet lacks at least one count, whatever the reason."""
+    missing: dict[str, set[str]] = {}
+    for one in series.values():
+        for tweet_id in set(request.tweet_ids).difference(one.tweet_ids):
+            missing.setdefault(tweet_id, set()).update(request.query.metrics)
+        width = len(one.periods)
+        for metric, counts in one.counts.items():
+            if None in counts:
+                for number, tweet_id in enumerate(one.tweet_ids):
+                    if None in counts[number * width : (number + 1) * width]:
+                        missing.setdefault(tweet_id, set()).add(metric)
+    for name, group_by in request.query.groupings.items():
+        if group_by[0] is Dimension.TWEET:
+            for tweet_id in set(request.tweet_ids).difference(trees[name]):
+                missing.setdefault(tweet_id, set()).update(request.query.metrics)
+    return {
+        tweet_id: tuple(metric for metric in request.query.metrics if metric in metrics)
+        for tweet_id, metrics in missing.items()
+    }

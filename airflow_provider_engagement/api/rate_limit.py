@@ -1,0 +1,470 @@
+"""What the headers say, and when the next request may go. Pure: no clock, no sleep, no I/O.
+
+The contract meters requests by the minute and every answer tells how many are left (reference, "Rate limits"). Moments
+are epoch seconds of the caller's clock, durations are seconds. The server's clock is never compared with the caller's:
+how long its window still lasts is ``reset - Date``, both its own. ``Date`` lacks fractions and is old on arrival; both
+make a window look longer, never shorter, so the least of several estimates is nearest to the truth and still safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any, Final, Self
+
+MINUTE: Final = 60.0
+#: Added to every moment at which something renews, for the granularity of clocks and networks.
+MARGIN: Final = 0.1
+#: The shortest time after which to ask again while an answer is awaited; it grows with the wait, up to a second.
+PAUSE: Final = 0.05
+#: A refusal that asks for a longer wait is a cap of some longer period.
+LONGEST_RETRY_AFTER: Final = 900.0
+#: A window that ends later than this belongs to no minute but to a cap. An hour is a server's mistake instead.
+FARTHEST_RESET: Final = 86_400.0
+#: A difference between the clocks that somebody should look at.
+LARGE_SKEW: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RateHeaders:
+    """What the headers of one answer say; ``None`` is what they do not say, or not legibly.
+
+    :param limit: requests a minute in the contract.
+    :param remaining: requests left in this minute.
+    :param reset_at: when this minute ends, on the server's clock.
+    :param second_limit: requests a second.
+    :param second_remaining: requests left in this second.
+    :param second_reset_at: when this second ends, on the server's clock.
+    :param retry_after: seconds to wait, from either form of ``Retry-After``.
+    :param server_time: the server's ``Date``.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_at: float | None = None
+    second_limit: int | None = None
+    second_remaining: int | None = None
+    second_reset_at: float | None = None
+    retry_after: float | None = None
+    server_time: float | None = None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the minute still lasts, at most; ``None`` if ``reset`` or ``Date`` is missing or they disagree."""
+        if self.reset_at is None or self.server_time is None:
+            return None
+        left = self.reset_at - self.server_time
+        return left if 0 < left <= MINUTE + 1 else None
+
+
+def read_headers(headers: Mapping[str, str], *, received_at: float) -> RateHeaders:
+    """Read the rate headers of an answer, whatever the case of their names.
+
+    :param headers: all headers of the answer.
+    :param received_at: when it arrived; a dated ``Retry-After`` is measured from it where the answer has no ``Date``.
+    """
+    by_name = {name.lower(): value.strip() for name, value in headers.items()}
+
+    def text(name: str) -> str:
+        return by_name.get(name, "")
+
+    server_time = _http_date(text("date"))
+    retry_after = _seconds(text("retry-after"))
+    if retry_after is None and (retry_at := _http_date(text("retry-after"))) is not None:
+        retry_after = max(0.0, retry_at - (received_at if server_time is None else server_time))
+    return RateHeaders(
+        limit=_count(text("x-per-minute-limit")),
+        remaining=_count(text("x-per-minute-remaining")),
+        reset_at=_epoch(text("x-per-minute-reset")),
+        second_limit=_count(text("x-per-second-limit")),
+        second_remaining=_count(text("x-per-second-remaining")),
+        second_reset_at=_epoch(text("x-per-second-reset")),
+        retry_after=retry_after,
+        server_time=server_time,
+    )
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 6 else None
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _epoch(text: str) -> float | None:
+    """Read Unix seconds; milliseconds and mere durations fall outside the years 2001 to 2286."""
+    number = _seconds(text)
+    return number if number is not None and 1e9 <= number < 1e10 else None
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+class Refusal(StrEnum):
+    """Which budget a refused request (429) went over."""
+
+    BURST = "burst"
+    """That of the second: a short wait is enough."""
+    WINDOW = "window"
+    """That of the minute: the next minute helps."""
+    PERIOD = "period"
+    """One that renews far in the future: waiting is futile."""
+
+
+def classify_refusal(headers: RateHeaders, *, now: float) -> Refusal:
+    """Tell which budget a refused request went over.
+
+    A minute that would end within a day is the server's mistake, later it is the end of a longer period.
+
+    :param headers: those of the refusal.
+    :param now: stands in for the server's clock where the refusal has no ``Date``.
+    """
+    if (headers.retry_after or 0) > LONGEST_RETRY_AFTER or _until_reset(headers, now) > FARTHEST_RESET:
+        return Refusal.PERIOD
+    if headers.second_remaining == 0 and headers.remaining != 0:
+        return Refusal.BURST
+    return Refusal.WINDOW
+
+
+def refusal_wait(headers: RateHeaders, *, now: float, in_a_row: int = 1) -> float:
+    """Return for how many seconds a refusal (429) stops everything.
+
+    ``Retry-After`` comes first, then the end of the second or minute that is used up, then a whole minute. A second
+    refusal in a row shows that a shorter time was wrong, so that no more than one request a minute is refused.
+
+    :param headers: those of the refusal.
+    :param now: stands in for the server's clock where the refusal has no ``Date``.
+    :param in_a_row: how many requests, one after the other, were refused, this one included.
+    """
+    kind = classify_refusal(headers, now=now)
+    if kind is Refusal.PERIOD:
+        return max(headers.retry_after or 0, _until_reset(headers, now))
+    if headers.retry_after is not None:
+        wait = headers.retry_after
+    elif kind is Refusal.BURST:
+        wait = min(max(2.0, (headers.second_reset_at or 0) - (headers.server_time or now)), 5.0)
+    else:
+        wait = headers.seconds_left or MINUTE
+    return max(wait, MINUTE if in_a_row > 1 else 1.0) + MARGIN
+
+
+def _until_reset(headers: RateHeaders, now: float) -> float:
+    return (headers.reset_at or 0) - (now if headers.server_time is None else headers.server_time)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BudgetSnapshot:
+    """What a budget knew at a moment, to report, to decide on, and to resume from. Moments are the caller's.
+
+    :param observed_at: the moment.
+    :param limit: requests a minute in the contract, if known.
+    :param remaining: requests left, those in flight taken off, if known.
+    :param resets_at: when ``remaining`` renews, at the latest, if known.
+    :param held_until: until when a refusal stops everything, if one does.
+    :param second_limit: requests a second, if known.
+    :param sent: own requests of the last minute.
+    :param skew_seconds: how far the server's clock is ahead of the caller's.
+    """
+
+    observed_at: float
+    limit: int | None = None
+    remaining: int | None = None
+    resets_at: float | None = None
+    held_until: float | None = None
+    second_limit: int | None = None
+    sent: int = 0
+    skew_seconds: float = 0.0
+
+    def remaining_at(self, moment: float) -> int | None:
+        """Return how many requests are left at a later moment, if nobody else sends any; ``None`` if unknown."""
+        if self.held_until is not None and moment < self.held_until:
+            return 0
+        return self.remaining if self.resets_at is None or moment < self.resets_at else self.limit
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_dict` wrote; keys of other versions are passed over."""
+        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Window:
+    """One minute of the server: its name there (``reset``), what is left of it, and its end on the caller's clock."""
+
+    name: float
+    limit: int
+    remaining: int
+    ends_at: float
+
+    @classmethod
+    def seen(cls, headers: RateHeaders, now: float) -> Self | None:
+        """Read a window from headers that say everything about it, else ``None``."""
+        left = headers.seconds_left
+        if headers.limit is None or headers.remaining is None or headers.reset_at is None or left is None:
+            return None
+        return cls(name=headers.reset_at, limit=headers.limit, remaining=headers.remaining, ends_at=now + left + MARGIN)
+
+    def merge(self, other: Self) -> Self:
+        """Take the later one; of one and the same take the least, since answers overtake each other."""
+        if other.name != self.name:
+            return max(self, other, key=lambda window: window.name)
+        least = {name: min(getattr(self, name), getattr(other, name)) for name in ("limit", "remaining", "ends_at")}
+        return replace(self, **least)
+
+
+class Budget:
+    """Decides when the next request may go. Not safe for threads: the caller holds a lock.
+
+    Every request that :meth:`acquire` lets go must be reported by :meth:`answered`, :meth:`refused` or :meth:`failed`.
+
+    * Headers that tell limit, remaining, reset and Date describe a window: it is filled to the brim, less what is in
+      flight, which the headers may not have counted.
+    * Where a part of that is missing or absurd, no more than ``limit`` requests go in any 60 seconds, own ones and
+      those that ``remaining`` betrays. A request counts from its answer, so no fixed minute can hold more either.
+    * Where even the limit is unknown there is no pacing.
+    * Each new window is opened by one request alone (or as many as the last had left); the rest wait for its answer.
+      So is the first of all, and the one after a refusal: what the clock or an old answer says is never bet more on.
+
+    :param requests_per_minute: an own ceiling; no more own requests go in any 60 seconds.
+    :param share: the part of the contract, over 0 and up to 1, that may be used up; the rest of each window is left.
+    :raises ValueError: if one of them is out of range.
+    """
+
+    def __init__(self, *, requests_per_minute: int | None = None, share: float = 1.0) -> None:
+        if requests_per_minute is not None and requests_per_minute < 1:
+            raise ValueError(f"requests_per_minute must be at least 1, not {requests_per_minute}.")
+        if not 0 < share <= 1:
+            raise ValueError(f"share must be over 0 and at most 1, not {share}.")
+        self._ceiling, self._share = requests_per_minute, share
+        self._limit: int | None = None
+        self._second_limit: int | None = None
+        self._window: _Window | None = None
+        self._last_window = 0.0  # the name of the last one that ended
+        self._opening: int | None = 1  # how many may be in flight until an answer tells of the window
+        self._in_flight = 0
+        self._own: list[float] = []  # when own requests of the last minute were settled
+        self._others: list[float] = []  # when requests of others became known; only without windows
+        self._unseen: list[float] = []  # when own requests were settled that answers still on their way may not have counted
+        self._held_until = 0.0
+        self._refusals = 0  # in a row
+        self._sent_at = 0.0
+        self._now = 0.0
+        self._skew = 0.0
+
+    @classmethod
+    def resume(
+        cls, snapshot: BudgetSnapshot, *, now: float, requests_per_minute: int | None = None, share: float = 1.0
+    ) -> Self:
+        """Start with what an earlier budget of the same contract knew.
+
+        :param snapshot: of the earlier budget.
+        :param now: the present moment.
+        :param requests_per_minute: as for a new budget.
+        :param share: as for a new budget.
+        """
+        self = cls(requests_per_minute=requests_per_minute, share=share)
+        self._now = snapshot.observed_at
+        self._limit, self._second_limit = snapshot.limit, snapshot.second_limit
+        self._skew = snapshot.skew_seconds
+        self._own = [snapshot.observed_at] * snapshot.sent
+        if snapshot.held_until is not None:
+            self._held_until, self._refusals = snapshot.held_until, 1
+        elif snapshot.limit is not None and snapshot.remaining is not None and snapshot.resets_at is not None:
+            self._window = _Window(
+                name=0.0, limit=snapshot.limit, remaining=snapshot.remaining, ends_at=snapshot.resets_at
+            )
+            self._opening = None
+        self._advance(now)
+        return self
+
+    @property
+    def skew_seconds(self) -> float:
+        """How far the server's clock is ahead of the caller's; 0.0 below 1.5 s, which ``Date`` cannot tell."""
+        return self._skew
+
+    @property
+    def has_large_skew(self) -> bool:
+        """Whether the clocks are over a minute apart: worth a warning, though nothing here depends on it."""
+        return abs(self._skew) > LARGE_SKEW
+
+    def acquire(self, now: float) -> float:
+        """Ask to send a request.
+
+        :param now: the present moment.
+        :return: 0.0 if it may go, and it is then counted as in flight; else the later moment at which to ask again.
+        """
+        self._advance(now)
+        moments = [self._held_until] if now < self._held_until else []
+        # What is in flight fills a place only until its answer comes: ask again soon, the later the longer it takes.
+        soon = now + min(max(PAUSE, (now - self._sent_at) / 4), 1.0)
+        moments += [frees_at if room <= 0 else soon for room, frees_at in self._rooms(now) if room <= self._in_flight]
+        if moments:
+            return max(*moments, now + PAUSE)
+        if not self._in_flight:
+            self._unseen.clear()  # all were counted before what goes now, so its answer will tell of them
+        self._in_flight += 1
+        self._sent_at = now
+        return 0.0
+
+    def answered(self, headers: RateHeaders, *, now: float) -> None:
+        """Take note of an answer of any status but 429.
+
+        :param headers: those of the answer.
+        :param now: when it arrived.
+        """
+        self._settle(headers, now)
+        if now < self._held_until:
+            return  # overtaken by a refusal: what holds after it is for the first request after it to tell
+        self._refusals = 0
+        seen = _Window.seen(headers, now)
+        if seen is None:
+            self._opening = None
+            self._spend(headers.remaining)
+            if self._window is None and headers.remaining is not None and self._limit is not None:
+                unexplained = self._limit - headers.remaining - len(self._own) - len(self._others) - self._in_flight
+                self._others += [self._now] * unexplained
+        elif seen.name > self._last_window:
+            self._opening = None
+            seen = replace(seen, remaining=seen.remaining - len(self._unseen))
+            self._window = seen if self._window is None else self._window.merge(seen)
+            self._others.clear()
+
+    def refused(self, headers: RateHeaders, *, now: float) -> Refusal:
+        """Take note of a refusal (429): nothing goes until its moment, then one request alone.
+
+        :param headers: those of the refusal.
+        :param now: when it arrived.
+        :return: which budget was gone over. Waiting is futile for a period: :meth:`snapshot` tells until when.
+        """
+        self._settle(headers, now)
+        if now >= self._held_until:  # else it was in flight together with the one refused before
+            self._refusals += 1
+        wait = refusal_wait(headers, now=now, in_a_row=self._refusals)
+        self._held_until = max(self._held_until, now + wait)
+        self._window, self._last_window, self._opening = None, 0.0, 1
+        return classify_refusal(headers, now=now)
+
+    def failed(self, now: float) -> None:
+        """Take note that no answer came. The server may have counted the request, so it is spent.
+
+        :param now: when the request was given up.
+        """
+        self._settle(RateHeaders(), now)
+        self._spend(None)
+        if self._limit is not None and not self._refusals:
+            self._opening = None  # it may have been all that a small limit allows: go on by the requests of a minute
+
+    def snapshot(self, now: float) -> BudgetSnapshot:
+        """Return what is known.
+
+        :param now: the present moment.
+        """
+        self._advance(now)
+        remaining, resets_at = None, None
+        if self._window is not None:
+            remaining, resets_at = self._window.remaining - self._in_flight, self._window.ends_at
+        elif self._limit is not None and self._opening is None:
+            used = sorted(self._own + self._others)
+            remaining = self._limit - len(used) - self._in_flight
+            resets_at = (now if self._in_flight or not used else used[-1]) + MINUTE + MARGIN
+        return BudgetSnapshot(
+            observed_at=now,
+            limit=self._limit,
+            remaining=None if remaining is None else max(0, remaining),
+            resets_at=resets_at,
+            held_until=self._held_until if now < self._held_until else None,
+            second_limit=self._second_limit,
+            sent=len(self._own) + self._in_flight,
+            skew_seconds=self._skew,
+        )
+
+    def _rooms(self, now: float) -> Iterator[tuple[int, float]]:
+        """Yield, for each rule in force, how many requests may be in flight, and when that renews if none may."""
+        if self._opening is not None:
+            yield self._opening, now
+        elif self._window is not None:
+            yield self._window.remaining - self._reserve(self._window.limit), self._window.ends_at
+        elif self._limit is not None:
+            allowed = max(1, self._limit - self._reserve(self._limit))
+            yield _sliding(sorted(self._own + self._others), allowed, MINUTE, now)
+        if self._ceiling is not None:
+            yield _sliding(self._own, self._ceiling, MINUTE, now)
+        if self._second_limit:
+            yield _sliding(self._own, self._second_limit, 1.0, now)
+
+    def _reserve(self, limit: int) -> int:
+        """Return how many requests of a window to leave; at least one may always go."""
+        return limit - max(1, math.floor(limit * self._share + 1e-9)) if limit else 0
+
+    def _settle(self, headers: RateHeaders, now: float) -> None:
+        """Note that a request is no longer in flight, and the facts that hold whatever the status."""
+        self._advance(now)
+        self._in_flight = max(0, self._in_flight - 1)
+        self._own.append(self._now)
+        self._limit = self._limit if headers.limit is None else headers.limit
+        self._second_limit = self._second_limit if headers.second_limit is None else headers.second_limit
+        if headers.server_time is not None:
+            skew = headers.server_time - now
+            self._skew = skew if abs(skew) >= 1.5 else 0.0
+
+    def _spend(self, remaining: int | None) -> None:
+        """Lower what is left of the window, if one is known: to what an incomplete answer says, else by one."""
+        if self._window is not None:
+            left = self._window.remaining
+            left = left - 1 if remaining is None else min(left, remaining - len(self._unseen))
+            self._window = replace(self._window, remaining=left)
+        self._unseen.append(self._now)
+
+    def _advance(self, now: float) -> None:
+        """Let time pass: a window ends, old requests are forgotten. A clock that was set back takes all along."""
+        if (step := now - self._now) < -1.0:
+            for log in (self._own, self._others, self._unseen):
+                log[:] = [moment + step for moment in log]
+            self._held_until += step
+            self._sent_at += step
+            if self._window is not None:
+                self._window = replace(self._window, ends_at=self._window.ends_at + step)
+        self._now = now if step < -1.0 else max(now, self._now)  # threads may come in the wrong order
+        for log in (self._own, self._others, self._unseen):
+            del log[: bisect_right(log, now - MINUTE - MARGIN)]
+        if self._window is not None and now >= self._window.ends_at:
+            left = self._window.remaining - self._reserve(self._window.limit)
+            self._last_window, self._opening, self._window = self._window.name, max(1, left), None
+
+
+def _sliding(spent: list[float], at_most: int, period: float, now: float) -> tuple[int, float]:
+    """Return how many requests more may go if at most so many go in any period, and when the next may if none may."""
+    recent = spent[bisect_right(spent, now - period - MARGIN) :]
+    room = at_most - len(recent)
+    return room, now if room > 0 else recent[-at_most] + period + MARGIN
+
+
+def wake_at(moment: float, *, key: str, spread: float) -> float:
+    """Return a moment within ``spread`` seconds after another, always the same one for the same key.
+
+    :param moment: when everybody who waits may go on.
+    :param key: who waits, such as a task instance's key.
+    :param spread: over how many seconds to spread those who wait.
+    """
+    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+    return moment + spread * int.from_bytes(digest) / 2**64

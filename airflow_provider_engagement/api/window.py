@@ -1,0 +1,276 @@
+"""Spans of time that the API can be asked about: half-open, in whole hours, in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from airflow_provider_engagement.api.catalogue import HISTORY_FLOOR, HISTORY_REACH
+from airflow_provider_engagement.api.moment import parse_moment
+from airflow_provider_engagement.api.tweet_id import created_at
+from airflow_provider_engagement.exceptions import InvalidQueryError
+
+HOUR = timedelta(hours=1)
+
+OffHour = Literal["reject", "outward", "inward"]
+OutOfReach = Literal["reject", "clip"]
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Window:
+    """A half-open span of whole hours: ``start`` belongs to it, ``end`` does not.
+
+    The API widens edges off the hour on both sides, so that two such neighbours would count an hour twice
+    (reference, "Start and End Date"); an unaligned window therefore cannot be made.
+
+    :param start: first instant, aware, on the hour.
+    :param end: first instant after it, aware, on the hour.
+    :raises InvalidQueryError: if an edge is naive or off the hour, or if the window is empty or reversed.
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            moment = getattr(self, name)
+            if moment.tzinfo is None:
+                raise InvalidQueryError(name, f"{moment.isoformat()} has no time zone", "Give an aware time.")
+            moment = moment.astimezone(UTC)
+            if moment != floor_to_hour(moment):
+                raise InvalidQueryError(
+                    name, f"{moment.isoformat()} is not a whole hour", "Round it, or let the operator round it."
+                )
+            object.__setattr__(self, name, moment)
+        if self.start >= self.end:
+            raise InvalidQueryError("start", f"{self.start.isoformat()} is not before end {self.end.isoformat()}")
+
+    @property
+    def hours(self) -> int:
+        """Length in hours."""
+        return (self.end - self.start) // HOUR
+
+    def intersection(self, other: Window) -> Window | None:
+        """Return the span that belongs to both windows, if any."""
+        return _between(max(self.start, other.start), min(self.end, other.end))
+
+    def difference(self, other: Window) -> list[Window]:
+        """Return what is left without another window: nothing, one span or two, in the order of time."""
+        before = _between(self.start, min(self.end, other.start))
+        after = _between(max(self.start, other.end), self.end)
+        return [window for window in (before, after) if window is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """An edge of a window that is not where it was asked for.
+
+    :param edge: ``start`` or ``end``.
+    :param asked: where it was asked for.
+    :param used: where it is.
+    :param reason: why.
+    """
+
+    edge: str
+    asked: datetime
+    used: datetime
+    reason: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the adjustment as plain data."""
+        return {"edge": self.edge, "asked": to_api(self.asked), "used": to_api(self.used), "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedWindow:
+    """A window that the API can be asked about, and how it differs from what was asked for.
+
+    :param window: the window.
+    :param adjustments: what was rounded or clipped, in the order in which it was done.
+    """
+
+    window: Window
+    adjustments: tuple[Adjustment, ...] = ()
+
+
+def resolve_window(
+    start: object,
+    end: object,
+    *,
+    now: datetime,
+    off_hour: OffHour = "reject",
+    out_of_reach: OutOfReach = "reject",
+    reach: timedelta | None = HISTORY_REACH,
+) -> ResolvedWindow:
+    """Turn a start and an end as a DAG gives them into a window that the API can be asked about.
+
+    :param start: first instant, as :func:`~airflow_provider_engagement.api.moment.parse_moment` reads it.
+    :param end: first instant after it, likewise.
+    :param now: the present, aware.
+    :param off_hour: what to do with an edge off the hour: ``reject`` it, or round it ``outward``, as the API would, or
+        ``inward``, so that no hour is included which was not asked for as a whole.
+    :param out_of_reach: what to do with hours that the API cannot give, because they are not over or too long ago:
+        ``reject`` the window, or ``clip`` it.
+    :param reach: how far back the API reaches; ``None`` for the older promise, 2014-09-01.
+    :raises InvalidQueryError: if an edge cannot be read, if the range is empty or reversed, if nothing is left of it,
+        or if an option demands it.
+    """
+    if off_hour not in ("reject", *_ROUNDING):
+        raise InvalidQueryError("off_hour", f"{off_hour!r} is unknown", "Choose reject, outward or inward.")
+    if out_of_reach not in ("reject", "clip"):
+        raise InvalidQueryError("out_of_reach", f"{out_of_reach!r} is unknown", "Choose reject or clip.")
+    edges = {"start": parse_moment(start, field="start", now=now), "end": parse_moment(end, field="end", now=now)}
+    _check_order(edges["start"], edges["end"])
+    adjustments: list[Adjustment] = []
+
+    def move(edge: str, used: datetime, reason: str) -> None:
+        adjustments.append(Adjustment(edge, edges[edge], used, reason))
+        edges[edge] = used
+
+    for edge, moment in tuple(edges.items()):
+        if moment != floor_to_hour(moment):
+            if off_hour == "reject":
+                raise InvalidQueryError(
+                    edge, f"{moment.isoformat()} is not a whole hour", "Round it, or set off_hour to outward or inward."
+                )
+            move(edge, _ROUNDING[off_hour][edge](moment), f"off the hour, rounded {off_hour}")
+
+    oldest, newest = _within_reach(now.astimezone(UTC), reach)
+    if edges["start"] < oldest:
+        if out_of_reach == "reject":
+            raise InvalidQueryError(
+                "start",
+                f"{edges['start'].isoformat()} is longer ago than the API reaches, which is {oldest.isoformat()}",
+                "Ask for less, or set out_of_reach to clip.",
+            )
+        move("start", oldest, "longer ago than the API reaches")
+    if edges["end"] > newest:
+        if out_of_reach == "reject":
+            raise InvalidQueryError(
+                "end",
+                f"{edges['end'].isoformat()} is not over yet; the last whole hour ended at {newest.isoformat()}",
+                "Run later, or set out_of_reach to clip.",
+            )
+        move("end", newest, "not over yet")
+    if edges["start"] >= edges["end"]:
+        raise InvalidQueryError(
+            "start", f"nothing that the API can give is left of {start!s} to {end!s}", "Ask for another window."
+        )
+    return ResolvedWindow(Window(edges["start"], edges["end"]), tuple(adjustments))
+
+
+def after_post_window(tweet_id: str, *, days: int, repetition: int = 1) -> Window:
+    """Return the first days of a Tweet's life, counted from the hour of its creation.
+
+    :param tweet_id: the Tweet.
+    :param days: how many times 24 hours.
+    :param repetition: 1 for the first so many days, 2 for as many after them, and so on.
+    :raises InvalidQueryError: if the id is from before 2010-11-04 and carries no time.
+    """
+    for field, number in (("days", days), ("repetition", repetition)):
+        if number < 1:
+            raise InvalidQueryError(field, f"{number} is less than 1")
+    created = created_at(tweet_id)
+    if created is None:
+        raise InvalidQueryError(
+            "tweet_ids",
+            f"{tweet_id} is from before 2010-11-04, so its id does not tell when it was posted",
+            "Leave it out, or ask for it with start and end.",
+        )
+    length = timedelta(days=days)
+    start = floor_to_hour(created) + (repetition - 1) * length
+    return Window(start, start + length)
+
+
+def window_of_partition(key: str) -> Window:
+    """Return the hour, day or month, in UTC, that a partition key names.
+
+    :param key: such as ``2026-01-05T06``, ``2026-01-05`` or ``2026-01``, the forms that Airflow's hour, day and month
+        mappers write.
+    :raises InvalidQueryError: if it has another form. The ``2026-01-05T00:00:00`` that ``CronPartitionTimetable``
+        writes by default is one instant: it does not tell how long the partition is.
+    """
+    for form, following in _PARTITIONS.items():
+        try:
+            start = datetime.strptime(key, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if start.strftime(form) == key:
+            return Window(start, following(start))
+    raise InvalidQueryError(
+        "partition_key",
+        f"{key!r} names no hour, day or month",
+        'Set the timetable\'s key_format to "%Y-%m-%dT%H", "%Y-%m-%d" or "%Y-%m", or give start and end.',
+    )
+
+
+def whole_days(start: datetime, end: datetime) -> Window | None:
+    """Return the UTC days that lie between two aware instants as a whole, if any."""
+    first = floor_to_day(start)
+    return _between(first if first == start else first + timedelta(days=1), floor_to_day(end))
+
+
+def floor_to_hour(moment: datetime) -> datetime:
+    """Return the last whole hour that is not after an instant."""
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def ceil_to_hour(moment: datetime) -> datetime:
+    """Return the first whole hour that is not before an instant."""
+    floor = floor_to_hour(moment)
+    return floor if floor == moment else floor + HOUR
+
+
+def floor_to_day(moment: datetime) -> datetime:
+    """Return the last UTC midnight that is not after an instant."""
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def to_api(moment: datetime) -> str:
+    """Write an instant as the API reads it, such as ``2026-01-10T22:00:00Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _between(start: datetime, end: datetime) -> Window | None:
+    return Window(start, end) if start < end else None
+
+
+def _following_month(start: datetime) -> datetime:
+    return (start + timedelta(days=31)).replace(day=1)
+
+
+_ROUNDING: dict[str, dict[str, Callable[[datetime], datetime]]] = {
+    "outward": {"start": floor_to_hour, "end": ceil_to_hour},
+    "inward": {"start": ceil_to_hour, "end": floor_to_hour},
+}
+
+_PARTITIONS: dict[str, Callable[[datetime], datetime]] = {
+    "%Y-%m-%dT%H": lambda start: start + HOUR,
+    "%Y-%m-%d": lambda start: start + timedelta(days=1),
+    "%Y-%m": _following_month,
+}
+
+
+def _check_order(start: datetime, end: datetime) -> None:
+    if start == end:
+        raise InvalidQueryError(
+            "start",
+            f"the range is empty: start and end are both {start.isoformat()}",
+            "With Airflow 3's defaults a cron schedule gives an empty data interval: schedule the DAG with "
+            "CronDataIntervalTimetable, or set start and end.",
+        )
+    if start > end:
+        raise InvalidQueryError(
+            "start", f"{start.isoformat()} is after end {end.isoformat()}", "Exchange start and end."
+        )
+
+
+def _within_reach(now: datetime, reach: timedelta | None) -> tuple[datetime, datetime]:
+    """Return the oldest and the newest edge that the API takes.
+
+    The oldest one is always later than ``now - reach``, never on it: the request is sent a moment after it is planned.
+    """
+    oldest = HISTORY_FLOOR if reach is None else max(HISTORY_FLOOR, floor_to_hour(now - reach) + HOUR)
+    return oldest, floor_to_hour(now)
