@@ -1,0 +1,115 @@
+"""The control plane: everything another process needs, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+NEW, AUTHOR = "2000000000000000001", "7588892"
+
+
+@pytest.fixture
+def call(client: Any) -> Any:
+    """Call the control plane, and return the JSON of its answer."""
+
+    def called(method: str, subject: str, body: Any = None, status: int = 200, **query: str) -> Any:
+        url = f"{client.simulator.base_url}/__simulator__/{subject}"
+        response = requests.request(method, url, json=body, params=query, timeout=5)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    return called
+
+
+def test_the_clocks_can_be_set_and_moved(client: Any, call: Any) -> None:
+    told = call(
+        "POST",
+        "clock",
+        {"data": {"now": "2026-02-01T00:00:00Z", "advance": 60}, "rate": {"now": "2026-02-02T00:00:00Z"}},
+    )
+    assert told == {"data": "2026-02-01T00:01:00+00:00", "rate": "2026-02-02T00:00:00+00:00"}
+    assert call("GET", "clock") == told
+    assert client.simulator.clock.now().isoformat() == told["data"]
+
+
+def test_a_clock_needs_a_time_zone(call: Any) -> None:
+    assert "time zone" in call("POST", "clock", {"data": {"now": "2026-02-01T00:00:00"}}, status=400)["error"]
+
+
+def test_limits_can_be_changed_and_closed(client: Any, call: Any) -> None:
+    assert call("POST", "limits", {"requests_per_minute": 1})["requests_per_minute"] == 1
+    assert [client.totals(NEW).status_code for _ in range(2)] == [200, 429]
+    call("POST", "limits", {"requests_per_minute": 100, "closed_until": "2999-01-01T00:00:00Z"})
+    assert client.totals(NEW).status_code == 429
+    call("POST", "limits", {"closed_until": None})
+    assert client.totals(NEW).status_code == 200
+
+
+def test_faults_can_be_queued_and_cleared(client: Any, call: Any) -> None:
+    assert [fault["status"] for fault in call("POST", "faults", [{"status": 503}, {"status": 502}])] == [503, 502]
+    assert client.totals(NEW).status_code == 503
+    assert len(call("GET", "faults")) == 1
+    call("DELETE", "faults")
+    assert client.totals(NEW).status_code == 200
+
+
+def test_the_journal_can_be_read(client: Any, call: Any) -> None:
+    client.totals(NEW, user=AUTHOR)
+    journal = call("GET", "journal", path="totals")
+    assert [entry["user_id"] for entry in journal["entries"]] == [AUTHOR]
+    assert list(journal["handles_by_month"].values()) == [[AUTHOR]]
+    call("DELETE", "journal")
+    assert call("GET", "journal")["entries"] == []
+
+
+def test_switches_can_be_thrown(client: Any, call: Any) -> None:
+    assert call("POST", "switches", {"values": "int"})["values"] == "int"
+    assert client.totals(NEW).json() == {"by_tweet": {NEW: {"favorites": 3}}}
+    assert "no switch" in call("POST", "switches", {"weather": 1}, status=400)["error"]
+
+
+def test_the_world_can_be_read_and_changed(client: Any, call: Any) -> None:
+    world = call("GET", "world")
+    assert world["token_url"] == client.simulator.token_url
+    assert {
+        "id": NEW,
+        "author_id": AUTHOR,
+        "created": "2025-12-14T00:28:52.860000+00:00",
+        "deleted": False,
+        "video_id": None,
+    } in world["tweets"]
+    assert world["handles"][0]["access_token_secret"] == f"secret of {AUTHOR}"
+    call("POST", "world", {"tweets": {NEW: {"deleted": True}}, "handles": {AUTHOR: {"revoked": True}}})
+    assert client.totals(NEW).status_code == 400
+    assert client.totals(NEW, user=AUTHOR).status_code == 401
+    assert "no planets" in call("POST", "world", {"planets": {}}, status=400)["error"]
+
+
+def test_the_truth_can_be_asked(call: Any) -> None:
+    window = {"start": "2026-01-10T00:00:00Z", "end": "2026-01-11T00:00:00Z"}
+    assert call("GET", "truth", tweet_id=NEW, metric="impressions", **window) == {"count": 40}
+    assert call("GET", "truth", tweet_id=NEW, metric="impressions") == {"count": 42}
+    assert "no Tweet 5" in call("GET", "truth", tweet_id="5", metric="impressions", status=404)["error"]
+
+
+def test_a_reset_returns_to_the_beginning(client: Any, call: Any) -> None:
+    call("POST", "limits", {"requests_per_minute": 1})
+    call("POST", "switches", {"values": "int"})
+    call("POST", "clock", {"data": {"advance": 60}})
+    call("POST", "faults", {"status": 503})
+    call("POST", "reset")
+    assert call("GET", "limits")["requests_per_minute"] == 6000
+    assert call("GET", "clock")["data"] == "2026-01-12T09:30:00+00:00"
+    assert client.totals(NEW).json() == {"by_tweet": {NEW: {"favorites": "3"}}}
+    assert len(call("GET", "journal")["entries"]) == 1
+
+
+def test_what_does_not_exist_names_what_does(call: Any) -> None:
+    assert "GET /__simulator__/journal" in call("GET", "weather", status=404)["error"]
+
+
+def test_the_control_plane_is_not_in_the_journal(client: Any, call: Any) -> None:
+    call("GET", "world")
+    assert len(client.simulator.journal) == 0
