@@ -1,0 +1,154 @@
+"""Where the tables of a run go: files below the dataset's folder, or plain data to return."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_engagement.dataset.formats import Format, Writer, open_writer, plain
+from airflow_provider_engagement.dataset.schema import Table, arrow_schema
+from airflow_provider_engagement.dataset.storage import StoragePath, written_whole
+
+if TYPE_CHECKING:
+    import pyarrow
+
+ROWS_PER_BATCH = 50_000
+"""Small batches are gathered to so many rows, so that files are not split into slivers."""
+
+
+class TableFile:
+    """Gathers rows of one table and writes them in batches.
+
+    :param table: which table.
+    :param writer: where the batches go.
+    """
+
+    def __init__(self, table: Table, writer: Writer) -> None:
+        self._schema = arrow_schema(table)
+        self._writer = writer
+        self._pending: list[pyarrow.Table] = []
+        self._pending_rows = 0
+        self.rows = 0
+
+    def append(self, rows: pyarrow.Table) -> None:
+        """Add rows."""
+        if rows.num_rows:
+            self._pending.append(rows)
+            self._pending_rows += rows.num_rows
+            self.rows += rows.num_rows
+        if self._pending_rows >= ROWS_PER_BATCH:
+            self._flush()
+
+    def finish(self) -> None:
+        """Write what is left and end the file."""
+        if self._pending:
+            self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        import pyarrow
+
+        self._writer.write_table(pyarrow.concat_tables(self._pending).combine_chunks())
+        self._pending, self._pending_rows = [], 0
+
+
+class RowsInMemory:
+    """Gathers rows of one table as plain data, as XCom takes it."""
+
+    def __init__(self) -> None:
+        self.plain: list[dict[str, Any]] = []
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.plain)
+
+    def append(self, rows: pyarrow.Table) -> None:
+        """Add rows."""
+        self.plain += [{name: plain(value) for name, value in row.items()} for row in rows.to_pylist()]
+
+
+Rows = TableFile | RowsInMemory
+
+
+class Output(Protocol):
+    """Where the tables of a run go.
+
+    :param locations: where each table of the run is, for the report.
+    :param returned: rows by table, where they are returned.
+    """
+
+    locations: dict[str, str]
+    returned: dict[str, Any]
+
+    def open(self, paths: Mapping[Table, str]) -> AbstractContextManager[dict[str, Rows]]:
+        """Open tables for appending, which are kept together when the block ends well.
+
+        :param paths: by table, its path below the dataset's folder, without a suffix.
+        :return: the opened tables by name.
+        """
+
+    def add_json(self, name: str, path: str, content: Any) -> None:
+        """Keep a document beside the tables."""
+
+
+class FolderOutput:
+    """Writes tables as files below a folder.
+
+    :param folder: the dataset's folder.
+    :param file_format: how to write tables.
+    """
+
+    def __init__(self, folder: StoragePath, file_format: Format) -> None:
+        self._folder = folder
+        self._format = file_format
+        self.locations: dict[str, str] = {}
+        self.returned: dict[str, Any] = {}
+
+    @contextmanager
+    def open(self, paths: Mapping[Table, str]) -> Iterator[dict[str, Rows]]:
+        """Open a file for each table; they take their places together when the block ends well."""
+        places = {table: self._place(f"{path}.{self._format}") for table, path in paths.items()}
+        with ExitStack() as stack:
+            files = {}
+            for table, place in places.items():
+                file = stack.enter_context(written_whole(place))
+                files[table.name] = TableFile(table, open_writer(file, arrow_schema(table), self._format))
+            yield dict(files)
+            for written in files.values():
+                written.finish()
+        self.locations |= {table.name: str(place) for table, place in places.items()}
+
+    def add_json(self, name: str, path: str, content: Any) -> None:
+        """Write a document, whole or not at all."""
+        place = self._place(path)
+        self.locations[name] = str(place)
+        with written_whole(place) as file:
+            file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def _place(self, path: str) -> StoragePath:
+        place = self._folder
+        for component in path.split("/"):
+            place = place / component
+        return place
+
+
+class ReturnedOutput:
+    """Returns tables as plain data; for small pulls."""
+
+    def __init__(self) -> None:
+        self.locations: dict[str, str] = {}
+        self.returned: dict[str, Any] = {}
+
+    @contextmanager
+    def open(self, paths: Mapping[Table, str]) -> Iterator[dict[str, Rows]]:
+        """Gather rows for each table."""
+        gathered = {table.name: RowsInMemory() for table in paths}
+        yield dict(gathered)
+        self.returned |= {name: rows.plain for name, rows in gathered.items()}
+
+    def add_json(self, name: str, path: str, content: Any) -> None:
+        """Return a document beside the tables."""
+        self.returned[name] = content

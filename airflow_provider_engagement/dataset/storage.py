@@ -1,0 +1,71 @@
+"""Files that appear whole or not at all, on any storage that has paths."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, Protocol, Self
+
+
+class StoragePath(Protocol):
+    """What is needed of a path: ``pathlib.Path`` and Airflow's ``ObjectStoragePath`` have it."""
+
+    @property
+    def name(self) -> str:
+        """The last component."""
+
+    @property
+    def parent(self) -> Self:
+        """The folder that holds it."""
+
+    def __truediv__(self, other: str, /) -> Self:
+        """Return a path below this one."""
+
+    def open(self, mode: str, /) -> Any:
+        """Open the file."""
+
+    def exists(self) -> bool:
+        """Tell whether it is there."""
+
+    def iterdir(self) -> Iterator[Self]:
+        """Return what a folder holds."""
+
+    def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
+        """Make the folder."""
+
+    def replace(self, target: Any, /) -> Any:
+        """Move it into another's place."""
+
+    def unlink(self) -> None:
+        """Remove the file."""
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
+
+
+def safe_name(*texts: object) -> str:
+    """Return texts joined into one component of a path that every storage takes."""
+    return _UNSAFE.sub("-", ".".join(map(str, texts))).strip("-.")
+
+
+@contextmanager
+def written_whole(path: StoragePath) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes its place only when the block ends well.
+
+    Until then it bears another name beside its own, so that a reader never sees half of it and two writers at once do
+    not mix; a writer that is killed leaves such a file behind, which nothing reads.
+
+    :param path: where the file is to be; its folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f"_{path.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(path)
+    except BaseException:
+        if temporary.exists():
+            temporary.unlink()
+        raise

@@ -1,0 +1,97 @@
+"""Parts of a pull of totals -> the tables ``tweet_totals`` and ``tweet_status``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_engagement.api.answer import Outcome
+from airflow_provider_engagement.api.tweet_id import created_at
+from airflow_provider_engagement.dataset.completeness import check_complete
+from airflow_provider_engagement.dataset.output import Output
+from airflow_provider_engagement.dataset.parts import Part
+from airflow_provider_engagement.dataset.pull import Parts, Pulled
+from airflow_provider_engagement.dataset.result import Result
+from airflow_provider_engagement.dataset.schema import TWEET_STATUS, TWEET_TOTALS, columns_to_table
+from airflow_provider_engagement.dataset.status import failed_statuses, status_table
+from airflow_provider_engagement.dataset.tree import merged
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """What all rows of a snapshot share.
+
+    :param snapshot_at: the run's own time, so that a rerun replaces what it wrote before.
+    :param run: the run's id.
+    :param owner: the id of the user whose Tweets these are, where a user's token was used.
+    :param auth: as whom the API was asked.
+    """
+
+    snapshot_at: datetime
+    run: str
+    owner: str | None
+    auth: str
+
+
+def assemble_totals(
+    pulled: Pulled,
+    parts: Parts,
+    output: Output,
+    *,
+    snapshot: Snapshot,
+    name: str,
+    accepted: tuple[Outcome, ...],
+) -> Result:
+    """Write a snapshot, if it is complete.
+
+    :param pulled: what became of the requests.
+    :param parts: where the answers are kept.
+    :param output: where the tables go.
+    :param snapshot: what all rows share.
+    :param name: the name of the files.
+    :param accepted: the outcomes that do not keep the snapshot from being complete.
+    :raises EngagementError: if it is not complete; nothing is written then.
+    """
+    result = Result()
+    date = f"snapshot_date={snapshot.snapshot_at:%Y-%m-%d}"
+    paths = {table: f"{table.name}/{date}/{name}" for table in (TWEET_TOTALS, TWEET_STATUS)}
+    with output.open(paths) as tables:
+        for request in pulled.requests:
+            part = parts.read(request)
+            if part is None:
+                statuses = failed_statuses(request, pulled.why_missing(request))
+            else:
+                statuses = dict(part.statuses)
+                result.groupings = merged(result.groupings, part.groupings)
+                tables[TWEET_TOTALS.name].append(_totals(part, snapshot))
+            result.outcomes.add(statuses.items())
+            tables[TWEET_STATUS.name].append(status_table(statuses, part, run=snapshot.run, owner=snapshot.owner))
+        check_complete(result.outcomes, accepted, pulled.failures)
+        result.rows = {table: rows.rows for table, rows in tables.items()}
+    if result.groupings:
+        output.add_json("groupings", f"groupings/{date}/{name}.json", result.groupings)
+    return result
+
+
+def _totals(part: Part, snapshot: Snapshot) -> pyarrow.Table:
+    counts = part.counts
+    tweet_ids = counts["tweet_id"].to_pylist()
+    shared: dict[str, Any] = {
+        "snapshot_at": snapshot.snapshot_at,
+        "owner": snapshot.owner,
+        "auth": snapshot.auth,
+        "fetched_at": part.fetched_at,
+    }
+    return columns_to_table(
+        TWEET_TOTALS,
+        {
+            "tweet_id": tweet_ids,
+            "tweet_created_at": [created_at(tweet_id) for tweet_id in tweet_ids],
+            **{column: [value] * len(tweet_ids) for column, value in shared.items()},
+            **{metric: counts[metric] for metric in TWEET_TOTALS.metrics if metric in counts.column_names},
+        },
+    )

@@ -1,0 +1,1 @@
+"""Hooks: Airflow connections made into clients."""

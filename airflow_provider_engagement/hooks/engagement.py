@@ -1,0 +1,238 @@
+"""An Airflow connection -> a client of the Engagement API."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_engagement import __version__
+from airflow_provider_engagement.api import catalogue
+from airflow_provider_engagement.api.answer import Answer
+from airflow_provider_engagement.api.auth import Credentials
+from airflow_provider_engagement.api.catalogue import Auth, Endpoint
+from airflow_provider_engagement.api.client import Address, EngagementClient
+from airflow_provider_engagement.api.pace import Pace
+from airflow_provider_engagement.api.planner import plan
+from airflow_provider_engagement.api.query import (
+    Granularity,
+    Query,
+    auth_for,
+    parse_groupings,
+    parse_metrics,
+    parse_tweet_ids,
+)
+from airflow_provider_engagement.api.rate_limit import Budget, BudgetSnapshot
+from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.exceptions import (
+    EngagementError,
+    ForbiddenTweetsError,
+    InvalidConnectionError,
+    airflow_failures,
+)
+
+log = logging.getLogger(__name__)
+
+SECRETS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret", "bearer_token")
+SETTINGS = ("token_url", "requests_per_minute", "connect_timeout", "read_timeout")
+
+A_PUBLIC_TWEET = "20"
+"""The oldest Tweet that can still be read; asked for when a connection is tested."""
+
+
+class EngagementHook(BaseHook):
+    """Makes a connection of type ``engagement`` into a client, and answers small questions directly.
+
+    .. seealso:: :ref:`howto/connection:engagement`
+
+    :param engagement_conn_id: the connection to use.
+    """
+
+    conn_name_attr = "engagement_conn_id"
+    default_conn_name = "engagement_default"
+    conn_type = "engagement"
+    hook_name = "Tweet Engagement"
+
+    def __init__(self, engagement_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.engagement_conn_id = engagement_conn_id
+
+    @cached_property
+    def _settings(self) -> tuple[Credentials, Address, int | None]:
+        """The connection's secrets, its addresses and its own ceiling in requests per minute."""
+        connection = self.get_connection(self.engagement_conn_id)
+        extra: Mapping[str, Any] = connection.extra_dejson
+        unknown = sorted(set(extra).difference(SECRETS, SETTINGS))
+        if unknown:
+            log.debug("Connection %s: unknown extras are ignored: %s.", self.engagement_conn_id, ", ".join(unknown))
+        for name in SECRETS:
+            if extra.get(name):
+                mask_secret(str(extra[name]))
+        try:
+            return (
+                Credentials(**{name: str(extra[name]).strip() for name in SECRETS if extra.get(name)}),
+                Address(
+                    base_url=_base_url(connection.host, connection.port),
+                    token_url=str(extra.get("token_url") or catalogue.DEFAULT_TOKEN_URL),
+                    **{
+                        name: _positive(name, extra[name])
+                        for name in ("connect_timeout", "read_timeout")
+                        if extra.get(name) not in (None, "")
+                    },
+                ),
+                _ceiling(extra.get("requests_per_minute")),
+            )
+        except InvalidConnectionError as error:
+            raise InvalidConnectionError(f"Connection {self.engagement_conn_id}: {error}") from None
+
+    @property
+    def credentials(self) -> Credentials:
+        """The connection's secrets.
+
+        :raises InvalidConnectionError: if they are missing or do not belong together.
+        """
+        return self._settings[0]
+
+    @property
+    def requests_per_minute(self) -> int | None:
+        """The connection's own ceiling, if it sets one."""
+        return self._settings[2]
+
+    def get_conn(
+        self,
+        *,
+        inline_wait: float | None = None,
+        max_wait: float = 3600.0,
+        attempts: int = 6,
+        drop_forbidden: bool = False,
+        connections: int = 8,
+        known: BudgetSnapshot | None = None,
+    ) -> EngagementClient:
+        """Return a client.
+
+        :param inline_wait: longest wait for the rate limit in seconds that is slept through in place; ``None`` for any.
+        :param max_wait: seconds after which a request that is still refused for its rate fails.
+        :param attempts: how often a request is sent that fails for reasons that may pass.
+        :param drop_forbidden: whether other authors' Tweets are left out and the request repeated without them.
+        :param connections: how many connections to keep open.
+        :param known: what an earlier client learnt of the budget.
+        """
+        credentials, address, ceiling = self._settings
+        budget = (
+            Budget(requests_per_minute=ceiling)
+            if known is None
+            else Budget.resume(known, now=time.time(), requests_per_minute=ceiling)
+        )
+        return EngagementClient(
+            credentials,
+            address=address,
+            pace=Pace(budget, inline_wait=inline_wait),
+            attempts=attempts,
+            max_wait=max_wait,
+            drop_forbidden=drop_forbidden,
+            connections=connections,
+            user_agent=f"airflow-provider-engagement/{__version__}",
+        )
+
+    def auth_for(self, endpoint: Endpoint, metrics: object) -> Auth:
+        """Choose as whom to ask for metrics, from what the connection holds."""
+        names = None if metrics is None else parse_metrics(metrics, endpoint=endpoint, auth=Auth.USER)
+        return auth_for(endpoint, names, has_user=self.credentials.has_user, has_app=self.credentials.has_app)
+
+    def query(
+        self,
+        endpoint: Endpoint,
+        tweet_ids: object,
+        *,
+        metrics: object = None,
+        auth: Auth | str | None = None,
+        granularities: tuple[Granularity, ...] = (Granularity.TOTAL,),
+        groupings: Mapping[str, Any] | str | None = None,
+        window: Window | None = None,
+    ) -> Query:
+        """Return a checked query, with whatever is not given chosen from what the connection holds.
+
+        :param endpoint: which endpoint is asked.
+        :param tweet_ids: Tweet ids: a list, or a string of them.
+        :param metrics: metric names; ``None`` for all that can be had.
+        :param auth: ``user`` or ``app``; by default ``app`` for public metrics and ``user`` for others.
+        :param granularities: the grains wanted as rows.
+        :param groupings: groupings wanted in the API's own nesting; given alone they take the place of the rows.
+        :param window: the span wanted, on ``historical``.
+        :raises InvalidQueryError: if the API would refuse it.
+        """
+        chosen = Auth(auth) if auth else self.auth_for(endpoint, metrics)
+        return Query(
+            endpoint=endpoint,
+            auth=chosen,
+            tweet_ids=parse_tweet_ids(tweet_ids),
+            metrics=parse_metrics(metrics, endpoint=endpoint, auth=chosen),
+            granularities=granularities,
+            groupings=parse_groupings(groupings),
+            window=window,
+        )
+
+    def totals(self, tweet_ids: object, *, metrics: object = None, auth: Auth | str | None = None) -> Iterator[Answer]:
+        """Ask for current totals, one answer for every 250 Tweets.
+
+        :param tweet_ids: Tweet ids: a list, or a string of them.
+        :param metrics: metric names; ``None`` for all that can be had.
+        :param auth: ``user`` or ``app``; by default chosen from the metrics.
+        """
+        with airflow_failures():
+            query = self.query(Endpoint.TOTALS, tweet_ids, metrics=metrics, auth=auth)
+            client = self.get_conn()
+            for request in plan(query):
+                yield client.fetch(request).answer
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection with at most one cheap request, and say which credential failed."""
+        try:
+            credentials = self.credentials
+            if not credentials.has_user and not credentials.bearer_token:
+                self.get_conn(attempts=1).obtain_bearer_token()
+                return True, "The app's key and secret are accepted. An author's own Tweets need a user's token too."
+            auth = Auth.USER if credentials.has_user else Auth.APP
+            what = f"The token of user {credentials.user_id}" if auth is Auth.USER else "The bearer token"
+            query = self.query(Endpoint.TOTALS, A_PUBLIC_TWEET, metrics="favorites", auth=auth)
+            try:
+                self.get_conn(attempts=1, inline_wait=0.0, max_wait=0.0).fetch(plan(query)[0])
+            except ForbiddenTweetsError:
+                # The Tweet is not this user's, which the API can tell only of a user that it knows.
+                pass
+            except EngagementError as error:
+                return False, f"{what} failed. {error}"[:2000]
+            return True, f"{what} is accepted."
+        except EngagementError as error:
+            return False, str(error)[:2000]
+
+
+def _base_url(host: str | None, port: int | None) -> str:
+    url = (host or catalogue.DEFAULT_BASE_URL).strip()
+    if "://" not in url:
+        url = f"https://{url}"
+    return f"{url}:{port}" if port else url
+
+
+def _positive(name: str, value: object) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise InvalidConnectionError(f"{name} is {value!r}, which is no positive number.")
+    return number
+
+
+def _ceiling(value: object) -> int | None:
+    if value in (None, ""):
+        return None
+    number = _positive("requests_per_minute", value)
+    if not number.is_integer():
+        raise InvalidConnectionError(f"requests_per_minute is {value!r}, which is no whole number.")
+    return int(number)

@@ -1,0 +1,1 @@
+"""Operators: pulls of engagement metrics as tasks."""

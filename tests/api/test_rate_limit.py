@@ -1,0 +1,646 @@
+"""The budget against a simulated server: fixed minutes on its own clock, several clients, latency, all in fake time."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_engagement.api.rate_limit import (
+    Budget,
+    BudgetSnapshot,
+    RateHeaders,
+    Refusal,
+    classify_refusal,
+    read_headers,
+    refusal_wait,
+    wake_at,
+)
+
+START = 1_768_089_600.0  # a whole minute: 2026-01-11T00:00:00Z
+Headers = dict[str, str]
+
+
+# --- what the headers say -------------------------------------------------------------------------------------------
+
+
+def test_all_headers_are_read_whatever_their_case() -> None:
+    headers = {
+        "X-Per-Minute-Limit": "60",
+        "x-per-minute-remaining": " 0 ",
+        "X-PER-MINUTE-RESET": "1768089660",
+        "x-per-second-limit": "2",
+        "x-per-second-remaining": "1",
+        "x-per-second-reset": "1768089631",
+        "retry-after": "7",
+        "Date": "Sun, 11 Jan 2026 00:00:30 GMT",
+    }
+    assert read_headers(headers, received_at=START) == RateHeaders(
+        limit=60,
+        remaining=0,
+        reset_at=START + 60,
+        second_limit=2,
+        second_remaining=1,
+        second_reset_at=START + 31,
+        retry_after=7.0,
+        server_time=START + 30,
+    )
+
+
+def test_a_missing_header_is_not_zero() -> None:
+    assert read_headers({}, received_at=START) == RateHeaders()
+
+
+@pytest.mark.parametrize("value", ["", "many", "-1", "6.5", "nan", "60, 60", "٦٠", "0x3c", "99999999999"])
+def test_a_garbled_count_is_unknown(value: str) -> None:
+    headers = read_headers({"x-per-minute-limit": value, "x-per-minute-remaining": value}, received_at=START)
+    assert headers == RateHeaders()
+
+
+@pytest.mark.parametrize("value", ["", "soon", "nan", "inf", "-1768089660", "1768089660000", "42", "0", "1e300"])
+def test_a_reset_out_of_range_is_unknown(value: str) -> None:
+    headers = read_headers({"x-per-minute-reset": value, "x-per-second-reset": value}, received_at=START)
+    assert headers == RateHeaders()
+
+
+def test_a_dated_retry_after_is_measured_on_the_servers_clock() -> None:
+    headers = {"Retry-After": "Sun, 11 Jan 2026 00:00:50 GMT", "Date": "Sun, 11 Jan 2026 00:00:30 GMT"}
+    assert read_headers(headers, received_at=START + 600).retry_after == 20.0
+
+
+def test_a_dated_retry_after_without_date_is_measured_on_the_callers_clock() -> None:
+    headers = {"Retry-After": "Sun, 11 Jan 2026 00:00:50 GMT"}
+    assert read_headers(headers, received_at=START + 10).retry_after == 40.0
+    assert read_headers(headers, received_at=START + 90).retry_after == 0.0
+
+
+@given(st.dictionaries(st.sampled_from(["Date", "Retry-After", "x-per-minute-limit", "x-per-minute-reset"]), st.text()))
+def test_no_header_breaks_the_reading(headers: Mapping[str, str]) -> None:
+    read = read_headers(headers, received_at=START)
+    assert read.retry_after is None or read.retry_after >= 0
+
+
+@pytest.mark.parametrize("left", [-5, 0, 62, 3600])
+def test_a_window_that_is_over_or_longer_than_a_minute_is_not_believed(left: int) -> None:
+    assert RateHeaders(reset_at=START + left, server_time=START).seconds_left is None
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+EXHAUSTED = RateHeaders(limit=60, remaining=0, reset_at=START + 60, server_time=START + 40)
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind", "wait"),
+    [
+        pytest.param(RateHeaders(), Refusal.WINDOW, 60, id="nothing said"),
+        pytest.param(EXHAUSTED, Refusal.WINDOW, 20, id="until the minute ends"),
+        pytest.param(RateHeaders(remaining=5), Refusal.WINDOW, 60, id="refused though some remain"),
+        pytest.param(RateHeaders(remaining=0, second_remaining=0), Refusal.WINDOW, 60, id="both used up"),
+        pytest.param(RateHeaders(remaining=5, second_remaining=0), Refusal.BURST, 2, id="only the second used up"),
+        pytest.param(
+            RateHeaders(remaining=5, second_remaining=0, second_reset_at=START + 4, server_time=START),
+            Refusal.BURST,
+            4,
+            id="until the second ends",
+        ),
+        pytest.param(RateHeaders(retry_after=7.0, remaining=0), Refusal.WINDOW, 7, id="Retry-After first"),
+        pytest.param(RateHeaders(retry_after=0.0), Refusal.WINDOW, 1, id="never at once"),
+        pytest.param(RateHeaders(retry_after=900.0), Refusal.WINDOW, 900, id="a quarter of an hour"),
+        pytest.param(RateHeaders(retry_after=901.0), Refusal.PERIOD, 901, id="longer is a period"),
+        pytest.param(
+            RateHeaders(remaining=0, reset_at=START + 20 * 86_400, server_time=START),
+            Refusal.PERIOD,
+            20 * 86_400,
+            id="resets next month",
+        ),
+        pytest.param(
+            RateHeaders(remaining=0, reset_at=START + 3600, server_time=START), Refusal.WINDOW, 60, id="an hour ahead"
+        ),
+        pytest.param(
+            RateHeaders(remaining=0, reset_at=START - 9, server_time=START), Refusal.WINDOW, 60, id="reset in the past"
+        ),
+    ],
+)
+def test_a_refusal_has_a_kind_and_a_wait(headers: RateHeaders, kind: Refusal, wait: float) -> None:
+    assert classify_refusal(headers, now=START) is kind
+    assert wait <= refusal_wait(headers, now=START) <= wait + 0.25
+
+
+def test_a_second_refusal_in_a_row_waits_a_minute_whatever_the_server_says() -> None:
+    assert refusal_wait(RateHeaders(retry_after=1.0), now=START, in_a_row=2) >= 60
+
+
+def test_after_a_refusal_one_request_goes_alone() -> None:
+    budget = Budget()
+    assert budget.acquire(START) == 0.0
+    budget.answered(RateHeaders(), now=START)
+    assert budget.acquire(START) == 0.0
+    assert budget.refused(RateHeaders(), now=START) is Refusal.WINDOW
+    held_until = budget.acquire(START)
+    assert 60 <= held_until - START <= 65
+    assert budget.acquire(START + 59) == held_until
+    assert budget.acquire(held_until) == 0.0
+    assert budget.acquire(held_until) > held_until
+
+
+def test_an_answer_overtaken_by_a_refusal_lifts_nothing() -> None:
+    budget = known_budget(remaining=50)
+    assert budget.acquire(START) == budget.acquire(START) == 0.0
+    budget.refused(RateHeaders(), now=START)
+    budget.answered(complete(remaining=49), now=START)
+    held_until = budget.acquire(START)
+    assert held_until >= START + 60
+    assert budget.acquire(held_until) == 0.0
+    assert budget.acquire(held_until) > held_until
+
+
+def test_a_period_is_held_until_it_renews() -> None:
+    budget = Budget()
+    budget.acquire(START)
+    assert budget.refused(RateHeaders(retry_after=86_400.0), now=START) is Refusal.PERIOD
+    assert budget.snapshot(START).held_until == pytest.approx(START + 86_400, abs=1)
+    assert budget.acquire(START + 3_600) == pytest.approx(START + 86_400, abs=1)
+
+
+# --- single decisions -----------------------------------------------------------------------------------------------
+
+
+def complete(*, remaining: int, limit: int = 60, reset_at: float = START + 60, at: float = START) -> RateHeaders:
+    return RateHeaders(limit=limit, remaining=remaining, reset_at=reset_at, server_time=at)
+
+
+def known_budget(*, remaining: int = 59, requests_per_minute: int | None = None, share: float = 1.0) -> Budget:
+    budget = Budget(requests_per_minute=requests_per_minute, share=share)
+    budget.acquire(START)
+    budget.answered(complete(remaining=remaining), now=START)
+    return budget
+
+
+def sent_at_once(budget: Budget, now: float = START) -> int:
+    """Send until the budget says no, and answer nothing."""
+    return sum(1 for _ in itertools.takewhile(lambda moment: moment == 0.0, (budget.acquire(now) for _ in range(999))))
+
+
+def test_before_the_first_answer_one_request_goes_alone() -> None:
+    budget = Budget(requests_per_minute=300)
+    assert sent_at_once(budget) == 1
+    assert START < budget.acquire(START) <= START + 1
+
+
+def test_nothing_known_is_no_pacing() -> None:
+    budget = Budget()
+    budget.acquire(START)
+    budget.answered(RateHeaders(), now=START)
+    assert sent_at_once(budget) == 999
+
+
+def test_what_remains_is_sent_and_no_more() -> None:
+    assert sent_at_once(known_budget(remaining=7)) == 7
+
+
+def test_remaining_zero_on_an_answer_waits_for_the_reset() -> None:
+    moment = known_budget(remaining=0).acquire(START + 1)
+    assert START + 60 <= moment <= START + 60.25
+
+
+def test_within_a_window_an_answer_only_lowers() -> None:
+    budget = known_budget(remaining=5)
+    assert budget.acquire(START) == budget.acquire(START) == 0.0
+    budget.answered(complete(remaining=2), now=START)
+    budget.answered(complete(remaining=50), now=START)
+    assert sent_at_once(budget) == 2
+
+
+def test_a_request_without_answer_is_spent() -> None:
+    budget = known_budget(remaining=3)
+    assert budget.acquire(START) == 0.0
+    budget.failed(START)
+    assert sent_at_once(budget) == 2
+
+
+def test_a_window_that_allows_one_is_not_opened_twice() -> None:
+    budget = known_budget(remaining=0)
+    budget.acquire(START + 1)
+    opened = START + 61
+    assert budget.acquire(opened) == 0.0
+    budget.answered(complete(limit=1, remaining=0, reset_at=START + 120, at=opened), now=opened)
+    opened = START + 121
+    assert budget.acquire(opened) == 0.0
+    budget.failed(opened)
+    assert opened + 59 < budget.acquire(opened) < opened + 61
+
+
+def test_a_failed_first_request_lets_the_next_go() -> None:
+    budget = Budget()
+    assert budget.acquire(START) == 0.0
+    budget.failed(START + 1)
+    assert budget.acquire(START + 1) == 0.0
+
+
+def test_a_limit_lowered_within_the_minute_holds_at_once() -> None:
+    budget = known_budget(remaining=50)
+    assert budget.acquire(START) == 0.0
+    budget.answered(complete(limit=12, remaining=1), now=START)
+    assert sent_at_once(budget) == 1
+
+
+def test_a_raised_limit_is_believed_for_the_next_window_but_never_above_the_ceiling() -> None:
+    for ceiling, expected in ((None, 299), (100, 99)):
+        budget = known_budget(remaining=0, requests_per_minute=ceiling)
+        later = START + 61
+        assert budget.acquire(later) == 0.0
+        budget.answered(complete(limit=300, remaining=299, reset_at=START + 120, at=later), now=later)
+        assert sent_at_once(budget, later) == expected
+
+
+def test_a_share_leaves_the_rest_of_the_window() -> None:
+    assert sent_at_once(known_budget(remaining=59, share=0.8)) == 47
+    assert sent_at_once(known_budget(remaining=12, share=0.8)) == 0
+
+
+def test_a_share_never_rounds_down_to_nothing() -> None:
+    assert sent_at_once(known_budget(remaining=60, share=0.001)) == 1
+
+
+def test_a_ceiling_is_not_used_up_by_others() -> None:
+    assert sent_at_once(known_budget(remaining=30, requests_per_minute=20)) == 19
+
+
+def test_the_next_window_is_opened_by_one_request() -> None:
+    budget = known_budget(remaining=0)
+    assert sent_at_once(budget, START + 61) == 1
+
+
+def test_what_the_last_window_had_left_may_open_the_next() -> None:
+    budget = known_budget(remaining=4)
+    assert sent_at_once(budget, START + 61) == 4
+
+
+def test_without_reset_requests_of_others_lower_the_budget() -> None:
+    budget = Budget()
+    budget.acquire(START)
+    budget.answered(RateHeaders(limit=60, remaining=20), now=START)
+    assert sent_at_once(budget) == 20
+
+
+def test_without_reset_no_more_than_the_limit_goes_in_any_minute() -> None:
+    budget = Budget()
+    for second in range(6):
+        assert budget.acquire(START + second) == 0.0
+        budget.answered(RateHeaders(limit=6), now=START + second)
+    moment = budget.acquire(START + 6)
+    assert START + 60 <= moment <= START + 60.25
+    assert budget.acquire(moment) == 0.0
+    budget.answered(RateHeaders(limit=6), now=moment)
+    assert START + 61 <= budget.acquire(moment) <= START + 61.25
+
+
+def test_a_limit_by_the_second_spaces_the_requests() -> None:
+    budget = Budget()
+    budget.acquire(START)
+    budget.answered(RateHeaders(second_limit=1), now=START)
+    assert START + 1 <= budget.acquire(START) <= START + 1.25
+
+
+def test_a_clock_set_back_an_hour_does_not_stop_for_an_hour() -> None:
+    budget = known_budget(remaining=0)
+    moment = budget.acquire(START - 3_600)
+    assert moment <= START - 3_600 + 61
+
+
+@pytest.mark.parametrize("arguments", [{"requests_per_minute": 0}, {"share": 0.0}, {"share": 1.1}])
+def test_a_budget_out_of_range_is_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        Budget(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("skew", "large"), [(0.9, False), (30.0, False), (600.0, True), (-600.0, True)])
+def test_a_skew_over_a_minute_is_told(skew: float, large: bool) -> None:
+    budget = Budget()
+    budget.acquire(START)
+    budget.answered(RateHeaders(server_time=START + skew), now=START)
+    assert budget.skew_seconds == (skew if abs(skew) > 1.5 else 0.0)
+    assert budget.has_large_skew is large
+
+
+# --- snapshots ------------------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_survives_json() -> None:
+    snapshot = known_budget(remaining=7).snapshot(START + 1)
+    assert (snapshot.limit, snapshot.remaining) == (60, 7)
+    assert BudgetSnapshot.from_dict(json.loads(json.dumps(snapshot.to_dict()))) == snapshot
+
+
+def test_a_snapshot_tells_what_remains_later() -> None:
+    snapshot = known_budget(remaining=7).snapshot(START)
+    assert snapshot.remaining_at(START + 30) == 7
+    assert snapshot.remaining_at(START + 61) == 60
+    assert Budget().snapshot(START).remaining_at(START) is None
+
+
+def test_a_resumed_budget_goes_on_where_the_last_stopped() -> None:
+    resumed = Budget.resume(known_budget(remaining=7).snapshot(START), now=START + 5)
+    assert sent_at_once(resumed, START + 5) == 7
+
+
+def test_a_resumed_budget_without_resets_does_not_start_afresh() -> None:
+    budget = Budget()
+    for _ in range(6):
+        budget.acquire(START)
+        budget.answered(RateHeaders(limit=6), now=START)
+    resumed = Budget.resume(budget.snapshot(START), now=START + 10)
+    assert START + 60 <= resumed.acquire(START + 10) <= START + 60.25
+
+
+def test_a_resumed_budget_stays_held_and_then_sends_one() -> None:
+    budget = known_budget()
+    budget.acquire(START)
+    budget.refused(RateHeaders(), now=START)
+    resumed = Budget.resume(budget.snapshot(START), now=START + 5)
+    held_until = resumed.acquire(START + 5)
+    assert held_until >= START + 60
+    assert sent_at_once(resumed, held_until) == 1
+
+
+def test_a_budget_resumed_after_the_reset_opens_the_window_with_one_request() -> None:
+    resumed = Budget.resume(known_budget(remaining=0).snapshot(START), now=START + 61)
+    assert sent_at_once(resumed, START + 61) == 1
+
+
+# --- waking ---------------------------------------------------------------------------------------------------------
+
+
+def test_waking_is_spread_and_always_the_same_for_the_same_key() -> None:
+    moments = [wake_at(START, key=f"task-{number}", spread=10.0) for number in range(100)]
+    assert moments == [wake_at(START, key=f"task-{number}", spread=10.0) for number in range(100)]
+    assert all(START <= moment < START + 10 for moment in moments)
+    assert max(Counter(int(moment) for moment in moments).values()) < 25
+
+
+# --- a server in fake time ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Server:
+    """Counts in fixed minutes (and seconds) of its own clock, which is ``skew`` ahead of the clients'."""
+
+    limit: int
+    skew: float = 0.0
+    second_limit: int | None = None
+    fault: Callable[[Headers], Headers] = dict
+    refuses_all: Callable[[float], bool] = lambda now: False
+    arrivals: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+
+    def handle(self, now: float) -> tuple[int, Headers]:
+        clock = now + self.skew
+        minute = sum(1 for arrival in reversed(self.arrivals[-self.limit - 20 :]) if arrival // 60 == clock // 60)
+        second = sum(1 for arrival in self.arrivals[-20:] if arrival // 1 == clock // 1)
+        over = minute >= self.limit or (self.second_limit is not None and second >= self.second_limit)
+        over = over or self.refuses_all(now)
+        (self.refused if over else self.arrivals).append(clock)
+        headers = {
+            "x-per-minute-limit": str(self.limit),
+            "x-per-minute-remaining": str(max(0, self.limit - minute - (not over))),
+            "x-per-minute-reset": str(int(clock // 60 + 1) * 60),
+            "Date": formatdate(int(clock), usegmt=True),
+        }
+        if self.second_limit is not None:
+            headers["x-per-second-limit"] = str(self.second_limit)
+            headers["x-per-second-remaining"] = str(max(0, self.second_limit - second - (not over)))
+        return (429 if over else 200), self.fault(headers)
+
+    def by_minute(self) -> Counter[int]:
+        return Counter(int(moment // 60) for moment in self.arrivals + self.refused)
+
+
+class Run:
+    """Threads that send as fast as their budget lets them; every wait is an event on a heap.
+
+    :param budgets: one for each task; the ``threads`` of a task share it.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *budgets: Budget,
+        threads: int = 8,
+        latency: Callable[[], float] = lambda: 0.2,
+        fails: Callable[[float], bool] = lambda now: False,
+    ) -> None:
+        self.server, self.budgets, self.threads, self.latency, self.fails = server, budgets, threads, latency, fails
+        self.asked = 0
+        self.sent: list[float] = []
+
+    def until(self, end: float, start: float = START) -> Run:
+        order = itertools.count()
+        events: list[tuple[float, int, Callable[[float], None]]] = []
+
+        def later(moment: float, step: Callable[[float], None]) -> None:
+            heapq.heappush(events, (moment, next(order), step))
+
+        def ask(budget: Budget, now: float) -> None:
+            self.asked += 1
+            moment = budget.acquire(now)
+            if moment:
+                assert moment > now
+                later(moment, lambda woken: ask(budget, woken))
+                return
+            self.sent.append(now)
+            out, back = self.latency() / 2, self.latency() / 2
+            later(now + out, lambda arrived: arrive(budget, arrived, back))
+
+        def arrive(budget: Budget, now: float, back: float) -> None:
+            status, headers = self.server.handle(now)
+            lost = self.fails(now)
+            later(now + back, lambda received: receive(budget, received, status, headers, lost))
+
+        def receive(budget: Budget, now: float, status: int, headers: Headers, lost: bool) -> None:
+            read = read_headers(headers, received_at=now)
+            if lost:
+                budget.failed(now)
+            elif status == 429:
+                budget.refused(read, now=now)
+            else:
+                budget.answered(read, now=now)
+            ask(budget, now)
+
+        for budget in self.budgets * self.threads:
+            later(start, lambda now, budget=budget: ask(budget, now))  # type: ignore[misc]
+        while events and events[0][0] < end:
+            now, _, step = heapq.heappop(events)
+            step(now)
+        return self
+
+
+def without(*names: str) -> Callable[[Headers], Headers]:
+    return lambda headers: {name: value for name, value in headers.items() if name not in names}
+
+
+def with_reset(change: Callable[[int], object]) -> Callable[[Headers], Headers]:
+    return lambda headers: headers | {"x-per-minute-reset": str(change(int(headers["x-per-minute-reset"])))}
+
+
+def sometimes(fault: Callable[[Headers], Headers], seed: int) -> Callable[[Headers], Headers]:
+    dice = random.Random(seed)
+    return lambda headers: fault(headers) if dice.random() < 0.5 else headers
+
+
+FAULTS: dict[str, Callable[[Headers], Headers]] = {
+    "none": dict,
+    "no reset": without("x-per-minute-reset"),
+    "no date": without("Date"),
+    "no remaining": without("x-per-minute-remaining"),
+    "only the limit": without("x-per-minute-reset", "x-per-minute-remaining", "Date"),
+    "reset garbled": with_reset(lambda reset: "soon"),
+    "reset in milliseconds": with_reset(lambda reset: reset * 1000),
+    "reset in the past": with_reset(lambda reset: reset - 60),
+    "reset an hour ahead": with_reset(lambda reset: reset + 3600),
+    "reset not a number": with_reset(lambda reset: "nan"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("limit", [60, 300])
+def test_a_contract_is_filled_and_never_exceeded(limit: int, fault: str) -> None:
+    server = Server(limit=limit, skew=-600.0, fault=FAULTS[fault])
+    Run(server, Budget()).until(START + 300)
+    assert server.refused == []
+    assert len(server.arrivals) >= 0.98 * limit * 5
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+def test_six_a_minute_are_filled_to_the_last(threads: int) -> None:
+    server = Server(limit=6)
+    Run(server, Budget(), threads=threads).until(START + 300)
+    assert server.refused == []
+    assert len(server.arrivals) == 30
+
+
+def test_a_slow_server_does_not_make_the_threads_take_turns() -> None:
+    server = Server(limit=300)
+    Run(server, Budget(), latency=lambda: 20.0).until(START + 1200)
+    assert len(server.arrivals) >= 0.9 * 8 * 1200 / 20
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    limit=st.sampled_from([1, 2, 6, 17, 60, 130]),
+    threads=st.integers(1, 10),
+    skew=st.floats(-600, 600),
+    fault=st.sampled_from(sorted(FAULTS)),
+    now_and_then=st.booleans(),
+    slowest=st.sampled_from([0.02, 0.2, 2.0, 15.0]),
+    ceiling=st.none() | st.integers(1, 100),
+    share=st.sampled_from([1.0, 0.8, 0.31]),
+    loss=st.sampled_from([0.0, 0.02]),
+    phase=st.floats(0, 60),
+    seed=st.integers(0, 2**16),
+)
+@example(60, 8, 0.5, "no reset", True, 0.2, None, 1.0, 0.0, 59.9, 0)
+def test_alone_no_request_is_ever_refused(
+    limit: int,
+    threads: int,
+    skew: float,
+    fault: str,
+    now_and_then: bool,
+    slowest: float,
+    ceiling: int | None,
+    share: float,
+    loss: float,
+    phase: float,
+    seed: int,
+) -> None:
+    dice = random.Random(seed)
+    server = Server(limit=limit, skew=skew, fault=sometimes(FAULTS[fault], seed) if now_and_then else FAULTS[fault])
+    run = Run(
+        server,
+        Budget(requests_per_minute=ceiling, share=share),
+        threads=threads,
+        latency=lambda: dice.uniform(0.01, slowest),
+        fails=lambda now: len(server.arrivals) > 1 and dice.random() < loss,  # the first tells the limit
+    ).until(START + phase + 240, START + phase)
+    assert server.refused == []
+    allowed = max(1, int(limit * share + 1e-9))
+    assert max(server.by_minute().values()) <= allowed
+    if ceiling is not None:
+        assert max(in_any_minute(run.sent)) <= ceiling
+    assert len(run.sent) >= 2  # in four minutes: it goes on
+    assert run.asked <= threads * (240 + 5 * len(run.sent))  # a call a second and some after each request: no spinning
+
+
+def in_any_minute(moments: list[float]) -> Iterator[int]:
+    """Yield, for each moment, how many there are in the minute that it begins."""
+    for index, moment in enumerate(moments):
+        yield sum(1 for other in moments[index : index + 200] if other < moment + 60)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        dict,
+        without("x-per-minute-limit", "x-per-minute-remaining", "x-per-minute-reset", "Date"),
+        lambda headers: headers | {"x-per-minute-remaining": "5"},
+        lambda headers: headers | {"Retry-After": "60"},
+        with_reset(lambda reset: reset + 3600),
+        with_reset(lambda reset: reset - 3600),
+    ],
+    ids=["all headers", "no headers", "some remain", "Retry-After", "reset an hour ahead", "reset in the past"],
+)
+def test_ten_minutes_of_refusals_cost_one_request_a_window(fault: Callable[[Headers], Headers]) -> None:
+    server = Server(limit=1_000, refuses_all=lambda now: now < START + 600, fault=fault)
+    run = Run(server, Budget()).until(START + 620)
+    assert len(server.refused) <= 10
+    assert max(Counter(moment // 60 for moment in server.refused).values()) == 1
+    assert server.arrivals, "it goes on when the server does"
+    assert run.asked <= 8 * 80 + 10 * len(run.sent)
+
+
+@pytest.mark.parametrize(
+    "hint", [{"Retry-After": "1"}, {"x-per-second-remaining": "0", "x-per-minute-remaining": "9"}], ids=str
+)
+def test_a_hint_to_come_back_soon_is_believed_once(hint: Headers) -> None:
+    server = Server(limit=60, refuses_all=lambda now: True, fault=lambda headers: headers | hint)
+    Run(server, Budget()).until(START + 600)
+    assert len(server.refused) <= 11
+
+
+def test_a_limit_lowered_mid_run_is_kept_from_the_next_minute_on() -> None:
+    server = Server(limit=60)
+    run = Run(server, Budget())
+
+    def lowered(now: float) -> bool:
+        server.limit = 60 if now < START + 90 else 20
+        return False
+
+    server.refuses_all = lowered
+    run.until(START + 300)
+    by_minute = server.by_minute()
+    assert server.refused == []
+    assert [by_minute[int(START // 60) + minute] for minute in (0, 2, 3, 4)] == [60, 20, 20, 20]
+
+
+def test_a_limit_by_the_second_is_never_exceeded() -> None:
+    server = Server(limit=60, second_limit=2)
+    Run(server, Budget()).until(START + 300)
+    assert server.refused == []
+    assert len(server.arrivals) >= 0.98 * 60 * 5
+
+
+@pytest.mark.parametrize("tasks", [2, 8])
+def test_tasks_that_share_a_contract_recover_from_each_others_requests(tasks: int) -> None:
+    server = Server(limit=60)
+    Run(server, *(Budget() for _ in range(tasks)), threads=1).until(START + 600)
+    assert len(server.refused) <= 0.15 * len(server.arrivals)
+    assert len(server.arrivals) >= 0.9 * 600
