@@ -149,7 +149,7 @@ class UnreadableAnswerError(TransientError):
     """An answer came that cannot be read: broken compression, no JSON, or a shape nobody documents."""
 
 
-class WaitRequired(TransientError):  # noqa: N818 - a state of affairs that the caller handles, not a failure
+class WaitRequired(TransientError):
     """The next request may go only later than the caller is willing to wait in place.
 
     :param until: the earliest moment at which to ask again, in UTC.
@@ -162,6 +162,10 @@ class WaitRequired(TransientError):  # noqa: N818 - a state of affairs that the 
 
 class IncompletePullError(TransientError):
     """Something that was asked for is missing for a reason that the completeness rule does not accept."""
+
+
+class UnacceptedGapsError(PermanentError):
+    """What the completeness rule does not accept is missing for good: the API said why, and would say so again."""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Nothing is made up here: a count is a number that the API gave, or a null whose 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -24,12 +24,9 @@ Count = int | None
 Nested = dict[str, Any]
 """Counts in the API's own nesting: objects by dimension, counts (or null) innermost."""
 
-_COUNTS = re.compile(r"-?[0-9]+(,-?[0-9]+)*", re.ASCII)
+_COUNTS = re.compile(r"-?[0-9]{1,19}(,-?[0-9]{1,19})*", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _SIGNED_64_BIT = range(-(2**63), 2**63)
-
-HOURS_OF_DAY = tuple(f"{hour:02d}" for hour in range(24))
-_HOUR_KEYS = dict.fromkeys(HOURS_OF_DAY)
 
 
 class Outcome(StrEnum):
@@ -76,8 +73,8 @@ class Series:
     """Counts of one granularity, column by column.
 
     :param tweet_ids: the Tweets that the API gave data for.
-    :param periods: the periods' starts, the same for every Tweet: instants, or hours of day (``00`` to ``23``), or one
-        ``None`` for a count that no period bounds.
+    :param periods: the periods' starts, the same for every Tweet: instants, or those hours of day (``00`` to ``23``)
+        that the window holds, or one ``None`` for a count that no period bounds.
     :param counts: by metric, one count for each Tweet and period: all periods of the first Tweet, then of the second.
     """
 
@@ -141,19 +138,18 @@ def read_answer(request: Request, body: Mapping[str, Any]) -> Answer:
     """
     start, end = (_echo(body, key) for key in catalogue.WINDOW_KEYS)
     messages = error_messages(body)
+    span = _span(request, start, end)
     nulls = _reported_nulls(request, body, messages)
+    levels = {name: _levels(body.get(name), group_by) for name, group_by in request.query.all_groupings().items()}
     trees = {
-        name: _without_nulls(_read_tree(body.get(name), group_by, name), group_by, nulls)
-        for name, group_by in request.query.all_groupings().items()
+        name: _without_nulls(_read_tree(body.get(name), group_by, name, request.query.metrics), group_by, nulls)
+        for name, group_by in levels.items()
     }
-    series = {
-        grain: _series(request, grain, trees[str(grain)], _span(request, start, end))
-        for grain in request.query.granularities
-    }
+    series = {grain: _series(request, grain, trees[str(grain)], span) for grain in request.query.granularities}
     return Answer(
         series=series,
         groupings={name: trees[name] for name in request.query.groupings},
-        statuses=_statuses(request, trees, series, nulls),
+        statuses=_statuses(request, nulls, _missing(request, series, trees, levels)),
         start=start,
         end=end,
         messages=messages,
@@ -222,27 +218,45 @@ def _reported_nulls(request: Request, body: Mapping[str, Any], messages: tuple[s
     return nulls
 
 
-def _read_tree(node: Any, group_by: Sequence[Dimension], name: str) -> Nested:
-    """Return one grouping with its counts as integers, or nothing where the API left it out."""
+def _levels(node: Any, group_by: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
+    """Return what the levels of one grouping stand for.
+
+    Of the hour without the day, the documentation shows both shapes: with a level of dates above it and without.
+    """
+    if Dimension.HOUR not in group_by or Dimension.DAY in group_by:
+        return group_by
+    at = group_by.index(Dimension.HOUR)
+    for _ in range(at):
+        node = next((child for child in node.values() if child), None) if isinstance(node, Mapping) else None
+    dated = isinstance(node, Mapping) and node and all(map(_DAY.fullmatch, node))
+    return (*group_by[:at], Dimension.DAY, *group_by[at:]) if dated else group_by
+
+
+def _read_tree(node: Any, group_by: Sequence[Dimension], name: str, metrics: Container[str]) -> Nested:
+    """Return one grouping with its counts as integers, or nothing where the API left it out.
+
+    Metrics that nobody asked for, which the documentation's own example holds, are left out.
+    """
     if node is None:
         return {}
     if not isinstance(node, Mapping):
         raise UnreadableAnswerError(f"The answer's grouping {name!r} is no object.")
+    if group_by[0] is Dimension.METRIC:
+        node = {key: child for key, child in node.items() if key in metrics}
     if len(group_by) > 1:
-        return {key: _read_tree(child, group_by[1:], name) for key, child in node.items()}
-    if group_by[0] is Dimension.HOUR and node and all(map(_DAY.fullmatch, node)):
-        # Of the hour without the day, the documentation shows both shapes: with a level of dates above and without.
-        return {key: _read_tree(child, group_by, name) for key, child in node.items()}
+        return {key: _read_tree(child, group_by[1:], name, metrics) for key, child in node.items()}
     return dict(zip(node, _counts(node.values(), name), strict=True))
 
 
 def _counts(values: Iterable[Any], name: str) -> Iterator[Count]:
     values = list(values)
     kinds = set(map(type, values))
-    if kinds == {str} and not _COUNTS.fullmatch(",".join(values)):
-        raise UnreadableAnswerError(f"The answer's grouping {name!r} holds a count that is no whole number.")
     if not kinds <= {str, int}:
         return (_count(value, name) for value in values)
+    texts = values if kinds == {str} else [value for value in values if type(value) is str]
+    joined = ",".join(texts)
+    if texts and (not _COUNTS.fullmatch(joined) or joined.count(",") >= len(texts)):
+        raise UnreadableAnswerError(f"The answer's grouping {name!r} holds a count that is no whole number.")
     numbers = list(map(int, values))
     if numbers and not (min(numbers) in _SIGNED_64_BIT and max(numbers) in _SIGNED_64_BIT):
         raise UnreadableAnswerError(f"The answer's grouping {name!r} holds a count beyond 64 bits.")
@@ -252,10 +266,9 @@ def _counts(values: Iterable[Any], name: str) -> Iterator[Count]:
 def _count(value: Any, name: str) -> Count:
     if value is None:
         return None
-    text = str(value) if type(value) is int else value
-    if not isinstance(text, str) or not _COUNTS.fullmatch(text) or "," in text or int(text) not in _SIGNED_64_BIT:
+    if type(value) not in (str, int):
         raise UnreadableAnswerError(f"The answer's grouping {name!r} holds {value!r}, which is no count.")
-    return int(text)
+    return next(_counts([value], name))
 
 
 def _without_nulls(tree: Nested, group_by: Sequence[Dimension], nulls: Mapping[str, TweetStatus]) -> Nested:
@@ -291,9 +304,14 @@ def _without_nulls(tree: Nested, group_by: Sequence[Dimension], nulls: Mapping[s
 
 
 def _span(request: Request, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime] | None:
-    """Return the whole hours that an answer covers: as it says itself, else as was asked."""
-    if request.window is not None:
-        start, end = start or request.window.start, end or request.window.end
+    """Return the whole hours that an answer covers: those asked for, else those it names itself."""
+    window = request.window
+    if window is not None:
+        start, end = start or window.start, end or window.end
+        if (floor_to_hour(start), ceil_to_hour(end)) != (window.start, window.end):
+            raise UnreadableAnswerError(
+                f"The answer is for {start.isoformat()} to {end.isoformat()}, not for the window that was asked for."
+            )
     if start is None or end is None:
         return None
     return floor_to_hour(start), ceil_to_hour(end)
@@ -315,12 +333,14 @@ def _series(request: Request, grain: Granularity, tree: Nested, span: tuple[date
     if grain is Granularity.TOTAL:
         periods = (span[0] if span and request.query.endpoint is not Endpoint.TOTALS else None,)
         row = _row_of_one
-    elif grain is Granularity.HOUR_OF_DAY:
-        periods, row = HOURS_OF_DAY, _row_of_hours_of_day
     else:
         # Only an answer without data comes without its window.
         hours = _hours_by_day(span) if span else {}
-        if grain is Granularity.DAY:
+        if grain is Granularity.HOUR_OF_DAY:
+            hours_of_day = sorted({hour for day in hours.values() for hour in day})
+            periods = tuple(hours_of_day)
+            row = partial(_row_of_hours_of_day, hours=hours, hours_of_day=hours_of_day)
+        elif grain is Granularity.DAY:
             periods = tuple(_midnight(day) for day in hours)
             row = partial(_picked, keys=hours)
         else:
@@ -340,10 +360,10 @@ def _row_of_one(node: Count) -> list[Count]:
     return [node]
 
 
-def _picked(node: Nested, *, keys: Mapping[str, object]) -> list[Count]:
+def _picked(node: Nested, *, keys: Collection[str]) -> list[Count]:
     """Return the counts under the given keys, null where there is none."""
-    if not node.keys() <= keys.keys():
-        stray = min(node.keys() - keys.keys())
+    if stray_keys := node.keys() - set(keys):
+        stray = min(stray_keys)
         raise UnreadableAnswerError(f"The answer holds the period {stray!r}, which is outside its own window.")
     return list(map(node.get, keys))
 
@@ -356,10 +376,27 @@ def _row_of_hours(node: Nested, *, hours: Mapping[str, Mapping[str, datetime]]) 
     return row
 
 
-def _row_of_hours_of_day(node: Nested) -> list[Count]:
-    dated = bool(node) and all(map(_DAY.fullmatch, node))
-    rows = [_picked(level, keys=_HOUR_KEYS) for level in (node.values() if dated else [node])]
-    return [None if None in counts else sum(counts) for counts in zip(*rows, strict=True)]
+def _row_of_hours_of_day(
+    node: Nested, *, hours: Mapping[str, Mapping[str, datetime]], hours_of_day: Sequence[str]
+) -> list[Count]:
+    if not all(map(_DAY.fullmatch, node)):
+        return _picked(node, keys=hours_of_day)
+    counts: dict[str, list[Count]] = {hour: [] for hour in hours_of_day}
+    picked = iter(_row_of_hours(node, hours=hours))
+    for day in hours.values():
+        for hour in day:
+            counts[hour].append(next(picked))
+    return [_sum(row) for row in counts.values()]
+
+
+def _sum(counts: Iterable[Count]) -> Count:
+    """Return the sum, which is null if one of the counts is."""
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
 
 
 def _midnight(day: str) -> datetime:
@@ -367,25 +404,25 @@ def _midnight(day: str) -> datetime:
 
 
 def _statuses(
-    request: Request,
-    trees: Mapping[str, Nested],
-    series: Mapping[Granularity, Series],
-    nulls: Mapping[str, TweetStatus],
+    request: Request, nulls: Mapping[str, TweetStatus], missing: Mapping[str, Collection[str]]
 ) -> dict[str, TweetStatus]:
     statuses = {}
-    missing = _missing(request, trees, series)
     for tweet_id in request.tweet_ids:
         status = nulls.get(tweet_id, TweetStatus(Outcome.OK))
-        unexplained = tuple(metric for metric in missing.get(tweet_id, ()) if metric not in status.metrics_affected)
-        if unexplained:
+        lacking = set(missing.get(tweet_id, ())).difference(status.metrics_affected)
+        if lacking:
+            unexplained = tuple(metric for metric in request.query.metrics if metric in lacking)
             status = status.joined(TweetStatus(Outcome.NO_DATA, unexplained, "the API returned no value"))
         statuses[tweet_id] = status
     return statuses
 
 
 def _missing(
-    request: Request, trees: Mapping[str, Nested], series: Mapping[Granularity, Series]
-) -> dict[str, tuple[str, ...]]:
+    request: Request,
+    series: Mapping[Granularity, Series],
+    trees: Mapping[str, Nested],
+    levels: Mapping[str, Sequence[Dimension]],
+) -> dict[str, set[str]]:
     """Return the metrics of which a Tweet lacks at least one count, whatever the reason."""
     missing: dict[str, set[str]] = {}
     for one in series.values():
@@ -397,11 +434,34 @@ def _missing(
                 for number, tweet_id in enumerate(one.tweet_ids):
                     if None in counts[number * width : (number + 1) * width]:
                         missing.setdefault(tweet_id, set()).add(metric)
-    for name, group_by in request.query.groupings.items():
-        if group_by[0] is Dimension.TWEET:
-            for tweet_id in set(request.tweet_ids).difference(trees[name]):
-                missing.setdefault(tweet_id, set()).update(request.query.metrics)
-    return {
-        tweet_id: tuple(metric for metric in request.query.metrics if metric in metrics)
-        for tweet_id, metrics in missing.items()
-    }
+    for name in request.query.groupings:
+        whole = _whole_cells(trees[name], levels[name])
+        for tweet_id in request.tweet_ids:
+            cell_of = tweet_id if Dimension.TWEET in levels[name] else None
+            lacking = {metric for metric in request.query.metrics if (cell_of, metric) not in whole}
+            missing.setdefault(tweet_id, set()).update(lacking)
+    return missing
+
+
+def _whole_cells(
+    node: Any, levels: Sequence[Dimension], tweet_id: str | None = None, metric: str | None = None
+) -> set[tuple[str | None, str]]:
+    """Return the pairs of Tweet (``None`` for a sum over Tweets) and metric that have counts at all times."""
+    if metric is not None and (tweet_id is not None or Dimension.TWEET not in levels):
+        return {(tweet_id, metric)} if _is_whole(node) else set()
+    here, below = levels[0], levels[1:]
+    if here is Dimension.TWEET:
+        found = [_whole_cells(child, below, key, metric) for key, child in node.items()]
+    elif here is Dimension.METRIC:
+        found = [_whole_cells(child, below, tweet_id, key) for key, child in node.items()]
+    else:
+        found = [_whole_cells(child, below, tweet_id, metric) for child in node.values()]
+        return set.intersection(*found) if found else set()
+    return set().union(*found)
+
+
+def _is_whole(node: Any) -> bool:
+    """Tell whether a node has counts below it, and no null."""
+    if not isinstance(node, dict):
+        return node is not None
+    return bool(node) and None not in node.values() and all(map(_is_whole, node.values()))

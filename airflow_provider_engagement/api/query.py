@@ -65,8 +65,7 @@ class Query:
     window: Window | None = None
 
     def __post_init__(self) -> None:
-        if not self.tweet_ids:
-            raise InvalidQueryError("tweet_ids", "is empty", "Name at least one Tweet.")
+        _check_tweet_ids(self.tweet_ids)
         _check_metrics(self.metrics, self.endpoint, self.auth)
         _check_groupings(self.all_groupings(), self.endpoint)
         if (self.window is not None) != (self.endpoint is Endpoint.HISTORICAL):
@@ -114,6 +113,19 @@ def parse_metrics(value: object, *, endpoint: Endpoint, auth: Auth) -> tuple[str
             name = renamed.new
         names.append(name)
     return tuple(dict.fromkeys(names))
+
+
+def parse_auth(value: Auth | str | None) -> Auth | None:
+    """Read as whom to ask; ``None`` (or an empty text, as a template may leave it) for whoever the metrics need.
+
+    :raises InvalidQueryError: if it is neither.
+    """
+    if not value:
+        return None
+    try:
+        return Auth(value)
+    except ValueError:
+        raise InvalidQueryError("auth", f"{_shown(value)} is unknown", f"Choose from {', '.join(Auth)}.") from None
 
 
 def parse_groupings(value: Mapping[str, Any] | str | None) -> dict[str, tuple[Dimension, ...]]:
@@ -202,6 +214,13 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def _check_tweet_ids(tweet_ids: Sequence[str]) -> None:
+    if not tweet_ids:
+        raise InvalidQueryError("tweet_ids", "is empty", "Name at least one Tweet.")
+    if not all(map(is_tweet_id, tweet_ids)) or len(set(tweet_ids)) < len(tweet_ids):
+        raise InvalidQueryError("tweet_ids", "holds repeated ids or what is no Tweet id", "Use parse_tweet_ids.")
+
+
 def _check_metrics(metrics: Sequence[str], endpoint: Endpoint, auth: Auth) -> None:
     allowed = catalogue.metrics_of(endpoint, auth)
     if not allowed:
@@ -212,6 +231,8 @@ def _check_metrics(metrics: Sequence[str], endpoint: Endpoint, auth: Auth) -> No
         )
     if not metrics:
         raise InvalidQueryError("metrics", "is empty", f"Choose from {', '.join(allowed)}.")
+    if len(set(metrics)) < len(metrics):
+        raise InvalidQueryError("metrics", "names a metric twice", "Name each once.")
     for name in metrics:
         if name not in catalogue.METRICS:
             raise InvalidQueryError("metrics", f"{name!r} is unknown", f"Choose from {', '.join(allowed)}.")

@@ -264,7 +264,9 @@ class Budget:
         self._in_flight = 0
         self._own: list[float] = []  # when own requests of the last minute were settled
         self._others: list[float] = []  # when requests of others became known; only without windows
-        self._unseen: list[float] = []  # when own requests were settled that answers still on their way may not have counted
+        self._unseen: list[
+            float
+        ] = []  # when own requests were settled that answers still on their way may not have counted
         self._held_until = 0.0
         self._refusals = 0  # in a row
         self._sent_at = 0.0

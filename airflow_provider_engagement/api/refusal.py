@@ -53,7 +53,8 @@ def refusal(*, endpoint: str, status: int, body: Any, host: str, request_id: str
         return ForbiddenMetricsError("These credentials cannot read these metrics on this endpoint.", **told)
     if status == 401 or _NOT_AUTHENTICATED in text:
         return AuthenticationError(
-            "The credentials were refused: check the connection's keys and tokens, and whether the user revoked the app.",
+            "The credentials were refused: check the connection's keys and tokens, and that the user has not revoked "
+            "the app.",
             **told,
         )
     if status == 403:

@@ -161,6 +161,17 @@ def resolve_window(
     return ResolvedWindow(Window(edges["start"], edges["end"]), tuple(adjustments))
 
 
+def oldest_reached(now: datetime, reach: timedelta | None = HISTORY_REACH) -> datetime:
+    """Return the oldest whole hour that the API can be asked about.
+
+    It is always later than ``now - reach``, never at it: a request is sent a moment after it is planned.
+
+    :param now: the present, aware.
+    :param reach: how far back the API reaches; ``None`` for the older promise, 2014-09-01.
+    """
+    return HISTORY_FLOOR if reach is None else max(HISTORY_FLOOR, floor_to_hour(now.astimezone(UTC) - reach) + HOUR)
+
+
 def after_post_window(tweet_id: str, *, days: int, repetition: int = 1) -> Window:
     """Return the first days of a Tweet's life, counted from the hour of its creation.
 
@@ -268,9 +279,5 @@ def _check_order(start: datetime, end: datetime) -> None:
 
 
 def _within_reach(now: datetime, reach: timedelta | None) -> tuple[datetime, datetime]:
-    """Return the oldest and the newest edge that the API takes.
-
-    The oldest one is always later than ``now - reach``, never on it: the request is sent a moment after it is planned.
-    """
-    oldest = HISTORY_FLOOR if reach is None else max(HISTORY_FLOOR, floor_to_hour(now - reach) + HOUR)
-    return oldest, floor_to_hour(now)
+    """Return the oldest and the newest edge that the API takes."""
+    return oldest_reached(now, reach), floor_to_hour(now)

@@ -13,6 +13,7 @@ from airflow_provider_engagement.exceptions import (
     ForbiddenTweetsError,
     IncompletePullError,
     PermanentError,
+    UnacceptedGapsError,
 )
 
 
@@ -26,23 +27,27 @@ def check_complete(
     :param failures: requests that failed, with the error.
     :raises ForbiddenTweetsError: if all that failed are requests that named other authors' Tweets; it names them all.
     :raises PermanentError: the first, if only requests failed that would fail again.
+    :raises UnacceptedGapsError: if the API gave its reason for all that is missing, so that a retry changes nothing.
     :raises IncompletePullError: else; a retry may bring what is missing.
     """
     missing = outcomes.not_accepted(accepted)
     if not missing:
         return
-    errors = [error for _, error in failures]
-    if errors and set(missing) == {Outcome.FAILED} and all(isinstance(error, PermanentError) for error in errors):
+    errors = [error for _, error in failures] if Outcome.FAILED in missing else []
+    permanent = all(isinstance(error, PermanentError) for error in errors) and Outcome.NO_DATA not in missing
+    if errors and permanent and set(missing) == {Outcome.FAILED}:
         forbidden = [error for error in errors if isinstance(error, ForbiddenTweetsError)]
         raise _joined(forbidden) if len(forbidden) == len(errors) else errors[0]
     tweets = ", ".join(
         f"{number} {outcome} (such as {', '.join(outcomes.examples[outcome][:3])}: {outcomes.reasons[outcome]})"
         for outcome, number in missing.items()
     )
-    raise IncompletePullError(
+    told = (
         f"{sum(missing.values())} of {outcomes.numbers.total()} Tweets are not complete: {tweets}. What was fetched is "
-        "kept, and a retry asks only for the rest. To do without, add the outcome to accepted_outcomes."
+        f"kept, and a retry {'would change nothing' if permanent else 'asks only for the rest'}. To do without, add the "
+        "outcome to accepted_outcomes."
     )
+    raise UnacceptedGapsError(told) if permanent else IncompletePullError(told)
 
 
 def _joined(errors: Sequence[ForbiddenTweetsError]) -> ForbiddenTweetsError:

@@ -1,4 +1,4 @@
-"""The file formats that a table can be written in, batch by batch."""
+"""The file formats that a table can be written in, batch by batch, and read back from."""
 
 from __future__ import annotations
 
@@ -88,4 +88,43 @@ def _csv_writer(file: IO[bytes], schema: pyarrow.Schema) -> Writer:
 
 _WRITERS: Mapping[Format, Callable[[IO[bytes], pyarrow.Schema], Writer]] = MappingProxyType(
     {Format.PARQUET: _parquet_writer, Format.CSV: _csv_writer, Format.JSON_LINES: _JsonLinesWriter}
+)
+
+
+def read_table(file: IO[bytes], schema: pyarrow.Schema, file_format: Format) -> pyarrow.Table:
+    """Read a table back that was written in a format.
+
+    :param file: open for reading bytes.
+    :param schema: the columns it was written with.
+    :param file_format: the format.
+    """
+    return _READERS[file_format](file, schema)
+
+
+def _read_parquet(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
+    from pyarrow import parquet
+
+    # As a file and not as a data set, which would take names of folders for columns.
+    return parquet.ParquetFile(file).read().cast(schema)
+
+
+def _read_csv(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
+    from pyarrow import csv
+
+    options = csv.ConvertOptions(
+        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    return csv.read_csv(file, convert_options=options).cast(schema)
+
+
+def _read_json_lines(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
+    from pyarrow import json
+
+    return (
+        json.read_json(file, parse_options=json.ParseOptions(explicit_schema=schema)).select(schema.names).cast(schema)
+    )
+
+
+_READERS: Mapping[Format, Callable[[IO[bytes], pyarrow.Schema], pyarrow.Table]] = MappingProxyType(
+    {Format.PARQUET: _read_parquet, Format.CSV: _read_csv, Format.JSON_LINES: _read_json_lines}
 )

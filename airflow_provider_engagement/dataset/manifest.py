@@ -77,6 +77,7 @@ class Manifest:
     :param budget: what the API last said of its rate limit.
     :param window: start and end of the span asked for, as ISO texts.
     :param snapshot_at: the time that a snapshot of totals bears.
+    :param adjustments: edges of the span that are not where they were asked for, and why.
     """
 
     endpoint: str
@@ -93,6 +94,7 @@ class Manifest:
     budget: Mapping[str, Any]
     window: tuple[str, str] | None = None
     snapshot_at: str | None = None
+    adjustments: tuple[Mapping[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, as JSON and XCom take it."""
@@ -104,6 +106,7 @@ class Manifest:
             "metrics": list(self.metrics),
             "window": list(self.window) if self.window else None,
             "snapshot_at": self.snapshot_at,
+            "adjustments": list(self.adjustments),
             "asked": self.asked,
             "got": self.outcomes.numbers[Outcome.OK],
             **self.outcomes.to_dict(),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_engagement.dataset.formats import Format, Writer, open_writer, plain
+from airflow_provider_engagement.dataset.partitions import PartitionedTable
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.dataset.storage import StoragePath, written_whole
 
@@ -42,9 +44,12 @@ class TableFile:
             self._flush()
 
     def finish(self) -> None:
-        """Write what is left and end the file."""
+        """Write what is left."""
         if self._pending:
             self._flush()
+
+    def close(self) -> None:
+        """End the file."""
         self._writer.close()
 
     def _flush(self) -> None:
@@ -59,18 +64,37 @@ class RowsInMemory:
 
     def __init__(self) -> None:
         self.plain: list[dict[str, Any]] = []
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are."""
-        return len(self.plain)
+        self.rows = 0
 
     def append(self, rows: pyarrow.Table) -> None:
         """Add rows."""
+        self.rows += rows.num_rows
         self.plain += [{name: plain(value) for name, value in row.items()} for row in rows.to_pylist()]
 
 
 Rows = TableFile | RowsInMemory
+
+
+Partition = Callable[[datetime], str]
+Changed = Callable[["pyarrow.Table", "pyarrow.Table"], None]
+
+
+class PartitionedRows(Protocol):
+    """Rows that are staged first and published when all have come."""
+
+    rows: int
+
+    def stage(self, rows: pyarrow.Table) -> None:
+        """Add rows of one partition."""
+
+    def close_before(self, moment: datetime) -> None:
+        """Say that no row of an earlier partition than an instant's will be added."""
+
+    def publish(self) -> list[str]:
+        """Put the rows into the table, and return the partitions that changed."""
+
+    def discard(self) -> None:
+        """Take the rows back."""
 
 
 class Output(Protocol):
@@ -88,6 +112,17 @@ class Output(Protocol):
 
         :param paths: by table, its path below the dataset's folder, without a suffix.
         :return: the opened tables by name.
+        """
+
+    def partitioned(
+        self, table: Table, path: str, partition: Partition, changed: Changed | None = None
+    ) -> PartitionedRows:
+        """Return a table in partitions, for rows of keys that other runs write too.
+
+        :param table: which table.
+        :param path: its path below the dataset's folder.
+        :param partition: names the partition of an instant.
+        :param changed: takes rows as they were and as they are now, where rows were there before.
         """
 
     def add_json(self, name: str, path: str, content: Any) -> None:
@@ -115,11 +150,23 @@ class FolderOutput:
             files = {}
             for table, place in places.items():
                 file = stack.enter_context(written_whole(place))
-                files[table.name] = TableFile(table, open_writer(file, arrow_schema(table), self._format))
+                writer = open_writer(file, arrow_schema(table), self._format)
+                # A writer that is left open would try to end its file when it is collected as garbage.
+                stack.callback(writer.close)
+                files[table.name] = TableFile(table, writer)
             yield dict(files)
             for written in files.values():
                 written.finish()
         self.locations |= {table.name: str(place) for table, place in places.items()}
+
+    def partitioned(
+        self, table: Table, path: str, partition: Partition, changed: Changed | None = None
+    ) -> PartitionedRows:
+        """Return a table in partitions of files."""
+        self.locations[path] = str(self._place(path))
+        return PartitionedTable(
+            self._folder, table=table, path=path, partition=partition, file_format=self._format, changed=changed
+        )
 
     def add_json(self, name: str, path: str, content: Any) -> None:
         """Write a document, whole or not at all."""
@@ -149,6 +196,31 @@ class ReturnedOutput:
         yield dict(gathered)
         self.returned |= {name: rows.plain for name, rows in gathered.items()}
 
+    def partitioned(
+        self, table: Table, path: str, partition: Partition, changed: Changed | None = None
+    ) -> PartitionedRows:
+        """Return rows to gather; nothing was there before that they could differ from."""
+        return _GatheredRows(self.returned.setdefault(table.name, []))
+
     def add_json(self, name: str, path: str, content: Any) -> None:
         """Return a document beside the tables."""
         self.returned[name] = content
+
+
+class _GatheredRows(RowsInMemory):
+    def __init__(self, target: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self._target = target
+
+    def stage(self, rows: pyarrow.Table) -> None:
+        self.append(rows)
+
+    def close_before(self, moment: datetime) -> None:
+        """Rows are kept together whatever their partition."""
+
+    def publish(self) -> list[str]:
+        self._target += self.plain
+        return []
+
+    def discard(self) -> None:
+        self.plain.clear()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_engagement.api.answer import Answer, Nested, Outcome, Series, TweetStatus
@@ -30,6 +30,18 @@ UNEXPLAINED = frozenset({Outcome.NO_DATA, Outcome.FAILED})
 """Outcomes that a repetition may better: a part that holds one is kept, and asked for again by a rerun."""
 
 _METADATA_KEY = b"engagement"
+_SUFFIX = ".parquet"
+_SETTLED = f".settled{_SUFFIX}"
+_UNSETTLED = f".unsettled{_SUFFIX}"
+_FETCHED_AT = "%Y%m%dT%H%M%S%f"
+
+StillGood = Callable[[Request, datetime], bool]
+"""Tells of a request and of when it was answered whether that answer need not be asked for again."""
+
+
+def always_good(request: Request, fetched_at: datetime) -> bool:
+    """Take an answer for good, however old it is."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,40 +93,50 @@ class PartStore:
         readers of directories pass over.
     :param identity: who asks: parts of another identity are not found.
     :param occasion: what sets apart two askings of the same request that may differ, such as the time of a snapshot.
+    :param still_good: tells of an answer that is there whether it need not be asked for again.
     """
 
-    def __init__(self, output: StoragePath, *, identity: str, occasion: str = "") -> None:
+    def __init__(
+        self, output: StoragePath, *, identity: str, occasion: str = "", still_good: StillGood = always_good
+    ) -> None:
         self._folder = output / FOLDER
         self._identity = identity
         self._occasion = occasion
+        self._still_good = still_good
         self._listed: dict[str, set[str]] = {}
 
     def holds(self, request: Request) -> bool:
-        """Tell whether the answer to a request is there, so that it need not be asked for."""
-        return f"{self._digest(request)}.parquet" in self._names(self._subfolder(request))
+        """Tell whether the answer to a request is there and still good, so that it need not be asked for."""
+        digest = self._digest(request)
+        return any(
+            name.endswith(_SETTLED) and self._still_good(request, _fetched_at(name))
+            for name in self._names(self._subfolder(request))
+            if name.startswith(digest)
+        )
 
     def write(self, request: Request, part: Part) -> None:
         """Keep the answer to a request."""
         from pyarrow import parquet
 
         subfolder = self._subfolder(request)
-        name = self._digest(request) + (".parquet" if part.settled else ".unsettled.parquet")
+        suffix = _SETTLED if part.settled else _UNSETTLED
+        name = f"{self._digest(request)}.{part.fetched_at:{_FETCHED_AT}}{suffix}"
         table = part.counts.replace_schema_metadata({_METADATA_KEY: json.dumps(_metadata(part)).encode()})
         with written_whole(self._folder / subfolder / name) as file:
             parquet.write_table(table, file, compression="zstd")
         self._names(subfolder).add(name)
 
     def read(self, request: Request) -> Part | None:
-        """Return the answer to a request, if it is there: the settled one where there are two."""
+        """Return the answer to a request, if it is there: of several the settled one that was fetched last."""
         from pyarrow import parquet
 
         subfolder = self._subfolder(request)
-        for suffix in (".parquet", ".unsettled.parquet"):
-            name = self._digest(request) + suffix
-            if name in self._names(subfolder):
-                with (self._folder / subfolder / name).open("rb") as file:
-                    return _part(parquet.read_table(file))
-        return None
+        digest = self._digest(request)
+        found = [name for name in self._names(subfolder) if name.startswith(digest)]
+        if not found:
+            return None
+        with (self._folder / subfolder / max(found, key=_preference)).open("rb") as file:
+            return _part(parquet.ParquetFile(file).read())
 
     def _digest(self, request: Request) -> str:
         asked = [
@@ -140,8 +162,17 @@ class PartStore:
         """Return the names in a subfolder, which is listed once."""
         if subfolder not in self._listed:
             folder = self._folder / subfolder
-            self._listed[subfolder] = {path.name for path in folder.iterdir()} if folder.exists() else set()
+            names = (path.name for path in folder.iterdir()) if folder.exists() else ()
+            self._listed[subfolder] = {name for name in names if name.endswith(_SUFFIX) and not name.startswith("_")}
         return self._listed[subfolder]
+
+
+def _fetched_at(name: str) -> datetime:
+    return datetime.strptime(name.split(".")[1], _FETCHED_AT).replace(tzinfo=UTC)
+
+
+def _preference(name: str) -> tuple[bool, str]:
+    return name.endswith(_SETTLED), name
 
 
 def _counts(answer: Answer) -> pyarrow.Table:

@@ -50,6 +50,17 @@ TWEET_METRICS = Table(
     columns=("owner", "tweet_created_at", "period_end", "endpoint", "fetched_at", "is_final"),
     metrics=_metrics_of(Endpoint.LAST_28_HOURS, Endpoint.HISTORICAL),
 )
+TWEET_HOURS_OF_DAY = Table(
+    name="tweet_hours_of_day",
+    key=("tweet_id", "period_start", "hour_of_day"),
+    columns=("owner", "tweet_created_at", "period_end", "time_zone", "endpoint", "fetched_at", "is_final"),
+    metrics=TWEET_METRICS.metrics,
+)
+RESTATEMENTS = Table(
+    name="restatements",
+    key=("tweet_id", "period_start", "granularity", "metric", "new_fetched_at"),
+    columns=("old_value", "new_value", "old_fetched_at"),
+)
 TWEET_STATUS = Table(
     name="tweet_status",
     key=("tweet_id", "run"),
@@ -62,9 +73,13 @@ COVERAGE = Table(
 )
 
 TABLES: Mapping[str, Table] = MappingProxyType(
-    {table.name: table for table in (TWEET_TOTALS, TWEET_METRICS, TWEET_STATUS, COVERAGE)}
+    {
+        table.name: table
+        for table in (TWEET_TOTALS, TWEET_METRICS, TWEET_HOURS_OF_DAY, TWEET_STATUS, COVERAGE, RESTATEMENTS)
+    }
 )
 
+_NUMBERS = frozenset({"hour_of_day", "old_value", "new_value"})
 _INSTANTS = frozenset(
     {
         "snapshot_at",
@@ -75,6 +90,8 @@ _INSTANTS = frozenset(
         "window_start",
         "window_end",
         "checked_at",
+        "old_fetched_at",
+        "new_fetched_at",
     }
 )
 
@@ -85,7 +102,7 @@ def arrow_schema(table: Table) -> pyarrow.Schema:
     import pyarrow
 
     def kind(column: str) -> pyarrow.DataType:
-        if column in table.metrics:
+        if column in table.metrics or column in _NUMBERS:
             return pyarrow.int64()
         if column in _INSTANTS:
             return pyarrow.timestamp("ms", "UTC")

@@ -14,7 +14,7 @@ from airflow_provider_engagement.dataset.parts import Part
 from airflow_provider_engagement.dataset.pull import Parts, Pulled
 from airflow_provider_engagement.dataset.result import Result
 from airflow_provider_engagement.dataset.schema import TWEET_STATUS, TWEET_TOTALS, columns_to_table
-from airflow_provider_engagement.dataset.status import failed_statuses, status_table
+from airflow_provider_engagement.dataset.status import failed_statuses, status_rows
 from airflow_provider_engagement.dataset.tree import merged
 
 if TYPE_CHECKING:
@@ -57,8 +57,11 @@ def assemble_totals(
     :raises EngagementError: if it is not complete; nothing is written then.
     """
     result = Result()
-    date = f"snapshot_date={snapshot.snapshot_at:%Y-%m-%d}"
-    paths = {table: f"{table.name}/{date}/{name}" for table in (TWEET_TOTALS, TWEET_STATUS)}
+    day = f"{snapshot.snapshot_at:%Y-%m-%d}"
+    paths = {
+        TWEET_TOTALS: f"{TWEET_TOTALS.name}/snapshot_date={day}/{name}",
+        TWEET_STATUS: f"{TWEET_STATUS.name}/run_date={day}/{name}",
+    }
     with output.open(paths) as tables:
         for request in pulled.requests:
             part = parts.read(request)
@@ -69,11 +72,15 @@ def assemble_totals(
                 result.groupings = merged(result.groupings, part.groupings)
                 tables[TWEET_TOTALS.name].append(_totals(part, snapshot))
             result.outcomes.add(statuses.items())
-            tables[TWEET_STATUS.name].append(status_table(statuses, part, run=snapshot.run, owner=snapshot.owner))
+            authors = part.authors if part else {}
+            checked = dict.fromkeys(statuses, part.fetched_at) if part else {}
+            tables[TWEET_STATUS.name].append(
+                status_rows(statuses, authors, checked, run=snapshot.run, owner=snapshot.owner)
+            )
         check_complete(result.outcomes, accepted, pulled.failures)
         result.rows = {table: rows.rows for table, rows in tables.items()}
     if result.groupings:
-        output.add_json("groupings", f"groupings/{date}/{name}.json", result.groupings)
+        output.add_json("groupings", f"groupings/run_date={day}/{name}.json", result.groupings)
     return result
 
 

@@ -23,6 +23,7 @@ from airflow_provider_engagement.api.query import (
     Granularity,
     Query,
     auth_for,
+    parse_auth,
     parse_groupings,
     parse_metrics,
     parse_tweet_ids,
@@ -33,6 +34,8 @@ from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
     InvalidConnectionError,
+    PeriodCapError,
+    RateLimitedError,
     airflow_failures,
 )
 
@@ -70,12 +73,12 @@ class EngagementHook(BaseHook):
         unknown = sorted(set(extra).difference(SECRETS, SETTINGS))
         if unknown:
             log.debug("Connection %s: unknown extras are ignored: %s.", self.engagement_conn_id, ", ".join(unknown))
-        for name in SECRETS:
-            if extra.get(name):
-                mask_secret(str(extra[name]))
+        secrets = {name: str(extra[name]).strip() for name in SECRETS if extra.get(name)}
+        for secret in secrets.values():
+            mask_secret(secret)
         try:
             return (
-                Credentials(**{name: str(extra[name]).strip() for name in SECRETS if extra.get(name)}),
+                Credentials(**secrets),
                 Address(
                     base_url=_base_url(connection.host, connection.port),
                     token_url=str(extra.get("token_url") or catalogue.DEFAULT_TOKEN_URL),
@@ -166,7 +169,7 @@ class EngagementHook(BaseHook):
         :param window: the span wanted, on ``historical``.
         :raises InvalidQueryError: if the API would refuse it.
         """
-        chosen = Auth(auth) if auth else self.auth_for(endpoint, metrics)
+        chosen = parse_auth(auth) or self.auth_for(endpoint, metrics)
         return Query(
             endpoint=endpoint,
             auth=chosen,
@@ -205,6 +208,9 @@ class EngagementHook(BaseHook):
             except ForbiddenTweetsError:
                 # The Tweet is not this user's, which the API can tell only of a user that it knows.
                 pass
+            except (RateLimitedError, PeriodCapError) as error:
+                # The budget is that of an app, so that the API counts only what it has authenticated.
+                return True, f"{what} is accepted, though the budget is used up for now. {error}"[:2000]
             except EngagementError as error:
                 return False, f"{what} failed. {error}"[:2000]
             return True, f"{what} is accepted."

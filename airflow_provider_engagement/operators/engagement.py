@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_engagement.api.catalogue import Endpoint
+from airflow_provider_engagement.api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.api.moment import parse_moment
-from airflow_provider_engagement.api.planner import Request, plan
-from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.planner import Request, plan, plan_after_post, plan_shared, wanted_hours
+from airflow_provider_engagement.api.query import Granularity, Query
+from airflow_provider_engagement.api.window import (
+    OffHour,
+    OutOfReach,
+    ResolvedWindow,
+    Window,
+    after_post_window,
+    oldest_reached,
+    resolve_window,
+    to_api,
+    whole_days,
+    window_of_partition,
+)
+from airflow_provider_engagement.dataset.grains import check_whole_days, parse_time_zone
+from airflow_provider_engagement.dataset.parts import StillGood
 from airflow_provider_engagement.dataset.pull import Pulled
 from airflow_provider_engagement.dataset.result import Result
+from airflow_provider_engagement.dataset.time_series import SETTLING_TIME, TimeSeries, assemble_time_series
 from airflow_provider_engagement.dataset.totals import Snapshot, assemble_totals
+from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.operators.pull import EngagementPullOperator, Job
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+SHARED_RUN_TYPES = ("backfill",)
+"""Types of runs of which many pull neighbouring windows of the same Tweets."""
 
 
 class EngagementTotalsOperator(EngagementPullOperator):
@@ -44,13 +64,16 @@ class EngagementTotalsOperator(EngagementPullOperator):
     def _query(self, context: Context, tweet_ids: object) -> Query:
         return self.hook.query(self.endpoint, tweet_ids, metrics=self.metrics, auth=self.auth, groupings=self.groupings)
 
-    def _plan(self, query: Query) -> Sequence[Request]:
+    def _plan(self, query: Query, context: Context) -> Sequence[Request]:
         return plan(query)
 
     def _occasion(self, context: Context) -> str:
         return f"{self._snapshot_time(context):%Y%m%dT%H%M%S%f}"
 
-    def _span(self, context: Context) -> dict[str, Any]:
+    def _rows(self, query: Query) -> int:
+        return len(query.tweet_ids)
+
+    def _span(self, job: Job, context: Context) -> dict[str, Any]:
         return {"snapshot_at": self._snapshot_time(context).isoformat()}
 
     def _assemble(self, job: Job, pulled: Pulled, context: Context) -> Result:
@@ -67,5 +90,328 @@ class EngagementTotalsOperator(EngagementPullOperator):
     def _snapshot_time(self, context: Context) -> datetime:
         if self.snapshot_at is not None:
             return parse_moment(self.snapshot_at, field="snapshot_at", now=datetime.now(UTC))
-        own = context.get("data_interval_end") or context.get("logical_date") or context["dag_run"].run_after
-        return own.astimezone(UTC)
+        return run_time(context)
+
+
+class _EngagementSeriesOperator(EngagementPullOperator):
+    """Base of the operators that pull counts by the hour and make rows of a grain of them."""
+
+    template_fields: Sequence[str] = (*EngagementPullOperator.template_fields, "granularity", "time_zone")
+    granularities: Sequence[Granularity]
+
+    def __init__(
+        self,
+        *,
+        granularity: str = "hour",
+        time_zone: str = "UTC",
+        settling_hours: float = SETTLING_TIME / timedelta(hours=1),
+        restatements: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.granularity = granularity
+        self.time_zone = time_zone
+        self.settling_hours = settling_hours
+        self.restatements = restatements
+
+    @property
+    def _settling_time(self) -> timedelta:
+        return timedelta(hours=self.settling_hours)
+
+    def _grain(self) -> Granularity:
+        if self.granularity not in self.granularities:
+            raise InvalidQueryError(
+                "granularity",
+                f"{self.granularity!r} is not to be had from {self.endpoint}",
+                f"Choose from {', '.join(self.granularities)}.",
+            )
+        return Granularity(self.granularity)
+
+    @abstractmethod
+    def _wanted(self, tweet_id: str, covered: Window) -> Window | None:
+        """Return the hours of a Tweet that rows are made of."""
+
+    def _row_span(self, tweet_id: str) -> Window:
+        raise NotImplementedError
+
+    def _series(self, job: Job, context: Context, *, span_known: bool, name: str, date: datetime) -> TimeSeries:
+        return TimeSeries(
+            query=job.query,
+            granularity=self._grain(),
+            zone=parse_time_zone(self.time_zone),
+            wanted=self._wanted,
+            span=self._row_span if span_known else None,
+            settling_time=self._settling_time,
+            run=job.run,
+            owner=job.owner,
+            name=f"{job.name}.{name}",
+            date=date,
+            restatements=self.restatements,
+        )
+
+
+class Engagement28HourOperator(_EngagementSeriesOperator):
+    """Pulls the last 28 hours of a user's own Tweets into ``tweet_metrics`` and its companions.
+
+    The API decides the window: 28 or 29 hours, of which the last is still running. Its rows replace those of the same
+    Tweet and hour that were read before, so that a task run several times a day keeps the table up to date; rows are
+    marked final only when they have settled, which here none has.
+
+    .. seealso:: :ref:`howto/operator:Engagement28HourOperator`
+
+    :param granularity: ``hour`` (default), ``total`` or ``hour_of_day``. The 28 hours hold no day as a whole, at least
+        in most zones and hours. (templated)
+    :param time_zone: for ``hour_of_day``, the IANA name of the zone whose clocks tell the hour. (templated)
+    :param settling_hours: how long after an hour its counts may still change; 72 by default.
+    :param restatements: whether to write the table ``restatements``: what differs from what was read before.
+
+    All other parameters are those of
+    :class:`~airflow_provider_engagement.operators.pull.EngagementPullOperator`.
+    """
+
+    endpoint = Endpoint.LAST_28_HOURS
+    granularities = (Granularity.HOUR, Granularity.TOTAL, Granularity.HOUR_OF_DAY)
+
+    def _query(self, context: Context, tweet_ids: object) -> Query:
+        self._grain()
+        return self.hook.query(
+            self.endpoint,
+            tweet_ids,
+            metrics=self.metrics,
+            auth=Auth.USER,
+            granularities=(Granularity.HOUR,),
+            groupings=self.groupings,
+        )
+
+    def _plan(self, query: Query, context: Context) -> Sequence[Request]:
+        return plan(query)
+
+    def _occasion(self, context: Context) -> str:
+        return f"{run_time(context):%Y%m%dT%H%M%S%f}"
+
+    def _rows(self, query: Query) -> int:
+        return len(query.tweet_ids) * (29 if self.granularity == Granularity.HOUR else 1)
+
+    def _wanted(self, tweet_id: str, covered: Window) -> Window | None:
+        return wanted_hours(tweet_id, covered)
+
+    def _assemble(self, job: Job, pulled: Pulled, context: Context) -> Result:
+        time = run_time(context)
+        series = self._series(job, context, span_known=False, name=f"{time:%Y%m%dT%H%M%S}", date=time)
+        return assemble_time_series(pulled, job.parts, job.output, wanted=series, accepted=job.accepted)
+
+
+class EngagementHistoricalOperator(_EngagementSeriesOperator):
+    """Pulls any span of the past of a user's own Tweets into ``tweet_metrics`` and its companions.
+
+    By default the span is the run's data interval, or what its partition key names. Counts by the hour are asked for,
+    in as few requests as can be, and rows of the wanted grain made of them. Rows replace those of the same Tweet and
+    period that were read before.
+
+    .. seealso:: :ref:`howto/operator:EngagementHistoricalOperator`
+
+    :param start: the first instant of the span: an aware time or ISO text, a date (which begins at midnight in UTC), or
+        a span before the run's own time such as ``7d``, ``36h`` or ``2w``. By default the run's partition key or data interval gives
+        start and end. (templated)
+    :param end: the first instant after the span, likewise; ``now`` for the beginning of the hour of
+        the run's own time. (templated)
+    :param lookback_hours: so many hours before the start are read again in every run, since counts may still change; 0
+        by default.
+    :param after_post_days: instead of one span for all, so many days of each Tweet's life, counted from the hour of
+        its creation; of these days, those in the span are read. Without start and end the span is all that the API
+        reaches. (templated)
+    :param after_post_repetition: 1 for the first so many days, 2 for as many after them, and so on. (templated)
+    :param granularity: ``hour`` (default), ``day``, ``total`` or ``hour_of_day``. (templated)
+    :param time_zone: for ``day`` and ``hour_of_day``, the IANA name of the zone whose days and clocks are meant; UTC by
+        default. (templated)
+    :param off_hour: what to do with an edge off the hour: ``reject`` it (default), or round it ``outward`` or
+        ``inward``. What was rounded is reported.
+    :param out_of_reach: what to do with hours that are not over or longer ago than the API reaches: ``reject`` the span
+        (default) or ``clip`` it. What was clipped is reported.
+    :param reach_days: how far back the API reaches; 365 by default, ``None`` for the older promise of 2014-09-01.
+    :param settling_hours: how long after an hour its counts may still change; 72 by default.
+    :param reuse_hours: for how long answers with hours that have not settled are used again, by a retry or by other
+        runs; 24 by default. Answers all of whose hours have settled are used again for ever.
+    :param share_backfills: whether runs of a backfill ask for spans of up to 28 days that other runs need too, so that
+        a backfill of daily runs sends about as many requests as one pull; ``True`` by default.
+    :param restatements: whether to write the table ``restatements``: what differs from what was read before.
+
+    All other parameters are those of
+    :class:`~airflow_provider_engagement.operators.pull.EngagementPullOperator`.
+    """
+
+    endpoint = Endpoint.HISTORICAL
+    granularities = tuple(Granularity)
+    template_fields: Sequence[str] = (
+        *_EngagementSeriesOperator.template_fields,
+        "start",
+        "end",
+        "after_post_days",
+        "after_post_repetition",
+    )
+
+    def __init__(
+        self,
+        *,
+        start: Any = None,
+        end: Any = None,
+        lookback_hours: float = 0,
+        after_post_days: int | str | None = None,
+        after_post_repetition: int | str = 1,
+        off_hour: OffHour = "reject",
+        out_of_reach: OutOfReach = "reject",
+        reach_days: float | None = 365,
+        reuse_hours: float = 24,
+        share_backfills: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.start = start
+        self.end = end
+        self.lookback_hours = lookback_hours
+        self.after_post_days = after_post_days
+        self.after_post_repetition = after_post_repetition
+        self.off_hour = off_hour
+        self.out_of_reach = out_of_reach
+        self.reach_days = reach_days
+        self.reuse_hours = reuse_hours
+        self.share_backfills = share_backfills
+
+    def _query(self, context: Context, tweet_ids: object) -> Query:
+        grain = self._grain()
+        zone = parse_time_zone(self.time_zone)
+        resolved = self._resolve(context)
+        for adjustment in resolved.adjustments:
+            self.log.warning(
+                "%s moved from %s to %s: %s.", adjustment.edge, adjustment.asked, adjustment.used, adjustment.reason
+            )
+        self._resolved = resolved
+        if grain is Granularity.DAY and self.after_post_days is None:
+            check_whole_days(resolved.window, zone)
+        return self.hook.query(
+            self.endpoint,
+            tweet_ids,
+            metrics=self.metrics,
+            auth=Auth.USER,
+            granularities=(Granularity.HOUR,),
+            groupings=self.groupings,
+            window=resolved.window,
+        )
+
+    def _resolve(self, context: Context) -> ResolvedWindow:
+        # Times relative to the present are taken from the run's own time, so that a later try means the same span.
+        now = run_time(context)
+        start, end = (
+            parse_moment(value, field=field, now=now)
+            for field, value in zip(("start", "end"), self._asked(context), strict=True)
+        )
+        return resolve_window(
+            start - timedelta(hours=self.lookback_hours) if start < end else start,
+            end,
+            now=datetime.now(UTC),
+            off_hour=self.off_hour,
+            out_of_reach=self.out_of_reach,
+            reach=self._reach,
+        )
+
+    @property
+    def _reach(self) -> timedelta | None:
+        return None if self.reach_days is None else timedelta(days=self.reach_days)
+
+    def _asked(self, context: Context) -> tuple[Any, Any]:
+        if (self.start is None) != (self.end is None):
+            raise InvalidQueryError(
+                "end" if self.end is None else "start", "is not set", "Give start and end, or neither."
+            )
+        if self.start is not None:
+            return self.start, self.end
+        if self.after_post_days is not None:
+            return oldest_reached(datetime.now(UTC), self._reach), "now"
+        key = context.get("partition_key")
+        if key:
+            window = window_of_partition(key)
+            return window.start, window.end
+        start, end = context.get("data_interval_start"), context.get("data_interval_end")
+        if start is None or end is None:
+            raise InvalidQueryError(
+                "start", "the run has no data interval", "Set start and end, or schedule by data interval or partition."
+            )
+        return start, end
+
+    def _plan(self, query: Query, context: Context) -> Sequence[Request]:
+        if self.after_post_days is not None:
+            return plan_after_post(query, days=self._days, repetition=self._repetition)
+        if self.share_backfills and context["dag_run"].run_type in SHARED_RUN_TYPES and not query.groupings:
+            now = datetime.now(UTC)
+            span = whole_days(oldest_reached(now, self._reach), now)
+            if span is not None:
+                return plan_shared(query, span=span)
+        return plan(query)
+
+    @property
+    def _days(self) -> int:
+        return _whole_number("after_post_days", self.after_post_days)
+
+    @property
+    def _repetition(self) -> int:
+        return _whole_number("after_post_repetition", self.after_post_repetition)
+
+    def _occasion(self, context: Context) -> str:
+        return ""
+
+    def _still_good(self, context: Context) -> StillGood:
+        now = datetime.now(UTC)
+        for_hours = timedelta(hours=self.reuse_hours)
+
+        def still_good(request: Request, fetched_at: datetime) -> bool:
+            settled = request.window is not None and request.window.end + self._settling_time <= fetched_at
+            return settled or now - fetched_at <= for_hours
+
+        return still_good
+
+    def _rows(self, query: Query) -> int:
+        hours = query.window.hours if query.window else 0
+        rows = {Granularity.HOUR: hours, Granularity.DAY: hours // 24 + 1, Granularity.HOUR_OF_DAY: 24}
+        return len(query.tweet_ids) * rows.get(self._grain(), 1)
+
+    def _wanted(self, tweet_id: str, covered: Window) -> Window | None:
+        hours = wanted_hours(tweet_id, self._resolved.window)
+        if hours is not None and self.after_post_days is not None:
+            return hours.intersection(self._row_span(tweet_id))
+        return hours
+
+    def _row_span(self, tweet_id: str) -> Window:
+        if self.after_post_days is None:
+            return self._resolved.window
+        return after_post_window(tweet_id, days=self._days, repetition=self._repetition)
+
+    def _span(self, job: Job, context: Context) -> dict[str, Any]:
+        window = self._resolved.window
+        return {
+            "window": (to_api(window.start), to_api(window.end)),
+            "adjustments": tuple(adjustment.to_dict() for adjustment in self._resolved.adjustments),
+        }
+
+    def _assemble(self, job: Job, pulled: Pulled, context: Context) -> Result:
+        window = self._resolved.window
+        series = self._series(
+            job, context, span_known=True, name=f"{window.start:%Y%m%dT%H}-{window.end:%Y%m%dT%H}", date=window.start
+        )
+        return assemble_time_series(pulled, job.parts, job.output, wanted=series, accepted=job.accepted)
+
+
+def run_time(context: Context) -> datetime:
+    """Return a run's own time, the same however often it is run again.
+
+    The end of its data interval, else its logical date, else the time at which it was due.
+    """
+    own = context.get("data_interval_end") or context.get("logical_date") or context["dag_run"].run_after
+    moment: datetime = own.astimezone(UTC)
+    return moment
+
+
+def _whole_number(field: str, value: object) -> int:
+    text = str(value).strip()
+    if not text.isdecimal():
+        raise InvalidQueryError(field, f"{value!r} is no whole number")
+    return int(text)

@@ -18,7 +18,7 @@ from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.dataset.formats import parse_format
 from airflow_provider_engagement.dataset.manifest import MANIFESTS, Manifest, parse_accepted_outcomes
 from airflow_provider_engagement.dataset.output import FolderOutput, Output, ReturnedOutput
-from airflow_provider_engagement.dataset.parts import PartStore
+from airflow_provider_engagement.dataset.parts import PartStore, StillGood, always_good
 from airflow_provider_engagement.dataset.pull import Parts, PartsInMemory, Pulled, fetch_missing
 from airflow_provider_engagement.dataset.result import Result
 from airflow_provider_engagement.dataset.storage import safe_name
@@ -30,8 +30,8 @@ from airflow_provider_engagement.operators.waiting import wait_until
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-TWEETS_WITHOUT_OUTPUT = 1_000
-"""So many Tweets may be pulled without an output, their rows travelling as XCom."""
+ROWS_WITHOUT_OUTPUT = 1_000
+"""So many rows may be pulled without an output path, travelling as XCom."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +72,7 @@ class EngagementPullOperator(BaseOperator):
     :param metrics: names of metrics; by default all that can be had. (templated)
     :param groupings: groupings wanted in the API's own nesting, as ``{name: [dimension, …]}``, at most two beside the
         rows; they are written as JSON, or returned in the report without ``output_path``. (templated)
-    :param output_path: the folder of the dataset, on any storage; by default rows are returned, of up to 1,000 Tweets.
+    :param output_path: the folder of the dataset, on any storage; by default rows are returned, up to 1,000 of them.
         (templated)
     :param output_format: ``parquet`` (default), ``csv`` or ``jsonl``. (templated)
     :param accepted_outcomes: what may become of a Tweet without failing the task; by default ``unavailable``,
@@ -166,7 +166,7 @@ class EngagementPullOperator(BaseOperator):
         """Return what is wanted."""
 
     @abstractmethod
-    def _plan(self, query: Query) -> Sequence[Request]:
+    def _plan(self, query: Query, context: Context) -> Sequence[Request]:
         """Return what must be sent."""
 
     @abstractmethod
@@ -177,7 +177,15 @@ class EngagementPullOperator(BaseOperator):
     def _assemble(self, job: Job, pulled: Pulled, context: Context) -> Result:
         """Make rows of a job's parts, and write or return them."""
 
-    def _span(self, context: Context) -> dict[str, Any]:
+    @abstractmethod
+    def _rows(self, query: Query) -> int:
+        """Return about how many rows a query makes."""
+
+    def _still_good(self, context: Context) -> StillGood:
+        """Return what tells of an answer that is kept whether it need not be asked for again."""
+        return always_good
+
+    def _span(self, job: Job, context: Context) -> dict[str, Any]:
         """Return what the report says of time."""
         return {}
 
@@ -225,7 +233,7 @@ class EngagementPullOperator(BaseOperator):
                 "waited": round(client.pace.waited_seconds, 3),
             },
             budget=client.pace.snapshot().to_dict(),
-            **self._span(context),
+            **self._span(job, context),
         )
         return self._report(job, manifest)
 
@@ -233,11 +241,12 @@ class EngagementPullOperator(BaseOperator):
         accepted = parse_accepted_outcomes(self.accepted_outcomes)
         file_format = parse_format(self.output_format)
         query = self._query(context, self._read_tweet_ids())
-        if not self.output_path and len(query.tweet_ids) > TWEETS_WITHOUT_OUTPUT:
+        rows = self._rows(query)
+        if not self.output_path and rows > ROWS_WITHOUT_OUTPUT:
             raise InvalidQueryError(
                 "output_path",
-                f"is not set, and {len(query.tweet_ids)} Tweets are too many to return as XCom",
-                f"Set a folder to write to, or pull at most {TWEETS_WITHOUT_OUTPUT} Tweets.",
+                f"is not set, and about {rows} rows are too many to return as XCom",
+                f"Set a folder to write to, or pull at most {ROWS_WITHOUT_OUTPUT} rows.",
             )
         folder = ObjectStoragePath(self.output_path) if self.output_path else None
         task_instance = context["ti"]
@@ -246,9 +255,14 @@ class EngagementPullOperator(BaseOperator):
         )
         return Job(
             query=query,
-            requests=self._plan(query),
+            requests=self._plan(query, context),
             parts=(
-                PartStore(folder, identity=self.hook.credentials.identity, occasion=self._occasion(context))
+                PartStore(
+                    folder,
+                    identity=self.hook.credentials.identity,
+                    occasion=self._occasion(context),
+                    still_good=self._still_good(context),
+                )
                 if folder
                 else PartsInMemory()
             ),

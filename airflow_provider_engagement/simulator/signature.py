@@ -93,7 +93,7 @@ class Verifier:
             self._nonces.clear()
 
     def _signed(self, authorization: str, method: str, url: str, body: bytes, content_type: str) -> Identity:
-        from oauthlib.oauth1.rfc5849.utils import parse_authorization_header  # type: ignore[import-untyped]
+        from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 
         try:
             given = {name: unquote(value) for name, value in parse_authorization_header(authorization)}
@@ -156,7 +156,7 @@ def signature(
     :param url: the URL, with its query if it has one.
     :param form: the body, if it is a form; other bodies are not signed.
     """
-    from oauthlib.oauth1.rfc5849.signature import (  # type: ignore[import-untyped]
+    from oauthlib.oauth1.rfc5849.signature import (
         base_string_uri,
         collect_parameters,
         normalize_parameters,
@@ -172,4 +172,4 @@ def signature(
 
 
 def _body_hash(body: bytes) -> str:
-    return base64.b64encode(hashlib.sha1(body).digest()).decode()
+    return base64.b64encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()

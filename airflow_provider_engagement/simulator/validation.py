@@ -183,7 +183,7 @@ def _requested(start: datetime, end: datetime, now: datetime, switches: Switches
     if end > now:
         raise Refusal(400, "end: must not be in the future")
     floor = max(HISTORY_FLOOR, now - HISTORY_REACH) if switches.history_floor == "365d" else HISTORY_FLOOR
-    if start <= floor - MAX_WINDOW:
+    if start < floor:
         raise Refusal(400, f"start: must not be before {written(floor)}")
     window = _aligned(floor_hour(start), ceil_hour(end))
     if window.end - window.start > MAX_WINDOW:

@@ -1,0 +1,141 @@
+"""Counts by the hour -> counts by day, over a window, and by hour of day. Pure functions of Arrow tables.
+
+A sum of which one hour is not known is not known: nulls are never skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.exceptions import InvalidQueryError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+HOURLY_COLUMNS = ("tweet_id", "period_start", "period_end", "fetched_at")
+"""What a table of counts by the hour has beside its metrics; every table made of it has the same."""
+
+
+def parse_time_zone(value: object) -> ZoneInfo:
+    """Read the name of an IANA time zone.
+
+    :raises InvalidQueryError: if there is none of that name.
+    """
+    try:
+        return ZoneInfo(str(value))
+    except (KeyError, ValueError, OSError):
+        raise InvalidQueryError(
+            "time_zone", f"{value!r} is unknown", "Give an IANA name such as Europe/Prague."
+        ) from None
+
+
+def local_day(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the first instant of the day that an instant falls on in a zone, and that of the next, both in UTC.
+
+    Between them lie 23 or 25 hours where clocks are changed.
+    """
+    local = moment.astimezone(zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    following = (midnight.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
+    return midnight.astimezone(UTC), following.astimezone(UTC)
+
+
+def check_whole_days(window: Window, zone: ZoneInfo) -> None:
+    """Refuse a window that cuts a day in two, since the row of that day would be less than the day's.
+
+    :raises InvalidQueryError: naming the edge.
+    """
+    for edge in ("start", "end"):
+        moment: datetime = getattr(window, edge)
+        if local_day(moment, zone)[0] != moment:
+            raise InvalidQueryError(
+                edge,
+                f"{moment.isoformat()} is not the beginning of a day in {zone.key}",
+                "Ask for whole days, or for granularity hour.",
+            )
+
+
+def by_day(hours: pyarrow.Table, metrics: Sequence[str], zone: ZoneInfo) -> pyarrow.Table:
+    """Add hours up to the days of a time zone.
+
+    :param hours: with :data:`HOURLY_COLUMNS` and the metrics.
+    :param metrics: the metric columns.
+    :param zone: whose days.
+    :return: the same columns; of a day, the rows that the given hours make up.
+    """
+    return _summed(_with_periods(hours, lambda hour: local_day(hour, zone)), metrics, ["tweet_id", "period_start"])
+
+
+def over_window(hours: pyarrow.Table, metrics: Sequence[str], window: Callable[[str], Window]) -> pyarrow.Table:
+    """Add hours up to one row for each Tweet.
+
+    :param hours: with :data:`HOURLY_COLUMNS` and the metrics.
+    :param metrics: the metric columns.
+    :param window: the span that a Tweet's row is said to be of.
+    :return: the same columns.
+    """
+    import pyarrow
+
+    rows = hours
+    kind = hours.schema.field("period_start").type
+    spans = {tweet_id: window(tweet_id) for tweet_id in hours["tweet_id"].unique().to_pylist()}
+    for name in ("start", "end"):
+        values = [getattr(spans[tweet_id], name) for tweet_id in hours["tweet_id"].to_pylist()]
+        column = f"period_{name}"
+        rows = rows.set_column(rows.column_names.index(column), column, pyarrow.array(values, kind))
+    return _summed(rows, metrics, ["tweet_id", "period_start"])
+
+
+def by_hour_of_day(hours: pyarrow.Table, metrics: Sequence[str], zone: ZoneInfo) -> pyarrow.Table:
+    """Add up the hours that bear the same number on the clocks of a time zone.
+
+    :return: ``tweet_id``, ``hour_of_day`` (0 to 23), ``fetched_at`` and the metrics.
+    """
+    import pyarrow
+
+    numbers = _mapped(hours["period_start"], lambda hour: hour.astimezone(zone).hour, pyarrow.int64())
+    rows = hours.select(["tweet_id", "fetched_at", *metrics]).append_column("hour_of_day", numbers)
+    return _summed(rows, metrics, ["tweet_id", "hour_of_day"])
+
+
+def summed_again(rows: pyarrow.Table, metrics: Sequence[str], key: Sequence[str]) -> pyarrow.Table:
+    """Add up rows of the same key that come from several parts."""
+    return _summed(rows, metrics, list(key))
+
+
+def _with_periods(hours: pyarrow.Table, period: Callable[[datetime], tuple[datetime, datetime]]) -> pyarrow.Table:
+    kind = hours.schema.field("period_start").type
+    rows = hours
+    for number, column in enumerate(("period_start", "period_end")):
+        edges = _mapped(hours["period_start"], lambda hour, number=number: period(hour)[number], kind)  # type: ignore[misc]
+        rows = rows.set_column(rows.column_names.index(column), column, edges)
+    return rows
+
+
+def _mapped(
+    column: pyarrow.ChunkedArray, function: Callable[[datetime], object], kind: pyarrow.DataType
+) -> pyarrow.Array:
+    """Apply a function to each value, but only once to each of the few that differ."""
+    import pyarrow
+
+    encoded = column.combine_chunks().dictionary_encode()
+    values = pyarrow.array([function(value) for value in encoded.dictionary.to_pylist()], kind)
+    return values.take(encoded.indices)
+
+
+def _summed(rows: pyarrow.Table, metrics: Sequence[str], key: list[str]) -> pyarrow.Table:
+    import pyarrow.compute
+
+    whole = pyarrow.compute.ScalarAggregateOptions(skip_nulls=False)
+    others = [name for name in ("period_end", "fetched_at") if name in rows.column_names and name not in key]
+    sums = rows.group_by(key, use_threads=False).aggregate(
+        [*((metric, "sum", whole) for metric in metrics), *((name, "min") for name in others)]
+    )
+    names = [*key, *metrics, *others]
+    return sums.select(
+        [*key, *(f"{metric}_sum" for metric in metrics), *(f"{name}_min" for name in others)]
+    ).rename_columns(names)
