@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from base64 import b64encode
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from airflow_provider_engagement.api.answer import error_messages
 from airflow_provider_engagement.api.catalogue import Auth
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
 USER_FIELDS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
+SIGNING_LOGGERS = ("oauthlib.oauth1.rfc5849", "requests_oauthlib.oauth1_auth")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -83,10 +86,12 @@ class Credentials:
         return f"{self.user_id or ''}@{self.consumer_key or ''}"
 
     def redact(self, text: str) -> str:
-        """Return a text with every secret in it blotted out."""
-        for name in self.given:
-            text = text.replace(getattr(self, name), "***")
-        return text
+        """Return a text with every secret in it blotted out, in whatever form a request carries it."""
+        secrets = [getattr(self, name) for name in self.given]
+        if self.consumer_key and self.consumer_secret:
+            pair = f"{quote(self.consumer_key, safe='')}:{quote(self.consumer_secret, safe='')}"
+            secrets += [b64encode(pair.encode()).decode()]
+        return _redacted(text, secrets)
 
 
 class Signer:
@@ -108,6 +113,9 @@ class Signer:
         if auth is Auth.USER:
             from requests_oauthlib import OAuth1
 
+            for name in SIGNING_LOGGERS:
+                # At DEBUG, these libraries log the header that they have just signed.
+                logging.getLogger(name).addFilter(_is_no_debug_line)
             if not self._credentials.has_user:
                 raise InvalidConnectionError(
                     "An author's own Tweets are asked for, but the connection has no access token of a user: set "
@@ -125,17 +133,19 @@ class Signer:
         :param refused: the request that was refused.
         :return: whether a repetition may succeed: not for a token that the connection gave, nor for a signature.
         """
+        authorization = str(refused.headers.get("Authorization"))
+        if self._credentials.bearer_token or not authorization.startswith("Bearer "):
+            return False
         with self._lock:
-            if self._obtained is None:
-                return False
-            if refused.headers.get("Authorization") == f"Bearer {self._obtained}":
+            # Another thread may have renewed it already: then there is a new one to try.
+            if authorization == f"Bearer {self._obtained}":
                 self._obtained = None
-            return True
+        return True
 
     def redact(self, text: str) -> str:
         """Return a text with every secret in it blotted out, the obtained token included."""
         text = self._credentials.redact(text)
-        return text.replace(self._obtained, "***") if self._obtained else text
+        return _redacted(text, [self._obtained]) if self._obtained else text
 
     def bearer_token(self) -> str:
         """Return the bearer token that the connection gave, or one obtained with the app's key and secret."""
@@ -177,6 +187,17 @@ class _Bearer:
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+def _is_no_debug_line(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
+
+
+def _redacted(text: str, secrets: Iterable[str]) -> str:
+    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), unquote(secret))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
+    return text
 
 
 def _json_or_none(response: Response) -> Any:

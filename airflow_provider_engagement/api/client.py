@@ -141,9 +141,8 @@ class EngagementClient:
         authors: dict[str, str | None] = {}
         remaining = request
         for _ in range(ROUNDS_OF_REMOVAL):
-            fetched_at = datetime.now(UTC)
             try:
-                answer = self._retried(remaining)
+                answer, fetched_at = self._retried(remaining)
                 break
             except ForbiddenTweetsError as error:
                 if not self._drop_forbidden:
@@ -162,14 +161,14 @@ class EngagementClient:
             authors |= {tweet_id: author for tweet_id, author in removed.items() if status.outcome is Outcome.FORBIDDEN}
             remaining = replace(remaining, tweet_ids=tuple(one for one in remaining.tweet_ids if one not in removed))
             if not remaining.tweet_ids:
-                answer = read_answer(remaining, {})
+                answer, fetched_at = read_answer(remaining, {}), datetime.now(UTC)
                 break
         else:
             raise last_error
         statuses = {tweet_id: left_out.get(tweet_id) or answer.statuses[tweet_id] for tweet_id in request.tweet_ids}
         return Fetched(answer=replace(answer, statuses=statuses), fetched_at=fetched_at, authors=authors)
 
-    def _retried(self, request: Request) -> Answer:
+    def _retried(self, request: Request) -> tuple[Answer, datetime]:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_WORTH_RETRYING),
             stop=tenacity.stop_after_attempt(self._attempts),
@@ -179,8 +178,11 @@ class EngagementClient:
         )
         return retrying(self._attempt, request)
 
-    def _attempt(self, request: Request) -> Answer:
-        """Send a request once, and again for as long as only its rate or an outdated bearer token is refused."""
+    def _attempt(self, request: Request) -> tuple[Answer, datetime]:
+        """Send a request once, and again for as long as only its rate or an outdated bearer token is refused.
+
+        :return: the answer, and when it was asked for.
+        """
         started = time.monotonic()
         renewed = False
         while True:
@@ -194,7 +196,7 @@ class EngagementClient:
             if response.status_code == 401 and not renewed and self._signer.renew(response.request):
                 renewed = True
                 continue
-            return self._read(request, response)
+            return self._read(request, response), datetime.now(UTC) - response.elapsed
 
     def _send(self, request: Request) -> Response:
         """Send a request once, in its turn, and tell the pace what came of it."""
@@ -244,9 +246,9 @@ class EngagementClient:
         if response.status_code == 200:
             if not isinstance(body, dict):
                 raise UnreadableAnswerError(f"{endpoint}: HTTP 200 with {_described(response)} instead of JSON.")
-            if set(body) != {catalogue.ERRORS_KEY}:
+            if not messages or _holds_data(request, body):
                 return read_answer(request, body)
-        elif response.status_code == 400 and isinstance(body, dict):
+        if response.status_code in (200, 400) and isinstance(body, dict):
             unavailable = listed_ids(body, catalogue.UNAVAILABLE_KEY)
             asked = len(request.tweet_ids)
             if set(request.tweet_ids) <= set(unavailable) or unavailable_count(messages) == asked:
@@ -340,13 +342,23 @@ class _SomeUnavailableError(Exception):
 
 
 def _check_url(name: str, url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise InvalidConnectionError(f"{name} is no address: its host or its port cannot be read.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
         raise InvalidConnectionError(f"{name} must be an address such as {catalogue.DEFAULT_BASE_URL}.")
     if parts.username or parts.password:
         raise InvalidConnectionError(f"{name} must not hold a user name or password.")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
         raise InvalidConnectionError(f"{name} must use https: only an address on loopback may do without.")
+
+
+def _holds_data(request: Request, body: dict[str, Any]) -> bool:
+    """Tell whether an answer with errors holds more than these."""
+    groupings = request.query.all_groupings()
+    return any(key in groupings or key.startswith(catalogue.UNSUPPORTED_PREFIX) for key in body)
 
 
 def _decoded(response: Response) -> Any:

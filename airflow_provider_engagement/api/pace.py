@@ -13,13 +13,16 @@ from airflow_provider_engagement.exceptions import WaitRequired
 
 log = logging.getLogger(__name__)
 
+LONGEST_PAUSE = 2.0
+"""Waits up to so many seconds are mere pauses, most of them for an answer that is under way: no reason to leave."""
+
 
 class Pace:
     """The budget, a clock and a way to sleep, behind one lock.
 
     :param budget: decides when the next request may go.
-    :param inline_wait: the longest wait in seconds that is slept through in place; ``None`` for any. A longer one
-        raises :class:`~airflow_provider_engagement.exceptions.WaitRequired` with the moment to come back.
+    :param inline_wait: the longest wait in seconds that is slept through in place, two at least; ``None`` for any. A
+        longer one raises :class:`~airflow_provider_engagement.exceptions.WaitRequired` with the moment to come back.
     :param clock: the wall clock in epoch seconds.
     :param sleep: waits a number of seconds.
     """
@@ -46,13 +49,13 @@ class Pace:
 
         :raises WaitRequired: if that is further away than what is slept through in place.
         """
-        entered = now = self._clock()
+        now = self._clock()
         while True:
             with self._lock:
                 moment = self._budget.acquire(now)
             if moment <= now:
                 return
-            if self._inline_wait is not None and moment - entered > self._inline_wait:
+            if self._inline_wait is not None and moment - now > max(self._inline_wait, LONGEST_PAUSE):
                 raise WaitRequired(datetime.fromtimestamp(moment, UTC))
             self.wait(moment - now)
             now = self._clock()

@@ -55,8 +55,10 @@ def open_writer(file: IO[bytes], schema: pyarrow.Schema, file_format: Format) ->
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: instants as ISO texts in UTC."""
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+    """Return a value as JSON has it: instants as ISO texts in UTC, to the millisecond."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value
 
 
 class _JsonLinesWriter:
@@ -111,18 +113,25 @@ def _read_parquet(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
 def _read_csv(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
     from pyarrow import csv
 
-    options = csv.ConvertOptions(
-        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
-    )
-    return csv.read_csv(file, convert_options=options).cast(schema)
+    return csv.read_csv(
+        file,
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
+    ).cast(schema)
 
 
 def _read_json_lines(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
+    import io
+
     from pyarrow import json
 
-    return (
-        json.read_json(file, parse_options=json.ParseOptions(explicit_schema=schema)).select(schema.names).cast(schema)
-    )
+    content = file.read()
+    if not content:
+        return schema.empty_table()
+    options = json.ParseOptions(explicit_schema=schema)
+    return json.read_json(io.BytesIO(content), parse_options=options).select(schema.names).cast(schema)
 
 
 _READERS: Mapping[Format, Callable[[IO[bytes], pyarrow.Schema], pyarrow.Table]] = MappingProxyType(

@@ -123,6 +123,9 @@ def columns_to_table(
     import pyarrow
 
     schema = arrow_schema(table)
+    unknown = columns.keys() - set(schema.names)
+    if unknown:
+        raise ValueError(f"{table.name} has no column {min(unknown)}.")
     length = len(next(iter(columns.values())))
     arrays = [
         pyarrow.nulls(length, field.type) if field.name not in columns else _array(columns[field.name], field.type)

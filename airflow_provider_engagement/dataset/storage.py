@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol, Self
 
 
@@ -66,6 +66,8 @@ def written_whole(path: StoragePath) -> Iterator[IO[bytes]]:
             yield file
         temporary.replace(path)
     except BaseException:
-        if temporary.exists():
-            temporary.unlink()
+        # The error that is under way tells more than one of tidying up after it.
+        with suppress(OSError):
+            if temporary.exists():
+                temporary.unlink()
         raise

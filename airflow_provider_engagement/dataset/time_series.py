@@ -27,6 +27,7 @@ from airflow_provider_engagement.dataset.schema import (
     TWEET_HOURS_OF_DAY,
     TWEET_METRICS,
     TWEET_STATUS,
+    Table,
     columns_to_table,
 )
 from airflow_provider_engagement.dataset.status import failed_statuses, status_rows
@@ -134,7 +135,7 @@ def assemble_time_series(
         target.discard()
         raise
     target.publish()
-    result.rows[TWEET_METRICS.name] = target.rows
+    result.rows[_table(wanted).name] = target.rows
     if changes is not None:
         with output.open({RESTATEMENTS: f"{RESTATEMENTS.name}/{own}"}) as tables:
             tables[RESTATEMENTS.name].append(changes.table())
@@ -144,9 +145,13 @@ def assemble_time_series(
     return result
 
 
+def _table(wanted: TimeSeries) -> Table:
+    return TWEET_HOURS_OF_DAY if wanted.granularity is Granularity.HOUR_OF_DAY else TWEET_METRICS
+
+
 def _target(output: Output, wanted: TimeSeries, changes: Restatements | None) -> PartitionedRows:
-    of_day = wanted.granularity is Granularity.HOUR_OF_DAY
-    table = TWEET_HOURS_OF_DAY if of_day else TWEET_METRICS
+    table = _table(wanted)
+    of_day = table is TWEET_HOURS_OF_DAY
     path = table.name if of_day else f"{table.name}/{wanted.granularity}"
     form = PARTITIONS[wanted.granularity]
     changed = None
@@ -209,8 +214,7 @@ class _Grain:
 
     @property
     def _key(self) -> tuple[str, ...]:
-        table = TWEET_HOURS_OF_DAY if self.wanted.granularity is Granularity.HOUR_OF_DAY else TWEET_METRICS
-        return tuple(name for name in table.key if name != "granularity")
+        return tuple(name for name in _table(self.wanted).key if name != "granularity")
 
     def _hold(self, rows: pyarrow.Table) -> None:
         self.held.append(rows)
@@ -299,7 +303,7 @@ def _finished(rows: pyarrow.Table, wanted: TimeSeries) -> pyarrow.Table:
     import pyarrow
     import pyarrow.compute
 
-    of_day = wanted.granularity is Granularity.HOUR_OF_DAY
+    table = _table(wanted)
     number = rows.num_rows
     encoded = rows["tweet_id"].combine_chunks().dictionary_encode()
     created = [created_at(tweet_id) for tweet_id in encoded.dictionary.to_pylist()]
@@ -310,10 +314,10 @@ def _finished(rows: pyarrow.Table, wanted: TimeSeries) -> pyarrow.Table:
         "tweet_created_at": pyarrow.array(created, pyarrow.timestamp("ms", "UTC")).take(encoded.indices),
         "endpoint": pyarrow.repeat(str(wanted.query.endpoint), number),
         "is_final": pyarrow.compute.less_equal(rows["period_end"], settled),
-        "granularity": pyarrow.repeat(str(wanted.granularity), number),
-        "time_zone": pyarrow.repeat(wanted.zone.key, number),
     }
-    return columns_to_table(TWEET_HOURS_OF_DAY if of_day else TWEET_METRICS, columns)
+    of_table = "time_zone" if table is TWEET_HOURS_OF_DAY else "granularity"
+    columns[of_table] = pyarrow.repeat(wanted.zone.key if of_table == "time_zone" else str(wanted.granularity), number)
+    return columns_to_table(table, columns)
 
 
 def _coverage(

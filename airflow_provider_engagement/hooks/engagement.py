@@ -34,6 +34,7 @@ from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
     InvalidConnectionError,
+    WaitRequired,
     PeriodCapError,
     RateLimitedError,
     airflow_failures,
@@ -192,6 +193,27 @@ class EngagementHook(BaseHook):
             client = self.get_conn()
             for request in plan(query):
                 yield client.fetch(request).answer
+
+    def read_budget(self) -> BudgetSnapshot:
+        """Ask one cheap thing to learn what is left of the rate limit, which every answer tells, a refusal too.
+
+        :raises EngagementError: if no answer comes, or none that tells anything.
+        """
+        with airflow_failures():
+            client = self.get_conn(attempts=1, inline_wait=0.0)
+            try:
+                client.fetch(plan(self._probe())[0])
+            except (WaitRequired, ForbiddenTweetsError):
+                # Refused for its rate, or for a Tweet that is not the user's: the headers tell all the same.
+                pass
+            finally:
+                client.close()
+            return client.pace.snapshot()
+
+    def _probe(self) -> Query:
+        """Return the cheapest query that the connection's credentials allow."""
+        app = self.credentials.bearer_token is not None or not self.credentials.has_user
+        return self.query(Endpoint.TOTALS, A_PUBLIC_TWEET, metrics="favorites", auth=Auth.APP if app else Auth.USER)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection with at most one cheap request, and say which credential failed."""

@@ -211,10 +211,10 @@ class EngagementHistoricalOperator(_EngagementSeriesOperator):
     .. seealso:: :ref:`howto/operator:EngagementHistoricalOperator`
 
     :param start: the first instant of the span: an aware time or ISO text, a date (which begins at midnight in UTC), or
-        a span before the run's own time such as ``7d``, ``36h`` or ``2w``. By default the run's partition key or data interval gives
-        start and end. (templated)
-    :param end: the first instant after the span, likewise; ``now`` for the beginning of the hour of
-        the run's own time. (templated)
+        a span before the run's own time such as ``7d``, ``36h`` or ``2w``. By default the run's partition key or data
+        interval gives start and end. (templated)
+    :param end: the first instant after the span, likewise; ``now`` for the beginning of the hour of the run's own
+        time. (templated)
     :param lookback_hours: so many hours before the start are read again in every run, since counts may still change; 0
         by default.
     :param after_post_days: instead of one span for all, so many days of each Tweet's life, counted from the hour of

@@ -25,6 +25,7 @@ from airflow_provider_engagement.dataset.storage import safe_name
 from airflow_provider_engagement.dataset.tweet_id_files import read_tweet_ids
 from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired, airflow_failures
 from airflow_provider_engagement.hooks.engagement import EngagementHook
+from airflow_provider_engagement.operators.observability import count_report, count_requests, count_wait, span
 from airflow_provider_engagement.operators.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class EngagementPullOperator(BaseOperator):
     :param engagement_conn_id: the connection. (templated)
     :param workers: how many requests are under way at once; 8 by default.
     :param inline_wait: the longest wait for the rate limit, in seconds, that the task sleeps through on its worker (30
-        by default); for a longer one it gives the worker up.
+        by default); for a longer one it gives the worker up. Without ``output_path`` it sleeps through any.
     :param max_wait: seconds from a try's first start past which the task fails rather than wait for the rate limit; six
         hours by default.
     :param deferrable: whether to wait in the triggerer; else the scheduler starts the task again. By default
@@ -153,6 +154,9 @@ class EngagementPullOperator(BaseOperator):
             try:
                 return self._pull(context)
             except WaitRequired as required:
+                count_wait(self.endpoint)
+                if getattr(getattr(self, "retry_policy", None), "waits_by_retrying", False):
+                    raise
                 wait_until(
                     required.until,
                     operator=self,
@@ -193,7 +197,8 @@ class EngagementPullOperator(BaseOperator):
         started = time.monotonic()
         job = self._job(context)
         client = self.hook.get_conn(
-            inline_wait=self.inline_wait,
+            # Answers that are kept in memory would be lost with the worker, so that they would be asked for again.
+            inline_wait=self.inline_wait if self.output_path else None,
             max_wait=self.max_wait,
             drop_forbidden=Outcome.FORBIDDEN in job.accepted,
             connections=self.workers,
@@ -206,10 +211,13 @@ class EngagementPullOperator(BaseOperator):
             len(job.requests),
         )
         try:
-            pulled = fetch_missing(job.requests, parts=job.parts, fetch=client.fetch, workers=self.workers)
+            with span("fetch", endpoint=str(self.endpoint), requests=len(job.requests)):
+                pulled = fetch_missing(job.requests, parts=job.parts, fetch=client.fetch, workers=self.workers)
         finally:
             client.close()
-        result = self._assemble(job, pulled, context)
+            count_requests(self.endpoint, client)
+        with span("assemble", endpoint=str(self.endpoint), tweets=len(job.query.tweet_ids)):
+            result = self._assemble(job, pulled, context)
         manifest = Manifest(
             endpoint=job.query.endpoint,
             auth=job.query.auth,
@@ -238,6 +246,9 @@ class EngagementPullOperator(BaseOperator):
         return self._report(job, manifest)
 
     def _job(self, context: Context) -> Job:
+        _check_number("workers", self.workers, kinds=(int,), least=1)
+        _check_number("inline_wait", self.inline_wait, kinds=(int, float), least=0)
+        _check_number("max_wait", self.max_wait, kinds=(int, float), least=0)
         accepted = parse_accepted_outcomes(self.accepted_outcomes)
         file_format = parse_format(self.output_format)
         query = self._query(context, self._read_tweet_ids())
@@ -291,8 +302,14 @@ class EngagementPullOperator(BaseOperator):
             report["requests"]["reused"],
             report["seconds"]["waited"],
         )
+        count_report(report)
         report |= job.output.returned
         if self.output_path:
             job.output.add_json("manifest", f"{MANIFESTS}/{job.name}.{safe_name(job.run)}.json", report)
             report["outputs"] = dict(job.output.locations)
         return report
+
+
+def _check_number(name: str, value: object, *, kinds: tuple[type, ...], least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:  # type: ignore[operator]
+        raise InvalidQueryError(name, f"{value!r} is no {'whole ' if float not in kinds else ''}number from {least} up")

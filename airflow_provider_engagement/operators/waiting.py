@@ -34,10 +34,8 @@ def wait_until(
     :param max_wait: seconds after the try's first start past which the task fails rather than wait.
     :raises MaxWaitExceededError: if the moment is later than that.
     """
-    task_instance = context["ti"]
     deadline = first_start(context) + timedelta(seconds=max_wait)
-    key = f"{task_instance.dag_id} {task_instance.task_id} {task_instance.map_index} {task_instance.run_id}"
-    wake = datetime.fromtimestamp(wake_at(moment.timestamp(), key=key, spread=SPREAD_SECONDS), UTC)
+    wake = datetime.fromtimestamp(wake_at(moment.timestamp(), key=task_key(context), spread=SPREAD_SECONDS), UTC)
     if wake > deadline:
         raise MaxWaitExceededError(
             f"The rate limit allows the next request at {moment.isoformat()}, but max_wait ({max_wait:.0f} s) ends at "
@@ -54,6 +52,15 @@ def wait_until(
     from airflow.sdk.exceptions import AirflowRescheduleException
 
     raise AirflowRescheduleException(wake)  # type: ignore[no-untyped-call]
+
+
+def task_key(context: Context) -> str:
+    """Return a text that no two tasks share and that stays the same over waits and tries."""
+    task_instance = context["ti"]
+    return " ".join(
+        str(part)
+        for part in (task_instance.dag_id, task_instance.task_id, task_instance.map_index, task_instance.run_id)
+    )
 
 
 def first_start(context: Context) -> datetime:

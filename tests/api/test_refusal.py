@@ -1,0 +1,196 @@
+"""The catalogue of documented errors, each as the exception whose base class decides whether Airflow retries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_engagement.api.refusal import (
+    forbidden_summary,
+    forbidden_tweets,
+    refusal,
+    unavailable_count,
+)
+from airflow_provider_engagement.exceptions import (
+    ApiError,
+    AuthenticationError,
+    EndpointNotFoundError,
+    ForbiddenMetricsError,
+    ForbiddenTweetsError,
+    NotEntitledError,
+    PermanentError,
+    RequestRefusedError,
+    ServerError,
+    TransientError,
+)
+
+HOST = "https://data-api.twitter.com"
+
+
+def refused(status: int, body: Any, **more: Any) -> ApiError:
+    return refusal(endpoint="totals", status=status, body=body, host=HOST, **more)
+
+
+E1 = "Your account could not be authenticated. Reason: Access token not found"
+E2 = "Your account could not be authenticated. Reason: Unknown Authorization Type"
+E4 = "Sorry, your application id is not authorized."
+E5 = "Forbidden to access tweets: 640022366307745792, 640026211712786432"
+E6 = "Forbidden to access tweets for author id 1114564404: 640022366307745792"
+E7 = "Forbidden to access metrics: retweets"
+E10 = (
+    "One or more of the groupBys you have specified are not supported: (engagement.hour). "
+    "Please adjust your request and try again."
+)
+E11 = (
+    "This request requires gzip compression. Retry the request after setting 'Accept-Encoding' header in the request "
+    "to 'gzip'."
+)
+
+CATALOGUE = [
+    (401, E1, AuthenticationError),
+    (401, E2, AuthenticationError),
+    (403, E1, AuthenticationError),  # the text decides where nobody recorded the status
+    (401, "anything else", AuthenticationError),
+    (401, E4, NotEntitledError),
+    (403, E4, NotEntitledError),
+    (403, E4.upper(), NotEntitledError),
+    (403, E5, ForbiddenTweetsError),
+    (403, E5 + ";", ForbiddenTweetsError),
+    (403, E6, ForbiddenTweetsError),
+    (400, E6, ForbiddenTweetsError),
+    (403, E7, ForbiddenMetricsError),
+    (400, E7, ForbiddenMetricsError),
+    (403, "Your credentials do not allow access to this resource", NotEntitledError),
+    (400, E10, RequestRefusedError),
+    (406, E11, RequestRefusedError),
+    (400, "tweet_ids: size [26] is not between 1 and 25", RequestRefusedError),
+    (405, "Method not allowed", RequestRefusedError),
+    (413, "too large", RequestRefusedError),
+    (404, "Sorry, that page does not exist", EndpointNotFoundError),
+    (410, "gone", EndpointNotFoundError),
+    (301, "moved", EndpointNotFoundError),
+    (307, "moved", EndpointNotFoundError),
+    (500, "internal server error", ServerError),
+    (502, "Bad Gateway", ServerError),
+    (503, "Service Unavailable", ServerError),
+    (504, "Gateway Timeout", ServerError),
+    (599, "network", ServerError),
+    (200, "something went wrong", ServerError),
+]
+ENVELOPES = {
+    "strings": lambda text: {"errors": [text]},
+    "objects": lambda text: {"errors": [{"code": 1, "message": text}]},
+    "bare list": lambda text: [text],
+    "bare string": lambda text: {"errors": text},
+}
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+@pytest.mark.parametrize(("status", "text", "kind"), CATALOGUE)
+def test_each_documented_error_is_an_exception_of_its_own(
+    status: int, text: str, kind: type[ApiError], envelope: str
+) -> None:
+    error = refused(status, ENVELOPES[envelope](text), request_id="r-1")
+    assert type(error) is kind
+    assert (error.status, error.endpoint, error.messages, error.request_id) == (status, "totals", (text,), "r-1")
+    for part in ("totals", str(status), text, "r-1"):
+        assert part in str(error)
+
+
+def test_only_errors_of_the_server_are_worth_a_retry() -> None:
+    for status, text, kind in CATALOGUE:
+        error = refused(status, [text])
+        assert isinstance(error, TransientError) is (kind is ServerError)
+        assert isinstance(error, PermanentError) is (kind is not ServerError)
+
+
+@pytest.mark.parametrize("status", [404, 410, 307])
+def test_a_wrong_address_is_named(status: int) -> None:
+    assert HOST in str(refused(status, None))
+
+
+@pytest.mark.parametrize("body", [None, {}, [], "", {"errors": []}, {"errors": None}])
+@pytest.mark.parametrize(("status", "kind"), [(500, ServerError), (403, NotEntitledError), (401, AuthenticationError)])
+def test_without_a_text_the_status_decides(status: int, kind: type[ApiError], body: Any) -> None:
+    assert type(refused(status, body)) is kind
+
+
+# Tweets of other authors
+
+
+def test_both_formats_name_the_foreign_tweets() -> None:
+    by_author = [
+        "Forbidden to access tweets for author id 1114564404: 640022366307745792",
+        "Forbidden to access tweets for author id 18435372: 640026211712786432, 640026277605339136,640027450420756481",
+        "Forbidden to access tweets for author id 2265341844: 640022312914407425",
+    ]
+    assert forbidden_tweets(by_author) == {
+        "1114564404": ("640022366307745792",),
+        "18435372": ("640026211712786432", "640026277605339136", "640027450420756481"),
+        "2265341844": ("640022312914407425",),
+    }
+    assert forbidden_tweets([E5]) == {None: ("640022366307745792", "640026211712786432")}
+    assert forbidden_tweets([*by_author[:1], E5]) == {
+        "1114564404": ("640022366307745792",),
+        None: ("640022366307745792", "640026211712786432"),
+    }
+
+
+def test_an_author_named_twice_keeps_all_his_tweets() -> None:
+    lines = [f"Forbidden to access tweets for author id 7: {ids}" for ids in ("1, 2", "2, 3")]
+    assert forbidden_tweets(lines) == {"7": ("1", "2", "3")}
+
+
+@given(
+    st.dictionaries(st.none() | st.integers(1, 2**62).map(str), st.lists(st.integers(1, 2**63).map(str), min_size=1)),
+    st.sampled_from([", ", ",", " , "]),
+    st.sampled_from(["", ";", " ; ", " "]),
+)
+def test_whatever_ids_are_named_are_read(named: dict[str | None, list[str]], comma: str, end: str) -> None:
+    lines = [
+        f"Forbidden to access tweets{f' for author id {author}' if author else ''}: {comma.join(ids)}{end}"
+        for author, ids in named.items()
+    ]
+    assert forbidden_tweets(lines) == {author: tuple(dict.fromkeys(ids)) for author, ids in named.items()}
+
+
+@pytest.mark.parametrize(
+    "line", ["", "Forbidden to access tweets", "Forbidden to access tweets: ", "Forbidden to access tweets: a, b", E7]
+)
+def test_a_line_that_names_no_ids_names_none(line: str) -> None:
+    assert forbidden_tweets([line]) == {}
+
+
+def test_the_error_carries_the_foreign_tweets_by_author_and_says_what_to_do() -> None:
+    error = refused(403, {"errors": [E6]})
+    assert isinstance(error, ForbiddenTweetsError)
+    assert error.tweet_ids_by_author == {"1114564404": ("640022366307745792",)}
+    assert "author 1114564404" in error.summary
+    assert "bearer token" in error.summary
+
+
+def test_a_summary_stays_short_however_many_tweets_are_foreign() -> None:
+    summary = forbidden_summary({None: tuple(map(str, range(250))), "7": ("1",)})
+    assert "251 Tweet(s)" in summary
+    assert "245 more" in summary
+    assert len(summary) < 500
+
+
+# Tweets that are not available
+
+
+@pytest.mark.parametrize(
+    ("messages", "number"),
+    [
+        (["2 Tweet ID(s) are unavailable"], 2),
+        (["1 tweet id(s) are unavailable", "3 Tweet ID(s) are unavailable"], 4),
+        (["Tweet ID(s) are unavailable"], 0),
+        (["something else"], 0),
+        ([], 0),
+    ],
+)
+def test_the_number_of_unavailable_tweets_is_read(messages: list[str], number: int) -> None:
+    assert unavailable_count(messages) == number

@@ -1,0 +1,77 @@
+"""Ids and the time they carry, by the published vectors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_engagement.api.tweet_id import created_at, first_id_at, is_tweet_id
+
+
+@pytest.mark.parametrize(
+    ("tweet_id", "created"),
+    [
+        ("850006245121695744", "2017-04-06T15:24:15.846Z"),
+        ("1260294888811347969", "2020-05-12T19:44:51.296Z"),
+        ("1070059276213702656", "2018-12-04T20:56:26.846Z"),
+        ("697506383516729344", "2016-02-10T19:44:15.529Z"),
+        ("2000000000000000001", "2025-12-14T00:28:52.860Z"),
+        ("29700859247", "2010-11-04T01:43:01.738Z"),
+    ],
+)
+def test_an_id_tells_when_its_tweet_was_created(tweet_id: str, created: str) -> None:
+    assert created_at(tweet_id) == datetime.fromisoformat(created)
+
+
+@pytest.mark.parametrize(
+    ("moment", "tweet_id"),
+    [
+        ("2014-09-01T00:00Z", "506229949854646272"),
+        ("2015-09-15T00:00Z", "643574950917046272"),
+        ("2026-01-01T00:00Z", "2006515713438646272"),
+    ],
+)
+def test_a_moment_has_a_first_id(moment: str, tweet_id: str) -> None:
+    assert first_id_at(datetime.fromisoformat(moment)) == tweet_id
+
+
+@pytest.mark.parametrize("tweet_id", ["20", "0", "123456789", "29700859246"])
+def test_ids_from_before_snowflake_carry_no_time(tweet_id: str) -> None:
+    assert created_at(tweet_id) is None
+
+
+@given(st.datetimes(datetime(2010, 11, 5), datetime(2060, 1, 1), timezones=st.just(UTC)))
+def test_the_first_id_of_a_moment_carries_it_and_the_id_before_does_not(moment: datetime) -> None:
+    millisecond = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    first = first_id_at(moment)
+    assert created_at(first) == millisecond
+    assert created_at(str(int(first) - 1)) == millisecond - timedelta(milliseconds=1)
+
+
+@given(st.integers(29700859247, 2**63 - 1), st.integers(29700859247, 2**63 - 1))
+def test_later_ids_carry_later_moments(one: int, other: int) -> None:
+    earlier, later = (created_at(str(number)) for number in sorted((one, other)))
+    assert earlier is not None
+    assert later is not None
+    assert earlier <= later
+
+
+def test_a_moment_carried_by_an_id_is_in_utc() -> None:
+    created = created_at("2000000000000000001")
+    assert created is not None
+    assert created.tzinfo is UTC
+
+
+@pytest.mark.parametrize("value", ["0", "20", "2000000000000000001", "9" * 19])
+def test_one_to_nineteen_digits_are_an_id(value: str) -> None:
+    assert is_tweet_id(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "9" * 20, "12a", "-1", "+1", "1.0", "1e5", " 1", "1\n", "1_0", "0x1", "١٢٣", "１２", "²"]
+)
+def test_anything_else_is_none(value: str) -> None:
+    assert not is_tweet_id(value)

@@ -1,0 +1,77 @@
+"""Lists the benchmarks, or runs one: ``scripts/bench [NAME [--PARAMETER VALUE …]]``.
+
+A benchmark is a module beside this one whose ``main`` prints figures. The parameters of ``main``, all with defaults, are
+its options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+NAMES = (
+    "totals",
+    "parse",
+    "import",
+    "plan",
+    "hourly",
+    "memory",
+    "backfill",
+    "contract",
+    "slots",
+    "contention",
+    "comparison",
+)
+
+
+def load(name: str) -> ModuleType:
+    """Return the module of a benchmark."""
+    return importlib.import_module(name)
+
+
+def summary(name: str) -> str:
+    """Return the first line of a benchmark's description."""
+    return inspect.getdoc(load(name)).splitlines()[0]  # type: ignore[union-attr]
+
+
+def options(name: str) -> argparse.ArgumentParser:
+    """Return a parser of a benchmark's options."""
+    module = load(name)
+    parser = argparse.ArgumentParser(
+        prog=f"scripts/bench {name}",
+        description=inspect.getdoc(module),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for parameter in inspect.signature(module.main).parameters.values():
+        parser.add_argument(
+            f"--{parameter.name.replace('_', '-')}",
+            type=type(parameter.default),
+            default=parameter.default,
+            help="default: %(default)s",
+        )
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """List the benchmarks, or run the one that is named.
+
+    :return: the exit status.
+    """
+    if not arguments:
+        for name in NAMES:
+            print(f"{name:12}{summary(name)}")
+        return 0
+    name, *rest = arguments
+    if name not in NAMES:
+        print(f"There is no benchmark {name!r}; there are {', '.join(NAMES)}.", file=sys.stderr)
+        return 2
+    load(name).main(**vars(options(name).parse_args(rest)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

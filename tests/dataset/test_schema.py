@@ -1,0 +1,123 @@
+"""The tables' columns: the same whatever was asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_engagement.dataset.schema import (
+    COVERAGE,
+    TABLES,
+    TWEET_METRICS,
+    TWEET_STATUS,
+    TWEET_TOTALS,
+    Table,
+    arrow_schema,
+    columns_to_table,
+)
+
+NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
+KEYS: dict[str, list[Any]] = {"tweet_id": ["101", "102"], "snapshot_at": [NOON, NOON]}
+
+every_table = pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+
+TOTALS_METRICS = {"impressions", "engagements", "favorites", "retweets", "replies", "quote_tweets", "video_views"}
+
+
+def test_the_tables_have_the_keys_that_make_a_rerun_replace() -> None:
+    assert {name: table.key for name, table in TABLES.items()} == {
+        "tweet_totals": ("tweet_id", "snapshot_at"),
+        "tweet_metrics": ("tweet_id", "period_start", "granularity"),
+        "tweet_hours_of_day": ("tweet_id", "period_start", "hour_of_day"),
+        "restatements": ("tweet_id", "period_start", "granularity", "metric", "new_fetched_at"),
+        "tweet_status": ("tweet_id", "run"),
+        "coverage": ("tweet_id", "window_start", "window_end", "granularity"),
+    }
+
+
+def test_totals_has_a_column_for_each_of_its_metrics() -> None:
+    assert set(TWEET_TOTALS.metrics) == TOTALS_METRICS
+
+
+def test_the_table_of_periods_has_every_metric_that_its_endpoints_give() -> None:
+    assert set(TWEET_METRICS.metrics) > TOTALS_METRICS - {"quote_tweets"}
+    assert "quote_tweets" not in TWEET_METRICS.metrics
+    assert {"url_clicks", "user_follows", "media_views"} <= set(TWEET_METRICS.metrics)
+
+
+def test_tables_that_hold_no_counts_have_no_metric_columns() -> None:
+    assert TWEET_STATUS.metrics == COVERAGE.metrics == ()
+
+
+@every_table
+def test_columns_are_told_apart_by_their_names(table: Table) -> None:
+    names = arrow_schema(table).names
+    assert len(set(names)) == len(names)
+    assert tuple(names) == (*table.key, *table.columns, *table.metrics)
+
+
+@every_table
+def test_only_keys_are_never_null(table: Table) -> None:
+    assert {field.name for field in arrow_schema(table) if not field.nullable} == set(table.key)
+
+
+@every_table
+def test_ids_are_texts_counts_64_bit_integers_and_instants_utc(table: Table) -> None:
+    schema = arrow_schema(table)
+    for name in schema.names:
+        expected = (
+            pyarrow.int64()
+            if name in (*table.metrics, "hour_of_day", "old_value", "new_value")
+            else pyarrow.timestamp("ms", "UTC")
+            if name.endswith(("_at", "_start", "_end"))
+            else pyarrow.bool_()
+            if name.startswith("is_")
+            else pyarrow.string()
+        )
+        assert schema.field(name).type == expected, name
+
+
+@given(asked=st.sets(st.sampled_from(TWEET_TOTALS.metrics)))
+def test_columns_are_the_same_whatever_was_asked_for(asked: set[str]) -> None:
+    rows = columns_to_table(TWEET_TOTALS, {**KEYS, **{metric: [1, None] for metric in asked}})
+    assert rows.schema.equals(arrow_schema(TWEET_TOTALS))
+    rows.validate(full=True)
+    for metric in TWEET_TOTALS.metrics:
+        assert rows[metric].to_pylist() == ([1, None] if metric in asked else [None, None])
+
+
+def test_columns_stand_in_the_order_of_the_table_however_they_are_given() -> None:
+    rows = columns_to_table(TWEET_TOTALS, dict(reversed(KEYS.items())))
+    assert rows.column_names == arrow_schema(TWEET_TOTALS).names
+    assert rows["tweet_id"].to_pylist() == KEYS["tweet_id"]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [1, None],
+        pyarrow.array([1, None], pyarrow.int64()),
+        pyarrow.chunked_array([pyarrow.array([1]), pyarrow.array([None], pyarrow.int64())]),
+    ],
+    ids=["list", "array", "chunks"],
+)
+def test_values_may_be_lists_or_arrow_arrays(counts: Any) -> None:
+    rows = columns_to_table(TWEET_TOTALS, {**KEYS, "favorites": counts})
+    assert rows["favorites"].to_pylist() == [1, None]
+
+
+def test_a_table_may_be_without_rows() -> None:
+    rows = columns_to_table(TWEET_TOTALS, {"tweet_id": [], "favorites": pyarrow.chunked_array([], pyarrow.int64())})
+    assert rows.num_rows == 0
+    assert rows.schema.equals(arrow_schema(TWEET_TOTALS))
+
+
+@pytest.mark.parametrize("counts", [["1", "2"], [2**63, 0], [1]], ids=str)
+def test_counts_that_are_no_64_bit_integers_for_each_row_are_refused(counts: list[Any]) -> None:
+    with pytest.raises((pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError)):
+        columns_to_table(TWEET_TOTALS, {**KEYS, "favorites": counts})

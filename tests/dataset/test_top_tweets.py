@@ -1,0 +1,78 @@
+"""Rankings of Tweets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pyarrow
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_engagement.dataset.top_tweets import TopTweet, top_tweets
+
+
+def table(*rows: tuple[str, int | None]) -> pyarrow.Table:
+    return pyarrow.table(
+        {
+            "tweet_id": pyarrow.array([tweet_id for tweet_id, _ in rows], pyarrow.string()),
+            "favorites": pyarrow.array([count for _, count in rows], pyarrow.int64()),
+        }
+    )
+
+
+def ranked(rows: pyarrow.Table, number: int = 10) -> list[tuple[str, int]]:
+    return [(tweet.tweet_id, tweet.count) for tweet in top_tweets(rows, ["favorites"], number=number)["favorites"]]
+
+
+def test_the_highest_counts_come_first() -> None:
+    assert ranked(table(("101", 1), ("102", 30), ("103", -4), ("104", 5))) == [
+        ("102", 30),
+        ("104", 5),
+        ("101", 1),
+        ("103", -4),
+    ]
+
+
+def test_no_more_are_named_than_asked_for() -> None:
+    assert ranked(table(("101", 1), ("102", 3), ("103", 2)), number=2) == [("102", 3), ("103", 2)]
+
+
+def test_rows_of_a_tweet_are_added_up() -> None:
+    assert ranked(table(("101", 2), ("102", 3), ("101", 2), ("102", -1))) == [("101", 4), ("102", 2)]
+
+
+def test_tweets_of_equal_counts_are_ordered_by_id() -> None:
+    assert ranked(table(("103", 7), ("101", 7), ("102", 7)), number=2) == [("101", 7), ("102", 7)]
+
+
+def test_a_tweet_of_which_nothing_is_known_is_not_ranked() -> None:
+    assert ranked(table(("101", None), ("102", 0), ("103", -1))) == [("102", 0), ("103", -1)]
+    assert ranked(table(("101", None))) == []
+    assert ranked(table()) == []
+
+
+def test_every_metric_has_a_ranking_of_its_own() -> None:
+    rows = pyarrow.table({"tweet_id": ["101", "102"], "replies": [1, 2], "favorites": [2, 1]})
+    ranking = top_tweets(rows, ["replies", "favorites"], number=1)
+    assert {metric: [tweet.tweet_id for tweet in best] for metric, best in ranking.items()} == {
+        "replies": ["102"],
+        "favorites": ["101"],
+    }
+
+
+def test_a_tweet_is_linked_to_without_its_author() -> None:
+    assert top_tweets(table(("101", 1)), ["favorites"]) == {
+        "favorites": [TopTweet("101", 1, "https://twitter.com/i/web/status/101")]
+    }
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(100, 110).map(str), st.integers(-100, 100))),
+    number=st.integers(1, 12),
+)
+def test_a_ranking_agrees_with_one_made_by_hand(rows: list[tuple[str, int]], number: int) -> None:
+    sums: dict[str, int] = defaultdict(int)
+    for tweet_id, count in rows:
+        sums[tweet_id] += count
+    expected = sorted(sums.items(), key=lambda item: (-item[1], item[0]))[:number]
+    assert ranked(table(*rows), number=number) == expected

@@ -1,0 +1,398 @@
+"""Tweet ids read from the files that people have."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow
+import pytest
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from airflow_provider_engagement.api.query import parse_tweet_ids
+from airflow_provider_engagement.dataset.tweet_id_files import read_tweet_ids
+from airflow_provider_engagement.exceptions import InvalidQueryError
+
+IDS = ["1212092628029698048", "20", "9223372036854775807"]
+ONE, TWO, THREE = IDS
+
+Write = Callable[[str, str | bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_parquet(tmp_path: Path) -> Callable[[dict[str, pyarrow.Array]], Path]:
+    def write(columns: dict[str, pyarrow.Array]) -> Path:
+        parquet.write_table(pyarrow.table(columns), tmp_path / "ids.parquet", row_group_size=2)
+        return tmp_path / "ids.parquet"
+
+    return write
+
+
+def ids_in(path: Any, column: str | None = None) -> list[str]:
+    return list(parse_tweet_ids(read_tweet_ids(path, column=column)))
+
+
+def refusal_of(path: Any, column: str | None = None) -> str:
+    with pytest.raises(InvalidQueryError) as caught:
+        list(read_tweet_ids(path, column=column))
+    assert caught.value.field == "tweet_ids_file"
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+# Text
+
+
+@pytest.mark.parametrize("name", ["ids.txt", "ids", "IDS.TXT"])
+def test_text_has_one_id_a_line(write: Write, name: str) -> None:
+    assert ids_in(write(name, f"{ONE}\n{TWO}\n{THREE}")) == IDS
+
+
+def test_text_from_a_spreadsheet_on_windows_is_read(write: Write) -> None:
+    content = f"\ufeff# Tweets of May\r\n{ONE}\r\n\r\n   # more\r\n  {TWO}  \r\n{THREE}\r\n"
+    assert ids_in(write("ids.txt", content)) == IDS
+
+
+def test_text_that_is_not_utf_8_is_refused_with_its_line(write: Write) -> None:
+    assert "line 2: is not UTF-8" in refusal_of(write("ids.txt", b"20\n\xff\xfe\n"))
+
+
+def test_an_empty_file_holds_no_ids(write: Write) -> None:
+    for suffix in ("txt", "csv", "jsonl", "json"):
+        assert list(read_tweet_ids(write(f"ids.{suffix}", ""))) == []
+
+
+def test_what_is_no_id_is_left_for_the_parser_to_refuse(write: Write) -> None:
+    path = write("ids.txt", "20\ntwenty\n")
+    assert list(read_tweet_ids(path)) == ["20", "twenty"]
+    with pytest.raises(InvalidQueryError, match="twenty"):
+        ids_in(path)
+
+
+# CSV
+
+
+@pytest.mark.parametrize(
+    "header", ["tweet_id,id_str,id", "id_str,tweet_id,id", "id,id_str", "text,id", "text,Tweet id", "\ufeffid,text"]
+)
+def test_the_column_is_found_by_its_name(write: Write, header: str) -> None:
+    names = header.lstrip("\ufeff").split(",")
+    best = next(name for name in ("tweet_id", "Tweet id", "id_str", "id") if name in names)
+    rows = [",".join(tweet_id if name == best else "7" for name in names) for tweet_id in IDS]
+    assert ids_in(write("ids.csv", "\r\n".join([header, *rows, ""]))) == IDS
+
+
+def test_a_named_column_is_taken_before_any_other(write: Write) -> None:
+    assert ids_in(write("ids.csv", f"id,in_reply_to\n7,{ONE}\n8,{TWO}\n"), column="in_reply_to") == [ONE, TWO]
+
+
+def test_texts_with_commas_quotes_and_line_breaks_do_not_shift_columns(write: Write) -> None:
+    content = f'text,tweet_id\n"One, ""two""\n999",{ONE}\n\n,{TWO}\n'
+    assert ids_in(write("ids.csv", content)) == [ONE, TWO]
+
+
+def test_a_sole_column_may_have_any_name(write: Write) -> None:
+    assert ids_in(write("ids.csv", f"status\n{ONE}\n{TWO}\n")) == [ONE, TWO]
+
+
+@pytest.mark.parametrize("first", [ONE, f'"{ONE}"', f'"tag:search.twitter.com,2005:{ONE}"'])
+def test_a_sole_column_may_lack_a_header(write: Write, first: str) -> None:
+    assert ids_in(write("ids.csv", f"{first}\n{TWO}\n")) == [ONE, TWO]
+
+
+def test_a_sole_rounded_value_is_not_mistaken_for_a_header(write: Write) -> None:
+    assert list(read_tweet_ids(write("ids.csv", "1.21209E+18\n"))) == ["1.21209E+18"]
+
+
+def test_a_file_without_a_column_of_ids_is_refused_with_the_names_of_its_columns(write: Write) -> None:
+    message = refusal_of(write("ids.csv", "author,text\n1,2\n"))
+    assert "tweet_id or id_str or id" in message
+    assert "'author', 'text'" in message
+
+
+def test_a_column_that_is_not_there_is_refused_even_if_another_would_do(write: Write) -> None:
+    message = refusal_of(write("ids.csv", "id\n1\n"), column="post_id")
+    assert "'post_id'" in message
+    assert "'id'" in message
+
+
+def test_a_row_without_an_id_is_refused_with_its_line(write: Write) -> None:
+    assert "line 4: has no id" in refusal_of(write("ids.csv", 'text,id\n"a\nb",1\nc,\n'))
+    assert "line 3: has no id" in refusal_of(write("ids.csv", "text,id\na,1\nc\n"))
+
+
+def test_rows_of_empty_cells_are_passed_over(write: Write) -> None:
+    assert ids_in(write("ids.csv", f"id,text\n{ONE},a\n,\n , \n{TWO},b\n,\n")) == [ONE, TWO]
+
+
+def test_an_unclosed_quote_is_refused_rather_than_swallowing_the_rest(write: Write) -> None:
+    assert "is not CSV" in refusal_of(write("ids.csv", f'id,text\n{ONE},"a\n{TWO},b\n'))
+
+
+# JSON Lines and JSON
+
+ACTIVITY = {"id": f"tag:search.twitter.com,2005:{ONE}", "objectType": "activity", "verb": "post"}
+TWEET = {"id": 1212092628029698000, "id_str": ONE, "user": {"id_str": "7"}, "entities": {"media": [{"id": 8}]}}
+
+SHAPES = {
+    "an id": ONE,
+    "an integer": int(ONE),
+    "a row of the dataset": {"tweet_id": ONE, "id": 7},
+    "a Tweet of v1.1": TWEET,
+    "a Tweet of v1.1 without id_str": {"id": int(ONE), "id_str": None},
+    "a Tweet of v2": {"id": ONE, "text": "", "author_id": "7"},
+    "an activity": ACTIVITY,
+    "ids": [ONE],
+    "a look-up of v1.1": [TWEET],
+    "a search of v1.1": {"statuses": [TWEET], "search_metadata": {"max_id": 9, "count": 1}},
+    "a search of Gnip": {"results": [ACTIVITY], "next": "x", "requestParameters": {"maxResults": 100}},
+    "a search of v2": {"data": [{"id": ONE}], "includes": {"tweets": [{"id": "9"}]}, "meta": {"newest_id": "9"}},
+    "a look-up of v2": {"data": {"id": ONE, "text": "data"}},
+    "a Tweet of a stream of v2": {"data": {"id": ONE}, "matching_rules": [{"id": "9"}]},
+}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_json_is_read_in_every_shape_that_the_apis_give(write: Write, shape: str, indent: int | None) -> None:
+    assert ids_in(write("ids.json", json.dumps(SHAPES[shape], indent=indent))) == [ONE]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "ndjson", "json"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_line_of_json_lines_may_have_any_of_these_shapes(write: Write, shape: str, suffix: str) -> None:
+    content = f"\ufeff{json.dumps(SHAPES[shape])}\r\n\r\n{json.dumps({'id': TWO})}\r\n"
+    assert ids_in(write(f"ids.{suffix}", content)) == [ONE, TWO]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+def test_lines_that_tell_of_an_answer_are_passed_over(write: Write, suffix: str) -> None:
+    info = {"info": {"message": "Replay Request Completed", "activity_count": 1}}
+    nothing_found = {"meta": {"result_count": 0}}
+    lines = [json.dumps(document) for document in (nothing_found, ACTIVITY, info)]
+    assert ids_in(write(f"ids.{suffix}", "\r\n".join(lines))) == [ONE]
+
+
+def test_integers_in_json_are_exact(write: Write) -> None:
+    assert list(read_tweet_ids(write("ids.json", "[9223372036854775807, 9007199254740993]"))) == [
+        9223372036854775807,
+        9007199254740993,
+    ]
+
+
+def test_a_named_key_is_taken_before_any_other(write: Write) -> None:
+    assert ids_in(write("ids.jsonl", f'{{"id": 7, "in_reply_to": "{ONE}"}}'), column="in_reply_to") == [ONE]
+
+
+@pytest.mark.parametrize("value", ["1.212092628029698e18", "1.0", "NaN"])
+def test_floats_are_refused_with_their_place(write: Write, value: str) -> None:
+    assert "line 2: " in refusal_of(write("ids.jsonl", f'{{"id": 1}}\n{{"id": {value}}}\n'))
+    message = refusal_of(write("ids.json", f"[1, {value}]"))
+    assert "item 2" in message
+    assert "float" in message
+
+
+@pytest.mark.parametrize("value", ["null", "true", '{"text": "a"}', '{"id": {"a": 1}}', '{"errors": [{}]}'])
+def test_what_holds_no_id_is_refused_with_its_line(write: Write, value: str) -> None:
+    assert "line 2" in refusal_of(write("ids.jsonl", f"1\n{value}\n"))
+
+
+def test_a_broken_line_is_refused_with_its_number(write: Write) -> None:
+    assert "line 3: is not JSON" in refusal_of(write("ids.jsonl", '1\n\n{"id": \n4\n'))
+
+
+def test_a_broken_document_is_refused_with_the_line_of_the_error(write: Write) -> None:
+    assert "line 5: is not JSON" in refusal_of(write("ids.json", '\n[\n\n"1",\nx\n]\n'))
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5_000])
+def test_documents_beyond_the_limits_of_the_interpreter_are_refused(write: Write, content: str) -> None:
+    for suffix in ("json", "jsonl"):
+        assert "is not JSON" in refusal_of(write(f"ids.{suffix}", content))
+
+
+def test_ids_come_before_the_rest_of_the_lines_is_read(write: Write) -> None:
+    for name, content in {"ids.jsonl": "1\nbroken\n", "ids.json": "1\nbroken\n", "ids.csv": 'id\n1\n"'}.items():
+        ids = read_tweet_ids(write(name, content))
+        assert str(next(ids)) == "1"
+        with pytest.raises(InvalidQueryError):
+            next(ids)
+
+
+# Parquet
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pyarrow.array(IDS),
+        pyarrow.array(IDS, pyarrow.large_string()),
+        pyarrow.array(map(int, IDS), pyarrow.int64()),
+        pyarrow.array(map(int, IDS), pyarrow.uint64()),
+        pyarrow.array(map(int, IDS), pyarrow.int64()).cast(pyarrow.decimal128(38, 0)),
+        pyarrow.array(IDS).dictionary_encode(),
+    ],
+    ids=lambda array: str(array.type),
+)
+def test_parquet_holds_ids_as_texts_or_whole_numbers(
+    write_parquet: Callable[[dict[str, pyarrow.Array]], Path], ids: pyarrow.Array
+) -> None:
+    assert ids_in(write_parquet({"id": pyarrow.array(["7", "8", "9"]), "tweet_id": ids})) == IDS
+    assert ids_in(write_parquet({"any": ids})) == IDS
+    assert ids_in(write_parquet({"id": pyarrow.array(["7", "8", "9"]), "other": ids}), column="other") == IDS
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [pyarrow.array([1.0]), pyarrow.array([[1]]), pyarrow.array([None]), pyarrow.nulls(1, pyarrow.decimal128(21, 2))],
+    ids=lambda array: str(array.type),
+)
+def test_a_column_that_cannot_hold_ids_exactly_is_refused(
+    write_parquet: Callable[[dict[str, pyarrow.Array]], Path], ids: pyarrow.Array
+) -> None:
+    message = refusal_of(write_parquet({"tweet_id": ids}))
+    assert "'tweet_id'" in message
+    assert str(ids.type).split("<")[0] in message
+
+
+def test_a_null_in_parquet_is_refused_with_its_row(
+    write_parquet: Callable[[dict[str, pyarrow.Array]], Path],
+) -> None:
+    assert "row 4" in refusal_of(write_parquet({"id": pyarrow.array(["1", "2", "3", None])}))
+
+
+def test_parquet_without_a_column_of_ids_is_refused_with_the_names_of_its_columns(
+    write_parquet: Callable[[dict[str, pyarrow.Array]], Path],
+) -> None:
+    columns = {"author": pyarrow.array([1]), "text": pyarrow.array(["a"])}
+    assert "'author', 'text'" in refusal_of(write_parquet(columns))
+
+
+@pytest.mark.parametrize("content", [b"", b"tweet_id\n1\n"])
+def test_what_is_not_parquet_is_refused(write: Write, content: bytes) -> None:
+    assert "is not Parquet" in refusal_of(write("ids.parquet", content))
+
+
+# Compression, and paths
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".gzip"])
+def test_gzip_is_known_by_its_content_whatever_the_name(write: Write, suffix: str, compressed: bool) -> None:
+    contents = {
+        "ids": f"{ONE}\n{TWO}",
+        "ids.txt": f"{ONE}\n{TWO}",
+        "ids.csv": f"id\n{ONE}\n{TWO}",
+        "ids.jsonl": f"{ONE}\n{TWO}",
+        "ids.json": json.dumps([ONE, TWO], indent=1),
+    }
+    for name, content in contents.items():
+        data = gzip.compress(content.encode()) if compressed else content.encode()
+        assert ids_in(write(name + suffix, data)) == [ONE, TWO]
+
+
+def test_gzipped_parquet_is_read(write: Write, write_parquet: Callable[[dict[str, pyarrow.Array]], Path]) -> None:
+    path = write_parquet({"id": pyarrow.array(IDS)})
+    assert ids_in(write("ids.parquet.gz", gzip.compress(path.read_bytes()))) == IDS
+
+
+def test_gzip_files_joined_end_to_end_are_read_to_the_last(write: Write) -> None:
+    data = b"".join(gzip.compress(f"{tweet_id}\n".encode()) for tweet_id in IDS)
+    assert ids_in(write("ids.txt.gz", data)) == IDS
+
+
+@pytest.mark.parametrize("damage", [slice(0, -9), slice(0, 15)], ids=["cut short", "cut in the header"])
+def test_damaged_gzip_is_refused_rather_than_read_in_part(write: Write, damage: slice) -> None:
+    data = gzip.compress("\n".join(str(number) for number in range(5_000)).encode())
+    assert "damaged gzip" in refusal_of(write("ids.txt.gz", data[damage]))
+
+
+def test_gzip_whose_content_was_altered_is_refused(write: Write) -> None:
+    data = bytearray(gzip.compress(ONE.encode()))
+    data[-5] ^= 0xFF
+    assert "damaged gzip" in refusal_of(write("ids.txt.gz", bytes(data)))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert "does not exist" in refusal_of(tmp_path / "ids.txt")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert "is a folder" in refusal_of(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ids.xlsx", "ids.tar.gz", "ids.csv.zip"])
+def test_an_unknown_suffix_is_refused_with_the_known_ones(write: Write, name: str) -> None:
+    message = refusal_of(write(name, "1"))
+    assert ".csv" in message
+    assert ".parquet" in message
+
+
+@pytest.mark.parametrize("protocol", ["file", "memory"])
+def test_files_on_object_storage_are_read(tmp_path: Path, protocol: str) -> None:
+    attach(protocol, fs=fsspec.filesystem(protocol))
+    folder = ObjectStoragePath(f"{protocol}://{tmp_path}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "ids.parquet").open("wb") as file:
+        parquet.write_table(pyarrow.table({"id": IDS}), file)
+    for name, content in {
+        "ids.txt": "\n".join(IDS).encode(),
+        "ids.csv.gz": gzip.compress("\n".join(["id", *IDS]).encode()),
+        "ids.json": json.dumps(IDS).encode(),
+    }.items():
+        with (folder / name).open("wb") as file:
+            file.write(content)
+    for name in ("ids.parquet", "ids.txt", "ids.csv.gz", "ids.json"):
+        assert ids_in(folder / name) == IDS
+    assert "does not exist" in refusal_of(folder / "none.txt")
+
+
+# All formats agree
+
+
+@given(ids=st.lists(st.integers(0, 2**63 - 1).map(str), unique=True))
+def test_the_same_ids_come_out_of_every_format(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("ids")
+    contents = {
+        "ids.txt": "\n".join(ids),
+        "ids.csv": "\n".join(["tweet_id", *ids]),
+        "bare.csv": "\n".join(ids),
+        "ids.jsonl": "\n".join(ids),
+        "ids.json": json.dumps([int(tweet_id) for tweet_id in ids]),
+        "v2.json": json.dumps({"data": [{"id": tweet_id} for tweet_id in ids]}),
+    }
+    for name, content in contents.items():
+        (folder / name).write_text(content)
+    parquet.write_table(pyarrow.table({"id": pyarrow.array(ids, pyarrow.string())}), folder / "ids.parquet")
+    for name in (*contents, "ids.parquet"):
+        assert ids_in(folder / name) == ids
+
+
+def test_text_is_read_without_pyarrow(write: Write) -> None:
+    program = (
+        "import pathlib, sys\n"
+        "from airflow_provider_engagement.dataset.tweet_id_files import read_tweet_ids\n"
+        "list(read_tweet_ids(pathlib.Path(sys.argv[1])))\n"
+        "sys.exit('pyarrow' in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(write("ids.txt", ONE))], check=True)

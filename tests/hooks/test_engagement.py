@@ -1,0 +1,404 @@
+"""An Airflow connection becomes a client, or says which of its fields is wrong; it shows no secret to anybody."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from airflow.sdk._shared.secrets_masker import _secrets_masker
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.log import redact
+
+from airflow_provider_engagement import __version__
+from airflow_provider_engagement.api.catalogue import Auth, Endpoint
+from airflow_provider_engagement.api.planner import plan
+from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError
+from airflow_provider_engagement.hooks.engagement import EngagementHook
+from airflow_provider_engagement.simulator import App, Clock, ExplicitCounts, Fault, Handle, Simulator, Tweet, World
+
+AUTHOR, OTHER = "7588892", "370773112"
+MINE, ALSO_MINE, FOREIGN, FIRST = "2000000000000000001", "2000000000000000002", "2000000000000000009", "20"
+CREDENTIALS = {
+    "consumer_key": "canaryConsumerKey00000001",
+    "consumer_secret": "canaryConsumerSecret0001",
+    "access_token": f"{AUTHOR}-canaryAccessToken00001",
+    "access_token_secret": "canaryAccessTokenSecret1",
+    "bearer_token": "AAAAcanary%2FBearer%3DToken001",
+}
+APP = ("consumer_key", "consumer_secret")
+USER = (*APP, "access_token", "access_token_secret")
+
+Connect = Callable[..., EngagementHook]
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """The API, with two authors, the first of whom the connection's tokens belong to."""
+    world = World(
+        apps=[App(**{name: CREDENTIALS[name] for name in (*APP, "bearer_token")})],
+        handles=[
+            Handle(
+                user_id=AUTHOR,
+                screen_name="author",
+                access_token=CREDENTIALS["access_token"],
+                access_token_secret=CREDENTIALS["access_token_secret"],
+            ),
+            Handle(user_id=OTHER, screen_name="other", access_token=f"{OTHER}-token", access_token_secret="other"),
+        ],
+        tweets=[
+            Tweet(id=MINE, author_id=AUTHOR),
+            Tweet(id=ALSO_MINE, author_id=AUTHOR),
+            Tweet(id=FOREIGN, author_id=OTHER),
+            Tweet(id=FIRST, author_id=OTHER),
+        ],
+        counts=ExplicitCounts(totals={(MINE, "favorites"): 3, (MINE, "impressions"): 40, (FOREIGN, "favorites"): 5}),
+    )
+    with Simulator(world, clock=Clock(datetime(2026, 1, 12, tzinfo=UTC))) as running:
+        yield running
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Make a connection as users do in the environment, and return its hook."""
+
+    def connected(host: str | None = None, port: int | None = None, **extra: Any) -> EngagementHook:
+        connection = {"conn_type": "engagement", "host": host, "port": port, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_ENGAGEMENT_TEST", json.dumps(connection))
+        return EngagementHook("engagement_test")
+
+    return connected
+
+
+@pytest.fixture
+def simulated(connect: Connect, simulator: Simulator) -> Connect:
+    """Make a connection to the simulator with some of the credentials, and return its hook."""
+
+    def connected(*names: str, **changes: Any) -> EngagementHook:
+        chosen = {name: CREDENTIALS[name] for name in names}
+        return connect(simulator.base_url, **{"token_url": simulator.token_url, **chosen, **changes})
+
+    return connected
+
+
+def test_a_connection_of_a_bearer_token_alone_goes_to_the_api_with_sensible_timeouts(connect: Connect) -> None:
+    hook = connect(bearer_token=CREDENTIALS["bearer_token"])
+    address = hook.get_conn().address
+    assert address.base_url == "https://data-api.twitter.com"
+    assert address.token_url == "https://api.twitter.com/oauth2/token"
+    assert (address.connect_timeout, address.read_timeout) == (10.0, 60.0)
+    assert hook.requests_per_minute is None
+
+
+def test_the_default_connection_has_the_name_that_the_form_gives_it() -> None:
+    assert EngagementHook().engagement_conn_id == EngagementHook.default_conn_name == "engagement_default"
+
+
+def test_everything_that_the_connection_says_is_taken(connect: Connect) -> None:
+    hook = connect(
+        "data-api.x.com",
+        **CREDENTIALS,
+        token_url="https://api.x.com/oauth2/token",
+        requests_per_minute=30,
+        connect_timeout=2.5,
+        read_timeout="20",
+    )
+    address = hook.get_conn().address
+    assert (address.base_url, address.token_url) == ("https://data-api.x.com", "https://api.x.com/oauth2/token")
+    assert (address.connect_timeout, address.read_timeout, hook.requests_per_minute) == (2.5, 20.0, 30)
+    assert hook.credentials.given == tuple(CREDENTIALS)
+    assert hook.credentials.user_id == AUTHOR
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        ("https://data-api.x.com/", None, "https://data-api.x.com"),
+        (" data-api.x.com ", None, "https://data-api.x.com"),
+        ("https://proxy.example", 8443, "https://proxy.example:8443"),
+        ("http://localhost", 8080, "http://localhost:8080"),
+        ("http://127.0.0.1:8080", None, "http://127.0.0.1:8080"),
+        ("http://[::1]:8080", None, "http://[::1]:8080"),
+        ("", None, "https://data-api.twitter.com"),
+    ],
+)
+def test_the_host_may_be_written_in_any_usual_way(
+    connect: Connect, host: str, port: int | None, expected: str
+) -> None:
+    assert connect(host, port, bearer_token="token").get_conn().address.base_url == expected
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "http://data-api.twitter.com",
+        "http://localhost.example.com",
+        "http://127.0.0.1@evil.example",
+        "http://10.0.0.1",
+        "https://user:password@data-api.twitter.com",
+        "ftp://data-api.twitter.com",
+        "file:///etc/passwd",
+        "https://",
+    ],
+)
+def test_a_host_that_secrets_must_not_go_to_is_refused(connect: Connect, host: str) -> None:
+    with pytest.raises(InvalidConnectionError, match=r"engagement_test: base_url") as raised:
+        connect(host, bearer_token="canaryToken").get_conn()
+    assert "canary" not in str(raised.value)
+    assert "password" not in str(raised.value).replace("user name or password", "")
+
+
+def test_a_token_url_in_the_clear_is_refused(connect: Connect) -> None:
+    with pytest.raises(InvalidConnectionError, match="token_url"):
+        connect(**CREDENTIALS, token_url="http://api.twitter.com/oauth2/token").get_conn()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("connect_timeout", "soon"),
+        ("connect_timeout", 0),
+        ("connect_timeout", "nan"),
+        ("connect_timeout", True),
+        ("read_timeout", -1),
+        ("read_timeout", "inf"),
+        ("read_timeout", [1]),
+        ("requests_per_minute", "0"),
+        ("requests_per_minute", 0.5),
+        ("requests_per_minute", "many"),
+        ("requests_per_minute", -3),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_by_name(connect: Connect, name: str, value: object) -> None:
+    with pytest.raises(InvalidConnectionError, match=f"engagement_test: {name} is "):
+        connect(bearer_token="token", **{name: value}).get_conn()
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_field_of_the_form_that_is_left_empty_is_as_if_it_were_not_there(connect: Connect, value: object) -> None:
+    names = ("token_url", "requests_per_minute", "connect_timeout", "read_timeout", *USER)
+    hook = connect(value, **{"bearer_token": "token", **dict.fromkeys(names, value)})
+    assert hook.get_conn().address.connect_timeout == 10.0
+    assert hook.credentials.given == ("bearer_token",)
+
+
+def test_unknown_extras_are_ignored_and_named_without_their_values(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    hook = connect(
+        bearer_token="token", verify=False, proxies={"https": "http://canary.example"}, user_agent="canary", timeout=1
+    )
+    client = hook.get_conn()
+    (line,) = [record for record in caplog.records if "unknown extras" in record.getMessage()]
+    assert line.levelno == logging.DEBUG
+    assert line.getMessage().endswith("proxies, timeout, user_agent, verify.")
+    assert "canary" not in caplog.text
+    assert client.address.read_timeout == 60.0
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ((), "no credentials"),
+        (("consumer_key",), "consumer_secret"),
+        (("consumer_secret",), "consumer_key"),
+        (("consumer_key", "bearer_token"), "consumer_secret"),
+        ((*APP, "access_token"), "access_token_secret"),
+        ((*APP, "access_token_secret"), "access_token"),
+        (("access_token", "access_token_secret"), "consumer_key"),
+        (("access_token", "access_token_secret", "bearer_token"), "consumer_key"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else value,
+)
+def test_credentials_that_lack_their_other_half_are_refused(
+    connect: Connect, names: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(InvalidConnectionError, match=told) as raised:
+        connect(**{name: CREDENTIALS[name] for name in names}).get_conn()
+    assert "canary" not in str(raised.value)
+
+
+def test_every_secret_is_masked_the_consumer_key_included(connect: Connect) -> None:
+    connect(**CREDENTIALS).get_conn()
+    for name, value in CREDENTIALS.items():
+        assert redact(f"something with {value} in it") == "something with *** in it", name
+
+
+def test_a_secret_pasted_with_spaces_around_it_is_masked_as_it_is_sent(connect: Connect) -> None:
+    pasted = {name: f"\n {value}pasted\t" for name, value in CREDENTIALS.items()}
+    hook = connect(**pasted)
+    for name in CREDENTIALS:
+        value = CREDENTIALS[name] + "pasted"
+        assert getattr(hook.credentials, name) == value
+        assert redact(f"<{value}>") == "<***>", name
+
+
+@pytest.fixture(autouse=True)
+def _forget_masks() -> Iterator[None]:
+    yield
+    _secrets_masker().reset_masker()
+
+
+def test_no_secret_is_in_any_representation(connect: Connect) -> None:
+    hook = connect(**CREDENTIALS)
+    shown = "".join(map(repr, (hook.get_conn(), hook.credentials, hook, hook._settings, vars(hook))))
+    assert "canary" not in shown
+    assert "consumer_key=***" in shown
+
+
+def test_requests_say_who_sends_them(simulated: Connect) -> None:
+    session = simulated("bearer_token").get_conn()._open_session()
+    assert session.headers["User-Agent"] == f"airflow-provider-engagement/{__version__}"
+
+
+@pytest.mark.parametrize(
+    ("names", "metrics", "expected"),
+    [
+        (USER, None, Auth.USER),
+        ((*USER, "bearer_token"), None, Auth.USER),
+        (("bearer_token",), None, Auth.APP),
+        (APP, None, Auth.APP),
+        (USER, "favorites, retweets", Auth.APP),
+        ((*USER, "bearer_token"), ["favorites"], Auth.APP),
+        (USER, ["impressions", "favorites"], Auth.USER),
+        (("bearer_token",), ["impressions"], Auth.USER),
+    ],
+)
+def test_as_whom_to_ask_follows_from_the_metrics_and_the_credentials(
+    connect: Connect, names: tuple[str, ...], metrics: object, expected: Auth
+) -> None:
+    hook = connect(**{name: CREDENTIALS[name] for name in names})
+    assert hook.auth_for(Endpoint.TOTALS, metrics) is expected
+
+
+def test_an_auth_that_does_not_exist_is_refused_by_name(connect: Connect) -> None:
+    with pytest.raises(InvalidQueryError, match="auth: 'owner'"):
+        connect(**CREDENTIALS).query(Endpoint.TOTALS, [MINE], auth="owner")
+
+
+def test_small_questions_are_answered_directly(simulated: Connect, simulator: Simulator) -> None:
+    (answer,) = simulated(*USER).totals([MINE, ALSO_MINE], metrics=["favorites", "impressions"])
+    (series,) = answer.series.values()
+    asked = dict(zip(series.tweet_ids, zip(*series.counts.values(), strict=True), strict=True))
+    assert asked == {MINE: (3, 40), ALSO_MINE: (0, 0)}
+    assert [entry.auth for entry in simulator.journal.to("totals")] == ["user"]
+
+
+def test_a_wrong_question_in_a_task_is_not_worth_a_retry(simulated: Connect, simulator: Simulator) -> None:
+    with pytest.raises(AirflowFailException, match="tweet_ids"):
+        list(simulated(*USER).totals(["not an id"]))
+    assert len(simulator.journal) == 0
+
+
+def test_the_ceiling_of_the_connection_is_kept(simulated: Connect) -> None:
+    hook = simulated("bearer_token", requests_per_minute=1)
+    client = hook.get_conn(inline_wait=0.0)
+    request = plan(hook.query(Endpoint.TOTALS, [MINE], metrics="favorites"))[0]
+    client.fetch(request)
+    assert client.pace.snapshot().sent == 1
+    with pytest.raises(Exception, match="rate limit allows the next request at"):
+        client.fetch(request)
+
+
+GOOD = [
+    (USER, f"The token of user {AUTHOR} is accepted."),
+    ((*USER, "bearer_token"), f"The token of user {AUTHOR} is accepted."),
+    (("bearer_token",), "The bearer token is accepted."),
+    ((*APP, "bearer_token"), "The bearer token is accepted."),
+    (APP, "The app's key and secret are accepted."),
+]
+
+
+@pytest.mark.parametrize(("names", "told"), GOOD, ids=lambda value: "+".join(value) if isinstance(value, tuple) else "")
+def test_a_good_connection_is_tested_with_one_request(
+    simulated: Connect, simulator: Simulator, names: tuple[str, ...], told: str
+) -> None:
+    accepted, message = simulated(*names).test_connection()
+    assert accepted
+    assert message.startswith(told)
+    assert len(simulator.journal) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "wrong", "told"),
+    [
+        (USER, {"access_token": f"{AUTHOR}-canaryRevoked"}, f"The token of user {AUTHOR} failed"),
+        (USER, {"access_token_secret": "canaryWrong"}, f"The token of user {AUTHOR} failed"),
+        (USER, {"consumer_secret": "canaryWrong"}, f"The token of user {AUTHOR} failed"),
+        (("bearer_token",), {"bearer_token": "canaryWrong"}, "The bearer token failed"),
+        ((*APP, "bearer_token"), {"bearer_token": "canaryWrong"}, "The bearer token failed"),
+        (APP, {"consumer_secret": "canaryWrong"}, "consumer_key and consumer_secret were refused"),
+        (APP, {"consumer_key": "canaryWrong"}, "consumer_key and consumer_secret were refused"),
+    ],
+)
+def test_a_bad_connection_is_told_by_its_bad_credential_with_one_request(
+    simulated: Connect, simulator: Simulator, names: tuple[str, ...], wrong: dict[str, str], told: str
+) -> None:
+    accepted, message = simulated(*names, **wrong).test_connection()
+    assert not accepted
+    assert told in message
+    assert "canary" not in message
+    assert len(simulator.journal) == 1
+
+
+@pytest.mark.parametrize("names", [("consumer_key",), (*APP, "access_token"), ()])
+def test_a_connection_that_cannot_work_is_told_without_a_request(
+    simulated: Connect, simulator: Simulator, names: tuple[str, ...]
+) -> None:
+    accepted, message = simulated(*names).test_connection()
+    assert not accepted
+    assert "engagement_test" in message
+    assert len(simulator.journal) == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault.html(status=502), "HTTP 502"),
+        (Fault.text(status=503), "HTTP 503"),
+        (Fault(drop="before_headers"), "no answer from http://127.0.0.1"),
+        (Fault(truncate_gzip=True), ""),
+        (Fault(status=404, body={"errors": [{"message": "Sorry, that page does not exist", "code": 34}]}), "host"),
+    ],
+)
+@pytest.mark.parametrize("names", [USER, ("bearer_token",)], ids=["user", "app"])
+def test_an_api_that_does_not_answer_is_asked_once(
+    simulated: Connect, simulator: Simulator, fault: Fault, told: str, names: tuple[str, ...]
+) -> None:
+    simulator.faults.add(fault)
+    accepted, message = simulated(*names).test_connection()
+    assert not accepted
+    assert told in message
+    assert len(simulator.journal) == 1
+
+
+@pytest.mark.parametrize("names", [USER, ("bearer_token",)], ids=["user", "app"])
+def test_credentials_are_good_when_only_the_budget_is_used_up(
+    simulated: Connect, simulator: Simulator, names: tuple[str, ...]
+) -> None:
+    simulator.budgets.close(datetime(2100, 1, 1, tzinfo=UTC))
+    accepted, message = simulated(*names).test_connection()
+    assert accepted
+    assert "budget" in message or "rate" in message
+    assert len(simulator.journal) == 1
+
+
+def test_an_app_that_is_not_enabled_is_told(simulated: Connect, simulator: Simulator) -> None:
+    simulator.world.change_app(CREDENTIALS["consumer_key"], entitled=False)
+    accepted, message = simulated(*USER).test_connection()
+    assert not accepted
+    assert "not enabled" in message
+    assert len(simulator.journal) == 1
+
+
+def test_a_host_that_nobody_listens_on_is_told(connect: Connect) -> None:
+    with Simulator(World()) as stopped:
+        url = stopped.base_url
+    accepted, message = connect(url, bearer_token="canaryToken").test_connection()
+    assert not accepted
+    assert url in message
+    assert "canary" not in message
