@@ -27,6 +27,9 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_engagement.operators.engagement"]}
         ],
+        "sensors": [
+            {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_engagement.sensors.rate_limit"]}
+        ],
         "connection-types": [
             {
                 "connection-type": "engagement",

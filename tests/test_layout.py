@@ -26,6 +26,7 @@ ALLOWED = {
     "operators": EVERYTHING_BUT_THE_SIMULATOR,
     "sensors": EVERYTHING_BUT_THE_SIMULATOR,
     "transfers": EVERYTHING_BUT_THE_SIMULATOR,
+    "retry_policies": EVERYTHING_BUT_THE_SIMULATOR,
     "simulator": ("simulator", "api.catalogue", "api.tweet_id"),
     "exceptions": (),
     "get_provider_info": (),

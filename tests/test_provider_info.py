@@ -11,7 +11,7 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
-from airflow.sdk import BaseHook, BaseOperator
+from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
 
 from airflow_provider_engagement import __version__
 from airflow_provider_engagement.get_provider_info import get_provider_info
@@ -26,7 +26,7 @@ def test_the_info_is_what_airflows_schema_asks_for() -> None:
     jsonschema.validate(INFO, json.loads((SCHEMAS / "provider_info.schema.json").read_text()))
 
 
-@pytest.mark.parametrize("section", ["integrations", "hooks", "operators", "connection-types"])
+@pytest.mark.parametrize("section", ["integrations", "hooks", "operators", "sensors", "connection-types"])
 def test_each_section_is_what_the_schema_of_providers_own_files_asks_for(section: str) -> None:
     schema = json.loads((SCHEMAS / "provider.yaml.schema.json").read_text())
 
@@ -43,7 +43,7 @@ def test_the_version_is_the_packages() -> None:
     assert INFO["versions"] == [__version__]
 
 
-@pytest.mark.parametrize(("section", "base"), [("hooks", BaseHook), ("operators", BaseOperator)])
+@pytest.mark.parametrize(("section", "base"), [("hooks", BaseHook), ("operators", BaseOperator), ("sensors", BaseSensorOperator)])
 def test_each_module_holds_a_class_of_its_kind(section: str, base: type) -> None:
     for integration in INFO[section]:
         for name in integration["python-modules"]:

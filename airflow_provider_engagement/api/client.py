@@ -24,7 +24,8 @@ from airflow_provider_engagement.api.answer import (
 from airflow_provider_engagement.api.auth import Credentials, Signer
 from airflow_provider_engagement.api.pace import Pace
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.rate_limit import Budget, Refusal, read_headers
+from airflow_provider_engagement.api.rate_headers import Refusal, read_headers
+from airflow_provider_engagement.api.rate_limit import Budget
 from airflow_provider_engagement.api.refusal import refusal, unavailable_count
 from airflow_provider_engagement.exceptions import (
     ApiError,
@@ -218,9 +219,7 @@ class EngagementClient:
             )
             answered = True
         except requests.exceptions.SSLError as error:
-            raise InvalidConnectionError(
-                f"{self.address.base_url} offers no valid certificate: {self._signer.redact(str(error))}"
-            ) from None
+            raise self._bad_certificate(self.address.base_url, error) from None
         except (
             requests.exceptions.ConnectionError,
             requests.exceptions.Timeout,
@@ -247,7 +246,10 @@ class EngagementClient:
             if not isinstance(body, dict):
                 raise UnreadableAnswerError(f"{endpoint}: HTTP 200 with {_described(response)} instead of JSON.")
             if not messages or _holds_data(request, body):
-                return read_answer(request, body)
+                try:
+                    return replace(read_answer(request, body), messages=messages)
+                except UnreadableAnswerError as error:
+                    raise UnreadableAnswerError(f"{endpoint}: {self._signer.redact(str(error))}") from None
         if response.status_code in (200, 400) and isinstance(body, dict):
             unavailable = listed_ids(body, catalogue.UNAVAILABLE_KEY)
             asked = len(request.tweet_ids)
@@ -300,10 +302,15 @@ class EngagementClient:
                 timeout=(self.address.connect_timeout, self.address.read_timeout),
                 allow_redirects=False,
             )
+        except requests.exceptions.SSLError as error:
+            raise self._bad_certificate(self.address.token_url, error) from None
         except requests.exceptions.RequestException as error:
             raise NoAnswerError(
                 f"No bearer token: no answer from {self.address.token_url}: {self._signer.redact(_reason(error))}"
             ) from None
+
+    def _bad_certificate(self, url: str, error: Exception) -> InvalidConnectionError:
+        return InvalidConnectionError(f"{url} offers no valid certificate: {self._signer.redact(str(error))}")
 
     def _open_session(self) -> Session:
         with self._session_lock:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from airflow_provider_engagement.api.rate_limit import Budget, BudgetSnapshot, RateHeaders, Refusal
+from airflow_provider_engagement.api.rate_headers import RateHeaders, Refusal
+from airflow_provider_engagement.api.rate_limit import Budget, BudgetSnapshot
 from airflow_provider_engagement.exceptions import WaitRequired
 
 log = logging.getLogger(__name__)

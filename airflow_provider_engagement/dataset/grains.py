@@ -10,14 +10,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.api.window import Window, floor_to_hour
 from airflow_provider_engagement.exceptions import InvalidQueryError
 
 if TYPE_CHECKING:
     import pyarrow
 
-HOURLY_COLUMNS = ("tweet_id", "period_start", "period_end", "fetched_at")
+HOURLY_COLUMNS = ("tweet_id", "period_start", "period_end", "fetched_at", "is_final")
 """What a table of counts by the hour has beside its metrics; every table made of it has the same."""
+
+_OTHERS = {"period_end": "min", "fetched_at": "max", "is_final": "all"}
+"""How the columns of hours become those of their sum. It is as new as the newest hour, so that a sum of which a part
+was read again replaces the one before; and final when all of its hours are."""
 
 
 def parse_time_zone(value: object) -> ZoneInfo:
@@ -42,6 +46,37 @@ def local_day(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     following = (midnight.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
     return midnight.astimezone(UTC), following.astimezone(UTC)
+
+
+def check_days_of_hours(window: Window, zone: ZoneInfo) -> None:
+    """Refuse a zone whose days begin off the hours of UTC somewhere in a window, as half past in Asia/Kolkata.
+
+    Counts come by the hour of UTC, which cannot be added up to such days.
+
+    :raises InvalidQueryError: naming the day.
+    """
+    moment = local_day(window.start, zone)[0]
+    while moment < window.end:
+        if moment != floor_to_hour(moment):
+            raise InvalidQueryError(
+                "time_zone",
+                f"in {zone.key} a day begins at {moment.isoformat()}, in the middle of an hour of UTC",
+                "Hours cannot be added up to its days: ask for granularity hour, or for days of another zone.",
+            )
+        moment = local_day(moment, zone)[1]
+
+
+def whole_days_of(hours: Window, zone: ZoneInfo, *, first_is_whole: bool) -> Window | None:
+    """Return the days of a zone that some hours hold as a whole, if any.
+
+    :param hours: the hours.
+    :param zone: whose days.
+    :param first_is_whole: whether of the first day nothing is missing, wherever the hours begin.
+    """
+    start = local_day(hours.start, zone)
+    first = hours.start if first_is_whole or start[0] == hours.start else start[1]
+    end = local_day(hours.end, zone)[0]
+    return Window(first, end) if first < end else None
 
 
 def check_whole_days(window: Window, zone: ZoneInfo) -> None:
@@ -93,12 +128,12 @@ def over_window(hours: pyarrow.Table, metrics: Sequence[str], window: Callable[[
 def by_hour_of_day(hours: pyarrow.Table, metrics: Sequence[str], zone: ZoneInfo) -> pyarrow.Table:
     """Add up the hours that bear the same number on the clocks of a time zone.
 
-    :return: ``tweet_id``, ``hour_of_day`` (0 to 23), ``fetched_at`` and the metrics.
+    :return: ``tweet_id``, ``hour_of_day`` (0 to 23), ``fetched_at``, ``is_final`` and the metrics.
     """
     import pyarrow
 
     numbers = _mapped(hours["period_start"], lambda hour: hour.astimezone(zone).hour, pyarrow.int64())
-    rows = hours.select(["tweet_id", "fetched_at", *metrics]).append_column("hour_of_day", numbers)
+    rows = hours.select(["tweet_id", "fetched_at", "is_final", *metrics]).append_column("hour_of_day", numbers)
     return _summed(rows, metrics, ["tweet_id", "hour_of_day"])
 
 
@@ -131,11 +166,11 @@ def _summed(rows: pyarrow.Table, metrics: Sequence[str], key: list[str]) -> pyar
     import pyarrow.compute
 
     whole = pyarrow.compute.ScalarAggregateOptions(skip_nulls=False)
-    others = [name for name in ("period_end", "fetched_at") if name in rows.column_names and name not in key]
+    others = {name: how for name, how in _OTHERS.items() if name in rows.column_names and name not in key}
     sums = rows.group_by(key, use_threads=False).aggregate(
-        [*((metric, "sum", whole) for metric in metrics), *((name, "min") for name in others)]
+        [*((metric, "sum", whole) for metric in metrics), *others.items()]
     )
     names = [*key, *metrics, *others]
     return sums.select(
-        [*key, *(f"{metric}_sum" for metric in metrics), *(f"{name}_min" for name in others)]
+        [*key, *(f"{metric}_sum" for metric in metrics), *(f"{name}_{how}" for name, how in others.items())]
     ).rename_columns(names)

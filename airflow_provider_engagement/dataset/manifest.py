@@ -26,7 +26,7 @@ class Outcomes:
 
     numbers: Counter[Outcome] = field(default_factory=Counter)
     examples: dict[Outcome, list[str]] = field(default_factory=dict)
-    reasons: dict[Outcome, str] = field(default_factory=dict)
+    _reasons: dict[Outcome, Counter[str]] = field(default_factory=dict)
 
     def add(self, statuses: Iterable[tuple[str, TweetStatus]]) -> None:
         """Take note of Tweets and their statuses."""
@@ -36,7 +36,12 @@ class Outcomes:
                 named = self.examples.setdefault(status.outcome, [])
                 if len(named) < EXAMPLES:
                     named.append(tweet_id)
-                self.reasons.setdefault(status.outcome, status.message)
+                self._reasons.setdefault(status.outcome, Counter())[status.message] += 1
+
+    @property
+    def reasons(self) -> dict[Outcome, str]:
+        """The most frequent reason of each outcome."""
+        return {outcome: reasons.most_common(1)[0][0] for outcome, reasons in self._reasons.items()}
 
     def not_accepted(self, accepted: Collection[Outcome]) -> dict[Outcome, int]:
         """Return the outcomes that a completeness rule does not accept, with the number of Tweets."""
@@ -48,10 +53,11 @@ class Outcomes:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers and examples as plain data."""
+        reasons = self.reasons
         return {
             "outcomes": {str(outcome): self.numbers[outcome] for outcome in Outcome if self.numbers[outcome]},
             "missing": {
-                str(outcome): {"tweets": self.numbers[outcome], "why": self.reasons[outcome], "examples": named}
+                str(outcome): {"tweets": self.numbers[outcome], "why": reasons[outcome], "examples": named}
                 for outcome, named in self.examples.items()
             },
         }

@@ -156,7 +156,12 @@ class PartitionedTable:
             # after this publication, or was taken away long after it was published.
             listed = self._list(name)
             before = self._read_published(place)
-            tables = [table for table in (before, *(self._read_staged(path) for path in listed)) if table is not None]
+            try:
+                staged = [self._read_staged(path) for path in listed]
+            except FileNotFoundError:
+                # Another run took an old one away, which has put its rows into what is published.
+                continue
+            tables = staged if before is None else [before, *staged]
             merged = newest(pyarrow.concat_tables(tables), self._table.key)
             with written_whole(place) as file:
                 writer = open_writer(file, arrow_schema(self._table), self._format)

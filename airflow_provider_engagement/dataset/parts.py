@@ -103,39 +103,41 @@ class PartStore:
         self._identity = identity
         self._occasion = occasion
         self._still_good = still_good
-        self._listed: dict[str, set[str]] = {}
+        self._listed: dict[str, dict[str, list[str]]] = {}
 
     def holds(self, request: Request) -> bool:
         """Tell whether the answer to a request is there and still good, so that it need not be asked for."""
-        digest = self._digest(request)
         return any(
-            name.endswith(_SETTLED) and self._still_good(request, _fetched_at(name))
-            for name in self._names(self._subfolder(request))
-            if name.startswith(digest)
+            name.endswith(_SETTLED) and self._still_good(request, _fetched_at(name)) for name in self._names(request)
         )
+
+    def fetched_at(self, request: Request) -> datetime | None:
+        """Return when the answer to a request was fetched, if it is there."""
+        names = self._names(request)
+        return _fetched_at(max(names, key=_preference)) if names else None
 
     def write(self, request: Request, part: Part) -> None:
         """Keep the answer to a request."""
         from pyarrow import parquet
 
-        subfolder = self._subfolder(request)
         suffix = _SETTLED if part.settled else _UNSETTLED
         name = f"{self._digest(request)}.{part.fetched_at:{_FETCHED_AT}}{suffix}"
         table = part.counts.replace_schema_metadata({_METADATA_KEY: json.dumps(_metadata(part)).encode()})
-        with written_whole(self._folder / subfolder / name) as file:
+        with written_whole(self._folder / self._subfolder(request) / name) as file:
             parquet.write_table(table, file, compression="zstd")
-        self._names(subfolder).add(name)
+        self._names(request).append(name)
 
     def read(self, request: Request) -> Part | None:
-        """Return the answer to a request, if it is there: of several the settled one that was fetched last."""
+        """Return the answer to a request, if it is there: of several the settled one that was fetched last.
+
+        One that is not good any more is passed over, so that it does not stand in for an asking that failed.
+        """
         from pyarrow import parquet
 
-        subfolder = self._subfolder(request)
-        digest = self._digest(request)
-        found = [name for name in self._names(subfolder) if name.startswith(digest)]
-        if not found:
+        names = [name for name in self._names(request) if self._still_good(request, _fetched_at(name))]
+        if not names:
             return None
-        with (self._folder / subfolder / max(found, key=_preference)).open("rb") as file:
+        with (self._folder / self._subfolder(request) / max(names, key=_preference)).open("rb") as file:
             return _part(parquet.ParquetFile(file).read())
 
     def _digest(self, request: Request) -> str:
@@ -158,13 +160,17 @@ class PartStore:
         )
         return safe_name(request.query.endpoint, *span)
 
-    def _names(self, subfolder: str) -> set[str]:
-        """Return the names in a subfolder, which is listed once."""
+    def _names(self, request: Request) -> list[str]:
+        """Return the names of the files that answer a request; its subfolder is listed once."""
+        subfolder = self._subfolder(request)
         if subfolder not in self._listed:
             folder = self._folder / subfolder
-            names = (path.name for path in folder.iterdir()) if folder.exists() else ()
-            self._listed[subfolder] = {name for name in names if name.endswith(_SUFFIX) and not name.startswith("_")}
-        return self._listed[subfolder]
+            listed: dict[str, list[str]] = {}
+            for path in folder.iterdir() if folder.exists() else ():
+                if path.name.endswith(_SUFFIX) and not path.name.startswith("_"):
+                    listed.setdefault(path.name.partition(".")[0], []).append(path.name)
+            self._listed[subfolder] = listed
+        return self._listed[subfolder].setdefault(self._digest(request), [])
 
 
 def _fetched_at(name: str) -> datetime:

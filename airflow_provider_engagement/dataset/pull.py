@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from airflow_provider_engagement.api.client import Fetched
@@ -50,6 +51,9 @@ class Parts(Protocol):
     def write(self, request: Request, part: Part) -> None:
         """Keep the answer to a request."""
 
+    def fetched_at(self, request: Request) -> datetime | None:
+        """Return when the answer to a request was fetched, if it is there."""
+
     def read(self, request: Request) -> Part | None:
         """Return the answer to a request, if it is there."""
 
@@ -68,6 +72,11 @@ class PartsInMemory:
         """Keep the answer to a request."""
         self._parts[_key(request)] = part
 
+    def fetched_at(self, request: Request) -> datetime | None:
+        """Return when the answer to a request was fetched, if it is there."""
+        part = self.read(request)
+        return None if part is None else part.fetched_at
+
     def read(self, request: Request) -> Part | None:
         """Return the answer to a request, if it is there."""
         return self._parts.get(_key(request))
@@ -79,7 +88,7 @@ class Pulled:
 
     :param requests: the plan.
     :param reused: how many of its requests needed not be sent, because their parts were there.
-    :param answered: how many were answered now.
+    :param answered: how many were answered in this try, over all of its waits.
     :param failures: those that failed, with the error.
     :param given_up: whether the rest was not asked for after too many failures in a row.
     """
@@ -104,6 +113,7 @@ def fetch_missing(
     parts: Parts,
     fetch: Callable[[Request], Fetched],
     workers: int = 8,
+    since: datetime | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Pulled:
     """Send every request of a plan whose part is missing, and keep what comes back.
@@ -115,12 +125,18 @@ def fetch_missing(
     :param parts: where parts are kept.
     :param fetch: sends one request; called by several threads at once.
     :param workers: how many requests are under way at once.
+    :param since: when the try began: parts that are newer were answered in it, before it had to wait.
     :param clock: a monotonic clock in seconds, for the lines of progress.
     :raises WaitRequired: if the rate limit allows the next request only later than is waited for in place.
     :raises EngagementError: if a request failed for a reason that concerns them all.
     """
     missing = [request for request in requests if not parts.holds(request)]
     pulled = Pulled(requests, reused=len(requests) - len(missing))
+    if since is not None:
+        earlier = {id(request) for request in missing}
+        there = (parts.fetched_at(request) for request in requests if id(request) not in earlier)
+        pulled.answered = sum(fetched_at is not None and fetched_at >= since for fetched_at in there)
+        pulled.reused -= pulled.answered
     progress = _Progress(pulled, clock)
     stop: BaseException | None = None
     in_a_row = 0

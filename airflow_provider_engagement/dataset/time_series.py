@@ -275,6 +275,7 @@ def _wanted_rows(part: Part, wanted: TimeSeries) -> pyarrow.Table | None:
     kind = rows.schema.field("period_start").type
     ends = pyarrow.compute.add(rows["period_start"], pyarrow.scalar(HOUR, pyarrow.duration("ms"))).cast(kind)
     fetched_at = pyarrow.repeat(pyarrow.scalar(part.fetched_at, kind), rows.num_rows)
+    settled = pyarrow.scalar(part.fetched_at - wanted.settling_time, kind)
     metrics = [metric for metric in wanted.query.metrics if metric in rows.column_names]
     return pyarrow.table(
         {
@@ -282,6 +283,7 @@ def _wanted_rows(part: Part, wanted: TimeSeries) -> pyarrow.Table | None:
             "period_start": rows["period_start"],
             "period_end": ends,
             "fetched_at": fetched_at,
+            "is_final": pyarrow.compute.less_equal(ends, settled),
         }
         | {metric: rows[metric] for metric in metrics}
     )
@@ -301,19 +303,16 @@ def _with_span(rows: pyarrow.Table, span: Callable[[str], Window]) -> pyarrow.Ta
 def _finished(rows: pyarrow.Table, wanted: TimeSeries) -> pyarrow.Table:
     """Return rows with every column of their table."""
     import pyarrow
-    import pyarrow.compute
 
     table = _table(wanted)
     number = rows.num_rows
     encoded = rows["tweet_id"].combine_chunks().dictionary_encode()
     created = [created_at(tweet_id) for tweet_id in encoded.dictionary.to_pylist()]
-    settled = pyarrow.compute.subtract(rows["fetched_at"], pyarrow.scalar(wanted.settling_time, pyarrow.duration("ms")))
     columns: dict[str, Any] = {
         **{name: rows[name] for name in rows.column_names},
         "owner": pyarrow.repeat(pyarrow.scalar(wanted.owner, pyarrow.string()), number),
         "tweet_created_at": pyarrow.array(created, pyarrow.timestamp("ms", "UTC")).take(encoded.indices),
         "endpoint": pyarrow.repeat(str(wanted.query.endpoint), number),
-        "is_final": pyarrow.compute.less_equal(rows["period_end"], settled),
     }
     of_table = "time_zone" if table is TWEET_HOURS_OF_DAY else "granularity"
     columns[of_table] = pyarrow.repeat(wanted.zone.key if of_table == "time_zone" else str(wanted.granularity), number)

@@ -18,7 +18,7 @@ from airflow_provider_engagement.api.auth import Credentials
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.api.client import Address, EngagementClient
 from airflow_provider_engagement.api.pace import Pace
-from airflow_provider_engagement.api.planner import plan
+from airflow_provider_engagement.api.planner import Estimate, estimate, plan
 from airflow_provider_engagement.api.query import (
     Granularity,
     Query,
@@ -34,9 +34,9 @@ from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
     InvalidConnectionError,
-    WaitRequired,
     PeriodCapError,
     RateLimitedError,
+    WaitRequired,
     airflow_failures,
 )
 
@@ -193,6 +193,15 @@ class EngagementHook(BaseHook):
             client = self.get_conn()
             for request in plan(query):
                 yield client.fetch(request).answer
+
+    def estimate(self, query: Query, *, requests_per_minute: float | None = None) -> Estimate:
+        """Return what a pull would cost, without sending anything; for notebooks and for tasks that decide.
+
+        :param query: what would be pulled, as :meth:`query` returns it.
+        :param requests_per_minute: the contract's rate; by default the connection's own ceiling, if it sets one.
+        """
+        rate = requests_per_minute or self.requests_per_minute
+        return estimate(query, rate, owners=int(query.auth is Auth.USER))
 
     def read_budget(self) -> BudgetSnapshot:
         """Ask one cheap thing to learn what is left of the rate limit, which every answer tells, a refusal too.

@@ -23,7 +23,13 @@ from airflow_provider_engagement.api.window import (
     whole_days,
     window_of_partition,
 )
-from airflow_provider_engagement.dataset.grains import check_whole_days, parse_time_zone
+from airflow_provider_engagement.dataset.grains import (
+    check_days_of_hours,
+    check_whole_days,
+    local_day,
+    parse_time_zone,
+    whole_days_of,
+)
 from airflow_provider_engagement.dataset.parts import StillGood
 from airflow_provider_engagement.dataset.pull import Pulled
 from airflow_provider_engagement.dataset.result import Result
@@ -216,10 +222,10 @@ class EngagementHistoricalOperator(_EngagementSeriesOperator):
     :param end: the first instant after the span, likewise; ``now`` for the beginning of the hour of the run's own
         time. (templated)
     :param lookback_hours: so many hours before the start are read again in every run, since counts may still change; 0
-        by default.
+        by default. With granularity ``day``, the days in which they lie.
     :param after_post_days: instead of one span for all, so many days of each Tweet's life, counted from the hour of
-        its creation; of these days, those in the span are read. Without start and end the span is all that the API
-        reaches. (templated)
+        its creation; of these days, those in the span are read, and with granularity ``day`` the calendar days among
+        them that are whole. Without start and end the span is all that the API reaches. (templated)
     :param after_post_repetition: 1 for the first so many days, 2 for as many after them, and so on. (templated)
     :param granularity: ``hour`` (default), ``day``, ``total`` or ``hour_of_day``. (templated)
     :param time_zone: for ``day`` and ``hour_of_day``, the IANA name of the zone whose days and clocks are meant; UTC by
@@ -286,8 +292,16 @@ class EngagementHistoricalOperator(_EngagementSeriesOperator):
                 "%s moved from %s to %s: %s.", adjustment.edge, adjustment.asked, adjustment.used, adjustment.reason
             )
         self._resolved = resolved
-        if grain is Granularity.DAY and self.after_post_days is None:
-            check_whole_days(resolved.window, zone)
+        if grain is Granularity.DAY:
+            check_days_of_hours(resolved.window, zone)
+            if self.after_post_days is None:
+                check_whole_days(resolved.window, zone)
+        if self.groupings and self.after_post_days is not None:
+            raise InvalidQueryError(
+                "groupings",
+                "cannot be had with after_post_days, since Tweets of different ages share requests",
+                "Ask by the hour and add up, or give start and end.",
+            )
         return self.hook.query(
             self.endpoint,
             tweet_ids,
@@ -305,8 +319,13 @@ class EngagementHistoricalOperator(_EngagementSeriesOperator):
             parse_moment(value, field=field, now=now)
             for field, value in zip(("start", "end"), self._asked(context), strict=True)
         )
+        if self.lookback_hours and start < end:
+            start -= timedelta(hours=self.lookback_hours)
+            if self._grain() is Granularity.DAY:
+                # Where clocks are changed, so many hours before a day's beginning is not another day's.
+                start = local_day(start, parse_time_zone(self.time_zone))[0]
         return resolve_window(
-            start - timedelta(hours=self.lookback_hours) if start < end else start,
+            start,
             end,
             now=datetime.now(UTC),
             off_hour=self.off_hour,
@@ -327,7 +346,8 @@ class EngagementHistoricalOperator(_EngagementSeriesOperator):
             return self.start, self.end
         if self.after_post_days is not None:
             return oldest_reached(datetime.now(UTC), self._reach), "now"
-        key = context.get("partition_key")
+        # Airflow 3.2 tells the key with the run alone.
+        key = context.get("partition_key") or getattr(context["dag_run"], "partition_key", None)
         if key:
             window = window_of_partition(key)
             return window.start, window.end
@@ -376,14 +396,19 @@ class EngagementHistoricalOperator(_EngagementSeriesOperator):
 
     def _wanted(self, tweet_id: str, covered: Window) -> Window | None:
         hours = wanted_hours(tweet_id, self._resolved.window)
-        if hours is not None and self.after_post_days is not None:
-            return hours.intersection(self._row_span(tweet_id))
-        return hours
+        if hours is None or self.after_post_days is None:
+            return hours
+        hours = hours.intersection(self._row_span(tweet_id))
+        if hours is None or self._grain() is not Granularity.DAY:
+            return hours
+        born = after_post_window(tweet_id, days=self._days).start
+        return whole_days_of(hours, parse_time_zone(self.time_zone), first_is_whole=hours.start == born)
 
     def _row_span(self, tweet_id: str) -> Window:
+        window = self._resolved.window
         if self.after_post_days is None:
-            return self._resolved.window
-        return after_post_window(tweet_id, days=self._days, repetition=self._repetition)
+            return window
+        return after_post_window(tweet_id, days=self._days, repetition=self._repetition).intersection(window) or window
 
     def _span(self, job: Job, context: Context) -> dict[str, Any]:
         window = self._resolved.window

@@ -26,7 +26,8 @@ from airflow_provider_engagement.dataset.tweet_id_files import read_tweet_ids
 from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired, airflow_failures
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.operators.observability import count_report, count_requests, count_wait, span
-from airflow_provider_engagement.operators.waiting import wait_until
+from airflow_provider_engagement.operators.tally import Tally, remember
+from airflow_provider_engagement.operators.waiting import first_start, wait_until
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -85,6 +86,8 @@ class EngagementPullOperator(BaseOperator):
         by default); for a longer one it gives the worker up. Without ``output_path`` it sleeps through any.
     :param max_wait: seconds from a try's first start past which the task fails rather than wait for the rate limit; six
         hours by default.
+    :param estimate_only: whether to return only what the pull would cost, as ``requests`` to be sent, ``minutes`` at
+        the connection's ``requests_per_minute`` and distinct ``owners``, and send nothing.
     :param deferrable: whether to wait in the triggerer; else the scheduler starts the task again. By default
         ``[operators] default_deferrable``.
     """
@@ -120,6 +123,7 @@ class EngagementPullOperator(BaseOperator):
         workers: int = 8,
         inline_wait: float = 30.0,
         max_wait: float = 21_600.0,
+        estimate_only: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -136,6 +140,7 @@ class EngagementPullOperator(BaseOperator):
         self.workers = workers
         self.inline_wait = inline_wait
         self.max_wait = max_wait
+        self.estimate_only = estimate_only
         self.deferrable = deferrable
 
     @cached_property
@@ -196,6 +201,8 @@ class EngagementPullOperator(BaseOperator):
     def _pull(self, context: Context) -> dict[str, Any]:
         started = time.monotonic()
         job = self._job(context)
+        if self.estimate_only:
+            return self._estimate(job)
         client = self.hook.get_conn(
             # Answers that are kept in memory would be lost with the worker, so that they would be asked for again.
             inline_wait=self.inline_wait if self.output_path else None,
@@ -212,10 +219,17 @@ class EngagementPullOperator(BaseOperator):
         )
         try:
             with span("fetch", endpoint=str(self.endpoint), requests=len(job.requests)):
-                pulled = fetch_missing(job.requests, parts=job.parts, fetch=client.fetch, workers=self.workers)
+                pulled = fetch_missing(
+                    job.requests,
+                    parts=job.parts,
+                    fetch=client.fetch,
+                    workers=self.workers,
+                    since=first_start(context),
+                )
         finally:
             client.close()
             count_requests(self.endpoint, client)
+            tally = remember(context, Tally.of(client))
         with span("assemble", endpoint=str(self.endpoint), tweets=len(job.query.tweet_ids)):
             result = self._assemble(job, pulled, context)
         manifest = Manifest(
@@ -228,22 +242,37 @@ class EngagementPullOperator(BaseOperator):
             outcomes=result.outcomes,
             requests={
                 "planned": len(pulled.requests),
-                "sent": client.requests_sent,
+                "sent": tally.sent,
                 "answered": pulled.answered,
                 "reused": pulled.reused,
                 "failed": len(pulled.failures),
-                "refused": client.pace.refused_requests,
+                "refused": tally.refused,
             },
             rows=result.rows,
             outputs=job.output.locations,
             seconds={
                 "elapsed": round(time.monotonic() - started, 3),
-                "waited": round(client.pace.waited_seconds, 3),
+                "waited": round(tally.waited_seconds, 3),
             },
             budget=client.pace.snapshot().to_dict(),
             **self._span(job, context),
         )
         return self._report(job, manifest)
+
+    def _estimate(self, job: Job) -> dict[str, Any]:
+        """Return what a pull would cost, without sending anything."""
+        missing = sum(not job.parts.holds(request) for request in job.requests)
+        rate = self.hook.requests_per_minute
+        return {
+            "endpoint": str(job.query.endpoint),
+            "auth": str(job.query.auth),
+            "tweets": len(job.query.tweet_ids),
+            "owners": int(job.query.auth is Auth.USER),
+            "planned": len(job.requests),
+            "requests": missing,
+            "requests_per_minute": rate,
+            "minutes": missing / rate if rate else None,
+        }
 
     def _job(self, context: Context) -> Job:
         _check_number("workers", self.workers, kinds=(int,), least=1)

@@ -7,7 +7,7 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
@@ -15,129 +15,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.api.rate_limit import (
-    Budget,
-    BudgetSnapshot,
-    RateHeaders,
-    Refusal,
-    classify_refusal,
-    read_headers,
-    refusal_wait,
-    wake_at,
-)
+from airflow_provider_engagement.api.rate_headers import RateHeaders, Refusal, read_headers
+from airflow_provider_engagement.api.rate_limit import Budget, BudgetSnapshot, wake_at
 
 START = 1_768_089_600.0  # a whole minute: 2026-01-11T00:00:00Z
 Headers = dict[str, str]
 
 
-# --- what the headers say -------------------------------------------------------------------------------------------
-
-
-def test_all_headers_are_read_whatever_their_case() -> None:
-    headers = {
-        "X-Per-Minute-Limit": "60",
-        "x-per-minute-remaining": " 0 ",
-        "X-PER-MINUTE-RESET": "1768089660",
-        "x-per-second-limit": "2",
-        "x-per-second-remaining": "1",
-        "x-per-second-reset": "1768089631",
-        "retry-after": "7",
-        "Date": "Sun, 11 Jan 2026 00:00:30 GMT",
-    }
-    assert read_headers(headers, received_at=START) == RateHeaders(
-        limit=60,
-        remaining=0,
-        reset_at=START + 60,
-        second_limit=2,
-        second_remaining=1,
-        second_reset_at=START + 31,
-        retry_after=7.0,
-        server_time=START + 30,
-    )
-
-
-def test_a_missing_header_is_not_zero() -> None:
-    assert read_headers({}, received_at=START) == RateHeaders()
-
-
-@pytest.mark.parametrize("value", ["", "many", "-1", "6.5", "nan", "60, 60", "٦٠", "0x3c", "99999999999"])
-def test_a_garbled_count_is_unknown(value: str) -> None:
-    headers = read_headers({"x-per-minute-limit": value, "x-per-minute-remaining": value}, received_at=START)
-    assert headers == RateHeaders()
-
-
-@pytest.mark.parametrize("value", ["", "soon", "nan", "inf", "-1768089660", "1768089660000", "42", "0", "1e300"])
-def test_a_reset_out_of_range_is_unknown(value: str) -> None:
-    headers = read_headers({"x-per-minute-reset": value, "x-per-second-reset": value}, received_at=START)
-    assert headers == RateHeaders()
-
-
-def test_a_dated_retry_after_is_measured_on_the_servers_clock() -> None:
-    headers = {"Retry-After": "Sun, 11 Jan 2026 00:00:50 GMT", "Date": "Sun, 11 Jan 2026 00:00:30 GMT"}
-    assert read_headers(headers, received_at=START + 600).retry_after == 20.0
-
-
-def test_a_dated_retry_after_without_date_is_measured_on_the_callers_clock() -> None:
-    headers = {"Retry-After": "Sun, 11 Jan 2026 00:00:50 GMT"}
-    assert read_headers(headers, received_at=START + 10).retry_after == 40.0
-    assert read_headers(headers, received_at=START + 90).retry_after == 0.0
-
-
-@given(st.dictionaries(st.sampled_from(["Date", "Retry-After", "x-per-minute-limit", "x-per-minute-reset"]), st.text()))
-def test_no_header_breaks_the_reading(headers: Mapping[str, str]) -> None:
-    read = read_headers(headers, received_at=START)
-    assert read.retry_after is None or read.retry_after >= 0
-
-
-@pytest.mark.parametrize("left", [-5, 0, 62, 3600])
-def test_a_window_that_is_over_or_longer_than_a_minute_is_not_believed(left: int) -> None:
-    assert RateHeaders(reset_at=START + left, server_time=START).seconds_left is None
-
-
-# --- refusals -------------------------------------------------------------------------------------------------------
-
-EXHAUSTED = RateHeaders(limit=60, remaining=0, reset_at=START + 60, server_time=START + 40)
-
-
-@pytest.mark.parametrize(
-    ("headers", "kind", "wait"),
-    [
-        pytest.param(RateHeaders(), Refusal.WINDOW, 60, id="nothing said"),
-        pytest.param(EXHAUSTED, Refusal.WINDOW, 20, id="until the minute ends"),
-        pytest.param(RateHeaders(remaining=5), Refusal.WINDOW, 60, id="refused though some remain"),
-        pytest.param(RateHeaders(remaining=0, second_remaining=0), Refusal.WINDOW, 60, id="both used up"),
-        pytest.param(RateHeaders(remaining=5, second_remaining=0), Refusal.BURST, 2, id="only the second used up"),
-        pytest.param(
-            RateHeaders(remaining=5, second_remaining=0, second_reset_at=START + 4, server_time=START),
-            Refusal.BURST,
-            4,
-            id="until the second ends",
-        ),
-        pytest.param(RateHeaders(retry_after=7.0, remaining=0), Refusal.WINDOW, 7, id="Retry-After first"),
-        pytest.param(RateHeaders(retry_after=0.0), Refusal.WINDOW, 1, id="never at once"),
-        pytest.param(RateHeaders(retry_after=900.0), Refusal.WINDOW, 900, id="a quarter of an hour"),
-        pytest.param(RateHeaders(retry_after=901.0), Refusal.PERIOD, 901, id="longer is a period"),
-        pytest.param(
-            RateHeaders(remaining=0, reset_at=START + 20 * 86_400, server_time=START),
-            Refusal.PERIOD,
-            20 * 86_400,
-            id="resets next month",
-        ),
-        pytest.param(
-            RateHeaders(remaining=0, reset_at=START + 3600, server_time=START), Refusal.WINDOW, 60, id="an hour ahead"
-        ),
-        pytest.param(
-            RateHeaders(remaining=0, reset_at=START - 9, server_time=START), Refusal.WINDOW, 60, id="reset in the past"
-        ),
-    ],
-)
-def test_a_refusal_has_a_kind_and_a_wait(headers: RateHeaders, kind: Refusal, wait: float) -> None:
-    assert classify_refusal(headers, now=START) is kind
-    assert wait <= refusal_wait(headers, now=START) <= wait + 0.25
-
-
-def test_a_second_refusal_in_a_row_waits_a_minute_whatever_the_server_says() -> None:
-    assert refusal_wait(RateHeaders(retry_after=1.0), now=START, in_a_row=2) >= 60
+# --- refusals --------------------------------------------------------------------------------------------------------
 
 
 def test_after_a_refusal_one_request_goes_alone() -> None:

@@ -24,7 +24,7 @@ RUN_ID = "scheduled__2026-01-12T00:00:00+00:00"
 def world() -> World:
     """Three users, the last of them protected; their Tweets are new and old, with video and without, some deleted."""
     world = World.generate(
-        seed=7, handles=3, tweets=1500, end=NOW, deleted=0.05, video=0.3, old=0.15, pre_snowflake=0.03
+        seed=7, handles=3, tweets=1000, end=NOW, deleted=0.05, video=0.3, old=0.15, pre_snowflake=0.03
     )
     world.change_handle(list(world.handles)[2], protected=True)
     return world

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, TaskDeferred
-from airflow.sdk.log import redact
 from pyarrow import parquet
 
 from airflow_provider_engagement.exceptions import (
@@ -94,7 +93,8 @@ def pull(tmp_path: Path, connect: Connect, author: Handle, mine: list[str]) -> C
 
     def made(**arguments: Any) -> EngagementTotalsOperator:
         if "tweet_ids_file" not in arguments:
-            arguments.setdefault("tweet_ids", mine)
+            # As one text: a list would be rendered id by id.
+            arguments.setdefault("tweet_ids", " ".join(mine))
         return EngagementTotalsOperator(**{"task_id": "totals", "output_path": str(tmp_path), **arguments})
 
     return made
@@ -141,9 +141,7 @@ def test_public_totals_are_the_truth_of_every_tweet_whoever_wrote_it(
     everything = list(world.tweets)
     report = execute(pull(tweet_ids=everything, metrics=PUBLIC))
     assert counted(table(report["outputs"]["tweet_totals"]), PUBLIC) == truths(simulator, everything, PUBLIC)
-    protected = [tweet_id for handle in world.handles.values() if handle.protected for tweet_id in world.tweets_of(
-        handle.user_id
-    )]
+    protected = [tweet_id for tweet_id, tweet in world.tweets.items() if world.handles[tweet.author_id].protected]
     gone = {row["tweet_id"] for row in table(report["outputs"]["tweet_status"]) if row["outcome"] == "unavailable"}
     assert len(protected) > 100
     assert gone > set(protected)
@@ -439,11 +437,11 @@ def test_a_failure_that_passes_costs_one_request_more_and_nothing_else(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], fault: Fault
 ) -> None:
     simulator.faults.add(fault)
-    report = execute(pull())
-    planned = len(mine) // 250 + 1
-    assert (report["requests"]["planned"], report["requests"]["sent"]) == (planned, planned + 1)
-    assert len(simulator.journal) == planned + 1
-    assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(simulator, mine, OWNED)
+    some = mine[-260:]
+    report = execute(pull(tweet_ids=some))
+    assert (report["requests"]["planned"], report["requests"]["sent"]) == (2, 3)
+    assert len(simulator.journal) == 3
+    assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(simulator, some, OWNED)
 
 
 @pytest.mark.parametrize(
@@ -503,10 +501,10 @@ def test_groupings_are_added_up_over_all_requests(
 def test_without_a_folder_the_rows_are_returned(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
-    some = mine[-300:]
+    some = mine[-260:]
     report = execute(pull(tweet_ids=some, output_path=None, groupings={"grand": ["engagement.type"]}))
     assert counted(report["tweet_totals"], OWNED) == truths(simulator, some, OWNED)
-    assert len(report["tweet_status"]) == 300
+    assert len(report["tweet_status"]) == 260
     assert set(report["groupings"]["grand"]) == set(OWNED)
     assert report["outputs"] == {}
     assert json.loads(json.dumps(report)) == report
@@ -620,22 +618,15 @@ def test_no_secret_is_in_logs_reports_files_exceptions_or_representations(
     run(snapshot_at="2026-01-07", auth="app")
 
     secrets |= {"canaryOfTheTokenSecret", "canaryOfTheBearer%2FToken"}
-    # Libraries log the header they sign at DEBUG; Airflow's masker, to which every secret was told, blots it out.
-    raw = [record.getMessage() for record in caplog.records] + list(capsys.readouterr())
-    logged = [redact(line) for line in raw]
+    logged = [record.getMessage() for record in caplog.records] + list(capsys.readouterr())
     assert any("Pulling totals" in line for line in logged)
-    assert any("oauthlib" in record.name for record in caplog.records)
+    assert any("urllib3" in record.name for record in caplog.records)
     written = [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
     assert len(seen) > 30
     assert len(written) > 5
     for secret in secrets:
-        for text in (*seen, *written):
+        for text in (*seen, *written, *logged):
             assert secret not in text
-        for line in logged:
-            assert secret not in line
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider_engagement")]
-    assert not [line for line in ours for secret in secrets if secret in line]
-
 
 # Wrong inputs
 
@@ -798,8 +789,8 @@ def test_without_a_folder_the_wait_is_slept_through_so_that_nothing_is_asked_twi
     minute = simulator.rate_clock.now().replace(second=57, microsecond=0)
     simulator.rate_clock.set(minute, running=True)
     simulator.set_limit(per_minute=2)
-    report = execute(pull(tweet_ids=mine[:600], output_path=None, inline_wait=0, deferrable=True))
-    assert sorted(asked(simulator)) == sorted(mine[:600])
+    report = execute(pull(tweet_ids=mine[:510], output_path=None, inline_wait=0, deferrable=True))
+    assert sorted(asked(simulator)) == sorted(mine[:510])
     assert report["requests"]["sent"] == 3
 
 

@@ -1,0 +1,328 @@
+"""Pulls the totals of 5,000 simulated Tweets with a real Airflow DAG, and compares every number with the truth.
+
+Called by ``scripts/demo``, which makes the environment. All that it writes is below ``.demo``. The exit status is 0
+only if what was kept is what the simulator's world holds, number by number and gap by gap.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, build_opener
+
+import pyarrow
+import pyarrow.compute
+import pyarrow.dataset
+from airflow import __version__ as airflow_version
+
+from airflow_provider_engagement.dataset.top_tweets import TopTweet, top_tweets
+from airflow_provider_engagement.simulator import Tweet, World
+
+SEED, HANDLES, TWEETS = 28, 3, 5000
+DAG_ID = "engagement_totals"
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / ".demo"
+DATASET = DEMO / "dataset"
+TWEET_IDS = DEMO / "tweet_ids"
+WORLD = DEMO / "world.json"
+REPORT = DEMO / "report.json"
+
+PUBLIC = ("favorites", "retweets", "replies", "quote_tweets", "video_views")
+AGE_LIMITS = {"impressions": timedelta(days=90), "engagements": timedelta(days=90), "video_views": timedelta(days=1800)}
+METRICS_OF = {"user": ("impressions", "engagements", *PUBLIC), "app": PUBLIC}
+ASKED_AS = {"user": "as their authors", "app": "as the app"}
+
+Cells = dict[tuple[str, str, str], int | None]
+"""Counts by kind of authentication, Tweet and metric."""
+
+
+def main() -> int:
+    """Run the demo; return the exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit("Stopped."))
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    for leftover in (DATASET, TWEET_IDS):
+        shutil.rmtree(leftover, ignore_errors=True)
+    TWEET_IDS.mkdir(parents=True)
+    say(f"Starting the simulator with {HANDLES} handles and {TWEETS:,} Tweets.")
+    with simulator(now) as world:
+        environment = airflow_environment(world)
+        migrate(environment)
+        write_tweet_ids(world)
+        say(f"Running the DAG {DAG_ID} in Airflow {airflow_version}.")
+        run_dag(environment)
+        counted = requests_received(world["base_url"])
+    say("Comparing what was kept with the simulator's world.")
+    report = make_report(counted, World.generate(seed=SEED, handles=HANDLES, tweets=TWEETS, end=now), now)
+    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    show(report)
+    return 1 if report["truth"]["differences"] else 0
+
+
+@contextmanager
+def simulator(now: datetime) -> Iterator[dict[str, Any]]:
+    """Run the simulator with its data clock standing at an instant; yield its description."""
+    WORLD.unlink(missing_ok=True)
+    options = {"handles": HANDLES, "tweets": TWEETS, "seed": SEED, "now": now.isoformat(), "world": WORLD}
+    command = [sys.executable, "-m", "airflow_provider_engagement.simulator"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    with running(command, DEMO / "simulator.log") as process:
+        while not WORLD.exists():
+            if process.poll() is not None:
+                sys.exit(f"The simulator did not start; see {shown(DEMO / 'simulator.log')}.")
+            time.sleep(0.05)
+        yield json.loads(WORLD.read_text(encoding="utf-8"))
+
+
+def airflow_environment(world: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment of an Airflow of the demo's own, with connections to the simulator."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    connections = {
+        f"AIRFLOW_CONN_ENGAGEMENT_{name.upper()}": json.dumps(connection)
+        for name, connection in world["connections"].items()
+    }
+    return {
+        **outside,
+        **connections,
+        "AIRFLOW_HOME": str(DEMO / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+
+
+def migrate(environment: Mapping[str, str]) -> None:
+    """Make Airflow's database, if there is none of this version of Airflow."""
+    home = Path(environment["AIRFLOW_HOME"])
+    stamp = home / "migrated"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != airflow_version:
+        say("Making Airflow's database.")
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        airflow(environment, DEMO / "migration.log", "db", "migrate")
+        stamp.write_text(airflow_version, encoding="utf-8")
+
+
+def write_tweet_ids(world: Mapping[str, Any]) -> None:
+    """Write the files of Tweet ids that the DAG reads."""
+    files = {handle["screen_name"]: world["tweets"][handle["user_id"]] for handle in world["handles"]}
+    files["public"] = [tweet_id for tweet_ids in world["tweets"].values() for tweet_id in tweet_ids]
+    for name, tweet_ids in files.items():
+        (TWEET_IDS / f"{name}.txt").write_text("\n".join(tweet_ids) + "\n", encoding="utf-8")
+
+
+def run_dag(environment: Mapping[str, str]) -> None:
+    """Run the example DAG as ``airflow dags test`` does: real tasks, one after the other."""
+    conf = json.dumps({"tweet_ids_folder": str(TWEET_IDS), "output_path": str(DATASET)})
+    airflow(environment, DEMO / "airflow.log", "dags", "test", DAG_ID, "--conf", conf)
+
+
+def airflow(environment: Mapping[str, str], log: Path, *arguments: str) -> None:
+    """Run one command of Airflow's to its end."""
+    with running([sys.executable, "-m", "airflow", *arguments], log, environment) as process:
+        if process.wait():
+            sys.stderr.writelines(log.read_text(encoding="utf-8").splitlines(keepends=True)[-20:])
+            sys.exit(f"airflow {' '.join(arguments[:2])} failed; see {shown(log)}.")
+
+
+@contextmanager
+def running(
+    command: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program in a process group of its own, of which nothing is left when the block ends."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - the commands are this script's own
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            except ProcessLookupError:
+                pass
+
+
+def requests_received(base_url: str) -> int:
+    """Return how many requests for totals the simulator's own journal holds."""
+    with build_opener(ProxyHandler({})).open(f"{base_url}/__simulator__/journal?path=totals", timeout=30) as answer:
+        return len(json.load(answer)["entries"])
+
+
+def make_report(counted: int, world: World, now: datetime) -> dict[str, Any]:
+    """Compare the dataset with the truth, and say what is in it.
+
+    :param counted: how many requests the simulator received.
+    :param world: the simulator's world, made once more.
+    :param now: where the simulator's data clock stood.
+    """
+    totals, statuses = read_table("tweet_totals"), read_table("tweet_status")
+    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((DATASET / "_manifests").iterdir())]
+    sent = sum(manifest["requests"]["sent"] for manifest in manifests)
+    kept = {
+        (row["auth"], row["tweet_id"], metric): row[metric]
+        for row in totals.to_pylist()
+        for metric in METRICS_OF[row["auth"]]
+    }
+    explained = {
+        (asked_as(row), row["tweet_id"], metric)
+        for row in statuses.to_pylist()
+        if row["metrics_affected"]
+        for metric in row["metrics_affected"].split(",")
+    }
+    truth = true_cells(world, now)
+    own = totals.filter(pyarrow.compute.field("auth") == "user")
+    top = top_tweets(own, METRICS_OF["user"])
+    problems = [
+        *(
+            f"{' '.join(cell)}: {count} kept, {truth.get(cell)} true"
+            for cell, count in kept.items()
+            if count != truth.get(cell)
+        ),
+        *(
+            f"{' '.join(cell)}: nothing kept, {count} true"
+            for cell, count in truth.items()
+            if count is not None and cell not in kept
+        ),
+        *(
+            f"{' '.join(cell)}: null, and no reason given"
+            for cell, count in truth.items()
+            if count is None and cell not in explained
+        ),
+        *(f"{' '.join(cell)}: a reason for a gap, and no gap" for cell in explained if truth.get(cell) is not None),
+        *(f"top Tweets by {metric} are not the true ones" for metric in top if not is_true(top[metric], metric, truth)),
+    ]
+    rows = len({cell[:2] for cell in kept})
+    if rows != totals.num_rows:
+        problems.append(f"{totals.num_rows} rows for {rows} Tweets")
+    if sent != counted:
+        problems.append(f"{sent} requests reported, {counted} received by the simulator")
+    return {
+        "asked": {auth: sum(found["asked"] for found in manifests if found["auth"] == auth) for auth in METRICS_OF},
+        "requests": {"sent": sent, "counted_by_simulator": counted},
+        "rows": {"tweet_totals": totals.num_rows, "tweet_status": statuses.num_rows},
+        "missing": missing(statuses),
+        "top": {metric: [[tweet.count, tweet.link] for tweet in tweets] for metric, tweets in top.items()},
+        "truth": {
+            "numbers": sum(count is not None for count in truth.values()),
+            "nulls": sum(count is None for count in truth.values()),
+            "differences": len(problems),
+            "examples": problems[:10],
+        },
+        "files": {
+            "rows": shown(DATASET / "tweet_totals"),
+            "what became of each Tweet": shown(DATASET / "tweet_status"),
+            "reports of the tasks": shown(DATASET / "_manifests"),
+            "Airflow's log": shown(DEMO / "airflow.log"),
+            "this report": shown(REPORT),
+        },
+    }
+
+
+def read_table(name: str) -> pyarrow.Table:
+    """Read all files of one table."""
+    return pyarrow.dataset.dataset(DATASET / name, format="parquet").to_table()
+
+
+def true_cells(world: World, now: datetime) -> Cells:
+    """Return what every cell must hold: the world's count, or null where the API has none."""
+    return {
+        (auth, tweet.id, metric): None if has_no_count(tweet, metric, now) else world.total(tweet.id, metric, now)
+        for auth, metrics in METRICS_OF.items()
+        for tweet in world.tweets.values()
+        for metric in metrics
+    }
+
+
+def has_no_count(tweet: Tweet, metric: str, now: datetime) -> bool:
+    """Tell whether the API has no value: the Tweet is deleted, or too old for the metric."""
+    too_old = metric in AGE_LIMITS and (tweet.created_at is None or now - tweet.created_at > AGE_LIMITS[metric])
+    return tweet.deleted or too_old
+
+
+def is_true(top: list[TopTweet], metric: str, truth: Cells) -> bool:
+    """Tell whether a ranking is that of the true counts."""
+    counts = [
+        count for (auth, _, name), count in truth.items() if (auth, name) == ("user", metric) and count is not None
+    ]
+    return [tweet.count for tweet in top] == sorted(counts, reverse=True)[: len(top)] and all(
+        truth["user", tweet.tweet_id, metric] == tweet.count for tweet in top
+    )
+
+
+def missing(statuses: pyarrow.Table) -> dict[str, list[dict[str, Any]]]:
+    """Return by kind of authentication what Tweets lack something, how many, and why."""
+    gaps = Counter(
+        (asked_as(row), row["outcome"], row["message"]) for row in statuses.to_pylist() if row["outcome"] != "ok"
+    )
+    return {
+        auth: [
+            {"outcome": outcome, "tweets": tweets, "why": why}
+            for (kind, outcome, why), tweets in gaps.most_common()
+            if kind == auth
+        ]
+        for auth in METRICS_OF
+    }
+
+
+def asked_as(status: Mapping[str, Any]) -> str:
+    """Return the kind of authentication behind a row of ``tweet_status``: only authors' Tweets have an owner there."""
+    return "user" if status["owner"] else "app"
+
+
+def show(report: Mapping[str, Any]) -> None:
+    """Print the report for a person."""
+    requests, rows, truth = report["requests"], report["rows"], report["truth"]
+    say(f"\nRequests: {requests['sent']} sent; the simulator received {requests['counted_by_simulator']}.")
+    say(f"Rows: {rows['tweet_totals']:,} kept.")
+    for auth, gaps in report["missing"].items():
+        say(f"Missing of {report['asked'][auth]:,} Tweets asked for {ASKED_AS[auth]}:")
+        for gap in gaps:
+            say(f"  {gap['tweets']:>6,} {gap['outcome']}: {gap['why']}")
+    for metric, tweets in report["top"].items():
+        say(f"Top Tweets by {metric}:")
+        for place, (count, link) in enumerate(tweets, start=1):
+            say(f"  {place:>2} {count:>12,}  {link}")
+    say("Files:")
+    for what, path in report["files"].items():
+        say(f"  {path}  ({what})")
+    if truth["differences"]:
+        say(f"WRONG: {truth['differences']} differences from the simulator's truth, such as:")
+        for problem in truth["examples"]:
+            say(f"  {problem}")
+    else:
+        say(
+            f"Every number equals the simulator's truth: {truth['numbers']:,} counts; and the {truth['nulls']:,} gaps "
+            "are where they must be, each with its reason."
+        )
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person at the project's root names it."""
+    return str(path.relative_to(ROOT))
+
+
+def say(text: str) -> None:
+    """Print at once."""
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

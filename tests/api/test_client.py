@@ -1,0 +1,1116 @@
+"""One request over real HTTP, against the simulator and against servers that behave worse than it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+import requests
+import responses
+
+from airflow_provider_engagement.api.answer import Answer, Outcome
+from airflow_provider_engagement.api.auth import Credentials
+from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint, metrics_of
+from airflow_provider_engagement.api.client import Address, EngagementClient
+from airflow_provider_engagement.api.pace import Pace
+from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.query import Granularity, Query
+from airflow_provider_engagement.api.rate_limit import Budget
+from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.exceptions import (
+    AuthenticationError,
+    EndpointNotFoundError,
+    EngagementError,
+    ForbiddenMetricsError,
+    ForbiddenTweetsError,
+    InvalidConnectionError,
+    InvalidQueryError,
+    NoAnswerError,
+    NotEntitledError,
+    PeriodCapError,
+    RateLimitedError,
+    RequestRefusedError,
+    ServerError,
+    UnreadableAnswerError,
+    WaitRequired,
+)
+from airflow_provider_engagement.simulator import (
+    App,
+    Clock,
+    Fault,
+    Handle,
+    SeededCounts,
+    Simulator,
+    Switches,
+    Tweet,
+    World,
+)
+
+TWEET, METRIC, DAY, HOUR = Dimension
+NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
+AUTHOR, OTHER, THIRD = "7588892", "370773112", "18435372"
+NEW, SECOND, OLD, VIDEO, ANCIENT, DELETED, FOREIGN, FOREIGN_TOO = (
+    "2000000000000000001",
+    "2000000000000000002",
+    "1850000000000000001",  # more than 90 days
+    "1070059276213702656",  # more than 1800 days
+    "20",  # from before snowflake
+    "2000000000000000003",
+    "2000000000000000009",
+    "2000000000000000010",
+)
+OWN = (NEW, SECOND, OLD, VIDEO, ANCIENT, DELETED)
+Connect = Callable[..., Any]
+Make = Callable[..., Request]
+
+
+def make_world() -> World:
+    def handle(user_id: str) -> Handle:
+        return Handle(
+            user_id=user_id,
+            screen_name=f"user_{user_id}",
+            access_token=f"{user_id}-canaryAccessToken",
+            access_token_secret=f"canaryAccessSecret of {user_id}",
+        )
+
+    return World(
+        apps=[App(consumer_key="canaryKey", consumer_secret="canary & more", bearer_token="AAAA%2FcanaryBearer%3D")],
+        handles=[handle(AUTHOR), handle(OTHER)],
+        tweets=[
+            *(Tweet(id=tweet_id, author_id=AUTHOR, video_id=f"9{tweet_id}") for tweet_id in OWN if tweet_id != DELETED),
+            Tweet(id=DELETED, author_id=AUTHOR, deleted=True),
+            Tweet(id=FOREIGN, author_id=OTHER),
+            Tweet(id=FOREIGN_TOO, author_id=THIRD),
+        ],
+        counts=SeededCounts(7),
+    )
+
+
+@pytest.fixture
+def world() -> World:
+    """An author with Tweets of every age, one of them deleted, and Tweets of two others."""
+    return make_world()
+
+
+def numbers(answer: Answer, grain: Granularity = Granularity.TOTAL) -> dict[tuple[str, str, Any], int | None]:
+    series = answer.series[grain]
+    cells = [(tweet_id, period) for tweet_id in series.tweet_ids for period in series.periods]
+    return {
+        (tweet_id, metric, period): count
+        for metric, counts in series.counts.items()
+        for (tweet_id, period), count in zip(cells, counts, strict=True)
+    }
+
+
+def outcomes(answer: Answer) -> dict[str, str]:
+    return {tweet_id: str(status.outcome) for tweet_id, status in answer.statuses.items()}
+
+
+def as_numbers(tree: Any) -> Any:
+    return {key: as_numbers(child) for key, child in tree.items()} if isinstance(tree, dict) else int(tree)
+
+
+# The documented examples, end to end
+
+
+def connected_to(golden: Mapping[str, Any], connect: Connect, **settings: Any) -> Any:
+    rate_clock = golden.get("rate_clock")
+    one = connect(
+        World.from_json(golden["world"]),
+        now=datetime.fromisoformat(golden["clock"]),
+        user=golden["auth"].get("user_id"),
+        switches=Switches(**golden["switches"]),
+        rate_clock=Clock(datetime.fromisoformat(rate_clock)) if rate_clock else None,
+        **settings,
+    )
+    one.simulator.set_limit(per_minute=golden.get("requests_per_minute"))
+    return one
+
+
+@pytest.mark.parametrize("name", ["G1", "G2", "G3", "G4", "G5", "G7", "G13", "G15"])
+def test_documented_examples_come_through_number_by_number(
+    name: str, golden: Callable[[str], dict[str, Any]], request_of: Make, connect: Connect
+) -> None:
+    example = golden(name)
+    one = connected_to(example, connect)
+    for exchange in example["exchanges"]:
+        sent = request_of(exchange, example["auth"]["mode"])
+        answer = one.client.fetch(sent).answer
+        expected = {grouping: as_numbers(exchange["response"][grouping]) for grouping in sent.query.groupings}
+        if name == "G2":  # quote_tweets, which nobody asked for
+            for counts in expected["perTweetMetricsOwned"].values():
+                del counts["quote_tweets"]
+        if name == "G7":
+            for tweet_id in exchange["response"]["unsupported_for_video_views_tweet_ids"]:
+                expected["grouping name"][tweet_id]["video_views"] = None
+                assert answer.statuses[tweet_id].outcome is Outcome.UNSUPPORTED_VIDEO
+        assert answer.groupings == expected
+        assert [entry.body for entry in one.simulator.journal][-1]["groupings"] == exchange["body"]["groupings"]
+
+
+def test_g6_hours_of_day_come_through(golden: Callable[[str], dict[str, Any]], connect: Connect) -> None:
+    example = golden("G6")
+    one = connected_to(example, connect)
+    (exchange,) = example["exchanges"]
+    window = Window(datetime(2016, 1, 12, 20, tzinfo=UTC), datetime(2016, 2, 9, 19, tzinfo=UTC))
+    query = Query(
+        endpoint=Endpoint.HISTORICAL,
+        auth=Auth.USER,
+        tweet_ids=("695310089847111681",),
+        metrics=("impressions",),
+        granularities=(),
+        groupings={"hourly_timeseries": (METRIC, TWEET, HOUR)},
+        window=window,
+    )
+    answer = one.client.fetch(Request(query, query.tweet_ids, window)).answer
+    expected = {"hourly_timeseries": as_numbers(exchange["response"]["hourly_timeseries"])}
+    assert answer.groupings == expected
+
+
+def test_g8_foreign_tweets_refuse_the_whole_request(
+    golden: Callable[[str], dict[str, Any]], request_of: Make, connect: Connect
+) -> None:
+    example = golden("G8")
+    one = connected_to(example, connect)
+    with pytest.raises(ForbiddenTweetsError) as caught:
+        one.client.fetch(request_of(example["exchanges"][0], "user"))
+    assert caught.value.tweet_ids_by_author == {
+        "1114564404": ("640022366307745792",),
+        "18435372": ("640026211712786432", "640026277605339136", "640027450420756481"),
+        "2265341844": ("640022312914407425",),
+    }
+    assert len(one.simulator.journal) == 1
+
+
+def test_g9_time_on_totals_is_refused_before_a_request_is_spent(
+    golden: Callable[[str], dict[str, Any]], request_of: Make, totals: Make, connect: Connect
+) -> None:
+    example = golden("G9")
+    (exchange,) = example["exchanges"]
+    with pytest.raises(InvalidQueryError, match="groupings"):
+        request_of(exchange, "app")
+    one = connected_to(example, connect)
+    one.simulator.faults.add(Fault(status=400, body=exchange["response"]))
+    with pytest.raises(RequestRefusedError, match="groupBys"):
+        one.client.fetch(totals(NEW))
+
+
+def test_g10_a_missing_offer_of_gzip_is_no_reason_to_try_again(
+    golden: Callable[[str], dict[str, Any]], totals: Make, connect: Connect
+) -> None:
+    example = golden("G10")
+    one = connected_to(example, connect)
+    assert one.client.fetch(totals(NEW)).answer.statuses[NEW].outcome is Outcome.OK
+    one.simulator.faults.add(Fault(status=406, body=example["exchanges"][0]["response"]))
+    with pytest.raises(RequestRefusedError, match="gzip"):
+        one.client.fetch(totals(NEW))
+    assert len(one.simulator.journal) == 2
+
+
+@pytest.mark.parametrize("status", [400, 200])
+def test_g11_all_unavailable_is_an_answer_whatever_the_status(
+    status: int, golden: Callable[[str], dict[str, Any]], request_of: Make, connect: Connect
+) -> None:
+    example = golden("G11")
+    one = connected_to({**example, "switches": {"all_unavailable_status": status}}, connect)
+    answer = one.client.fetch(request_of(example["exchanges"][0], "app")).answer
+    assert outcomes(answer) == dict.fromkeys(("2000000000000000003", "2000000000000000004"), "unavailable")
+    assert len(one.simulator.journal) == 1
+
+
+def test_g12_the_seventh_request_of_a_minute_waits_instead_of_being_refused(
+    golden: Callable[[str], dict[str, Any]], request_of: Make, connect: Connect
+) -> None:
+    example = golden("G12")
+    one = connected_to(example, connect)
+    for exchange in example["exchanges"]:
+        one.client.fetch(request_of(exchange, "app"))
+    assert [entry.status for entry in one.simulator.journal] == [200] * 7
+    assert 29 <= sum(one.slept) <= 35
+
+
+def test_g14_edges_within_an_hour_are_refused_before_a_request_is_spent(
+    golden: Callable[[str], dict[str, Any]], request_of: Make
+) -> None:
+    with pytest.raises(InvalidQueryError, match="whole hour"):
+        request_of(golden("G14")["exchanges"][0], "user")
+
+
+# How a request is sent
+
+
+def test_every_attempt_is_signed_anew(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, user=AUTHOR)
+    one.simulator.faults.add(Fault.text(503, times=3))
+    one.client.fetch(totals(NEW, auth=Auth.USER))
+    # The simulator refuses a nonce that it has seen, a forced answer or not.
+    assert [entry.signature for entry in one.simulator.journal] == ["valid"] * 4
+    assert [entry.status for entry in one.simulator.journal] == [503, 503, 503, 200]
+
+
+def on_the_wire(wire: Any, **credentials: str) -> EngagementClient:
+    given = credentials or {
+        "consumer_key": "canaryKey",
+        "consumer_secret": "canarySecret",
+        "access_token": "7-canaryToken",
+        "access_token_secret": "canaryTokenSecret",
+        "bearer_token": "AAAA%2FcanaryBearer%3D",
+    }
+    return EngagementClient(
+        Credentials(**given),
+        address=Address(base_url=wire.url, token_url=f"{wire.url}/oauth2/token"),
+        pace=Pace(Budget(), sleep=lambda seconds: None),
+        attempts=3,
+        user_agent="tests",
+    )
+
+
+def test_two_attempts_bear_different_nonces(wire: Any, totals: Make) -> None:
+    with pytest.raises(ServerError):
+        on_the_wire(wire).fetch(totals(NEW, auth=Auth.USER))
+    nonces = [re.findall('oauth_nonce="([^"]+)"', headers["Authorization"]) for _, headers, _ in wire.heard]
+    assert len({nonce for found in nonces for nonce in found}) == 3
+
+
+def test_the_request_is_as_the_reference_has_it(wire: Any, totals: Make) -> None:
+    wire.reply = lambda path, headers: (200, {}, {"total": {NEW: {"favorites": "5"}}})
+    assert numbers(on_the_wire(wire).fetch(totals(NEW)).answer) == {(NEW, "favorites", None): 5}
+    ((path, headers, body),) = wire.heard
+    assert path == "/insights/engagement/totals"
+    assert headers["Authorization"] == "Bearer AAAA%2FcanaryBearer%3D"
+    assert headers["Accept-Encoding"] == "gzip"
+    assert headers["Content-Type"] == "application/json"
+    assert headers["User-Agent"] == "tests"
+    assert "Content-Encoding" not in headers
+    assert json.loads(body) == {
+        "tweet_ids": [NEW],
+        "engagement_types": ["favorites"],
+        "groupings": {"total": {"group_by": ["tweet.id", "engagement.type"]}},
+    }
+
+
+def test_an_answer_that_is_not_compressed_is_read_too(wire: Any, totals: Make) -> None:
+    body = {"total": {NEW: {"favorites": "5"}}}
+    wire.reply = lambda path, headers: (200, {"Content-Encoding": "identity"}, body)
+    assert numbers(on_the_wire(wire).fetch(totals(NEW)).answer) == {(NEW, "favorites", None): 5}
+
+
+def test_no_cookie_is_kept(wire: Any, totals: Make) -> None:
+    wire.reply = lambda path, headers: (200, {"Set-Cookie": "a=b; Path=/"}, {"total": {NEW: {"favorites": "5"}}})
+    client = on_the_wire(wire)
+    for _ in range(2):
+        client.fetch(totals(NEW))
+    assert all("Cookie" not in headers for _, headers, _ in wire.heard)
+
+
+def test_the_moment_of_an_answer_is_that_of_the_attempt_that_brought_it(
+    world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW)
+    one.simulator.faults.add(Fault.text(503, delay=0.2))
+    before = datetime.now(UTC)
+    fetched = one.client.fetch(totals(NEW))
+    assert before + timedelta(seconds=0.2) <= fetched.fetched_at <= datetime.now(UTC)
+    assert fetched.fetched_at.utcoffset() == timedelta()
+
+
+def test_threads_share_a_client(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW)
+    one.client.pace = Pace(Budget())
+    with ThreadPoolExecutor(4) as threads:
+        fetched = list(threads.map(one.client.fetch, [totals(NEW), totals(SECOND)] * 8))
+    for result, tweet_id in zip(fetched, [NEW, SECOND] * 8, strict=True):
+        truth = one.simulator.total(tweet_id, "favorites")
+        assert numbers(result.answer) == {(tweet_id, "favorites", None): truth}
+    assert one.client.requests_sent == len(one.simulator.journal) == 16
+
+
+# Bearer tokens
+
+
+def test_a_bearer_token_is_obtained_once(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, bearer=False)
+    for _ in range(3):
+        one.client.fetch(totals(NEW))
+    assert [entry.path for entry in one.simulator.journal].count("/oauth2/token") == 1
+
+
+def test_the_token_is_asked_for_as_documented(wire: Any, totals: Make) -> None:
+    def reply(path: str, headers: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
+        if path == "/oauth2/token":
+            return 200, {}, {"token_type": "bearer", "access_token": "AAAA%2Fobtained%3D"}
+        return 200, {}, {"total": {NEW: {"favorites": "5"}}}
+
+    wire.reply = reply
+    on_the_wire(wire, consumer_key="key/1", consumer_secret="se cret").fetch(totals(NEW))
+    (_, asked, form), (_, sent, _) = wire.heard
+    assert asked["Authorization"] == "Basic " + base64.b64encode(b"key%2F1:se%20cret").decode()
+    assert asked["Content-Type"] == "application/x-www-form-urlencoded;charset=UTF-8"
+    assert form == b"grant_type=client_credentials"
+    assert sent["Authorization"] == "Bearer AAAA%2Fobtained%3D"
+
+
+def invalidate(one: Any) -> None:
+    app, url = one.simulator.world.app, one.simulator.token_url.replace("/token", "/invalidate_token")
+    token = one.client.obtain_bearer_token()
+    basic = (app.consumer_key, requests.utils.quote(app.consumer_secret, safe=""))
+    assert requests.post(url, data={"access_token": token}, auth=basic, timeout=10).status_code == 200
+
+
+def test_an_obtained_token_that_has_died_is_renewed_once(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, bearer=False)
+    one.client.fetch(totals(NEW))
+    invalidate(one)
+    one.simulator.journal.clear()
+    assert outcomes(one.client.fetch(totals(NEW)).answer) == {NEW: "ok"}
+    assert [(entry.path.rpartition("/")[2], entry.status) for entry in one.simulator.journal] == [
+        ("totals", 401),
+        ("token", 200),
+        ("totals", 200),
+    ]
+    assert not one.slept
+
+
+def test_a_token_that_is_refused_again_fails(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, bearer=False)
+    one.simulator.faults.add(Fault(status=401, body={"errors": ["no"]}, path="totals", times=None))
+    with pytest.raises(AuthenticationError):
+        one.client.fetch(totals(NEW))
+    assert len(one.simulator.journal.to("totals")) == 2
+
+
+@pytest.mark.parametrize(("auth", "bearer"), [(Auth.APP, True), (Auth.USER, True), (Auth.USER, False)])
+def test_what_the_connection_gave_is_not_renewed(
+    auth: Auth, bearer: bool, world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW, user=AUTHOR, bearer=bearer)
+    one.client.obtain_bearer_token()
+    one.simulator.journal.clear()
+    one.simulator.faults.add(Fault(status=401, body={"errors": ["no"]}, path="totals", times=None))
+    with pytest.raises(AuthenticationError):
+        one.client.fetch(totals(NEW, auth=auth))
+    assert len(one.simulator.journal) == 1
+
+
+def test_a_token_url_that_fails_is_asked_again(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, bearer=False)
+    faults = [Fault.text(503), Fault.html(502), Fault(drop="before_headers"), Fault(status=200, body={})]
+    one.simulator.faults.add(*faults)
+    assert outcomes(one.client.fetch(totals(NEW)).answer) == {NEW: "ok"}
+    assert len(one.slept) == 4
+
+
+def test_a_refused_key_and_secret_are_not_tried_again(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, bearer=False)
+    world.change_app("canaryKey", consumer_secret="another")
+    with pytest.raises(AuthenticationError, match="consumer_key and consumer_secret"):
+        one.client.fetch(totals(NEW))
+    assert len(one.simulator.journal) == 1
+
+
+# What is worth a retry, and what is not
+
+PASSING = {
+    "500": Fault(status=500, body={"errors": ["internal server error"]}),
+    "502 in HTML": Fault.html(502),
+    "503 in plain text": Fault.text(503),
+    "504": Fault(status=504),
+    "500 without a body": Fault(status=500),
+    "200 in HTML": Fault.html(200),
+    "200 without a body": Fault(status=200),
+    "200 with half a body": Fault(status=200, body='{"total": {'),
+    "200 with a bare list": Fault(status=200, body=["internal server error"]),
+    "200 with null": Fault(status=200, body="null"),
+    "200 with errors only": Fault(status=200, body={"errors": ["internal server error"]}),
+    "200 with errors and a window only": Fault(
+        status=200, body={"errors": ["internal server error"], "start": "2026-01-10T00:00:00Z"}
+    ),
+    "200 with an unreadable count": Fault(status=200, body={"total": {NEW: {"favorites": "five"}}}),
+    "truncated gzip": Fault(truncate_gzip=True),
+    "gzip that is none": Fault(status=200, body=b"{}", headers={"Content-Encoding": "deflate, gzip"}),
+    "no answer": Fault(drop="before_headers"),
+    "half an answer": Fault(drop="after_headers"),
+    "an answer that takes too long": Fault(delay=0.5),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_what_may_pass_is_tried_again_and_nothing_is_lost(
+    fault: Fault, world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW, user=AUTHOR, address={"read_timeout": 0.3})
+    one.simulator.faults.add(fault)
+    answer = one.client.fetch(totals(NEW, auth=Auth.USER)).answer
+    assert numbers(answer) == {(NEW, "favorites", None): one.simulator.total(NEW, "favorites")}
+    assert one.client.requests_sent == 2
+    (pause,) = one.slept
+    assert 1 <= pause <= 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault(status=500, body={"errors": ["internal server error"]}, times=None), ServerError),
+        (Fault.html(502, times=None), ServerError),
+        (Fault(status=200, body={"errors": ["internal server error"]}, times=None), ServerError),
+        (Fault(status=200, times=None), UnreadableAnswerError),
+        (Fault(truncate_gzip=True, times=None), UnreadableAnswerError),
+        (Fault(drop="before_headers", times=None), NoAnswerError),
+    ],
+)
+def test_what_does_not_pass_fails_after_as_many_attempts_as_allowed(
+    fault: Fault, error: type[EngagementError], world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW, user=AUTHOR, attempts=4)
+    one.simulator.faults.add(fault)
+    with pytest.raises(error, match="totals"):
+        one.client.fetch(totals(NEW, auth=Auth.USER))
+    assert one.client.requests_sent == 4
+    assert [low <= pause <= low + 1 for low, pause in zip((1, 2, 4), one.slept, strict=True)] == [True] * 3
+
+
+def test_pauses_never_exceed_a_minute(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, attempts=10)
+    one.simulator.faults.add(Fault.text(503, times=None))
+    with pytest.raises(ServerError):
+        one.client.fetch(totals(NEW))
+    assert len(one.slept) == 9
+    assert max(one.slept) <= 61
+    assert one.client.pace.waited_seconds == pytest.approx(sum(one.slept))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (400, {"errors": ["tweet_ids: size [0] is not between 1 and 250"]}, RequestRefusedError),
+        (400, "<html>", RequestRefusedError),
+        (401, {"errors": ["Your account could not be authenticated. Reason: Access token not found"]}, AuthenticationError),
+        (401, "", AuthenticationError),
+        (403, {"errors": [{"code": 220, "message": "Your credentials do not allow access"}]}, NotEntitledError),
+        (403, {"errors": ["Forbidden to access metrics: retweets"]}, ForbiddenMetricsError),
+        (403, {"errors": ["Sorry, your application id is not authorized."]}, NotEntitledError),
+        (404, {"errors": [{"message": "Sorry, that page does not exist", "code": 34}]}, EndpointNotFoundError),
+        (410, "", EndpointNotFoundError),
+        (406, {"errors": ["This request requires gzip compression."]}, RequestRefusedError),
+        (405, "", RequestRefusedError),
+    ],
+)  # fmt: skip
+def test_what_would_fail_again_is_not_tried_again(
+    status: int, body: Any, error: type[EngagementError], world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW, user=AUTHOR)
+    one.simulator.faults.add(Fault(status=status, body=body, headers={"x-request-id": "r-17"}, times=None))
+    with pytest.raises(error) as caught:
+        one.client.fetch(totals(NEW, auth=Auth.USER))
+    assert type(caught.value) is error
+    assert "r-17" in str(caught.value)
+    assert len(one.simulator.journal) == 1
+    assert not one.slept
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(
+    status: int, wire: Any, world: World, connect: Connect, totals: Make
+) -> None:  # fmt: skip
+    one = connect(world, now=NOW, user=AUTHOR)
+    one.simulator.faults.add(Fault.redirect(f"{wire.url}/elsewhere", status=status, times=None))
+    with pytest.raises(EndpointNotFoundError, match="redirects"):
+        one.client.fetch(totals(NEW, auth=Auth.USER))
+    assert not wire.heard
+    assert len(one.simulator.journal) == 1
+
+
+def test_an_address_nobody_listens_at_is_named(totals: Make) -> None:
+    address = Address(base_url="http://127.0.0.1:9", connect_timeout=0.5)
+    slept: list[float] = []
+    client = EngagementClient(
+        Credentials(bearer_token="canary"), address=address, pace=Pace(Budget(), sleep=slept.append), attempts=2
+    )
+    with pytest.raises(NoAnswerError, match=re.escape("http://127.0.0.1:9")):
+        client.fetch(totals(NEW))
+    assert len(slept) == 1
+
+
+# The rate
+
+
+def test_the_budget_headers_reach_the_snapshot(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW)
+    one.simulator.set_limit(per_minute=42)
+    one.client.fetch(totals(NEW))
+    snapshot = one.client.pace.snapshot()
+    assert (snapshot.limit, snapshot.remaining) == (42, 41)
+    assert snapshot.resets_at is not None
+    assert 0 < snapshot.resets_at - snapshot.observed_at <= 61
+
+
+def test_the_budget_headers_of_an_error_count_too(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, user=AUTHOR)
+    one.simulator.set_limit(per_minute=42)
+    with pytest.raises(ForbiddenTweetsError):
+        one.client.fetch(totals(FOREIGN, auth=Auth.USER))
+    assert one.client.pace.snapshot().remaining == 41
+
+
+@pytest.mark.parametrize("body", [{"errors": ["Rate limit exceeded"]}, {"errors": [{"code": 88}]}, "", "<html>"])
+def test_a_refusal_for_the_rate_is_waited_for_and_costs_no_attempt(
+    body: Any, world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW, attempts=1)
+    one.simulator.faults.add(Fault(status=429, body=body, headers={"Retry-After": "3"}, times=2))
+    answer = one.client.fetch(totals(NEW)).answer
+    assert numbers(answer) == {(NEW, "favorites", None): one.simulator.total(NEW, "favorites")}
+    assert [entry.status for entry in one.simulator.journal] == [429, 429, 200]
+    assert sum(one.slept) >= 3
+    assert one.client.pace.refused_requests == 2
+
+
+def test_a_refusal_that_outlasts_the_patience_fails_and_may_be_retried(
+    world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW, max_wait=0)
+    one.simulator.faults.add(Fault(status=429, body={"errors": ["Rate limit exceeded"]}, times=None))
+    with pytest.raises(RateLimitedError, match="Rate limit exceeded"):
+        one.client.fetch(totals(NEW))
+
+
+def test_a_cap_that_renews_far_in_the_future_is_not_waited_for(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW)
+    one.simulator.faults.add(Fault(status=429, headers={"Retry-After": "864000"}, times=None))
+    with pytest.raises(PeriodCapError) as caught:
+        one.client.fetch(totals(NEW))
+    assert caught.value.renews_at is not None
+    assert abs(caught.value.renews_at - datetime.now(UTC) - timedelta(days=10)) < timedelta(minutes=1)
+    assert not one.slept
+
+
+def test_a_wait_longer_than_allowed_in_place_is_handed_up(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, inline_wait=5.0)
+    one.simulator.faults.add(Fault(status=429, headers={"Retry-After": "30"}))
+    with pytest.raises(WaitRequired) as caught:
+        one.client.fetch(totals(NEW))
+    left = (caught.value.until - datetime.now(UTC)).total_seconds()
+    assert 25 < left < 32
+    assert not one.slept
+
+
+# Tweets of other authors
+
+
+@pytest.mark.parametrize("form", Switches.choices()["forbidden_format"])
+def test_foreign_tweets_refuse_the_request_unless_they_are_to_be_dropped(
+    form: str, world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW, user=AUTHOR, switches=Switches(forbidden_format=form))
+    with pytest.raises(ForbiddenTweetsError) as caught:
+        one.client.fetch(totals(NEW, FOREIGN, FOREIGN_TOO, auth=Auth.USER))
+    found = caught.value.tweet_ids_by_author
+    if form == "by_author":
+        assert found == {OTHER: (FOREIGN,), THIRD: (FOREIGN_TOO,)}
+    else:
+        assert found == {None: (FOREIGN, FOREIGN_TOO)}
+
+
+@pytest.mark.parametrize("form", Switches.choices()["forbidden_format"])
+def test_foreign_tweets_are_dropped_and_reported_with_their_authors(
+    form: str, world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW, user=AUTHOR, switches=Switches(forbidden_format=form), drop_forbidden=True)
+    fetched = one.client.fetch(totals(NEW, FOREIGN, SECOND, FOREIGN_TOO, auth=Auth.USER))
+    assert list(fetched.answer.statuses) == [NEW, FOREIGN, SECOND, FOREIGN_TOO]
+    assert outcomes(fetched.answer) == {NEW: "ok", FOREIGN: "forbidden", SECOND: "ok", FOREIGN_TOO: "forbidden"}
+    assert fetched.answer.statuses[FOREIGN].metrics_affected == ("favorites",)
+    named = form == "by_author"
+    assert fetched.authors == {FOREIGN: OTHER if named else None, FOREIGN_TOO: THIRD if named else None}
+    assert {key[0] for key in numbers(fetched.answer)} == {NEW, SECOND}
+    assert [entry.body["tweet_ids"] for entry in one.simulator.journal] == [
+        [NEW, FOREIGN, SECOND, FOREIGN_TOO],
+        [NEW, SECOND],
+    ]
+
+
+def test_when_every_tweet_is_foreign_nothing_is_left_to_ask(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, user=AUTHOR, drop_forbidden=True)
+    fetched = one.client.fetch(totals(FOREIGN, FOREIGN_TOO, auth=Auth.USER))
+    assert outcomes(fetched.answer) == {FOREIGN: "forbidden", FOREIGN_TOO: "forbidden"}
+    assert numbers(fetched.answer) == {}
+    assert len(one.simulator.journal) == 1
+
+
+def test_offenders_that_are_named_one_after_the_other_are_dropped_in_rounds(
+    world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW, user=AUTHOR, drop_forbidden=True)
+    for tweet_id in (SECOND, OLD):
+        one.simulator.faults.add(Fault(status=403, body={"errors": [f"Forbidden to access tweets: {tweet_id};"]}))
+    fetched = one.client.fetch(totals(NEW, SECOND, OLD, auth=Auth.USER))
+    assert outcomes(fetched.answer) == {NEW: "ok", SECOND: "forbidden", OLD: "forbidden"}
+
+
+def test_a_refusal_that_names_no_tweet_of_the_request_is_final(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW, user=AUTHOR, drop_forbidden=True)
+    one.simulator.faults.add(Fault(status=403, body={"errors": [f"Forbidden to access tweets: {OLD}"]}, times=None))
+    with pytest.raises(ForbiddenTweetsError):
+        one.client.fetch(totals(NEW, auth=Auth.USER))
+    assert len(one.simulator.journal) == 1
+
+
+# Tweets that are not available
+
+
+@pytest.mark.parametrize("status", [400, 200])
+def test_a_refusal_for_some_unavailable_tweets_is_repeated_without_them(
+    status: int, world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW)
+    body = {"errors": ["1 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": [SECOND]}
+    one.simulator.faults.add(Fault(status=status, body=body))
+    fetched = one.client.fetch(totals(NEW, SECOND))
+    assert outcomes(fetched.answer) == {NEW: "ok", SECOND: "unavailable"}
+    assert fetched.answer.statuses[SECOND].metrics_affected == ("favorites",)
+    assert fetched.authors == {}
+    assert [entry.body["tweet_ids"] for entry in one.simulator.journal] == [[NEW, SECOND], [NEW]]
+
+
+@pytest.mark.parametrize("status", [400, 200])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errors": ["2 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": [NEW, SECOND]},
+        {"errors": ["2 Tweet ID(s) are unavailable"]},
+        {"unavailable_tweet_ids": [NEW, SECOND]},
+        {"unavailable_tweet_ids": f"{NEW}, {SECOND}"},
+    ],
+)
+def test_all_unavailable_is_an_answer_in_every_form(
+    status: int, body: Any, world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW)
+    one.simulator.faults.add(Fault(status=status, body=body, times=None))
+    fetched = one.client.fetch(totals(NEW, SECOND))
+    assert outcomes(fetched.answer) == {NEW: "unavailable", SECOND: "unavailable"}
+    assert numbers(fetched.answer) == {}
+    assert len(one.simulator.journal) == 1
+
+
+def test_a_protected_author_has_no_available_tweets(world: World, connect: Connect, totals: Make) -> None:
+    world.change_handle(AUTHOR, protected=True)
+    one = connect(world, now=NOW, user=AUTHOR)
+    assert outcomes(one.client.fetch(totals(NEW, auth=Auth.USER)).answer) == {NEW: "unavailable"}
+
+
+def test_another_refusal_is_not_taken_for_unavailable_tweets(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW)
+    one.simulator.faults.add(Fault(status=400, body={"errors": ["1 Tweet ID(s) are unavailable"]}))
+    with pytest.raises(RequestRefusedError, match="unavailable"):
+        one.client.fetch(totals(NEW, SECOND))
+
+
+def test_data_beside_errors_are_kept(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW)
+    body = {"errors": ["something minor"], "total": {NEW: {"favorites": "5"}}}
+    one.simulator.faults.add(Fault(status=200, body=body))
+    answer = one.client.fetch(totals(NEW)).answer
+    assert (numbers(answer), answer.messages) == ({(NEW, "favorites", None): 5}, ("something minor",))
+
+
+# Secrets
+
+CANARIES = ("canaryKey", "canarySecret", "canaryToken", "canaryTokenSecret", "canaryBearer", "canaryObtained")
+
+
+def assert_no_canary(text: str) -> None:
+    pairs = re.findall(r"[A-Za-z0-9+/]{16,}={0,2}", text)
+    decoded = [base64.b64decode(pair + "=" * (-len(pair) % 4)).decode("latin-1") for pair in pairs if len(pair) % 4 != 1]
+    for canary in CANARIES:
+        assert canary not in text
+        assert not any(canary in one for one in decoded)
+
+
+ECHOES: dict[str, Callable[[str], Any]] = {
+    "string": lambda header: {"errors": [f"unknown {header}"]},
+    "object": lambda header: {"errors": [{"code": 32, "message": f"unknown {header}"}]},
+    "object without message": lambda header: {"errors": [{"code": 32, "header": header}]},
+    "bare list": lambda header: [header],
+    "html": lambda header: f"<html>{header}</html>".encode(),
+    "forbidden": lambda header: {"errors": [f"Forbidden to access metrics: {header}"]},
+    "data": lambda header: {"errors": [header], "total": {NEW: {"favorites": "5"}}},
+    "value": lambda header: {"total": {NEW: {"favorites": header}}},
+    "values": lambda header: {"total": {NEW: {"favorites": [header]}}},
+    "window": lambda header: {"start": header, "total": {NEW: {"favorites": "5"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "echo"),
+    [
+        *((status, "string") for status in (307, 400, 403, 404, 406, 429, 500)),
+        *((status, echo) for status in (200, 401) for echo in ECHOES),
+    ],
+)
+@pytest.mark.parametrize("way", ["user", "given bearer", "obtained bearer", "token url"])
+def test_no_secret_shows_even_if_the_server_echoes_it(
+    way: str, status: int, echo: str, wire: Any, totals: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    def reply(path: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], Any]:
+        if path == "/oauth2/token" and way == "obtained bearer":
+            return 200, {}, {"token_type": "bearer", "access_token": "AAAA%2FcanaryObtained%3D"}
+        return status, {"Retry-After": "864000"}, ECHOES[echo](headers["Authorization"])
+
+    wire.reply = reply
+    app = {"consumer_key": "canaryKey", "consumer_secret": "canarySecret"}
+    user = {"access_token": "7-canaryToken", "access_token_secret": "canaryTokenSecret"}
+    bearer = {"bearer_token": "AAAA%2FcanaryBearer%3D"}
+    given = {
+        "user": app | user | bearer,
+        "given bearer": bearer,
+        "obtained bearer": app | user,
+        "token url": app | user,
+    }[way]
+    client = on_the_wire(wire, **given)
+    shown = [repr(client), str(client), repr(client.credentials)]
+    with caplog.at_level(logging.DEBUG):
+        try:
+            fetched = client.fetch(totals(NEW, auth=Auth.USER if way == "user" else Auth.APP))
+        except EngagementError as error:
+            shown += [str(error), repr(error), repr(vars(error)), *traceback.format_exception(error)]
+        else:
+            shown.append(repr(fetched))
+    assert wire.heard
+    assert_no_canary("\n".join([*shown, caplog.text, *(repr(vars(record)) for record in caplog.records)]))
+
+
+def test_the_canary_test_would_find_a_leak() -> None:
+    for leak in ("x canaryKey", base64.b64encode(b"canaryKey:canarySecret").decode()):
+        with pytest.raises(AssertionError):
+            assert_no_canary(leak)
+
+
+# Addresses
+
+
+def test_the_default_address_is_https_at_the_documented_host() -> None:
+    address = Address()
+    assert address.base_url == "https://data-api.twitter.com"
+    assert address.token_url == "https://api.twitter.com/oauth2/token"
+
+
+@pytest.mark.parametrize("name", ["base_url", "token_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "data-api.twitter.com",
+        "ftp://data-api.twitter.com",
+        "https://",
+        "https://user:canarySecret@data-api.twitter.com",
+        "http://data-api.twitter.com",
+        "http://10.0.0.1:8080",
+        "http://localhost.example.com",
+        "http://127.0.0.1@example.com",
+        "http://[::1",
+        "https://data-api.twitter.com:port",
+        "https://data-api.twitter.com:99999",
+        "https://data-api.twitter.com?token=canarySecret",
+        "https://data-api.twitter.com#canarySecret",
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_without_being_shown(name: str, url: str) -> None:
+    with pytest.raises(InvalidConnectionError, match=name) as caught:
+        Address(**{name: url})
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:8080/", "http://[::1]:8080", "https://data-api.x.com/"])  # fmt: skip
+def test_loopback_may_do_without_https_and_a_trailing_slash_is_dropped(url: str) -> None:
+    assert Address(base_url=url).base_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize("name", ["connect_timeout", "read_timeout"])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_a_timeout_must_be_positive(name: str, seconds: float) -> None:
+    with pytest.raises(InvalidConnectionError, match=name):
+        Address(**{name: seconds})
+
+
+# What loopback cannot show
+
+
+@pytest.fixture
+def internet() -> Iterator[responses.RequestsMock]:
+    """The hosts of the world outside, answered within this process."""
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+def without_sleep(address: Address | None = None, **credentials: str) -> EngagementClient:
+    given = credentials or {"bearer_token": "canary"}
+    return EngagementClient(
+        Credentials(**given), address=address, pace=Pace(Budget(), sleep=lambda seconds: None), attempts=2
+    )
+
+
+@pytest.mark.parametrize("host", ["https://data-api.twitter.com", "https://data-api.x.com"])
+def test_the_real_hosts_are_asked_under_their_documented_paths(
+    host: str, internet: responses.RequestsMock, totals: Make
+) -> None:
+    internet.post(f"{host}/insights/engagement/totals", json={"total": {NEW: {"favorites": "5"}}})
+    address = None if host == "https://data-api.twitter.com" else Address(base_url=host)
+    assert numbers(without_sleep(address).fetch(totals(NEW)).answer) == {(NEW, "favorites", None): 5}
+
+
+def test_the_real_token_url_is_asked_by_default(internet: responses.RequestsMock, totals: Make) -> None:
+    internet.post("https://api.twitter.com/oauth2/token", json={"token_type": "bearer", "access_token": "obtained"})
+    internet.post(
+        "https://data-api.twitter.com/insights/engagement/totals",
+        json={"total": {NEW: {"favorites": "5"}}},
+        match=[responses.matchers.header_matcher({"Authorization": "Bearer obtained"})],
+    )
+    client = without_sleep(consumer_key="k", consumer_secret="s")
+    assert numbers(client.fetch(totals(NEW)).answer) == {(NEW, "favorites", None): 5}
+
+
+def test_an_invalid_certificate_is_not_tried_again(internet: responses.RequestsMock, totals: Make) -> None:
+    url = "https://data-api.twitter.com/insights/engagement/totals"
+    internet.post(url, body=requests.exceptions.SSLError("certificate verify failed"))
+    with pytest.raises(InvalidConnectionError, match="certificate verify failed"):
+        without_sleep().fetch(totals(NEW))
+    assert len(internet.calls) == 1
+
+
+def test_an_invalid_certificate_of_the_token_url_is_not_tried_again(
+    internet: responses.RequestsMock, totals: Make
+) -> None:
+    internet.post("https://api.twitter.com/oauth2/token", body=requests.exceptions.SSLError("certificate verify failed"))
+    with pytest.raises(InvalidConnectionError, match="certificate verify failed"):
+        without_sleep(consumer_key="k", consumer_secret="s").fetch(totals(NEW))
+    assert len(internet.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        requests.exceptions.ConnectionError("canary"),
+        requests.exceptions.ConnectTimeout("canary"),
+        requests.exceptions.ProxyError("canary"),
+        requests.exceptions.ChunkedEncodingError("canary"),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_a_connection_that_fails_is_tried_again(
+    problem: Exception, internet: responses.RequestsMock, totals: Make
+) -> None:
+    internet.post("https://data-api.twitter.com/insights/engagement/totals", body=problem)
+    with pytest.raises(NoAnswerError) as caught:
+        without_sleep().fetch(totals(NEW))
+    assert len(internet.calls) == 2
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+# Whatever the API turns out to do where its documentation is silent
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Simulator]:
+    """One simulator for all the combinations below."""
+    with Simulator(make_world(), clock=Clock(NOW)) as simulator:
+        yield simulator
+
+
+def client_of(simulator: Simulator) -> EngagementClient:
+    app, handle = simulator.world.app, simulator.world.handles[AUTHOR]
+    return EngagementClient(
+        Credentials(
+            consumer_key=app.consumer_key,
+            consumer_secret=app.consumer_secret,
+            access_token=handle.access_token,
+            access_token_secret=handle.access_token_secret,
+            bearer_token=app.bearer_token,
+        ),
+        address=Address(base_url=simulator.base_url, token_url=simulator.token_url),
+        pace=Pace(Budget(), sleep=lambda seconds: None),
+        drop_forbidden=True,
+    )
+
+
+def combinations(*names: str) -> list[Any]:
+    """Return every combination of the values of some switches, and each value of every other switch by itself."""
+    choices = Switches.choices()
+    together = [dict(zip(names, values, strict=True)) for values in product(*(choices[name] for name in names))]
+    alone = [{name: value} for name in choices if name not in names for value in choices[name][1:]]
+    return [pytest.param(changes, id=" ".join(f"{value}" for value in changes.values())) for changes in together + alone]
+
+
+def expected_nulls(endpoint: Endpoint, switches: Switches, metrics: tuple[str, ...]) -> set[tuple[str, str]]:
+    """Return the pairs of own Tweet and metric for which there is no number, by the documented rules."""
+    nulls = {(DELETED, metric) for metric in metrics}
+    if endpoint is Endpoint.TOTALS or switches.old_impressions_scope == "all":
+        nulls |= {(tweet_id, metric) for tweet_id in (OLD, VIDEO, ANCIENT) for metric in ("impressions", "engagements")}
+    nulls |= {(tweet_id, "video_views") for tweet_id in (VIDEO, ANCIENT)}
+    return {(tweet_id, metric) for tweet_id, metric in nulls if metric in metrics}
+
+
+def assert_true_or_null_with_a_reason(
+    answer: Answer,
+    grain: Granularity,
+    nulls: set[tuple[str, str]],
+    metrics: tuple[str, ...],
+    truth: Callable[[str, str, Any], int],
+    asked: tuple[str, ...] = OWN,
+) -> None:
+    read = numbers(answer, grain)
+    assert read
+    for (tweet_id, metric, period), count in read.items():
+        if (tweet_id, metric) in nulls:
+            assert count is None
+        else:
+            assert count == truth(tweet_id, metric, period)
+    assert {key[0] for key in read} == set(asked) - {DELETED, FOREIGN}
+    for tweet_id in asked:
+        status = answer.statuses[tweet_id]
+        lacking = {metric for metric in metrics if (tweet_id, metric) in nulls}
+        if tweet_id == FOREIGN:
+            assert status.outcome is Outcome.FORBIDDEN
+            lacking = set(metrics)
+        assert set(status.metrics_affected) == lacking
+        assert (status.outcome is Outcome.OK) == (not lacking)
+        assert bool(status.message) == bool(lacking)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    combinations(
+        "values", "errors_in_partial", "old_impressions", "extra_metrics", "forbidden_format", "negative_counts"
+    ),
+)
+def test_owned_totals_are_true_under_every_combination(changes: dict[str, Any], api: Simulator, totals: Make) -> None:
+    api.switches = Switches(**changes)
+    metrics = ("impressions", "engagements", "favorites", "video_views")
+    answer = client_of(api).fetch(totals(*OWN, FOREIGN, metrics=metrics, auth=Auth.USER)).answer
+    nulls = expected_nulls(Endpoint.TOTALS, api.switches, metrics)
+    assert_true_or_null_with_a_reason(
+        answer, Granularity.TOTAL, nulls, metrics, lambda tweet, metric, _: api.total(tweet, metric), (*OWN, FOREIGN)
+    )
+
+
+@pytest.mark.parametrize(
+    "changes", combinations("values", "errors_in_partial", "extra_metrics", "negative_counts")
+)
+def test_public_totals_are_true_under_every_combination(changes: dict[str, Any], api: Simulator, totals: Make) -> None:
+    api.switches = Switches(**changes)
+    metrics = metrics_of(Endpoint.TOTALS, Auth.APP)
+    answer = client_of(api).fetch(totals(*OWN, metrics=metrics)).answer
+    nulls = expected_nulls(Endpoint.TOTALS, api.switches, metrics)
+    assert_true_or_null_with_a_reason(
+        answer, Granularity.TOTAL, nulls, metrics, lambda tweet, metric, _: api.total(tweet, metric)
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    combinations(
+        "values", "errors_in_partial", "old_impressions", "old_impressions_scope", "hour_without_day", "negative_counts"
+    ),
+)
+def test_historical_hours_are_true_under_every_combination(
+    changes: dict[str, Any], api: Simulator, historical: Make
+) -> None:
+    api.switches = Switches(**changes)
+    metrics = ("impressions", "favorites", "video_views")
+    start = datetime(2026, 1, 11, 20, tzinfo=UTC)
+    window = Window(start, start + timedelta(hours=7))
+    grains = (Granularity.HOUR, Granularity.HOUR_OF_DAY)
+    answer = client_of(api).fetch(historical(*OWN, window=window, metrics=metrics, granularities=grains)).answer
+    hours = {f"{hour:%H}": hour for number in range(7) for hour in [start + timedelta(hours=number)]}
+
+    def truth(tweet_id: str, metric: str, period: Any) -> int:
+        hour = hours[period] if isinstance(period, str) else period
+        return api.count(tweet_id, metric, hour, hour + timedelta(hours=1))
+
+    nulls = expected_nulls(Endpoint.HISTORICAL, api.switches, metrics)
+    for grain in grains:
+        assert_true_or_null_with_a_reason(answer, grain, nulls, metrics, truth)
+        assert len(answer.series[grain].periods) == 7
+
+
+@pytest.mark.parametrize("changes", combinations("values", "old_impressions", "old_impressions_scope"))
+def test_the_last_28_hours_are_true_under_every_combination(changes: dict[str, Any], api: Simulator) -> None:
+    api.switches = Switches(**changes)
+    metrics = ("impressions", "favorites")
+    query = Query(
+        endpoint=Endpoint.LAST_28_HOURS,
+        auth=Auth.USER,
+        tweet_ids=OWN,
+        metrics=metrics,
+        granularities=(Granularity.HOUR,),
+    )
+    answer = client_of(api).fetch(Request(query, OWN, None)).answer
+    nulls = expected_nulls(Endpoint.LAST_28_HOURS, api.switches, metrics)
+    assert_true_or_null_with_a_reason(
+        answer,
+        Granularity.HOUR,
+        nulls,
+        metrics,
+        lambda tweet, metric, hour: api.count(tweet, metric, hour, hour + timedelta(hours=1)),
+    )
+    assert 28 <= len(answer.series[Granularity.HOUR].periods) <= 29
+
+
+@pytest.mark.parametrize("status", Switches.choices()["all_unavailable_status"])
+@pytest.mark.parametrize("errors", Switches.choices()["errors_in_partial"])
+def test_no_available_tweet_is_an_answer_on_every_endpoint(
+    status: int, errors: bool, api: Simulator, totals: Make, historical: Make
+) -> None:
+    api.switches = Switches(all_unavailable_status=status, errors_in_partial=errors)
+    window = Window(NOW.replace(minute=0) - timedelta(hours=4), NOW.replace(minute=0))
+    grains = (Granularity.HOUR, Granularity.DAY, Granularity.TOTAL)
+    for request in (totals(DELETED), historical(DELETED, window=window, granularities=grains)):
+        answer = client_of(api).fetch(request).answer
+        assert outcomes(answer) == {DELETED: "unavailable"}
+        assert all(not numbers(answer, grain) for grain in answer.series)
+
+
+@pytest.mark.parametrize("endpoint_status", Switches.choices()["entitlement_status"])
+def test_an_app_without_the_product_is_told_so_whatever_the_status(
+    endpoint_status: int, world: World, connect: Connect, totals: Make
+) -> None:
+    world.change_app("canaryKey", entitled=False)
+    one = connect(world, now=NOW, switches=Switches(entitlement_status=endpoint_status))
+    with pytest.raises(NotEntitledError, match="enable"):
+        one.client.fetch(totals(NEW))
+    assert len(one.simulator.journal) == 1
+
+
+@pytest.mark.parametrize("form", Switches.choices()["auth_errors"])
+def test_a_revoked_user_is_an_authentication_error_in_both_forms(
+    form: str, world: World, connect: Connect, totals: Make
+) -> None:
+    world.change_handle(AUTHOR, revoked=True)
+    one = connect(world, now=NOW, user=AUTHOR, switches=Switches(auth_errors=form))
+    with pytest.raises(AuthenticationError, match="revoked"):
+        one.client.fetch(totals(NEW, auth=Auth.USER))
+    assert len(one.simulator.journal) == 1
+
+
+def test_an_answer_off_by_one_count_does_not_pass_for_the_truth(world: World, connect: Connect, totals: Make) -> None:
+    one = connect(world, now=NOW)
+    truth = one.simulator.total(NEW, "favorites")
+    one.simulator.faults.add(Fault(status=200, body={"total": {NEW: {"favorites": str(truth + 1)}}}))
+    with pytest.raises(AssertionError):
+        assert_true_or_null_with_a_reason(
+            one.client.fetch(totals(NEW)).answer,
+            Granularity.TOTAL,
+            set(),
+            ("favorites",),
+            lambda tweet, metric, _: one.simulator.total(tweet, metric),
+            (NEW,),
+        )

@@ -1,0 +1,118 @@
+"""Kill a pull anywhere and run it again: the same rows, and only the requests that were under way are repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.simulator import Simulator, World
+
+WORKERS = 2
+SECONDS = 60
+"""How long to wait for the pull to get somewhere before the test has failed."""
+
+PULL = """
+import json, sys
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+
+arguments, moment = json.load(sys.stdin), datetime(2026, 1, 12, tzinfo=UTC)
+task_instance = SimpleNamespace(
+    task_id="totals", dag_id="engagement", run_id="run", map_index=-1, start_date=datetime.now(UTC)
+)
+EngagementTotalsOperator(**arguments).execute({"ti": task_instance, "run_id": "run", "data_interval_end": moment})
+"""
+
+
+@contextmanager
+def pulling(arguments: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a pull in a process of its own, which does not outlive the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PULL],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(arguments).encode())
+        process.stdin.close()
+        yield process
+    finally:
+        process.kill()
+        process.wait(timeout=SECONDS)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def wait_for_requests(simulator: Simulator, number: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while len(simulator.journal) < number:
+        assert process.poll() is None, process.stderr and process.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def rows(report: dict[str, Any], table: str) -> list[dict[str, Any]]:
+    when = {"fetched_at", "checked_at"}
+    content = parquet.ParquetFile(report["outputs"][table]).read().to_pylist()
+    return [{name: value for name, value in row.items() if name not in when} for row in content]
+
+
+@pytest.mark.parametrize("requests_before", [1, 3, 5])
+def test_a_pull_that_was_killed_goes_on_where_it_was(
+    simulator: Simulator,
+    world: World,
+    connect: Callable[..., str],
+    execute: Callable[..., Any],
+    task_instance: Any,
+    tmp_path: Path,
+    requests_before: int,
+) -> None:
+    connect(None)
+    arguments = {
+        "task_id": "totals",
+        "tweet_ids": " ".join(list(world.tweets) * 2),
+        "metrics": "favorites video_views",
+        "workers": WORKERS,
+    }
+    arguments["tweet_ids"] += " " + " ".join(str(2 * 10**18 + number) for number in range(600))
+    ti = task_instance(task_id="totals", run_id="run")
+    undisturbed = execute(EngagementTotalsOperator(output_path=f"{tmp_path}/undisturbed", **arguments), ti=ti)
+    assert undisturbed["requests"]["sent"] == len(simulator.journal) == 7
+
+    simulator.journal.clear()
+    simulator.latency = 0.3
+    with pulling({**arguments, "output_path": f"{tmp_path}/killed"}) as process:
+        wait_for_requests(simulator, requests_before, process)
+        process.kill()
+        process.wait(timeout=SECONDS)
+    before = [tuple(entry.body["tweet_ids"]) for entry in simulator.journal]
+    assert requests_before <= len(before) < 7
+    assert not (tmp_path / "killed" / "tweet_totals").exists()
+
+    simulator.latency = 0.0
+    simulator.journal.clear()
+    report = execute(EngagementTotalsOperator(output_path=f"{tmp_path}/killed", **arguments), ti=ti)
+    after = [tuple(entry.body["tweet_ids"]) for entry in simulator.journal]
+    repeated = set(before) & set(after)
+    assert len(repeated) <= min(WORKERS, requests_before)
+    assert len(set(before) | set(after)) == 7
+    assert len(after) == len(set(after)) == report["requests"]["sent"]
+    assert report["requests"]["reused"] == 7 - len(after) >= requests_before - WORKERS
+    for table in ("tweet_totals", "tweet_status"):
+        assert rows(report, table) == rows(undisturbed, table)

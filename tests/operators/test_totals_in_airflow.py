@@ -1,0 +1,147 @@
+"""The totals operator in Airflow itself: XComs, templates, mapping, failures without retries, waits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task
+from pyarrow import parquet
+
+from airflow_provider_engagement.operators import waiting
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.simulator import Handle, Simulator, World
+
+pytestmark = pytest.mark.dag
+
+RunDag = Callable[..., Any]
+Connect = Callable[..., str]
+
+
+def xcom(instance: Any) -> Any:
+    return instance.xcom_pull(task_ids=instance.task_id, map_indexes=instance.map_index)
+
+
+def test_a_dag_pulls_what_other_tasks_and_templates_say_for_each_of_its_connections(
+    run_dag: RunDag,
+    connect: Connect,
+    simulator: Simulator,
+    world: World,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    first, second = list(world.handles.values())[:2]
+    connect(first)
+    connections = [connect(first, "first_handle"), connect(second, "second_handle")]
+    mine, others = (world.tweets_of(handle.user_id)[-8:] for handle in (first, second))
+
+    with DAG("totals_in_airflow", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+
+        @task
+        def tweets() -> list[str]:
+            return mine
+
+        ids = tweets()
+        EngagementTotalsOperator(task_id="listed", tweet_ids=ids, output_path=str(tmp_path))
+        templated = EngagementTotalsOperator(
+            task_id="templated", tweet_ids="{{ ti.xcom_pull(task_ids='tweets')[:3] }}", metrics="{{ 'favorites' }}"
+        )
+        ids >> templated
+        EngagementTotalsOperator.partial(
+            task_id="mapped",
+            tweet_ids=[*mine, *others],
+            metrics=["impressions"],
+            output_path=str(tmp_path),
+            accepted_outcomes=["forbidden", "unavailable", "unsupported_90d"],
+        ).expand(engagement_conn_id=connections)
+        EngagementTotalsOperator(
+            task_id="refused", tweet_ids=["not an id"], output_path=str(tmp_path), retries=3, retry_delay=timedelta(0)
+        )
+
+    run = run_dag(dag)
+    instances = {(one.task_id, one.map_index): one for one in run.get_task_instances()}
+    states = {key: str(one.state) for key, one in instances.items()}
+    assert states == {
+        ("tweets", -1): "success",
+        ("listed", -1): "success",
+        ("templated", -1): "success",
+        ("mapped", 0): "success",
+        ("mapped", 1): "success",
+        ("refused", -1): "failed",
+    }
+    assert instances["refused", -1].try_number == 1
+
+    listed = xcom(instances["listed", -1])
+    assert listed["asked"] == 8
+    assert type(listed["endpoint"]) is type(listed["auth"]) is str
+    assert {path for name, path in listed["outputs"].items()} == {
+        str(path) for path in tmp_path.rglob("*listed*") if path.is_file()
+    }
+    templated_report = xcom(instances["templated", -1])
+    assert [row["tweet_id"] for row in templated_report["tweet_status"]] == mine[:3]
+    assert templated_report["metrics"] == ["favorites"]
+
+    for map_index, (handle, own) in enumerate([(first, mine), (second, others)]):
+        report = xcom(instances["mapped", map_index])
+        assert report["owner"] == handle.user_id
+        assert report["outcomes"]["forbidden"] == 8
+        counts = {
+            row["tweet_id"]: row["impressions"]
+            for row in parquet.ParquetFile(report["outputs"]["tweet_totals"]).read().to_pylist()
+            if row["impressions"] is not None
+        }
+        assert set(counts) <= set(own)
+        assert counts == {tweet_id: simulator.total(tweet_id, "impressions") for tweet_id in counts}
+
+    check_no_secret_is_shown(world, instances.values(), capfd.readouterr())
+
+
+def check_no_secret_is_shown(world: World, instances: Any, captured: Any) -> None:
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        rendered = [
+            json.dumps(fields.rendered_fields, default=str) for fields in session.query(RenderedTaskInstanceFields)
+        ]
+    assert any("tweet_ids" in fields for fields in rendered)
+    texts = [*captured, *rendered, *(json.dumps(xcom(one), default=str) for one in instances)]
+    secrets = [world.app.consumer_key, world.app.consumer_secret, world.app.bearer_token]
+    for handle in world.handles.values():
+        secrets += [handle.access_token, handle.access_token_secret]
+    assert not [secret for secret in secrets for text in texts if secret in text]
+
+
+def test_a_task_that_waits_in_the_triggerer_goes_on_in_the_same_try(
+    run_dag: RunDag,
+    connect: Connect,
+    simulator: Simulator,
+    author: Handle,
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting, "SPREAD_SECONDS", 0.0)
+    connect(author)
+    mine = world.tweets_of(author.user_id)
+    simulator.rate_clock.set(simulator.rate_clock.now().replace(second=55, microsecond=0), running=True)
+    simulator.set_limit(per_minute=2)
+    with DAG("totals_that_wait", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        EngagementTotalsOperator(
+            task_id="waiting",
+            tweet_ids=" ".join(mine[:510]),
+            output_path=str(tmp_path),
+            inline_wait=0,
+            deferrable=True,
+        )
+    run = run_dag(dag)
+    (instance,) = run.get_task_instances()
+    assert (str(instance.state), instance.try_number) == ("success", 1)
+    report = xcom(instance)
+    assert report["requests"]["reused"] == 2
+    assert report["requests"]["sent"] == 1
+    assert len(simulator.journal) == 3

@@ -1,0 +1,513 @@
+"""The documentation says what the package does: its snippets run, its links lead somewhere, its lists are whole."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.sdk import DAG, BaseOperator
+
+import airflow_provider_engagement
+from airflow_provider_engagement.api import catalogue
+from airflow_provider_engagement.api.answer import Outcome
+from airflow_provider_engagement.dataset.schema import TABLES
+from airflow_provider_engagement.exceptions import EngagementError
+from airflow_provider_engagement.get_provider_info import get_provider_info
+from airflow_provider_engagement.operators.pull import EngagementPullOperator
+from airflow_provider_engagement.simulator import Handle, Simulator, Switches, World, connection
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+SNIPPETS = DOCS / "snippets"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+PAGE_OF = {
+    "EngagementTotalsOperator": "operators/totals.md",
+    "Engagement28HourOperator": "operators/last-28-hours.md",
+    "EngagementHistoricalOperator": "operators/historical.md",
+    "EngagementRateLimitSensor": "sensors/rate-limit.md",
+}
+"""Where each operator and sensor is described. What all pulls share is described once, in ``operators/index.md``."""
+
+SHARED_PAGE = "operators/index.md"
+
+_FENCE = re.compile(
+    r"^(?:<!-- snippet: (?P<source>\S+) -->\n)?(?P<indent> *)```(?P<language>[^\n`]*)\n(?P<code>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: Path
+    source: str | None
+    language: str
+    code: str
+
+
+def blocks() -> Iterator[Block]:
+    for path in PAGES:
+        for found in _FENCE.finditer(path.read_text(encoding="utf-8")):
+            code = textwrap.dedent(found["code"])
+            yield Block(path, found["source"], found["language"].strip(), code)
+
+
+def snippet(source: str) -> str:
+    """Return the text between the markers of a snippet, such as ``docs/snippets/totals.py#owned``."""
+    path, _, name = source.partition("#")
+    text = (ROOT / path).read_text(encoding="utf-8")
+    found = re.findall(
+        rf"^ *# \[START {re.escape(name)}\]\n(.*?)^ *# \[END {re.escape(name)}\]$", text, re.MULTILINE | re.DOTALL
+    )
+    assert len(found) == 1, f"{source}: {len(found)} such snippets"
+    return textwrap.dedent(found[0]).strip("\n") + "\n"
+
+
+def shown(code: str) -> str:
+    """Return code as a page shows it: without what only a linter reads."""
+    return re.sub(r"  # noqa: [A-Z0-9, ]+$", "", code, flags=re.MULTILINE)
+
+
+PYTHON = [block for block in blocks() if block.language == "python"]
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=lambda block: f"{name_of(block.page)}:{block.source}")
+def test_a_python_block_is_the_text_of_a_file_that_runs(block: Block) -> None:
+    assert block.source is not None, f"has no comment that names its snippet:\n{block.code}"
+
+    assert block.code == shown(snippet(block.source))
+
+
+def test_every_snippet_is_shown_somewhere() -> None:
+    written = {
+        f"{name_of(path)}#{name}"
+        for path in SNIPPETS.glob("*.py")
+        for name in re.findall(r"^ *# \[START (\S+)\]$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+    assert written == {block.source for block in PYTHON if block.source and block.source.startswith("docs/snippets/")}
+
+
+def slug(heading: str) -> str:
+    """Return the anchor that GitHub gives a heading."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "", _FENCE.sub("", text))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    broken = []
+    for target in _LINK.findall(without_code(path.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (path.parent / file).resolve() if file else path
+        if not found.exists() or (
+            anchor and anchor not in map(slug, _HEADING.findall(_FENCE.sub("", found.read_text(encoding="utf-8"))))
+        ):
+            broken.append(target)
+
+    assert broken == []
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        path = waiting.pop()
+        if path in reached or path.suffix != ".md":
+            continue
+        reached.add(path)
+        for target in _LINK.findall(without_code(path.read_text(encoding="utf-8"))):
+            file = target.partition("#")[0]
+            if file and not re.match(r"[a-z]+:", target):
+                waiting.append((path.parent / file).resolve())
+
+    assert set(PAGES) <= reached
+
+
+# What the pages list
+
+
+def modules_of(package: str) -> Iterator[ModuleType]:
+    folder = Path(airflow_provider_engagement.__file__).parent / package
+    for module in pkgutil.iter_modules([str(folder)]):
+        yield importlib.import_module(f"{airflow_provider_engagement.__name__}.{package}.{module.name}")
+
+
+def public_operators() -> list[type[BaseOperator]]:
+    return [
+        value
+        for package in ("operators", "sensors", "transfers")
+        for module in modules_of(package)
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and issubclass(value, BaseOperator)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+        and value is not EngagementPullOperator
+    ]
+
+
+def parameters(operator: type[BaseOperator]) -> dict[str, type[BaseOperator]]:
+    """Return the parameters that this package gives an operator, each with the class that declares it."""
+    return {
+        name: cls
+        for cls in reversed(operator.__mro__)
+        if cls.__module__.startswith(airflow_provider_engagement.__name__) and "__init__" in vars(cls)
+        for name, parameter in inspect.signature(vars(cls)["__init__"]).parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD and name != "self"
+    }
+
+
+@pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
+def test_every_parameter_of_an_operator_is_described(operator: type[BaseOperator]) -> None:
+    own, shared = page(PAGE_OF[operator.__name__]), page(SHARED_PAGE)
+
+    undescribed = [
+        name
+        for name, cls in parameters(operator).items()
+        if f"| `{name}` |" not in (shared if cls is EngagementPullOperator else own)
+    ]
+
+    assert undescribed == []
+    assert operator.__name__ in own
+
+
+@pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
+def test_a_parameter_that_is_rendered_is_marked_as_templated(operator: type[BaseOperator]) -> None:
+    text = page(PAGE_OF[operator.__name__]) + page(SHARED_PAGE)
+    rows = {line.split("|")[1].strip(" `"): line for line in text.splitlines() if line.startswith("| `")}
+
+    wrong = [
+        name for name in parameters(operator) if (name in operator.template_fields) != ("(templated)" in rows[name])
+    ]
+
+    assert wrong == []
+
+
+def test_every_field_of_the_connection_is_described() -> None:
+    (connection_type,) = get_provider_info()["connection-types"]
+
+    assert [name for name in connection_type["conn-fields"] if f"| `{name}` |" not in page("connection.md")] == []
+
+
+def test_every_metric_is_described_with_its_limits() -> None:
+    rows = {
+        line.split("|")[1].strip(" `"): line
+        for line in page("metric-changes.md").splitlines()
+        if line.startswith("| `") and line.count("|") > 5
+    }
+
+    assert list(rows) == list(catalogue.METRICS)
+    for metric in catalogue.METRICS.values():
+        cells = [cell.strip() for cell in rows[metric.name].split("|")[2:-1]]
+        assert cells == [
+            metric.meaning,
+            "yes" if catalogue.Endpoint.TOTALS in metric.endpoints else "no",
+            "yes" if catalogue.Endpoint.HISTORICAL in metric.endpoints else "no",
+            "yes" if metric.public else "no",
+            f"{metric.totals_age_limit.days} days" if metric.totals_age_limit else "none",
+            f"{metric.series_age_limit.days} days" if metric.series_age_limit else "none",
+            str(metric.counts),
+        ]
+
+
+def test_every_change_of_a_metric_is_told() -> None:
+    rows = [line for line in page("metric-changes.md").splitlines() if line.startswith("| 20")]
+
+    assert [[cell.strip(" `") for cell in row.split("|")[1:5]] for row in rows] == [
+        [change.on.isoformat(), change.metric, change.what, change.source] for change in catalogue.METRIC_CHANGES
+    ]
+    assert all(f"`{old}`" in page("metric-changes.md") for old in catalogue.RENAMED_METRICS)
+
+
+def test_every_endpoint_is_told_with_its_limits() -> None:
+    for endpoint, rule in catalogue.ENDPOINTS.items():
+        assert f"`{rule.path}`" in page("api-rules.md"), endpoint
+        assert re.search(rf"\| `{endpoint}` \|.*\b{rule.tweets_per_request}\b", page("api-rules.md")), endpoint
+
+
+def test_every_switch_of_the_simulator_is_described_with_its_values() -> None:
+    text = page("simulator.md")
+    rows = {line.split("|")[1].strip(" `"): line.split("|")[2] for line in text.splitlines() if line.startswith("| `")}
+
+    for name, choices in Switches.choices().items():
+        told = [re.sub("[`*]", "", value).strip() for value in rows[name].split(",")]
+        assert told == [json.dumps(value).strip('"') for value in choices], name
+
+
+def all_errors(cls: type[EngagementError] = EngagementError) -> Iterator[type[EngagementError]]:
+    if not cls.__name__.startswith("_"):
+        yield cls
+    for subclass in cls.__subclasses__():
+        yield from all_errors(subclass)
+
+
+def test_every_error_is_described() -> None:
+    assert [error.__name__ for error in set(all_errors()) if f"`{error.__name__}`" not in page("errors.md")] == []
+
+
+def test_every_column_of_every_table_is_described() -> None:
+    text = page("dataset.md")
+    for table in TABLES.values():
+        section = text.split(f"### {table.name}\n", 1)[1].split("\n## ")[0].split("\n### ")[0]
+        assert [name for name in (*table.key, *table.columns) if f"| `{name}` |" not in section] == [], table.name
+        key = ", ".join(f"`{name}`" for name in table.key)
+        assert f"Key: {key}." in section
+
+
+def test_every_outcome_is_described() -> None:
+    assert [outcome for outcome in Outcome if f"| `{outcome}` |" not in page("dataset.md")] == []
+
+
+# What the snippets do
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"snippet_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def dags(path: Path) -> list[DAG]:
+    """Return the DAGs of a file, also of those that it does not give a name."""
+    made: list[DAG] = []
+    enter = DAG.__enter__
+
+    def entered(self: DAG) -> DAG:
+        made.append(self)
+        return enter(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DAG, "__enter__", entered)
+        load(path)
+    return made
+
+
+DAG_FILES = sorted(path for path in SNIPPETS.glob("*.py") if "with DAG(" in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
+def test_the_dags_of_the_snippets_can_be_parsed(path: Path) -> None:
+    found = dags(path)
+
+    assert found
+    for dag in found:
+        dag.validate()
+        assert dag.topological_sort()
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    world = World.generate(seed=3, handles=2, tweets=16)
+    with Simulator(world) as running:
+        yield running
+
+
+@pytest.fixture
+def author(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Handle:
+    """A user whose tokens all the connections of the snippets hold."""
+    user = next(iter(simulator.world.handles.values()))
+    made = connection(simulator, user)
+    made["extra"]["bearer_token"] = simulator.world.app.bearer_token
+    for conn_id in ("engagement_default", "engagement_our_brand"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(made))
+    return user
+
+
+def context_of(operator: BaseOperator) -> dict[str, Any]:
+    """Return what Airflow tells a task of yesterday's run."""
+    zone = "Europe/Prague" if "prague" in operator.dag.dag_id else "UTC"
+    end = pendulum.today(zone)
+    start = end.subtract(days=1)
+    instance = SimpleNamespace(
+        dag_id=operator.dag.dag_id,
+        task_id=operator.task_id,
+        run_id="scheduled__yesterday",
+        map_index=-1,
+        try_number=1,
+        start_date=pendulum.now("UTC"),
+        get_first_reschedule_date=lambda context: None,
+    )
+    return {
+        "ti": instance,
+        "task_instance": instance,
+        "task": operator,
+        "run_id": instance.run_id,
+        "dag_run": SimpleNamespace(run_id=instance.run_id, run_type="scheduled", run_after=end),
+        "logical_date": start,
+        "data_interval_start": start,
+        "data_interval_end": end,
+        "partition_key": start.format("YYYY-MM-DD") if "partition" in operator.dag.dag_id else None,
+        "params": {},
+    }
+
+
+def ids_file(folder: Path, operator: EngagementPullOperator, tweet_ids: list[str]) -> Path:
+    import pyarrow
+    from pyarrow import csv, parquet
+
+    path = folder / Path(str(operator.tweet_ids_file)).name
+    table = pyarrow.table({operator.tweet_ids_column or "tweet_id": tweet_ids})
+    if path.suffix == ".txt":
+        path.write_text("\n".join(tweet_ids))
+    else:
+        (csv.write_csv if path.suffix == ".csv" else parquet.write_table)(table, path)
+    return path
+
+
+PULLS = [
+    pytest.param(task, id=f"{path.stem}:{dag.dag_id}.{task.task_id}")
+    for path in DAG_FILES
+    for dag in dags(path)
+    for task in dag.tasks
+    if isinstance(task, EngagementPullOperator)
+]
+
+
+@pytest.mark.parametrize("operator", PULLS)
+def test_a_pull_of_the_snippets_brings_a_number_for_every_tweet(
+    operator: EngagementPullOperator, author: Handle, simulator: Simulator, tmp_path: Path
+) -> None:
+    mixed = "mixed" in str(operator.tweet_ids_file)
+    tweet_ids = list(simulator.world.tweets) if mixed else simulator.world.tweets_of(author.user_id)
+    if operator.tweet_ids_file is None:
+        operator.tweet_ids = tweet_ids
+    else:
+        operator.tweet_ids_file = f"file://{ids_file(tmp_path, operator, tweet_ids)}"
+    if operator.output_path is not None:
+        operator.output_path = f"file://{tmp_path}/dataset"
+    context = context_of(operator)
+    operator.render_template_fields(context)
+
+    report = operator.execute(context)
+
+    assert report["asked"] == len(tweet_ids)
+    assert report["requests"]["failed"] == 0
+    assert sum(report["outcomes"].values()) == len(tweet_ids)
+    assert sum(rows for table, rows in report["rows"].items() if table in ("tweet_totals", "tweet_metrics")) or (
+        operator.task_id == "when_our_audience_is_awake" and report["rows"]["tweet_hours_of_day"]
+    )
+
+
+def test_the_hooks_snippet_finds_the_likes_of_the_world(author: Handle, simulator: Simulator) -> None:
+    tweet_ids = simulator.world.tweets_of(author.user_id)
+
+    likes = load(SNIPPETS / "hook.py").likes(tweet_ids)
+
+    world = simulator.world
+    assert likes == {
+        tweet_id: None if world.tweets[tweet_id].deleted else simulator.total(tweet_id, "favorites")
+        for tweet_id in tweet_ids
+    }
+
+
+def test_the_estimates_snippet_reckons_as_the_page_does() -> None:
+    first = 1_900_000_000_000_000_000  # of January 2025, so that all of them live for the whole of the 90 days
+    tweet_ids = [str(first + number) for number in range(1000)]
+
+    cost = load(SNIPPETS / "hook.py").cost(tweet_ids, 90, 60.0, now=pendulum.datetime(2026, 6, 1))
+
+    assert (cost.windows, cost.requests) == (4, 160)
+    assert "1,000 Tweets over 90 days: 4 windows × 40 packs = 160 requests" in page("operators/historical.md")
+
+
+def test_the_snippet_for_tests_passes_as_a_test(tmp_path: Path) -> None:
+    file = tmp_path / "test_snippet.py"
+    file.write_text((SNIPPETS / "simulator_in_tests.py").read_text(encoding="utf-8"), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(file)]
+
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_the_readers_snippet_reads_what_was_written(author: Handle, simulator: Simulator, tmp_path: Path) -> None:
+    from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+
+    tweet_ids = simulator.world.tweets_of(author.user_id, deleted=False)
+    end = pendulum.today("UTC").subtract(days=5)
+    with DAG("reading", schedule=None):
+        operator = EngagementHistoricalOperator(
+            task_id="hours",
+            tweet_ids=tweet_ids,
+            metrics=["impressions"],
+            start=end.subtract(days=10),
+            end=end,
+            output_path=f"file://{tmp_path}",
+        )
+    operator.execute(context_of(operator))
+    read = load(SNIPPETS / "read_dataset.py")
+
+    sums = read.final_impressions(str(tmp_path))
+
+    assert sums == read.impressions_or_null(str(tmp_path))
+    assert sums
+    assert sums == {
+        tweet_id: simulator.count(tweet_id, "impressions", end.subtract(days=10), end) for tweet_id in sums
+    }
+
+
+@pytest.mark.dag
+def test_the_quickstart_runs_as_it_is_written(airflow_database: None, simulator: Simulator, tmp_path: Path) -> None:
+    from airflow_provider_engagement.simulator import description
+
+    told = description(simulator)
+    (tmp_path / "engagement-world.json").write_text(json.dumps(told))
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    dag = (SNIPPETS / "quickstart.py").read_text(encoding="utf-8").replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+    (folder / "quickstart.py").write_text(dag, encoding="utf-8")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
+        "AIRFLOW_CONN_ENGAGEMENT_DEFAULT": json.dumps(told["connections"]["handle_1"]),
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "dags", "test", "quickstart"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    (manifest,) = (tmp_path / "engagement" / "_manifests").iterdir()
+    assert json.loads(manifest.read_text())["rows"]["tweet_totals"] > 0
