@@ -160,6 +160,10 @@ class WaitRequired(TransientError):
         self.until = until
 
 
+class StoppedError(TransientError):
+    """The pull was told to stop, as when its task is killed; a retry goes on from what was fetched."""
+
+
 class IncompletePullError(TransientError):
     """Something that was asked for is missing for a reason that the completeness rule does not accept."""
 

@@ -323,6 +323,8 @@ class EngagementClient:
                 adapter = requests.adapters.HTTPAdapter(
                     pool_connections=2, pool_maxsize=self._connections, max_retries=0
                 )
+                # What is on this machine is not behind a proxy, whatever the environment says of the rest.
+                session.trust_env = urlsplit(self.address.base_url).hostname not in LOOPBACK_HOSTS
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)
                 session.headers.update({"User-Agent": self._user_agent, "Accept-Encoding": "gzip"})
@@ -330,6 +332,10 @@ class EngagementClient:
                 session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
                 self._session = session
             return self._session
+
+    def stop(self) -> None:
+        """Wake all threads that wait, and let no further request go; those under way end by themselves."""
+        self.pace.stop()
 
     def close(self) -> None:
         """Close the connections."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from airflow_provider_engagement.api.rate_headers import RateHeaders, Refusal
 from airflow_provider_engagement.api.rate_limit import Budget, BudgetSnapshot
-from airflow_provider_engagement.exceptions import WaitRequired
+from airflow_provider_engagement.exceptions import StoppedError, WaitRequired
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Pace:
     :param inline_wait: the longest wait in seconds that is slept through in place, two at least; ``None`` for any. A
         longer one raises :class:`~airflow_provider_engagement.exceptions.WaitRequired` with the moment to come back.
     :param clock: the wall clock in epoch seconds.
-    :param sleep: waits a number of seconds.
+    :param sleep: waits a number of seconds; by default until then or until :meth:`stop`.
     """
 
     def __init__(
@@ -34,12 +34,13 @@ class Pace:
         *,
         inline_wait: float | None = None,
         clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], object] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self._budget = budget
         self._inline_wait = inline_wait
         self._clock = clock
-        self._sleep = sleep
+        self._stopped = threading.Event()
+        self._sleep = sleep or self._stopped.wait
         self._lock = threading.Lock()
         self._skew_told = False
         self.waited_seconds = 0.0
@@ -52,6 +53,7 @@ class Pace:
         """
         now = self._clock()
         while True:
+            self._check()
             with self._lock:
                 moment = self._budget.acquire(now)
             if moment <= now:
@@ -62,10 +64,22 @@ class Pace:
             now = self._clock()
 
     def wait(self, seconds: float) -> None:
-        """Sleep, and account for it."""
+        """Sleep, and account for it.
+
+        :raises StoppedError: if there is no use in waiting any more.
+        """
         with self._lock:
             self.waited_seconds += seconds
         self._sleep(seconds)
+        self._check()
+
+    def stop(self) -> None:
+        """Wake all that wait, and let no further request go."""
+        self._stopped.set()
+
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise StoppedError("The pull was stopped. What was fetched is kept.")
 
     def answered(self, headers: RateHeaders) -> None:
         """Take note of an answer that was no refusal for the rate."""

@@ -42,10 +42,10 @@ def check_complete(
         f"{number} {outcome} (such as {', '.join(outcomes.examples[outcome][:3])}: {outcomes.reasons[outcome]})"
         for outcome, number in missing.items()
     )
+    retry = "would change nothing" if permanent else "asks only for the rest"
     told = (
         f"{sum(missing.values())} of {outcomes.numbers.total()} Tweets are not complete: {tweets}. What was fetched is "
-        f"kept, and a retry {'would change nothing' if permanent else 'asks only for the rest'}. To do without, add the "
-        "outcome to accepted_outcomes."
+        f"kept, and a retry {retry}. To do without, add the outcome to accepted_outcomes."
     )
     raise UnacceptedGapsError(told) if permanent else IncompletePullError(told)
 

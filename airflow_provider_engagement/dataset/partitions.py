@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -185,8 +185,9 @@ class PartitionedTable:
 
     def _tidy(self, listed: Sequence[StoragePath]) -> None:
         for path in listed:
-            if self._clock() - float(path.name.partition("-")[0]) > STAGED_FOR_SECONDS and path.exists():
-                path.unlink()
+            if self._clock() - float(path.name.partition("-")[0]) > STAGED_FOR_SECONDS:
+                with suppress(FileNotFoundError):
+                    path.unlink()
 
     def _read_published(self, place: StoragePath) -> pyarrow.Table | None:
         if not place.exists():

@@ -169,7 +169,7 @@ class PartStore:
             for path in folder.iterdir() if folder.exists() else ():
                 if path.name.endswith(_SUFFIX) and not path.name.startswith("_"):
                     listed.setdefault(path.name.partition(".")[0], []).append(path.name)
-            self._listed[subfolder] = listed
+            self._listed.setdefault(subfolder, listed)  # another thread may have listed it, and added to it, meanwhile
         return self._listed[subfolder].setdefault(self._digest(request), [])
 
 

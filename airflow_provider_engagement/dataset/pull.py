@@ -21,6 +21,7 @@ from airflow_provider_engagement.exceptions import (
     InvalidConnectionError,
     NotEntitledError,
     PeriodCapError,
+    StoppedError,
     WaitRequired,
 )
 
@@ -33,6 +34,7 @@ CONCERNS_EVERY_REQUEST = (
     EndpointNotFoundError,
     PeriodCapError,
     InvalidConnectionError,
+    StoppedError,
 )
 """Errors after which no other request of a pull could succeed."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -181,6 +182,19 @@ class EngagementHook(BaseHook):
             window=window,
         )
 
+    def answers(self, query: Query) -> Iterator[Answer]:
+        """Ask what a query wants, one answer for each request, waiting in place for the rate limit.
+
+        :param query: as :meth:`query` returns it.
+        """
+        with airflow_failures():
+            client = self.get_conn()
+            try:
+                for request in plan(query):
+                    yield client.fetch(request).answer
+            finally:
+                client.close()
+
     def totals(self, tweet_ids: object, *, metrics: object = None, auth: Auth | str | None = None) -> Iterator[Answer]:
         """Ask for current totals, one answer for every 250 Tweets.
 
@@ -190,9 +204,44 @@ class EngagementHook(BaseHook):
         """
         with airflow_failures():
             query = self.query(Endpoint.TOTALS, tweet_ids, metrics=metrics, auth=auth)
-            client = self.get_conn()
-            for request in plan(query):
-                yield client.fetch(request).answer
+        return self.answers(query)
+
+    def last_28_hours(self, tweet_ids: object, *, metrics: object = None) -> Iterator[Answer]:
+        """Ask for the last 28 hours by the hour, one answer for every 25 Tweets.
+
+        :param tweet_ids: Tweet ids: a list, or a string of them.
+        :param metrics: metric names; ``None`` for all that can be had.
+        """
+        with airflow_failures():
+            query = self.query(
+                Endpoint.LAST_28_HOURS,
+                tweet_ids,
+                metrics=metrics,
+                auth=Auth.USER,
+                granularities=(Granularity.HOUR,),
+            )
+        return self.answers(query)
+
+    def historical(
+        self, tweet_ids: object, *, start: datetime, end: datetime, metrics: object = None
+    ) -> Iterator[Answer]:
+        """Ask for a span of any length by the hour, one answer for every 25 Tweets and 28 days.
+
+        :param tweet_ids: Tweet ids: a list, or a string of them.
+        :param start: first hour, aware.
+        :param end: first hour after it, aware.
+        :param metrics: metric names; ``None`` for all that can be had.
+        """
+        with airflow_failures():
+            query = self.query(
+                Endpoint.HISTORICAL,
+                tweet_ids,
+                metrics=metrics,
+                auth=Auth.USER,
+                granularities=(Granularity.HOUR,),
+                window=Window(start, end),
+            )
+        return self.answers(query)
 
     def estimate(self, query: Query, *, requests_per_minute: float | None = None) -> Estimate:
         """Return what a pull would cost, without sending anything; for notebooks and for tasks that decide.

@@ -32,6 +32,8 @@ from airflow_provider_engagement.operators.waiting import first_start, wait_unti
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_engagement.api.client import EngagementClient
+
 ROWS_WITHOUT_OUTPUT = 1_000
 """So many rows may be pulled without an output path, travelling as XCom."""
 
@@ -142,6 +144,7 @@ class EngagementPullOperator(BaseOperator):
         self.max_wait = max_wait
         self.estimate_only = estimate_only
         self.deferrable = deferrable
+        self._client: EngagementClient | None = None
 
     @cached_property
     def hook(self) -> EngagementHook:
@@ -169,6 +172,11 @@ class EngagementPullOperator(BaseOperator):
                     deferrable=self.deferrable,
                     max_wait=self.max_wait,
                 )
+
+    def on_kill(self) -> None:
+        """Stop sending; answers that came are kept."""
+        if self._client is not None:
+            self._client.stop()
 
     @abstractmethod
     def _query(self, context: Context, tweet_ids: object) -> Query:
@@ -203,7 +211,7 @@ class EngagementPullOperator(BaseOperator):
         job = self._job(context)
         if self.estimate_only:
             return self._estimate(job)
-        client = self.hook.get_conn(
+        self._client = client = self.hook.get_conn(
             # Answers that are kept in memory would be lost with the worker, so that they would be asked for again.
             inline_wait=self.inline_wait if self.output_path else None,
             max_wait=self.max_wait,

@@ -34,12 +34,10 @@ HOURS = timedelta(hours=1)
 A, B, C = "2000000000000000001", "2000000000000000002", "2000000000000000003"
 START = datetime(2026, 1, 10, 22, tzinfo=UTC)
 FOUR_HOURS = Window(START, START + 4 * HOURS)
-ORDERS = [
-    order
-    for length in (1, 2, 3)
-    for order in permutations(Dimension, length)
-    if METRIC in order
-] + [(TWEET, METRIC, DAY, HOUR), (METRIC, TWEET, DAY, HOUR)]  # fmt: skip
+ORDERS = [order for length in (1, 2, 3) for order in permutations(Dimension, length) if METRIC in order] + [
+    (TWEET, METRIC, DAY, HOUR),
+    (METRIC, TWEET, DAY, HOUR),
+]
 
 
 def request(
@@ -263,9 +261,7 @@ def test_rows_of_every_grain_are_read_back(truth: Truth) -> None:
 @settings(max_examples=40)
 @given(truths(), st.booleans())
 def test_hours_of_day_are_the_same_rows_in_both_documented_shapes(truth: Truth, dated: bool) -> None:
-    sent = request(
-        *truth.tweet_ids, metrics=truth.metrics, grains=(Granularity.HOUR_OF_DAY,), window=truth.window
-    )  # fmt: skip
+    sent = request(*truth.tweet_ids, metrics=truth.metrics, grains=(Granularity.HOUR_OF_DAY,), window=truth.window)
     body = truth.body(hour_of_day=(TWEET, METRIC, DAY, HOUR) if dated else (TWEET, METRIC, HOUR))
     answer = read_answer(sent, body)
     assert rows(answer, Granularity.HOUR_OF_DAY) == truth.summed((TWEET, METRIC, HOUR))
@@ -311,11 +307,42 @@ def test_the_order_of_keys_is_of_no_consequence() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", " ", " 5", "5 ", "+5", "--5", "5.0", "5,000", "1,2", "1_000", "1e3", "0x1", "NaN", "٥", "５", "5\n", "many",
-     "9223372036854775808", "-9223372036854775809", "1" * 5000, 2**63, -(2**63) - 1, 10**30,
-     True, False, 1.5, 1.0, float("nan"), [], ["5"], {}, {"22": "5"}],
+    [
+        "",
+        " ",
+        " 5",
+        "5 ",
+        "+5",
+        "--5",
+        "5.0",
+        "5,000",
+        "1,2",
+        "1_000",
+        "1e3",
+        "0x1",
+        "NaN",
+        "\u0665",
+        "\uff15",
+        "5\n",
+        "many",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "1" * 5000,
+        2**63,
+        -(2**63) - 1,
+        10**30,
+        True,
+        False,
+        1.5,
+        1.0,
+        float("nan"),
+        [],
+        ["5"],
+        {},
+        {"22": "5"},
+    ],
     ids=lambda value: repr(value)[:30],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("neighbour", ["7", 7, None])
 def test_what_is_no_whole_number_of_64_bits_is_refused(value: Any, neighbour: Any) -> None:
     sent = totals(A, metrics=("favorites", "replies"))

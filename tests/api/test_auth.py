@@ -30,7 +30,11 @@ DEMO = Credentials(
     access_token_secret="LswwdoUaIvS8ltyTt5jkRh4J50vUPVVHtR2YPi5kE",
 )
 STATUS = {"status": "Hello Ladies + Gentlemen, a signed OAuth request!"}
-QUESTION = {"tweet_ids": ["1"], "engagement_types": ["favorites"], "groupings": {"g": {"group_by": ["engagement.type"]}}}
+QUESTION = {
+    "tweet_ids": ["1"],
+    "engagement_types": ["favorites"],
+    "groupings": {"g": {"group_by": ["engagement.type"]}},
+}
 
 
 def never(user: str, password: str) -> requests.Response:
@@ -152,9 +156,7 @@ def test_credentials_know_as_whom_they_can_ask(given: dict[str, str], has_user: 
     [("7588892-kagS", "7588892"), ("370773112-GmHx-y", "370773112"), ("abc-def", None), ("7588892", None)],
 )
 def test_an_access_token_tells_whose_it_is(token: str, user_id: str | None) -> None:
-    credentials = Credentials(
-        consumer_key="k", consumer_secret="s", access_token=token, access_token_secret="u"
-    )  # fmt: skip
+    credentials = Credentials(consumer_key="k", consumer_secret="s", access_token=token, access_token_secret="u")
     assert credentials.user_id == user_id
 
 
@@ -175,9 +177,12 @@ def secrets(credentials: Credentials) -> list[str]:
 
 def test_secrets_are_blotted_out_in_every_form_a_request_carries_them() -> None:
     credentials = Credentials(
-        consumer_key="key/1", consumer_secret="key/1+more", bearer_token="AAAA%2Fb%3D",
-        access_token="7-t", access_token_secret="t/s",
-    )  # fmt: skip
+        consumer_key="key/1",
+        consumer_secret="key/1+more",
+        bearer_token="AAAA%2Fb%3D",
+        access_token="7-t",
+        access_token_secret="t/s",
+    )
     basic = base64.b64encode(b"key%2F1:key%2F1%2Bmore").decode()
     forms = ["key/1+more", "key%2F1", "key%2F1%2Bmore", "AAAA%2Fb%3D", "AAAA/b=", "AAAA%252Fb%253D", "7-t", "t%2Fs"]
     for form in [*forms, basic, *secrets(credentials)]:

@@ -493,7 +493,7 @@ def test_pauses_never_exceed_a_minute(world: World, connect: Connect, totals: Ma
     [
         (400, {"errors": ["tweet_ids: size [0] is not between 1 and 250"]}, RequestRefusedError),
         (400, "<html>", RequestRefusedError),
-        (401, {"errors": ["Your account could not be authenticated. Reason: Access token not found"]}, AuthenticationError),
+        (401, {"errors": ["Your account could not be authenticated. Reason: X"]}, AuthenticationError),
         (401, "", AuthenticationError),
         (403, {"errors": [{"code": 220, "message": "Your credentials do not allow access"}]}, NotEntitledError),
         (403, {"errors": ["Forbidden to access metrics: retweets"]}, ForbiddenMetricsError),
@@ -503,7 +503,7 @@ def test_pauses_never_exceed_a_minute(world: World, connect: Connect, totals: Ma
         (406, {"errors": ["This request requires gzip compression."]}, RequestRefusedError),
         (405, "", RequestRefusedError),
     ],
-)  # fmt: skip
+)
 def test_what_would_fail_again_is_not_tried_again(
     status: int, body: Any, error: type[EngagementError], world: World, connect: Connect, totals: Make
 ) -> None:
@@ -518,9 +518,7 @@ def test_what_would_fail_again_is_not_tried_again(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(
-    status: int, wire: Any, world: World, connect: Connect, totals: Make
-) -> None:  # fmt: skip
+def test_a_redirect_is_not_followed(status: int, wire: Any, world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, user=AUTHOR)
     one.simulator.faults.add(Fault.redirect(f"{wire.url}/elsewhere", status=status, times=None))
     with pytest.raises(EndpointNotFoundError, match="redirects"):
@@ -730,7 +728,9 @@ CANARIES = ("canaryKey", "canarySecret", "canaryToken", "canaryTokenSecret", "ca
 
 def assert_no_canary(text: str) -> None:
     pairs = re.findall(r"[A-Za-z0-9+/]{16,}={0,2}", text)
-    decoded = [base64.b64decode(pair + "=" * (-len(pair) % 4)).decode("latin-1") for pair in pairs if len(pair) % 4 != 1]
+    decoded = [
+        base64.b64decode(pair + "=" * (-len(pair) % 4)).decode("latin-1") for pair in pairs if len(pair) % 4 != 1
+    ]
     for canary in CANARIES:
         assert canary not in text
         assert not any(canary in one for one in decoded)
@@ -830,7 +830,9 @@ def test_an_address_that_cannot_be_used_is_refused_without_being_shown(name: str
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:8080/", "http://[::1]:8080", "https://data-api.x.com/"])  # fmt: skip
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8080", "http://127.0.0.1:8080/", "http://[::1]:8080", "https://data-api.x.com/"]
+)
 def test_loopback_may_do_without_https_and_a_trailing_slash_is_dropped(url: str) -> None:
     assert Address(base_url=url).base_url == url.rstrip("/")
 
@@ -890,7 +892,9 @@ def test_an_invalid_certificate_is_not_tried_again(internet: responses.RequestsM
 def test_an_invalid_certificate_of_the_token_url_is_not_tried_again(
     internet: responses.RequestsMock, totals: Make
 ) -> None:
-    internet.post("https://api.twitter.com/oauth2/token", body=requests.exceptions.SSLError("certificate verify failed"))
+    internet.post(
+        "https://api.twitter.com/oauth2/token", body=requests.exceptions.SSLError("certificate verify failed")
+    )
     with pytest.raises(InvalidConnectionError, match="certificate verify failed"):
         without_sleep(consumer_key="k", consumer_secret="s").fetch(totals(NEW))
     assert len(internet.calls) == 1
@@ -947,7 +951,9 @@ def combinations(*names: str) -> list[Any]:
     choices = Switches.choices()
     together = [dict(zip(names, values, strict=True)) for values in product(*(choices[name] for name in names))]
     alone = [{name: value} for name in choices if name not in names for value in choices[name][1:]]
-    return [pytest.param(changes, id=" ".join(f"{value}" for value in changes.values())) for changes in together + alone]
+    return [
+        pytest.param(changes, id=" ".join(f"{value}" for value in changes.values())) for changes in together + alone
+    ]
 
 
 def expected_nulls(endpoint: Endpoint, switches: Switches, metrics: tuple[str, ...]) -> set[tuple[str, str]]:
@@ -1002,9 +1008,7 @@ def test_owned_totals_are_true_under_every_combination(changes: dict[str, Any], 
     )
 
 
-@pytest.mark.parametrize(
-    "changes", combinations("values", "errors_in_partial", "extra_metrics", "negative_counts")
-)
+@pytest.mark.parametrize("changes", combinations("values", "errors_in_partial", "extra_metrics", "negative_counts"))
 def test_public_totals_are_true_under_every_combination(changes: dict[str, Any], api: Simulator, totals: Make) -> None:
     api.switches = Switches(**changes)
     metrics = metrics_of(Endpoint.TOTALS, Auth.APP)

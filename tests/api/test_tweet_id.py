@@ -71,7 +71,23 @@ def test_one_to_nineteen_digits_are_an_id(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "9" * 20, "12a", "-1", "+1", "1.0", "1e5", " 1", "1\n", "1_0", "0x1", "١٢٣", "１２", "²"]
+    "value",
+    [
+        "",
+        "9" * 20,
+        "12a",
+        "-1",
+        "+1",
+        "1.0",
+        "1e5",
+        " 1",
+        "1\n",
+        "1_0",
+        "0x1",
+        "\u0661\u0662",
+        "\uff11\uff12",
+        "\u00b2",
+    ],
 )
 def test_anything_else_is_none(value: str) -> None:
     assert not is_tweet_id(value)

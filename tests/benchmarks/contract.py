@@ -47,7 +47,7 @@ def main(minutes: int = 5, workers: int = 8) -> None:
 
 def _measure(limit: int, way: Callable[..., None], minutes: int, workers: int) -> tuple[float, int]:
     with simulation(tweets=limit * (minutes + 1), limit=limit, latency=LATENCY) as simulated:
-        requests = _single_requests(simulated.tweet_ids)
+        requests = single_requests(simulated.tweet_ids)
         until = simulated.begin_window() + minutes * 60
         way(simulated, requests, until, workers)
         found = simulated.requests()
@@ -95,7 +95,7 @@ def _deferrable(simulated: Simulation, requests: list[Request], until: float, wo
             client.close()
 
 
-def _single_requests(tweet_ids: list[str]) -> list[Request]:
+def single_requests(tweet_ids: list[str]) -> list[Request]:
     """Return a request for each Tweet, so that a small world is enough for many."""
     query = Query(
         endpoint=Endpoint.TOTALS, auth=Auth.APP, tweet_ids=tuple(tweet_ids), metrics=("favorites", "replies")

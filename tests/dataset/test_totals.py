@@ -31,9 +31,9 @@ MakeRequest = Callable[..., Request]
 Answer = Callable[..., Fetched]
 
 SNAPSHOT = Snapshot(snapshot_at=datetime(2026, 1, 12, tzinfo=UTC), run="scheduled__1", owner="7", auth="user")
-FETCHED_AT = "2026-01-12T09:30:15.250000Z"
+FETCHED_AT = "2026-01-12T09:30:15.250Z"
 NEW = "1600000000000000000"
-NEW_CREATED = "2022-12-06T05:31:41.219000Z"
+NEW_CREATED = "2022-12-06T05:31:41.219Z"
 """From the id by hand: (1600000000000000000 >> 22) + 1288834974657 ms after 1970."""
 
 
@@ -80,7 +80,7 @@ def test_a_row_holds_the_counts_their_key_and_where_they_come_from(
     kept.answered(answer_to(request), request)
     output = ReturnedOutput()
     result = kept.assembled(output)
-    shared = {"snapshot_at": "2026-01-12T00:00:00Z", "owner": "7", "auth": "user", "fetched_at": FETCHED_AT}
+    shared = {"snapshot_at": "2026-01-12T00:00:00.000Z", "owner": "7", "auth": "user", "fetched_at": FETCHED_AT}
     not_asked = dict.fromkeys(TWEET_TOTALS.metrics, None)
     assert output.returned["tweet_totals"] == [
         {

@@ -1,0 +1,153 @@
+"""Recipes for EngagementHistoricalOperator."""
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, CronPartitionTimetable
+
+from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+
+# [START daily]
+with DAG(
+    "engagement_daily",
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+):
+    EngagementHistoricalOperator(
+        task_id="hours",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        lookback_hours=72,
+        output_path="s3://warehouse/engagement/history",
+        pool="engagement",
+        deferrable=True,
+        retries=3,
+    )
+# [END daily]
+
+# [START partition]
+with DAG(
+    "engagement_by_partition",
+    schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+):
+    EngagementHistoricalOperator(
+        task_id="hours",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        output_path="s3://warehouse/engagement/history",
+    )
+# [END partition]
+
+with DAG("engagement_on_demand", schedule=None):
+    # [START window]
+    EngagementHistoricalOperator(
+        task_id="last_30_days",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        start="30d",
+        end="now",
+        granularity="total",
+        output_path="s3://warehouse/engagement/last_30_days",
+    )
+    # [END window]
+
+    # [START everything]
+    EngagementHistoricalOperator(
+        task_id="all_there_is",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        start="2014-09-01",
+        end="now",
+        out_of_reach="clip",
+        output_path="s3://warehouse/engagement/history",
+    )
+    # [END everything]
+
+    # [START first_week]
+    EngagementHistoricalOperator(
+        task_id="first_week",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        after_post_days=7,
+        granularity="total",
+        output_path="s3://warehouse/engagement/first_week",
+    )
+    # [END first_week]
+
+    # [START second_week]
+    EngagementHistoricalOperator(
+        task_id="second_week",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        after_post_days=7,
+        after_post_repetition=2,
+        granularity="total",
+        output_path="s3://warehouse/engagement/second_week",
+    )
+    # [END second_week]
+
+    # [START clock]
+    EngagementHistoricalOperator(
+        task_id="when_our_audience_is_awake",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        start="4w",
+        end="now",
+        metrics=["impressions", "engagements"],
+        granularity="hour_of_day",
+        time_zone="America/New_York",
+        output_path="s3://warehouse/engagement/clock_new_york",
+    )
+    # [END clock]
+
+    # [START groupings]
+    EngagementHistoricalOperator(
+        task_id="campaign",
+        tweet_ids_file="s3://marketing/campaign.txt",
+        start="7d",
+        end="now",
+        groupings={"campaign_by_day": ["engagement.type", "engagement.day"]},
+        output_path="s3://warehouse/engagement/campaign",
+    )
+    # [END groupings]
+
+    # [START restatements]
+    EngagementHistoricalOperator(
+        task_id="what_changed",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        start="7d",
+        end="now",
+        restatements=True,
+        reuse_hours=0,
+        output_path="s3://warehouse/engagement/history",
+    )
+    # [END restatements]
+
+# [START local_days]
+with DAG(
+    "engagement_days_in_prague",
+    schedule=CronDataIntervalTimetable("@daily", timezone="Europe/Prague"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+):
+    EngagementHistoricalOperator(
+        task_id="days",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        start="{{ data_interval_start.in_timezone('Europe/Prague').subtract(days=3) }}",
+        end="{{ data_interval_end }}",
+        granularity="day",
+        time_zone="Europe/Prague",
+        output_path="s3://warehouse/engagement/days_prague",
+    )
+# [END local_days]
+
+with DAG("engagement_of_several_handles", schedule=CronDataIntervalTimetable("@daily", timezone="UTC")):
+    # [START mapped]
+    EngagementHistoricalOperator.partial(
+        task_id="hours",
+        lookback_hours=72,
+        output_path="s3://warehouse/engagement/history",
+        pool="engagement",
+        map_index_template="{{ task.engagement_conn_id }}",
+    ).expand_kwargs(
+        [
+            {"engagement_conn_id": f"engagement_{handle}", "tweet_ids_file": f"s3://marketing/{handle}.txt"}
+            for handle in ("our_brand", "our_support", "our_jobs")
+        ]
+    )
+    # [END mapped]

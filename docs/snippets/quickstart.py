@@ -1,0 +1,19 @@
+"""The DAG of the quickstart: totals of one simulated handle."""
+
+# [START quickstart]
+import json
+from pathlib import Path
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+
+with DAG("quickstart", schedule=None):
+
+    @task
+    def tweet_ids() -> list[str]:
+        world = json.loads(Path("/tmp/engagement-world.json").read_text())
+        return world["tweets"][world["handles"][0]["user_id"]]
+
+    EngagementTotalsOperator(task_id="totals", tweet_ids=tweet_ids(), output_path="file:///tmp/engagement")
+# [END quickstart]

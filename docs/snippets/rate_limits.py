@@ -1,0 +1,34 @@
+"""One contract, a live DAG and a backfill: who goes first, and how nobody is refused."""
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, CronDataIntervalTimetable
+
+from airflow_provider_engagement.operators.engagement import Engagement28HourOperator, EngagementHistoricalOperator
+
+# [START pool]
+CONTRACT = {"pool": "engagement", "deferrable": True, "max_wait": 12 * 3600, "weight_rule": "absolute"}
+
+with DAG("live", schedule="5 * * * *", catchup=False):
+    Engagement28HourOperator(
+        task_id="last_28_hours",
+        tweet_ids_file="s3://marketing/this_week.txt",
+        output_path="s3://warehouse/engagement/live",
+        priority_weight=100,
+        **CONTRACT,
+    )
+
+with DAG(
+    "history",
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+):
+    EngagementHistoricalOperator(
+        task_id="hours",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        output_path="s3://warehouse/engagement/history",
+        priority_weight=1,
+        **CONTRACT,
+    )
+# [END pool]

@@ -1,0 +1,74 @@
+"""Recipes for EngagementTotalsOperator."""
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+
+with DAG("totals_recipes", schedule="0 6 * * *"):
+    # [START owned]
+    EngagementTotalsOperator(
+        task_id="owned",
+        engagement_conn_id="engagement_our_brand",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        output_path="s3://warehouse/engagement/owned",
+        retries=3,
+    )
+    # [END owned]
+
+    # [START foreign]
+    EngagementTotalsOperator(
+        task_id="anyones",
+        tweet_ids_file="s3://marketing/competitors.parquet",
+        tweet_ids_column="status_id",
+        auth="app",
+        output_path="s3://warehouse/engagement/public",
+    )
+    # [END foreign]
+
+    # [START drop_foreign]
+    EngagementTotalsOperator(
+        task_id="own_ones_of_a_mixed_list",
+        engagement_conn_id="engagement_our_brand",
+        tweet_ids_file="s3://marketing/mixed.txt",
+        accepted_outcomes=["unavailable", "unsupported_90d", "unsupported_video", "forbidden"],
+        output_path="s3://warehouse/engagement/owned_of_mixed",
+    )
+    # [END drop_foreign]
+
+    # [START xcom]
+    @task
+    def todays_tweets() -> list[str]:
+        return ["1070059276213702656", "1021817816134156288", "1067094924124872705"]
+
+    pull = EngagementTotalsOperator(task_id="a_few", tweet_ids=todays_tweets(), auth="app")
+
+    @task
+    def favorites(report: dict) -> dict[str, int | None]:
+        return {row["tweet_id"]: row["favorites"] for row in report["tweet_totals"]}
+
+    favorites(pull.output)
+    # [END xcom]
+
+    # [START groupings]
+    EngagementTotalsOperator(
+        task_id="campaign",
+        tweet_ids_file="s3://marketing/campaign.txt",
+        auth="app",
+        groupings={"campaign": ["engagement.type"], "by_metric": ["engagement.type", "tweet.id"]},
+        output_path="s3://warehouse/engagement/campaign",
+    )
+    # [END groupings]
+
+with DAG("totals_of_several_handles", schedule="0 6 * * *"):
+    # [START mapped]
+    EngagementTotalsOperator.partial(
+        task_id="owned",
+        output_path="s3://warehouse/engagement/owned",
+        map_index_template="{{ task.engagement_conn_id }}",
+    ).expand_kwargs(
+        [
+            {"engagement_conn_id": f"engagement_{handle}", "tweet_ids_file": f"s3://marketing/{handle}.txt"}
+            for handle in ("our_brand", "our_support", "our_jobs")
+        ]
+    )
+    # [END mapped]
