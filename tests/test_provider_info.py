@@ -43,7 +43,9 @@ def test_the_version_is_the_packages() -> None:
     assert INFO["versions"] == [__version__]
 
 
-@pytest.mark.parametrize(("section", "base"), [("hooks", BaseHook), ("operators", BaseOperator), ("sensors", BaseSensorOperator)])
+@pytest.mark.parametrize(
+    ("section", "base"), [("hooks", BaseHook), ("operators", BaseOperator), ("sensors", BaseSensorOperator)]
+)
 def test_each_module_holds_a_class_of_its_kind(section: str, base: type) -> None:
     for integration in INFO[section]:
         for name in integration["python-modules"]:

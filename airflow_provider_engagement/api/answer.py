@@ -6,7 +6,7 @@ Nothing is made up here: a count is a number that the API gave, or a null whose 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -24,7 +24,7 @@ Count = int | None
 Nested = dict[str, Any]
 """Counts in the API's own nesting: objects by dimension, counts (or null) innermost."""
 
-_COUNTS = re.compile(r"-?[0-9]{1,19}(,-?[0-9]{1,19})*", re.ASCII)
+_COUNT = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _SIGNED_64_BIT = range(-(2**63), 2**63)
 
@@ -129,6 +129,9 @@ _UNSUPPORTED = (
 )
 
 
+_NO_NULLS = TweetStatus(Outcome.OK)
+
+
 def read_answer(request: Request, body: Mapping[str, Any]) -> Answer:
     """Read the body of a successful answer.
 
@@ -140,16 +143,17 @@ def read_answer(request: Request, body: Mapping[str, Any]) -> Answer:
     messages = error_messages(body)
     span = _span(request, start, end)
     nulls = _reported_nulls(request, body, messages)
-    levels = {name: _levels(body.get(name), group_by) for name, group_by in request.query.all_groupings().items()}
-    trees = {
-        name: _without_nulls(_read_tree(body.get(name), group_by, name, request.query.metrics), group_by, nulls)
+    series = {grain: _series(request, grain, body.get(grain), nulls, span) for grain in request.query.granularities}
+    levels = {name: _levels(body.get(name), group_by) for name, group_by in request.query.groupings.items()}
+    metrics = request.query.metrics
+    groupings = {
+        name: _without_nulls(_read_tree(body.get(name), group_by, _Counts(name), metrics), group_by, nulls)
         for name, group_by in levels.items()
     }
-    series = {grain: _series(request, grain, trees[str(grain)], span) for grain in request.query.granularities}
     return Answer(
         series=series,
-        groupings={name: trees[name] for name in request.query.groupings},
-        statuses=_statuses(request, nulls, _missing(request, series, trees, levels)),
+        groupings=groupings,
+        statuses=_statuses(request, nulls, _missing(request, series, groupings, levels)),
         start=start,
         end=end,
         messages=messages,
@@ -232,43 +236,58 @@ def _levels(node: Any, group_by: tuple[Dimension, ...]) -> tuple[Dimension, ...]
     return (*group_by[:at], Dimension.DAY, *group_by[at:]) if dated else group_by
 
 
-def _read_tree(node: Any, group_by: Sequence[Dimension], name: str, metrics: Container[str]) -> Nested:
+class _Counts(dict[Any, Count]):
+    """What the counts of a grouping are: each text that it holds is checked and read once, most are there many times.
+
+    :param name: the grouping's name, for errors.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def of(self, values: Iterable[Any]) -> list[Count]:
+        """Return values as integers, and null as null."""
+        try:
+            return list(map(self.__getitem__, values))
+        except TypeError:
+            raise UnreadableAnswerError(f"The answer's grouping {self._name!r} is nested too deep.") from None
+
+    def __missing__(self, value: Any) -> Count:
+        if value is None:
+            return None
+        if type(value) not in (str, int):
+            raise UnreadableAnswerError(f"The answer's grouping {self._name!r} holds {value!r}, which is no count.")
+        if type(value) is str and not _COUNT.fullmatch(value):
+            raise UnreadableAnswerError(f"The answer's grouping {self._name!r} holds a count that is no whole number.")
+        count = int(value)
+        if count not in _SIGNED_64_BIT:
+            raise UnreadableAnswerError(f"The answer's grouping {self._name!r} holds a count beyond 64 bits.")
+        if type(value) is str:  # a number is not remembered: true and 1.0, which equal it, would pass for it
+            self[value] = count
+        return count
+
+
+def _object(node: Any) -> Nested:
+    """Return a node that must be an object; an empty one where the API left it out."""
+    if node is None:
+        return {}
+    if not isinstance(node, dict):
+        raise UnreadableAnswerError(f"The answer holds {str(node)[:40]!r} where an object should be.")
+    return node
+
+
+def _read_tree(node: Any, group_by: Sequence[Dimension], counts: _Counts, metrics: Container[str]) -> Nested:
     """Return one grouping with its counts as integers, or nothing where the API left it out.
 
     Metrics that nobody asked for, which the documentation's own example holds, are left out.
     """
-    if node is None:
-        return {}
-    if not isinstance(node, Mapping):
-        raise UnreadableAnswerError(f"The answer's grouping {name!r} is no object.")
+    node = _object(node)
     if group_by[0] is Dimension.METRIC:
         node = {key: child for key, child in node.items() if key in metrics}
     if len(group_by) > 1:
-        return {key: _read_tree(child, group_by[1:], name, metrics) for key, child in node.items()}
-    return dict(zip(node, _counts(node.values(), name), strict=True))
-
-
-def _counts(values: Iterable[Any], name: str) -> Iterator[Count]:
-    values = list(values)
-    kinds = set(map(type, values))
-    if not kinds <= {str, int}:
-        return (_count(value, name) for value in values)
-    texts = values if kinds == {str} else [value for value in values if type(value) is str]
-    joined = ",".join(texts)
-    if texts and (not _COUNTS.fullmatch(joined) or joined.count(",") >= len(texts)):
-        raise UnreadableAnswerError(f"The answer's grouping {name!r} holds a count that is no whole number.")
-    numbers = list(map(int, values))
-    if numbers and not (min(numbers) in _SIGNED_64_BIT and max(numbers) in _SIGNED_64_BIT):
-        raise UnreadableAnswerError(f"The answer's grouping {name!r} holds a count beyond 64 bits.")
-    return iter(numbers)
-
-
-def _count(value: Any, name: str) -> Count:
-    if value is None:
-        return None
-    if type(value) not in (str, int):
-        raise UnreadableAnswerError(f"The answer's grouping {name!r} holds {value!r}, which is no count.")
-    return next(_counts([value], name))
+        return {key: _read_tree(child, group_by[1:], counts, metrics) for key, child in node.items()}
+    return dict(zip(node, counts.of(node.values()), strict=True))
 
 
 def _without_nulls(tree: Nested, group_by: Sequence[Dimension], nulls: Mapping[str, TweetStatus]) -> Nested:
@@ -327,64 +346,81 @@ def _hours_by_day(span: tuple[datetime, datetime]) -> dict[str, dict[str, dateti
     return hours
 
 
-def _series(request: Request, grain: Granularity, tree: Nested, span: tuple[datetime, datetime] | None) -> Series:
-    row: Callable[[Any], list[Count]]
+def _series(
+    request: Request,
+    grain: Granularity,
+    node: Any,
+    nulls: Mapping[str, TweetStatus],
+    span: tuple[datetime, datetime] | None,
+) -> Series:
+    """Return one granularity, with null in place of every count that the API reports not to have.
+
+    An answer can hold hundreds of thousands of counts, which are taken from the API's nesting row by row.
+    """
+    numbers = _Counts(grain)
+    row: Callable[[Any], Iterable[Any]]
     periods: tuple[datetime | str | None, ...]
     if grain is Granularity.TOTAL:
         periods = (span[0] if span and request.query.endpoint is not Endpoint.TOTALS else None,)
         row = _row_of_one
     else:
         # Only an answer without data comes without its window.
-        hours = _hours_by_day(span) if span else {}
+        moments = _hours_by_day(span) if span else {}
+        hours = {day: tuple(keys) for day, keys in moments.items()}
         if grain is Granularity.HOUR_OF_DAY:
-            hours_of_day = sorted({hour for day in hours.values() for hour in day})
-            periods = tuple(hours_of_day)
-            row = partial(_row_of_hours_of_day, hours=hours, hours_of_day=hours_of_day)
+            hours_of_day = tuple(sorted({hour for keys in hours.values() for hour in keys}))
+            periods = hours_of_day
+            row = partial(_row_of_hours_of_day, hours=hours, hours_of_day=hours_of_day, numbers=numbers)
         elif grain is Granularity.DAY:
             periods = tuple(_midnight(day) for day in hours)
-            row = partial(_picked, keys=hours)
+            row = partial(_picked, keys=tuple(hours))
         else:
-            periods = tuple(moment for day in hours.values() for moment in day.values())
+            periods = tuple(moment for day in moments.values() for moment in day.values())
             row = partial(_row_of_hours, hours=hours)
-    tweet_ids = tuple(tweet_id for tweet_id in request.tweet_ids if tweet_id in tree)
+    tree = _object(node)
+    known = {tweet_id: nulls.get(tweet_id, _NO_NULLS) for tweet_id in request.tweet_ids if tweet_id in tree}
+    tweet_ids = tuple(tweet_id for tweet_id, status in known.items() if status.outcome is not Outcome.UNAVAILABLE)
     no_row: list[Count] = [None] * len(periods)
     counts: dict[str, list[Count]] = {metric: [] for metric in request.query.metrics}
     for tweet_id in tweet_ids:
+        by_metric = _object(tree[tweet_id])
         for metric, column in counts.items():
-            node = tree[tweet_id].get(metric)
-            column.extend(no_row if node is None else row(node))
+            found = None if metric in known[tweet_id].metrics_affected else by_metric.get(metric)
+            column += no_row if found is None else numbers.of(row(found))
     return Series(tweet_ids, periods, counts)
 
 
-def _row_of_one(node: Count) -> list[Count]:
+def _row_of_one(node: Any) -> list[Any]:
     return [node]
 
 
-def _picked(node: Nested, *, keys: Collection[str]) -> list[Count]:
-    """Return the counts under the given keys, null where there is none."""
-    if stray_keys := node.keys() - set(keys):
+def _picked(node: Any, *, keys: tuple[str, ...]) -> Iterable[Any]:
+    """Return what stands under the given keys, null where there is none."""
+    found = _object(node)
+    if tuple(found) == keys:
+        return found.values()
+    if stray_keys := found.keys() - set(keys):
         stray = min(stray_keys)
         raise UnreadableAnswerError(f"The answer holds the period {stray!r}, which is outside its own window.")
-    return list(map(node.get, keys))
+    return map(found.get, keys)
 
 
-def _row_of_hours(node: Nested, *, hours: Mapping[str, Mapping[str, datetime]]) -> list[Count]:
-    _picked(node, keys=hours)
-    row: list[Count] = []
-    for day, keys in hours.items():
-        row += _picked(node.get(day, {}), keys=keys)
+def _row_of_hours(node: Any, *, hours: Mapping[str, tuple[str, ...]]) -> list[Any]:
+    row: list[Any] = []
+    for by_hour, keys in zip(_picked(node, keys=tuple(hours)), hours.values(), strict=True):
+        row += _picked(by_hour, keys=keys)
     return row
 
 
 def _row_of_hours_of_day(
-    node: Nested, *, hours: Mapping[str, Mapping[str, datetime]], hours_of_day: Sequence[str]
-) -> list[Count]:
-    if not all(map(_DAY.fullmatch, node)):
+    node: Any, *, hours: Mapping[str, tuple[str, ...]], hours_of_day: tuple[str, ...], numbers: _Counts
+) -> Iterable[Any]:
+    if not all(map(_DAY.fullmatch, _object(node))):
         return _picked(node, keys=hours_of_day)
     counts: dict[str, list[Count]] = {hour: [] for hour in hours_of_day}
-    picked = iter(_row_of_hours(node, hours=hours))
-    for day in hours.values():
-        for hour in day:
+    picked = iter(numbers.of(_row_of_hours(node, hours=hours)))
+    for keys in hours.values():
+        for hour in keys:
             counts[hour].append(next(picked))
     return [_sum(row) for row in counts.values()]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import threading
 from base64 import b64encode
@@ -82,8 +84,9 @@ class Credentials:
 
     @property
     def identity(self) -> str:
-        """A text that differs between apps and users and reveals no secret."""
-        return f"{self.user_id or ''}@{self.consumer_key or ''}"
+        """A text that differs between apps and users, and that no secret can be read from."""
+        who = json.dumps([self.user_id, self.consumer_key, self.bearer_token])
+        return hashlib.sha256(who.encode()).hexdigest()
 
     def redact(self, text: str) -> str:
         """Return a text with every secret in it blotted out, in whatever form a request carries it."""

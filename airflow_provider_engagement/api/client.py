@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -184,14 +183,14 @@ class EngagementClient:
 
         :return: the answer, and when it was asked for.
         """
-        started = time.monotonic()
+        started = self.pace.now()
         renewed = False
         while True:
             response = self._send(request)
             if response.status_code == 429:
-                headers = read_headers(response.headers, received_at=time.time())
+                headers = read_headers(response.headers, received_at=self.pace.now())
                 kind = self.pace.refused(headers)
-                if kind is Refusal.PERIOD or time.monotonic() - started > self._max_wait:
+                if kind is Refusal.PERIOD or self.pace.now() - started > self._max_wait:
                     raise self._rate_error(request, response, kind)
                 continue
             if response.status_code == 401 and not renewed and self._signer.renew(response.request):
@@ -235,7 +234,7 @@ class EngagementClient:
             if not answered:
                 self.pace.failed()
         if response.status_code != 429:
-            self.pace.answered(read_headers(response.headers, received_at=time.time()))
+            self.pace.answered(read_headers(response.headers, received_at=self.pace.now()))
         return response
 
     def _read(self, request: Request, response: Response) -> Answer:
@@ -244,7 +243,7 @@ class EngagementClient:
         messages = tuple(map(self._signer.redact, error_messages(body)))
         if response.status_code == 200:
             if not isinstance(body, dict):
-                raise UnreadableAnswerError(f"{endpoint}: HTTP 200 with {_described(response)} instead of JSON.")
+                raise UnreadableAnswerError(f"{endpoint}: HTTP 200 with {self._described(response)} instead of JSON.")
             if not messages or _holds_data(request, body):
                 try:
                     return replace(read_answer(request, body), messages=messages)
@@ -261,13 +260,13 @@ class EngagementClient:
 
     def _refusal(self, request: Request, response: Response, messages: tuple[str, ...]) -> ApiError:
         if not messages:
-            messages = (f"({_described(response)})",)
+            messages = (f"({self._described(response)})",)
         return refusal(
             endpoint=request.query.endpoint,
             status=response.status_code,
             body=list(messages),
             host=self.address.base_url,
-            request_id=_request_id(response),
+            request_id=self._request_id(response),
         )
 
     def _rate_error(self, request: Request, response: Response, kind: Refusal) -> ApiError:
@@ -276,15 +275,23 @@ class EngagementClient:
             "endpoint": request.query.endpoint,
             "status": response.status_code,
             "messages": messages,
-            "request_id": _request_id(response),
+            "request_id": self._request_id(response),
         }
         if kind is Refusal.PERIOD:
-            headers = read_headers(response.headers, received_at=time.time())
-            renews_at = headers.reset_at or (headers.retry_after and time.time() + headers.retry_after)
+            headers = read_headers(response.headers, received_at=self.pace.now())
+            renews_at = headers.reset_at or (headers.retry_after and self.pace.now() + headers.retry_after)
             moment = datetime.fromtimestamp(renews_at, UTC) if renews_at else None
             when = f"It renews at {moment.isoformat()}." if moment else "The API did not say when it renews."
             return PeriodCapError(f"A cap of the contract is used up. {when}", renews_at=moment, **told)
         return RateLimitedError(f"Refused for the rate for more than {self._max_wait:.0f} s.", **told)
+
+    def _described(self, response: Response) -> str:
+        kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
+        return f"a body of {len(response.content)} bytes, {self._signer.redact(kind)}"
+
+    def _request_id(self, response: Response) -> str | None:
+        found = next((response.headers[name] for name in REQUEST_ID_HEADERS if name in response.headers), None)
+        return found and self._signer.redact(found)
 
     def obtain_bearer_token(self) -> str:
         """Return the bearer token that requests as the app are sent with."""
@@ -381,17 +388,8 @@ def _decoded(response: Response) -> Any:
         return None
 
 
-def _described(response: Response) -> str:
-    kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
-    return f"a body of {len(response.content)} bytes, {kind}"
-
-
 def _reason(error: BaseException) -> str:
     """Return the innermost cause in words, without the address and the objects that wrap it."""
     while (inner := getattr(error, "reason", None) or next(iter(error.args), None)) and isinstance(inner, Exception):
         error = inner
     return f"{type(error).__name__}: {error}"
-
-
-def _request_id(response: Response) -> str | None:
-    return next((response.headers[name] for name in REQUEST_ID_HEADERS if name in response.headers), None)

@@ -46,6 +46,10 @@ class Pace:
         self.waited_seconds = 0.0
         self.refused_requests = 0
 
+    def now(self) -> float:
+        """Return the time by the pace's clock, in epoch seconds."""
+        return self._clock()
+
     def enter(self) -> None:
         """Return as soon as the next request may go.
 

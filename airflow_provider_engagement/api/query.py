@@ -203,7 +203,8 @@ def _parse_tweet_id(value: object) -> str:
         )
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise InvalidQueryError("tweet_ids", f"{_shown(value)} is no Tweet id", "Give ids as strings.")
-    text = str(value).strip()
+    # Python refuses to write out integers of thousands of digits.
+    text = value.strip() if isinstance(value, str) else str(value) if abs(value) < 10**LONGEST_ID else "of more digits"
     if not is_tweet_id(text):
         raise InvalidQueryError("tweet_ids", f"{_shown(text)} is no Tweet id", f"An id has 1 to {LONGEST_ID} digits.")
     return str(int(text))

@@ -23,6 +23,8 @@ from airflow_provider_engagement.api.rate_headers import (
 
 #: The shortest time after which to ask again while an answer is awaited; it grows with the wait, up to a second.
 PAUSE: Final = 0.05
+#: The crowd is a mean over about so many answers; of what a crowd leaves, one in so many may be in flight at once.
+CAUTION: Final = 8
 #: A difference between the clocks that somebody should look at.
 LARGE_SKEW: Final = 60.0
 
@@ -39,6 +41,7 @@ class BudgetSnapshot:
     :param second_limit: requests a second, if known.
     :param sent: own requests of the last minute.
     :param skew_seconds: how far the server's clock is ahead of the caller's.
+    :param crowd: requests that others send for each own one, if known.
     """
 
     observed_at: float
@@ -49,6 +52,7 @@ class BudgetSnapshot:
     second_limit: int | None = None
     sent: int = 0
     skew_seconds: float = 0.0
+    crowd: float | None = None
 
     def remaining_at(self, moment: float) -> int | None:
         """Return how many requests are left at a later moment, if nobody else sends any; ``None`` if unknown."""
@@ -91,6 +95,51 @@ class _Window:
         return replace(self, **least)
 
 
+class _Crowd:
+    """How many requests others send for each own one, as ``remaining`` betrays them.
+
+    :param mean: what an earlier budget knew, if anything.
+    """
+
+    def __init__(self, mean: float | None = None) -> None:
+        self.mean = mean
+        self._least = self._kept()  # what it does not fall below within a window
+        self._window = 0.0  # the name of the window that is watched
+        self._known = 0  # how many requests in it are known: own ones that are settled, and those of others
+
+    def _kept(self) -> float:
+        """Return what to keep for the next window: who wakes late is still to come when the first have all they want.
+
+        No more than a few, lest a server that refused everybody for a while be remembered as a crowd for long.
+        """
+        return 0.0 if self.mean is None else min(0.75 * self.mean, CAUTION)
+
+    def own_settled(self) -> None:
+        """Note that a request is no longer in flight."""
+        self._known += 1
+
+    def watch(self, seen: _Window, in_flight: int) -> None:
+        """Compare what is used with what is known: at least what is not in flight here either was sent by others.
+
+        Of the first window of all, what was used before the first answer may be of somebody who left long ago.
+        """
+        used, is_first = seen.limit - seen.remaining, not self._window
+        if seen.name > self._window:
+            self._least = self._kept()
+            self._window, self._known = seen.name, used if is_first else 1
+        surplus = max(0, used - self._known - in_flight)
+        self._known += surplus
+        if not is_first:
+            mean = surplus if self.mean is None else self.mean + (surplus - self.mean) / CAUTION
+            self.mean = max(mean, self._least)
+
+    def room(self, left: int) -> int:
+        """Return how many requests may be in flight here while so many are left for all."""
+        if self.mean is None:
+            return min(left, 1)
+        return 0 if left < 1 + self.mean else max(1, math.floor(left / (1 + CAUTION * self.mean)))
+
+
 class Budget:
     """Decides when the next request may go. Not safe for threads: the caller holds a lock.
 
@@ -103,6 +152,11 @@ class Budget:
     * Where even the limit is unknown there is no pacing.
     * Each new window is opened by one request alone (or as many as the last had left); the rest wait for its answer.
       So is the first of all, and the one after a refusal: what the clock or an old answer says is never bet more on.
+    * Others may share the contract. What ``remaining`` loses beyond own requests are theirs: for each own one, a mean
+      over the last answers, kept from window to window, is the crowd. Who is about to send reckons that each of the
+      others is, too: no request goes that would not leave one for each of them. And because what they have in flight
+      shows only later, the larger the crowd, the fewer are in flight at once, one alone as the window runs out.
+      Until two answers have been compared, one goes at a time. Alone the crowd is 0 and nothing of this is felt.
 
     :param requests_per_minute: an own ceiling; no more own requests go in any 60 seconds.
     :param share: the part of the contract, over 0 and up to 1, that may be used up; the rest of each window is left.
@@ -126,6 +180,7 @@ class Budget:
         self._unseen: list[
             float
         ] = []  # when own requests were settled that answers still on their way may not have counted
+        self._crowd = _Crowd()
         self._held_until = 0.0
         self._refusals = 0  # in a row
         self._sent_at = 0.0
@@ -146,7 +201,7 @@ class Budget:
         self = cls(requests_per_minute=requests_per_minute, share=share)
         self._now = snapshot.observed_at
         self._limit, self._second_limit = snapshot.limit, snapshot.second_limit
-        self._skew = snapshot.skew_seconds
+        self._skew, self._crowd = snapshot.skew_seconds, _Crowd(snapshot.crowd)
         self._own = [snapshot.observed_at] * snapshot.sent
         if snapshot.held_until is not None:
             self._held_until, self._refusals = snapshot.held_until, 1
@@ -206,6 +261,7 @@ class Budget:
                 self._others += [self._now] * unexplained
         elif seen.name > self._last_window:
             self._opening = None
+            self._crowd.watch(seen, self._in_flight)
             seen = replace(seen, remaining=seen.remaining - len(self._unseen))
             self._window = seen if self._window is None else self._window.merge(seen)
             self._others.clear()
@@ -220,6 +276,8 @@ class Budget:
         self._settle(headers, now)
         if now >= self._held_until:  # else it was in flight together with the one refused before
             self._refusals += 1
+        if (seen := _Window.seen(headers, now)) is not None:
+            self._crowd.watch(seen, self._in_flight)
         wait = refusal_wait(headers, now=now, in_a_row=self._refusals)
         self._held_until = max(self._held_until, now + wait)
         self._window, self._last_window, self._opening = None, 0.0, 1
@@ -257,6 +315,7 @@ class Budget:
             second_limit=self._second_limit,
             sent=len(self._own) + self._in_flight,
             skew_seconds=self._skew,
+            crowd=self._crowd.mean,
         )
 
     def _rooms(self, now: float) -> Iterator[tuple[int, float]]:
@@ -264,7 +323,7 @@ class Budget:
         if self._opening is not None:
             yield self._opening, now
         elif self._window is not None:
-            yield self._window.remaining - self._reserve(self._window.limit), self._window.ends_at
+            yield self._room(self._window), self._window.ends_at
         elif self._limit is not None:
             allowed = max(1, self._limit - self._reserve(self._limit))
             yield _sliding(sorted(self._own + self._others), allowed, MINUTE, now)
@@ -272,6 +331,10 @@ class Budget:
             yield _sliding(self._own, self._ceiling, MINUTE, now)
         if self._second_limit:
             yield _sliding(self._own, self._second_limit, 1.0, now)
+
+    def _room(self, window: _Window) -> int:
+        """Return how many requests may be in flight in a window."""
+        return self._crowd.room(window.remaining - self._reserve(window.limit))
 
     def _reserve(self, limit: int) -> int:
         """Return how many requests of a window to leave; at least one may always go."""
@@ -282,6 +345,7 @@ class Budget:
         self._advance(now)
         self._in_flight = max(0, self._in_flight - 1)
         self._own.append(self._now)
+        self._crowd.own_settled()
         self._limit = self._limit if headers.limit is None else headers.limit
         self._second_limit = self._second_limit if headers.second_limit is None else headers.second_limit
         if headers.server_time is not None:
@@ -309,8 +373,7 @@ class Budget:
         for log in (self._own, self._others, self._unseen):
             del log[: bisect_right(log, now - MINUTE - MARGIN)]
         if self._window is not None and now >= self._window.ends_at:
-            left = self._window.remaining - self._reserve(self._window.limit)
-            self._last_window, self._opening, self._window = self._window.name, max(1, left), None
+            self._last_window, self._opening, self._window = self._window.name, max(1, self._room(self._window)), None
 
 
 def _sliding(spent: list[float], at_most: int, period: float, now: float) -> tuple[int, float]:
@@ -323,9 +386,11 @@ def _sliding(spent: list[float], at_most: int, period: float, now: float) -> tup
 def wake_at(moment: float, *, key: str, spread: float) -> float:
     """Return a moment within ``spread`` seconds after another, always the same one for the same key.
 
+    From minute to minute the order of those who wait changes, so that nobody comes last each time.
+
     :param moment: when everybody who waits may go on.
     :param key: who waits, such as a task instance's key.
     :param spread: over how many seconds to spread those who wait.
     """
-    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{moment // MINUTE:.0f} {key}".encode(), digest_size=8).digest()
     return moment + spread * int.from_bytes(digest) / 2**64

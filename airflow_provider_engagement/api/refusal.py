@@ -22,6 +22,9 @@ from airflow_provider_engagement.exceptions import (
     ServerError,
 )
 
+_PASSING = (408, 425)
+"""Statuses below 500 that say "later" and not "never"."""
+
 _NOT_ENTITLED = "application id is not authorized"
 _NOT_AUTHENTICATED = "could not be authenticated"
 _FORBIDDEN_METRICS = "forbidden to access metrics"
@@ -72,9 +75,9 @@ def refusal(*, endpoint: str, status: int, body: Any, host: str, request_id: str
         )
     if status == 406:
         return RequestRefusedError("The API saw no offer of gzip: a proxy may strip Accept-Encoding.", **told)
-    if status == 200:
+    if 200 <= status < 300:
         return ServerError("The answer holds errors and no data.", **told)
-    if status >= 500:
+    if status >= 500 or status in _PASSING:
         return ServerError("The API failed.", **told)
     return RequestRefusedError("The API refused the request.", **told)
 

@@ -43,7 +43,8 @@ class Window:
                 raise InvalidQueryError(
                     name, f"{moment.isoformat()} is not a whole hour", "Round it, or let the operator round it."
                 )
-            object.__setattr__(self, name, moment)
+            # A plain datetime, whatever subclass came in: some of these lose their zone when reckoned with.
+            object.__setattr__(self, name, datetime.combine(moment.date(), moment.time(), UTC))
         if self.start >= self.end:
             raise InvalidQueryError("start", f"{self.start.isoformat()} is not before end {self.end.isoformat()}")
 

@@ -204,7 +204,10 @@ def _rows(grain: Granularity, series: Series, schema: pyarrow.Schema) -> pyarrow
     width = len(series.periods)
     rows = width * len(series.tweet_ids)
     of_day = grain is Granularity.HOUR_OF_DAY
-    periods = list(series.periods) * len(series.tweet_ids)
+    kind = schema.field("hour_of_day" if of_day else "period_start").type
+    periods = pyarrow.chunked_array(
+        [pyarrow.array(series.periods, kind)] * len(series.tweet_ids), kind
+    ).combine_chunks()
     columns: dict[str, Any] = {
         "granularity": pyarrow.repeat(str(grain), rows),
         "tweet_id": [tweet_id for tweet_id in series.tweet_ids for _ in range(width)],

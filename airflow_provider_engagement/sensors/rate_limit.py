@@ -34,7 +34,8 @@ class EngagementRateLimitSensor(BaseSensorOperator):
 
     .. seealso:: :ref:`howto/sensor:EngagementRateLimitSensor`
 
-    :param min_remaining: how many requests must be left; 1 by default. (templated)
+    :param min_remaining: how many requests must be left; 1 by default. Of all that the contract allows in a minute, the
+        sensor's own may be one. (templated)
     :param manifest: the report of an upstream pull, as it is in XCom. (templated)
     :param engagement_conn_id: the connection. (templated)
     :param deferrable: whether to wait in the triggerer, whatever ``mode`` says. By default
@@ -87,7 +88,8 @@ class EngagementRateLimitSensor(BaseSensorOperator):
             self._deadline = first_start(context) + timedelta(seconds=float(self.timeout))
             needed = self._needed()
             now = time.time()
-            snapshot = self._told(now) or self.hook.read_budget()
+            told = self._told(now)
+            snapshot = told or self.hook.read_budget()
             if snapshot.limit is not None and needed > snapshot.limit:
                 raise NeverEnoughRoomError(
                     f"min_remaining is {needed}, but the contract allows {snapshot.limit} requests a minute: wait for "
@@ -96,7 +98,10 @@ class EngagementRateLimitSensor(BaseSensorOperator):
             now = time.time()
             remaining = snapshot.remaining_at(now)
             self._resets_at = max(snapshot.resets_at or 0.0, snapshot.held_until or 0.0) or None
-            room = remaining >= needed if remaining is not None else snapshot.held_until is None
+            # No window has room for all of a contract's requests once this sensor has sent one of them.
+            taken = told is None and needed == snapshot.limit
+            held = snapshot.held_until is not None and now < snapshot.held_until
+            room = not held and (remaining is None or remaining >= needed - taken)
             self.log.info(
                 "%s of %s requests remain; %d are waited for.",
                 "An unknown number" if remaining is None else remaining,
@@ -107,8 +112,8 @@ class EngagementRateLimitSensor(BaseSensorOperator):
 
     def _needed(self) -> int:
         text = str(self.min_remaining).strip()
-        if not text.isdecimal() or int(text) < 1:
-            raise InvalidQueryError("min_remaining", f"{self.min_remaining!r} is no positive whole number")
+        if not text.isdecimal():
+            raise InvalidQueryError("min_remaining", f"{self.min_remaining!r} is no whole number from 0 up")
         return int(text)
 
     def _told(self, now: float) -> BudgetSnapshot | None:
@@ -149,6 +154,6 @@ class EngagementRateLimitSensor(BaseSensorOperator):
             self.defer(
                 trigger=DateTimeTrigger(moment=wake),
                 method_name="execute",
-                timeout=timedelta(seconds=wait) + GRACE,
+                timeout=min(timedelta(seconds=wait) + GRACE, self._deadline - datetime.fromtimestamp(now, UTC)),
             )
         return wait

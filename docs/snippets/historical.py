@@ -113,7 +113,7 @@ with DAG("engagement_on_demand", schedule=None):
         start="7d",
         end="now",
         restatements=True,
-        reuse_hours=0,
+        reuse_hours=1,
         output_path="s3://warehouse/engagement/history",
     )
     # [END restatements]
@@ -128,8 +128,7 @@ with DAG(
     EngagementHistoricalOperator(
         task_id="days",
         tweet_ids_file="s3://marketing/our_brand.txt",
-        start="{{ data_interval_start.in_timezone('Europe/Prague').subtract(days=3) }}",
-        end="{{ data_interval_end }}",
+        lookback_hours=72,
         granularity="day",
         time_zone="Europe/Prague",
         output_path="s3://warehouse/engagement/days_prague",

@@ -12,6 +12,8 @@ def likes(tweet_ids: list[str], engagement_conn_id: str = "engagement_default") 
         totals = answer.series[Granularity.TOTAL]
         found.update(zip(totals.tweet_ids, totals.counts["favorites"], strict=True))
     return found
+
+
 # [END totals]
 
 
@@ -36,4 +38,6 @@ def cost(tweet_ids: list[str], days: int, requests_per_minute: float, now: datet
         window=Window(end - timedelta(days=days), end),
     )
     return estimate(query, requests_per_minute)
+
+
 # [END estimate]

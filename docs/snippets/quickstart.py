@@ -12,7 +12,7 @@ with DAG("quickstart", schedule=None):
 
     @task
     def tweet_ids() -> list[str]:
-        world = json.loads(Path("/tmp/engagement-world.json").read_text())
+        world = json.loads(Path("/tmp/engagement-world.json").read_text())  # noqa: S108
         return world["tweets"][world["handles"][0]["user_id"]]
 
     EngagementTotalsOperator(task_id="totals", tweet_ids=tweet_ids(), output_path="file:///tmp/engagement")

@@ -11,6 +11,8 @@ def final_impressions(folder: str) -> dict[str, int]:
     rows = hours.to_table(columns=["tweet_id", "impressions"], filter=compute.field("is_final"))
     sums = rows.group_by("tweet_id").aggregate([("impressions", "sum")])
     return dict(zip(sums["tweet_id"].to_pylist(), sums["impressions_sum"].to_pylist(), strict=True))
+
+
 # [END read]
 
 
@@ -22,4 +24,6 @@ def impressions_or_null(folder: str) -> dict[str, int | None]:
     whole = compute.ScalarAggregateOptions(skip_nulls=False)
     sums = rows.group_by("tweet_id").aggregate([("impressions", "sum", whole)])
     return dict(zip(sums["tweet_id"].to_pylist(), sums["impressions_sum"].to_pylist(), strict=True))
+
+
 # [END partial]

@@ -1,6 +1,6 @@
 """Recipes for EngagementTotalsOperator."""
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG
 
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 
@@ -34,20 +34,6 @@ with DAG("totals_recipes", schedule="0 6 * * *"):
         output_path="s3://warehouse/engagement/owned_of_mixed",
     )
     # [END drop_foreign]
-
-    # [START xcom]
-    @task
-    def todays_tweets() -> list[str]:
-        return ["1070059276213702656", "1021817816134156288", "1067094924124872705"]
-
-    pull = EngagementTotalsOperator(task_id="a_few", tweet_ids=todays_tweets(), auth="app")
-
-    @task
-    def favorites(report: dict) -> dict[str, int | None]:
-        return {row["tweet_id"]: row["favorites"] for row in report["tweet_totals"]}
-
-    favorites(pull.output)
-    # [END xcom]
 
     # [START groupings]
     EngagementTotalsOperator(

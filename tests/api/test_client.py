@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -99,6 +100,22 @@ def make_world() -> World:
 def world() -> World:
     """An author with Tweets of every age, one of them deleted, and Tweets of two others."""
     return make_world()
+
+
+@pytest.fixture(autouse=True)
+def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every client that a test makes."""
+    made: list[EngagementClient] = []
+    initialise = EngagementClient.__init__
+
+    def noted(client: EngagementClient, *args: Any, **settings: Any) -> None:
+        made.append(client)
+        initialise(client, *args, **settings)
+
+    monkeypatch.setattr(EngagementClient, "__init__", noted)
+    yield
+    for client in made:
+        client.close()
 
 
 def numbers(answer: Answer, grain: Granularity = Granularity.TOTAL) -> dict[tuple[str, str, Any], int | None]:
@@ -362,7 +379,7 @@ def test_the_token_is_asked_for_as_documented(wire: Any, totals: Make) -> None:
 def invalidate(one: Any) -> None:
     app, url = one.simulator.world.app, one.simulator.token_url.replace("/token", "/invalidate_token")
     token = one.client.obtain_bearer_token()
-    basic = (app.consumer_key, requests.utils.quote(app.consumer_secret, safe=""))
+    basic = (app.consumer_key, quote(app.consumer_secret, safe=""))
     assert requests.post(url, data={"access_token": token}, auth=basic, timeout=10).status_code == 200
 
 

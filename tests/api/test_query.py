@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import permutations
@@ -26,6 +27,12 @@ from airflow_provider_engagement.api.query import (
 )
 from airflow_provider_engagement.api.window import Window
 from airflow_provider_engagement.exceptions import InvalidQueryError, PermanentError
+
+
+def shown(value: object) -> str:
+    """Name a case by its value, without the address that differs between processes."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
 
 TWEET, METRIC, DAY, HOUR = Dimension
 A, B = "2000000000000000001", "2000000000000000002"
@@ -78,7 +85,7 @@ def refused(make: Callable[[], object], field: str) -> InvalidQueryError:
         {A: 0, B: 0}.keys(),
         [f" {A}\n", B, A, int(B)],
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_tweet_ids_are_read_from_what_a_dag_may_hold(value: object) -> None:
     assert parse_tweet_ids(value) == (A, B)
@@ -111,7 +118,7 @@ def test_tweet_ids_are_read_from_what_a_dag_may_hold(value: object) -> None:
         "12345,abc",
         object(),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_is_no_list_of_tweet_ids_is_refused(value: object) -> None:
     refused(lambda: parse_tweet_ids(value), "tweet_ids")
@@ -190,7 +197,7 @@ def test_todays_names_are_read_without_a_warning(caplog: pytest.LogCaptureFixtur
     assert not caplog.records
 
 
-@pytest.mark.parametrize("value", [5, [5], [None], [["impressions"]], {"impressions": 1}, b"impressions"], ids=repr)
+@pytest.mark.parametrize("value", [5, [5], [None], [["impressions"]], {"impressions": 1}, b"impressions"], ids=shown)
 def test_what_is_no_list_of_names_is_refused(value: object) -> None:
     refused(lambda: parse_metrics(value, endpoint=Endpoint.HISTORICAL, auth=Auth.USER), "metrics")
 
@@ -271,7 +278,7 @@ def test_groupings_are_read_as_the_request_body_has_them_and_shorter() -> None:
         {"daily": [["tweet.id"]]},
         {"daily": b"tweet.id"},
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_is_no_grouping_is_refused(value: Any) -> None:
     refused(lambda: parse_groupings(value), "groupings")

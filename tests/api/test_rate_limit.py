@@ -65,9 +65,11 @@ def complete(*, remaining: int, limit: int = 60, reset_at: float = START + 60, a
 
 
 def known_budget(*, remaining: int = 59, requests_per_minute: int | None = None, share: float = 1.0) -> Budget:
+    """Return a budget that two answers have told that nobody else sends."""
     budget = Budget(requests_per_minute=requests_per_minute, share=share)
-    budget.acquire(START)
-    budget.answered(complete(remaining=remaining), now=START)
+    for told in (remaining + 1, remaining):
+        assert budget.acquire(START) == 0.0
+        budget.answered(complete(remaining=told), now=START)
     return budget
 
 
@@ -101,9 +103,9 @@ def test_remaining_zero_on_an_answer_waits_for_the_reset() -> None:
 def test_within_a_window_an_answer_only_lowers() -> None:
     budget = known_budget(remaining=5)
     assert budget.acquire(START) == budget.acquire(START) == 0.0
-    budget.answered(complete(remaining=2), now=START)
+    budget.answered(complete(remaining=3), now=START)
     budget.answered(complete(remaining=50), now=START)
-    assert sent_at_once(budget) == 2
+    assert sent_at_once(budget) == 3
 
 
 def test_a_request_without_answer_is_spent() -> None:
@@ -158,7 +160,7 @@ def test_a_share_never_rounds_down_to_nothing() -> None:
 
 
 def test_a_ceiling_is_not_used_up_by_others() -> None:
-    assert sent_at_once(known_budget(remaining=30, requests_per_minute=20)) == 19
+    assert sent_at_once(known_budget(remaining=30, requests_per_minute=20)) == 18
 
 
 def test_the_next_window_is_opened_by_one_request() -> None:
@@ -273,6 +275,12 @@ def test_waking_is_spread_and_always_the_same_for_the_same_key() -> None:
     assert max(Counter(int(moment) for moment in moments).values()) < 25
 
 
+def test_nobody_wakes_last_each_minute() -> None:
+    keys = [f"task-{number}" for number in range(8)]
+    last = {max(keys, key=lambda key: wake_at(START + 60 * m, key=key, spread=10.0)) for m in range(30)}
+    assert len(last) > 3
+
+
 # --- a server in fake time ------------------------------------------------------------------------------------------
 
 
@@ -327,8 +335,10 @@ class Run:
         self.server, self.budgets, self.threads, self.latency, self.fails = server, budgets, threads, latency, fails
         self.asked = 0
         self.sent: list[float] = []
+        self.sent_by: Counter[int] = Counter()
 
-    def until(self, end: float, start: float = START) -> Run:
+    def until(self, end: float, *starts: float) -> Run:
+        """Run until a moment, all tasks from one start or each from its own."""
         order = itertools.count()
         events: list[tuple[float, int, Callable[[float], None]]] = []
 
@@ -343,6 +353,7 @@ class Run:
                 later(moment, lambda woken: ask(budget, woken))
                 return
             self.sent.append(now)
+            self.sent_by[id(budget)] += 1
             out, back = self.latency() / 2, self.latency() / 2
             later(now + out, lambda arrived: arrive(budget, arrived, back))
 
@@ -361,7 +372,8 @@ class Run:
                 budget.answered(read, now=now)
             ask(budget, now)
 
-        for budget in self.budgets * self.threads:
+        starts = starts or (START,)
+        for budget, start in zip(self.budgets * self.threads, itertools.cycle(starts)):
             later(start, lambda now, budget=budget: ask(budget, now))  # type: ignore[misc]
         while events and events[0][0] < end:
             now, _, step = heapq.heappop(events)
@@ -523,9 +535,131 @@ def test_a_limit_by_the_second_is_never_exceeded() -> None:
     assert len(server.arrivals) >= 0.98 * 60 * 5
 
 
-@pytest.mark.parametrize("tasks", [2, 8])
-def test_tasks_that_share_a_contract_recover_from_each_others_requests(tasks: int) -> None:
+# --- others on the same contract ------------------------------------------------------------------------------------
+
+
+def crowded_budget(*, remaining: int, others: int) -> Budget:
+    """Return a budget that has seen, between two answers of its own, so many requests of others."""
+    budget = Budget()
+    for told in (remaining + 1 + others, remaining):
+        assert budget.acquire(START) == 0.0
+        budget.answered(complete(remaining=told), now=START)
+    return budget
+
+
+def test_until_two_answers_can_be_compared_one_request_goes_at_a_time() -> None:
+    budget = Budget()
+    budget.acquire(START)
+    budget.answered(complete(remaining=59), now=START)
+    assert sent_at_once(budget) == 1
+    budget.answered(complete(remaining=58), now=START)
+    assert sent_at_once(budget) == 58
+
+
+def test_what_was_used_before_the_first_answer_is_no_crowd() -> None:
+    assert known_budget(remaining=7).snapshot(START).crowd == 0.0
+
+
+def test_own_requests_in_flight_are_no_crowd_even_if_a_later_one_is_answered_first() -> None:
+    budget = known_budget(remaining=50)
+    assert [budget.acquire(START) for _ in range(8)] == [0.0] * 8
+    for told in (42, 49, 45, 44, 43, 46, 47, 48):
+        budget.answered(complete(remaining=told), now=START)
+    assert budget.snapshot(START).crowd == 0.0
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["no headers", "no answer"])
+def test_own_requests_that_tell_nothing_are_no_crowd(told: bool) -> None:
+    budget = known_budget(remaining=50)
+    assert budget.acquire(START) == 0.0
+    budget.answered(RateHeaders(), now=START) if told else budget.failed(START)
+    assert budget.acquire(START) == 0.0
+    budget.answered(complete(remaining=48), now=START)
+    assert budget.snapshot(START).crowd == 0.0
+
+
+def test_a_limit_lowered_is_no_crowd() -> None:
+    budget = known_budget(remaining=50)
+    assert budget.acquire(START) == 0.0
+    budget.answered(complete(limit=20, remaining=9), now=START)
+    assert budget.snapshot(START).crowd == 0.0
+
+
+def test_each_of_the_others_is_left_one_request() -> None:
+    assert sent_at_once(crowded_budget(remaining=8, others=7)) == 1
+    budget = crowded_budget(remaining=7, others=7)
+    assert sent_at_once(budget) == 0
+    assert START + 60 <= budget.acquire(START) <= START + 60.25
+
+
+def test_the_larger_the_crowd_the_fewer_are_in_flight() -> None:
+    assert sent_at_once(crowded_budget(remaining=51, others=1)) == 5
+    assert sent_at_once(crowded_budget(remaining=51, others=7)) == 1
+
+
+def test_a_crowd_is_remembered_over_windows_and_snapshots() -> None:
+    budget = crowded_budget(remaining=20, others=7)
+    resumed = Budget.resume(budget.snapshot(START), now=START + 61)
+    for later in (budget, resumed):
+        assert sent_at_once(later, START + 61) == 1
+        later.answered(complete(remaining=59, reset_at=START + 120, at=START + 61), now=START + 61)
+        crowd = later.snapshot(START + 61).crowd
+        assert crowd is not None
+        assert crowd > 5
+
+
+def test_a_refusal_tells_of_a_crowd() -> None:
+    budget = known_budget(remaining=20)
+    assert budget.acquire(START) == 0.0
+    budget.refused(complete(remaining=0), now=START)
+    crowd = budget.snapshot(START).crowd
+    assert crowd is not None
+    assert crowd > 2
+
+
+def test_when_the_others_have_left_the_contract_is_filled_again() -> None:
     server = Server(limit=60)
-    Run(server, *(Budget() for _ in range(tasks)), threads=1).until(START + 600)
-    assert len(server.refused) <= 0.15 * len(server.arrivals)
-    assert len(server.arrivals) >= 0.9 * 600
+    budget = crowded_budget(remaining=0, others=58)
+    Run(server, budget).until(START + 60 + 900, START + 61)
+    by_minute = server.by_minute()
+    assert server.refused == []
+    assert by_minute[int(START // 60) + 1] >= 40
+    assert by_minute[int(START // 60) + 15] >= 59
+
+
+def shared(limit: int, tasks: int, threads: int, spread: float, seed: int) -> Server:
+    """Let tasks that know nothing of each other send for five minutes, and return what the server saw."""
+    dice = random.Random(seed)
+    server = Server(limit=limit)
+    starts = [START + dice.uniform(0, spread) for _ in range(tasks)]
+    run = Run(server, *(Budget() for _ in range(tasks)), threads=threads, latency=lambda: dice.uniform(0.05, 0.35))
+    return run.until(START + 300, *starts).server
+
+
+@pytest.mark.parametrize("limit", [60, 300])
+@pytest.mark.parametrize("threads", [1, 8])
+@pytest.mark.parametrize("tasks", [2, 8])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 60.0])
+def test_tasks_that_share_a_contract_are_hardly_refused_and_fill_it(
+    limit: int, tasks: int, threads: int, spread: float
+) -> None:
+    server = shared(limit, tasks, threads, spread, seed=1)
+    sent = len(server.arrivals) + len(server.refused)
+    assert len(server.refused) <= 0.05 * sent
+    assert len(server.arrivals) >= 0.95 * limit * 5
+
+
+@pytest.mark.parametrize("limit", [60, 300])
+def test_eight_tasks_that_start_together_are_hardly_refused_at_constant_latency(limit: int) -> None:
+    server = Server(limit=limit)
+    Run(server, *(Budget() for _ in range(8))).until(START + 300)
+    assert len(server.refused) <= 0.05 * (len(server.arrivals) + len(server.refused))
+    assert len(server.arrivals) >= 0.95 * limit * 5
+
+
+def test_nobody_who_shares_a_contract_is_left_out() -> None:
+    budgets = [Budget() for _ in range(8)]
+    run = Run(Server(limit=60), *budgets)
+    run.until(START + 600)
+    assert min(run.sent_by.values()) >= 0.25 * 600 / 8
+    assert len(run.sent_by) == 8

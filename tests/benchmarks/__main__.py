@@ -1,7 +1,7 @@
 """Lists the benchmarks, or runs one: ``scripts/bench [NAME [--PARAMETER VALUE …]]``.
 
-A benchmark is a module beside this one whose ``main`` prints figures. The parameters of ``main``, all with defaults, are
-its options.
+A benchmark is a module beside this one whose ``main`` prints figures. The parameters of ``main``, all of them with
+defaults, are its options.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import inspect
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+
+import figures
 
 NAMES = (
     "totals",
@@ -69,7 +71,9 @@ def run(arguments: Sequence[str]) -> int:
     if name not in NAMES:
         print(f"There is no benchmark {name!r}; there are {', '.join(NAMES)}.", file=sys.stderr)
         return 2
-    load(name).main(**vars(options(name).parse_args(rest)))
+    chosen = vars(options(name).parse_args(rest))
+    figures.keep_standard_output()
+    load(name).main(**chosen)
     return 0
 
 

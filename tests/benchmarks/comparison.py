@@ -9,52 +9,46 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 import operators
 from contract import single_requests
 from figures import figure
 from simulators import Simulation, simulation
 
+from airflow_provider_engagement.api.client import Fetched
+from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.dataset.pull import PartsInMemory, fetch_missing
-from airflow_provider_engagement.exceptions import EngagementError
 
 TOTALS = "insights/engagement/totals"
 
 
-def main(limit: int = 60, seconds: int = 120, refusing_seconds: int = 10, threads: int = 8) -> None:
+def main(limit: int = 60, minutes: int = 2, refusing_seconds: int = 10, threads: int = 8) -> None:
     """Send as much as each client manages against a limit, and wait against a server that refuses everything.
 
     :param limit: requests a minute.
-    :param seconds: how long to send.
+    :param minutes: how long to send.
     :param refusing_seconds: how long to wait against refusals.
     :param threads: how many requests at once, on both sides.
     """
-    logging.disable(logging.CRITICAL)
-    with simulation(tweets=limit * (seconds // 60 + 2), limit=limit) as simulated:
+    with simulation(tweets=limit * (minutes + 2), limit=limit) as simulated:
         senders = {"HttpOperator with retry_args": _http_operator, "this package": _this_package}
         for name, send in senders.items():
             simulated.ask("reset", {})
             simulated.ask("limits", {"requests_per_minute": limit})
-            failed = send(simulated, simulated.begin_window() + seconds, threads)
+            failed = send(simulated, simulated.begin_window() + minutes * 60, threads)
             found = simulated.requests()
-            answered = found.of(200).total()
-            figure(f"{name}, {seconds} s: answered", answered, "requests")
-            figure(f"{name}, {seconds} s: refused share", found.refused / (found.refused + answered), "share")
-            figure(f"{name}, {seconds} s: failed for good", failed, "requests")
+            accepted, refused = found.accepted(minutes), found.refused(minutes)
+            figure(f"{name}, {minutes} min: share of the contract used", found.share_used(limit, minutes), "share")
+            figure(f"{name}, {minutes} min: refused share", refused / (refused + accepted), "share")
+            figure(f"{name}, {minutes} min: failed for good", failed, "requests")
         waiters = {"deferrable HttpSensor": _http_sensor, "this package": _this_package_waiting}
         for name, wait in waiters.items():
             simulated.ask("reset", {})
-            simulated.ask("limits", {"closed_until": (datetime.now(UTC) + timedelta(days=1)).isoformat()})
-            if name == "this package":
-                simulated.ask("limits", {"requests_per_minute": 1, "closed_until": None})
-                simulated.begin_window()
+            simulated.ask("faults", [{"status": 429, "times": None, "headers": {"Retry-After": "30"}}])
             wait(simulated, refusing_seconds)
-            sent = simulated.requests().refused
+            sent = simulated.requests().refused()
             figure(f"{name}, {refusing_seconds} s of refusals: requests", sent, "requests")
 
 
@@ -78,7 +72,7 @@ def _http_operator(simulated: Simulation, until: float, threads: int) -> int:
                 request = next(queue, None)
             if request is None:
                 return
-            operator = HttpOperator(
+            pull = HttpOperator(
                 task_id="pull",
                 endpoint=TOTALS,
                 data=json.dumps(request.body()),
@@ -91,12 +85,16 @@ def _http_operator(simulated: Simulation, until: float, threads: int) -> int:
                 },
             )
             try:
-                operator.execute({})
+                pull.execute({})
             except Exception:
                 with lock:
                     failed[0] += time.time() < until
 
-    _run_in_threads(sender, threads)
+    senders = [threading.Thread(target=sender) for _ in range(threads)]
+    for thread in senders:
+        thread.start()
+    for thread in senders:
+        thread.join()
     return failed[0]
 
 
@@ -104,7 +102,7 @@ def _this_package(simulated: Simulation, until: float, threads: int) -> int:
     client = simulated.client(connections=threads)
     requests = single_requests(simulated.tweet_ids)
 
-    def fetch(request):  # type: ignore[no-untyped-def]
+    def fetch(request: Request) -> Fetched:
         if time.time() >= until:
             raise TimeoutError
         return client.fetch(request)
@@ -137,7 +135,11 @@ def _http_sensor(simulated: Simulation, seconds: float) -> None:
 
 
 def _this_package_waiting(simulated: Simulation, seconds: float) -> None:
-    client = simulated.client(max_wait=seconds)
-    for request in single_requests(simulated.tweet_ids)[:2]:
-        with contextlib.suppress(EngagementError):
-            _run_in_threads(lambda request=request: client.fetch(request), 1)
+    client = simulated.client()
+    threading.Thread(target=client.fetch, args=[single_requests(simulated.tweet_ids)[0]], daemon=True).start()
+    time.sleep(seconds)
+
+
+def _headers(simulated: Simulation) -> dict[str, str]:
+    token = simulated.description["connections"]["public"]["extra"]["bearer_token"]
+    return {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept-Encoding": "gzip"}

@@ -32,9 +32,8 @@ def main(tasks: int = 8, threads: int = 8, minutes: int = 10, seeds: int = 5) ->
     :param seeds: how many runs to take the mean of; the tasks of each start at seconds of their own.
     """
     for limit in LIMITS:
-        runs = [(_pull(limit, minutes, 1, threads, seed), _pull(limit, minutes, tasks, threads, seed)) for seed in range(seeds)]
-        alone = [one for one, _ in runs]
-        together = [many for _, many in runs]
+        alone = [_pull(limit, minutes, 1, threads, seed) for seed in range(seeds)]
+        together = [_pull(limit, minutes, tasks, threads, seed) for seed in range(seeds)]
         refused = sum(many.refused for many in together)
         sent = sum(many.refused + many.accepted for many in together)
         case = f"{tasks} tasks at {limit} a minute"

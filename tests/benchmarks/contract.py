@@ -51,7 +51,7 @@ def _measure(limit: int, way: Callable[..., None], minutes: int, workers: int) -
         until = simulated.begin_window() + minutes * 60
         way(simulated, requests, until, workers)
         found = simulated.requests()
-    return found.share_used(limit, minutes), found.refused
+    return found.share_used(limit, minutes), found.refused(minutes)
 
 
 class _Over(Exception):
@@ -97,7 +97,5 @@ def _deferrable(simulated: Simulation, requests: list[Request], until: float, wo
 
 def single_requests(tweet_ids: list[str]) -> list[Request]:
     """Return a request for each Tweet, so that a small world is enough for many."""
-    query = Query(
-        endpoint=Endpoint.TOTALS, auth=Auth.APP, tweet_ids=tuple(tweet_ids), metrics=("favorites", "replies")
-    )
+    query = Query(endpoint=Endpoint.TOTALS, auth=Auth.APP, tweet_ids=tuple(tweet_ids), metrics=("favorites", "replies"))
     return [replace(request, tweet_ids=(one,)) for request in plan(query) for one in request.tweet_ids]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import re
 import resource
 import sys
@@ -19,6 +20,16 @@ MEGABYTE = 1_000_000
 _STATUS = Path("/proc/self/status")
 
 
+_output = sys.stdout
+
+
+def keep_standard_output() -> None:
+    """Keep standard output for figures: whatever else is written to it from now on goes to standard error."""
+    global _output
+    _output = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+
 def figure(name: str, value: float, unit: str, goal: str | None = None) -> None:
     """Print a figure as a line of JSON.
 
@@ -28,7 +39,7 @@ def figure(name: str, value: float, unit: str, goal: str | None = None) -> None:
     :param goal: what it should be, such as ``>= 0.98``.
     """
     rounded = round(value) if abs(value) >= 1000 else float(f"{value:.4g}")
-    print(json.dumps({"name": name, "value": rounded, "unit": unit, "goal": goal}), flush=True)
+    print(json.dumps({"name": name, "value": rounded, "unit": unit, "goal": goal}), file=_output, flush=True)
 
 
 def peak_memory() -> int:

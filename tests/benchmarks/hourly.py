@@ -12,13 +12,15 @@ import tempfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from figures import MEGABYTE, Spent, figure, in_own_process, peak_memory, timed
 from histories import END, body, full_hourly_request
 
 from airflow_provider_engagement.api.answer import Outcome, read_answer
 from airflow_provider_engagement.api.client import Fetched
-from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.planner import Request, wanted_hours
+from airflow_provider_engagement.api.query import Granularity
 from airflow_provider_engagement.api.window import Window
 from airflow_provider_engagement.dataset.formats import Format
 from airflow_provider_engagement.dataset.output import FolderOutput
@@ -69,26 +71,26 @@ def to_parts(request: Request, raw: bytes, number: int) -> tuple[dict[str, float
     stages = {name: Spent() for name in ("decompressing", "JSON", "reading", "columns", "Parquet")}
     with tempfile.TemporaryDirectory() as folder:
         for index in range(number):
-            store = PartStore(Path(folder), identity=f"{index % 10}")
-            with timed(stages["decompressing"]):
-                text = gzip.decompress(raw).decode()
-            with timed(stages["JSON"]):
-                decoded = json.loads(text)
-            with timed(stages["reading"]):
-                answer = read_answer(request, decoded)
-            with timed(stages["columns"]):
-                part = part_of(Fetched(answer=answer, fetched_at=END, authors={}))
-            with timed(stages["Parquet"]):
-                store.write(request, part)
+            # Ten at most are kept, to spare the disk.
+            _to_part(request, raw, PartStore(Path(folder), identity=f"{index % 10}"), stages)
     return {name: spent.processor_seconds for name, spent in stages.items()}, peak_memory()
+
+
+def _to_part(request: Request, raw: bytes, store: PartStore, stages: dict[str, Spent]) -> None:
+    with timed(stages["decompressing"]):
+        text = gzip.decompress(raw).decode()
+    with timed(stages["JSON"]):
+        decoded = json.loads(text)
+    with timed(stages["reading"]):
+        answer = read_answer(request, decoded)
+    with timed(stages["columns"]):
+        part = part_of(Fetched(answer=answer, fetched_at=END, authors={}))
+    with timed(stages["Parquet"]):
+        store.write(request, part)
 
 
 def series_of(request: Request, name: str = "benchmark") -> TimeSeries:
     """Return that every hour of a request is wanted."""
-    from zoneinfo import ZoneInfo
-
-    from airflow_provider_engagement.api.planner import wanted_hours
-    from airflow_provider_engagement.api.query import Granularity
 
     def wanted(tweet_id: str, covered: Window) -> Window | None:
         return wanted_hours(tweet_id, covered)
@@ -134,5 +136,3 @@ def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
                 accepted=(Outcome.UNAVAILABLE,),
             )
     return spent.processor_seconds, peak_memory()
-
-

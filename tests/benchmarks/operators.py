@@ -6,10 +6,8 @@ Import this before anything of Airflow.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ |= {
     "AIRFLOW_HOME": _HOME,
     "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
     "NO_PROXY": "127.0.0.1,localhost",
     "no_proxy": "127.0.0.1,localhost",
 }
@@ -58,5 +57,3 @@ def context() -> dict[str, Any]:
 def connect(name: str, connection: str) -> None:
     """Make an Airflow connection, as users do in the environment."""
     os.environ[f"AIRFLOW_CONN_{name.upper()}"] = connection
-
-

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,8 +54,9 @@ class Simulation:
             return json.load(response)
 
     def begin_window(self) -> float:
-        """Set the rate clock to the beginning of a minute, so that runs compare, and return now by our own clock."""
-        self.ask("clock", {"rate": {"now": datetime(2026, 1, 12, 9, 30, tzinfo=UTC).isoformat(), "running": True}})
+        """Set the rate clock back to the beginning of its minute, so that runs compare, and return now by our own."""
+        minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        self.ask("clock", {"rate": {"now": minute.isoformat(), "running": True}})
         return time.time()
 
     def client(self, *, ceiling: int | None = None, **options: Any) -> EngagementClient:
@@ -83,39 +84,37 @@ class Simulation:
 
     def requests(self) -> Requests:
         """Return what it was asked so far."""
-        return Requests(self.ask("journal"))
+        return Requests(self.ask("journal")["entries"])
 
 
 class Requests:
-    """Counts of the requests that a simulator was sent.
+    """Counts of the requests that a simulator was sent in the minutes since the first of them.
 
     :param entries: its journal.
     """
 
     def __init__(self, entries: Any) -> None:
-        self._entries = entries["entries"] if isinstance(entries, dict) else entries
-
-    def of(self, *statuses: int) -> Counter[int]:
-        """Return how many were answered in one of these ways, by the number of the minute since the first of all."""
-        minutes = [
-            (int(datetime.fromisoformat(entry["at"]).timestamp() // 60), entry["status"]) for entry in self._entries
+        minutes = [int(datetime.fromisoformat(entry["at"]).timestamp() // 60) for entry in entries]
+        first = min(minutes, default=0)
+        self._minutes = [
+            (minute - first, entry["status"] == 429) for minute, entry in zip(minutes, entries, strict=True)
         ]
-        first = min((minute for minute, _ in minutes), default=0)
-        return Counter(minute - first for minute, status in minutes if status in statuses)
 
-    @property
-    def refused(self) -> int:
-        """How many were refused for the rate."""
-        return self.of(429).total()
+    def accepted(self, minutes: float = math.inf) -> int:
+        """Return how many were within the limit, of the first so many minutes."""
+        return sum(not refused for minute, refused in self._minutes if minute < minutes)
 
-    def share_used(self, limit: int, windows: int) -> float:
-        """Return which share of the contract was used in so many minutes, counted from the first request's.
+    def refused(self, minutes: float = math.inf) -> int:
+        """Return how many were refused for the rate, of the first so many minutes."""
+        return sum(refused for minute, refused in self._minutes if minute < minutes)
+
+    def share_used(self, limit: int, minutes: int) -> float:
+        """Return which share of the contract was used in the first so many minutes.
 
         These must be minutes in which there was always more to ask. The minute in which a run ends is none of them: it
         is not used up because nothing is left to ask.
         """
-        accepted = self.of(200)
-        return sum(accepted[minute] for minute in range(windows)) / (limit * windows)
+        return self.accepted(minutes) / (limit * minutes)
 
 
 @contextmanager

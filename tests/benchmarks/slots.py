@@ -48,7 +48,7 @@ def _pull(simulated: Simulation, deferrable: bool) -> tuple[float, float, int]:
     with tempfile.TemporaryDirectory() as folder:
         simulated.begin_window()
         while True:
-            operator = EngagementTotalsOperator(
+            pull = EngagementTotalsOperator(
                 task_id="pull",
                 tweet_ids=simulated.tweet_ids,
                 auth="app",
@@ -60,7 +60,7 @@ def _pull(simulated: Simulation, deferrable: bool) -> tuple[float, float, int]:
             began = time.perf_counter()
             wake: Any = None
             try:
-                operator.execute(context)
+                pull.execute(context)
             except TaskDeferred as deferred:
                 wake = deferred.trigger.moment
             except AirflowRescheduleException as rescheduled:

@@ -23,7 +23,7 @@ def main(tweets: int = 100_000, limit: int = 300) -> None:
         operators.connect("engagement_default", simulated.connection())
         from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 
-        operator = EngagementTotalsOperator(
+        pull = EngagementTotalsOperator(
             task_id="pull",
             tweet_ids=simulated.tweet_ids,
             auth="app",
@@ -34,11 +34,11 @@ def main(tweets: int = 100_000, limit: int = 300) -> None:
         before = peak_memory()
         simulated.begin_window()
         with timed() as spent:
-            report = operator.execute(operators.context())
+            report = pull.execute(operators.context())
         found = simulated.requests()
     full_windows = (requests - 1) // limit
     figure("requests", report["requests"]["sent"], "requests", f"== {requests}")
-    figure("refused", found.refused, "requests", "== 0")
+    figure("refused", found.refused(), "requests", "== 0")
     if full_windows:
         figure("share of the contract used", found.share_used(limit, full_windows), "share", ">= 0.98")
     figure("time", spent.seconds, "s")

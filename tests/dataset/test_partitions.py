@@ -428,9 +428,10 @@ def test_rows_are_parted_by_partition_and_none_is_lost(keys: Iterable[tuple[str,
 
 def test_the_table_reads_as_a_partitioned_dataset_that_hides_what_is_staged(tmp_path: Path) -> None:
     cells = day_of("1", 1, days=2)
-    staged(table_at(tmp_path), day_of("9", 9))  # never published
+    unpublished = staged(table_at(tmp_path), day_of("9", 9))
     staged(table_at(tmp_path), cells).publish()
     dataset = pyarrow.dataset.dataset(tmp_path / "tweet_metrics" / "hour", partitioning="hive")
     assert [field.name for field in dataset.schema] == [*arrow_schema(TWEET_METRICS).names, "period_date"]
     rows = dataset.to_table(filter=pyarrow.dataset.field("period_date") == "2026-01-06").to_pylist()
     assert {(row["tweet_id"], row["period_start"]) for row in rows} == set(list(cells)[2:])
+    unpublished.discard()

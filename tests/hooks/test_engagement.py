@@ -125,9 +125,7 @@ def test_everything_that_the_connection_says_is_taken(connect: Connect) -> None:
         ("", None, "https://data-api.twitter.com"),
     ],
 )
-def test_the_host_may_be_written_in_any_usual_way(
-    connect: Connect, host: str, port: int | None, expected: str
-) -> None:
+def test_the_host_may_be_written_in_any_usual_way(connect: Connect, host: str, port: int | None, expected: str) -> None:
     assert connect(host, port, bearer_token="token").get_conn().address.base_url == expected
 
 

@@ -251,9 +251,7 @@ def test_ids_may_come_from_a_file_whose_path_is_templated(
 ) -> None:
     (tmp_path / "ids-2026.csv").write_text("day,post\n" + "".join(f"2026-01-12,{one}\n" for one in mine[-3:]))
     execute(
-        pull(
-            tweet_ids_file=f"{tmp_path}/ids-{{{{ logical_date.year }}}}.csv", tweet_ids_column="{{ params.column }}"
-        ),
+        pull(tweet_ids_file=f"{tmp_path}/ids-{{{{ logical_date.year }}}}.csv", tweet_ids_column="{{ params.column }}"),
         params={"column": "post"},
     )
     assert sorted(asked(simulator)) == sorted(mine[-3:])
@@ -493,7 +491,8 @@ def test_groupings_are_added_up_over_all_requests(
         metric: sum(counts[metric] or 0 for counts in expected.values()) for metric in ("favorites", "replies")
     }
     assert written["turned"] == {
-        metric: {tweet_id: counts[metric] for tweet_id, counts in expected.items()} for metric in ("favorites", "replies")
+        metric: {tweet_id: counts[metric] for tweet_id, counts in expected.items()}
+        for metric in ("favorites", "replies")
     }
     assert "groupings" not in report
 
@@ -510,9 +509,7 @@ def test_without_a_folder_the_rows_are_returned(
     assert json.loads(json.dumps(report)) == report
 
 
-def test_too_many_rows_to_return_fail_before_a_request(
-    pull: Pull, execute: Execute, simulator: Simulator
-) -> None:
+def test_too_many_rows_to_return_fail_before_a_request(pull: Pull, execute: Execute, simulator: Simulator) -> None:
     ids = [str(2 * 10**18 + number) for number in range(1001)]
     with pytest.raises(AirflowFailException, match=r"output_path.*1001"):
         execute(pull(tweet_ids=ids, output_path=None))
@@ -523,7 +520,8 @@ def test_every_format_holds_the_same_rows(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], tmp_path: Path
 ) -> None:
     reports = {
-        name: execute(pull(output_format=name, output_path=f"{tmp_path}/{name}")) for name in ("parquet", "csv", "jsonl")
+        name: execute(pull(output_format=name, output_path=f"{tmp_path}/{name}"))
+        for name in ("parquet", "csv", "jsonl")
     }
     expected = truths(simulator, mine, OWNED)
     with open(reports["csv"]["outputs"]["tweet_totals"], newline="") as file:
@@ -627,6 +625,7 @@ def test_no_secret_is_in_logs_reports_files_exceptions_or_representations(
     for secret in secrets:
         for text in (*seen, *written, *logged):
             assert secret not in text
+
 
 # Wrong inputs
 
@@ -853,5 +852,7 @@ def test_a_mapped_task_writes_files_of_its_own(
     pull: Pull, execute: Execute, mine: list[str], tmp_path: Path, task_instance: Any
 ) -> None:
     for map_index in range(3):
-        execute(pull(tweet_ids=mine[map_index : map_index + 1]), ti=task_instance(task_id="totals", map_index=map_index))
+        execute(
+            pull(tweet_ids=mine[map_index : map_index + 1]), ti=task_instance(task_id="totals", map_index=map_index)
+        )
     assert len(files(tmp_path / "tweet_totals")) == 3

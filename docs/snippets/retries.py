@@ -1,0 +1,17 @@
+"""Waiting for the rate limit by retries, on Airflow 3.3 and newer."""
+
+# [START retries]
+from airflow.sdk import DAG
+
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.retry_policies import RateLimitRetryPolicy
+
+with DAG("totals_by_retries", schedule="0 6 * * *"):
+    EngagementTotalsOperator(
+        task_id="totals",
+        tweet_ids_file="s3://marketing/our_brand.txt",
+        output_path="s3://warehouse/engagement/owned",
+        retries=20,
+        retry_policy=RateLimitRetryPolicy(),
+    )
+# [END retries]

@@ -1,0 +1,1011 @@
+"""Any span of the past, against the simulator: every cell is the truth or a null with a reason, at the least cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pendulum
+import pyarrow
+import pyarrow.dataset
+import pytest
+import time_machine
+from airflow.sdk.exceptions import AirflowFailException
+from pyarrow import parquet
+
+from airflow_provider_engagement.api.tweet_id import first_id_at
+from airflow_provider_engagement.exceptions import EngagementError
+from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, Tweet, World
+
+NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+METRICS = ("impressions", "favorites", "video_views")
+YOUNGEST_VIDEO = timedelta(days=1800)
+
+Cells = dict[tuple[str, datetime], tuple[int | None, ...]]
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+
+
+@pytest.fixture
+def world() -> World:
+    """Two users and few Tweets, over the last 400 days and older."""
+    return World.generate(
+        seed=3,
+        handles=2,
+        tweets=60,
+        end=NOW,
+        start=NOW - 400 * DAY,
+        video=0.4,
+        deleted=0.05,
+        old=0.1,
+        pre_snowflake=0.05,
+    )
+
+
+@pytest.fixture
+def simulator(world: World) -> Iterator[Simulator]:
+    """The API around that world, of which nothing is left to the next test."""
+    with Simulator(world, clock=Clock(NOW)) as running:
+        yield running
+
+
+@pytest.fixture
+def present() -> Iterator[Any]:
+    """The present is half past nine of 2026-01-12; it can be moved on."""
+    with time_machine.travel(NOW, tick=True) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def ids(world: World, author: Handle) -> list[str]:
+    """The author's Tweets."""
+    return world.tweets_of(author.user_id)
+
+
+@pytest.fixture
+def pull(
+    present: Any,
+    connect: Callable[..., str],
+    author: Handle,
+    execute: Callable[..., Any],
+    impatient: None,
+    ids: list[str],
+    tmp_path: Path,
+) -> Callable[..., Any]:
+    """Pull into a folder, by default the author's Tweets over a run's data interval."""
+    connect(author)
+
+    def pulled(
+        interval: tuple[datetime, datetime] | None = None,
+        *,
+        to: str | Path = "dataset",
+        run_type: str = "scheduled",
+        context: dict[str, Any] | None = None,
+        **parameters: Any,
+    ) -> Any:
+        path = tmp_path / to
+        defaults = {"task_id": "history", "tweet_ids": ids, "metrics": list(METRICS), "output_path": str(path)}
+        start, end = interval or (None, None)
+        return execute(
+            EngagementHistoricalOperator(**{**defaults, **parameters}),
+            **{
+                "data_interval_start": start,
+                "data_interval_end": end,
+                "dag_run": SimpleNamespace(run_after=end or NOW, run_type=run_type, partition_key=None),
+                **(context or {}),
+            },
+        )
+
+    return pulled
+
+
+def rows(folder: Path, table: str) -> list[dict[str, Any]]:
+    return [
+        row
+        for path in sorted((folder / table).rglob("*.parquet"))
+        if not path.name.startswith("_")
+        for row in parquet.ParquetFile(path).read().to_pylist()
+    ]
+
+
+def cells(folder: Path, granularity: str = "hour", metrics: Sequence[str] = METRICS) -> Cells:
+    found: Cells = {}
+    for row in rows(folder, f"tweet_metrics/{granularity}"):
+        key = row["tweet_id"], row["period_start"]
+        assert key not in found, "the same row twice"
+        found[key] = tuple(row[metric] for metric in metrics)
+    return found
+
+
+def statuses(folder: Path) -> dict[str, dict[str, Any]]:
+    return {row["tweet_id"]: row for row in rows(folder, "tweet_status")}
+
+
+def hours_between(start: datetime, end: datetime) -> list[datetime]:
+    return [start + number * HOUR for number in range((end - start) // HOUR)]
+
+
+def floor(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def life(world: World, tweet_id: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The part of a span in which a Tweet existed, in whole hours."""
+    created = world.tweets[tweet_id].created_at
+    return (start if created is None else max(start, floor(created))), end
+
+
+def hourly_truth(
+    world: World, tweet_ids: Iterable[str], start: datetime, end: datetime, metrics: Sequence[str] = METRICS
+) -> Cells:
+    """The truth about all hours in which Tweets existed that can still be read; null where the API has no number."""
+    expected: Cells = {}
+    for tweet_id in dict.fromkeys(tweet_ids):
+        tweet = world.tweets[tweet_id]
+        first, last = life(world, tweet_id, start, end)
+        if tweet.deleted or world.handles[tweet.author_id].protected or first >= last:
+            continue
+        hours = hours_between(first, last)
+        edges = [hour.timestamp() / 3600 for hour in (*hours, last)]
+        sums = world.counts.cumulative(tweet, metrics, edges)
+        no_views = tweet.created_at is None or tweet.created_at < NOW - YOUNGEST_VIDEO
+        columns = [
+            [None] * len(hours)
+            if metric == "video_views" and no_views
+            else [after - before for before, after in zip(sums[metric], sums[metric][1:], strict=False)]
+            for metric in metrics
+        ]
+        expected |= {(tweet_id, hour): row for hour, row in zip(hours, zip(*columns, strict=True), strict=True)}
+    return expected
+
+
+def summed(hourly: Cells, group: Callable[[datetime], Any]) -> dict[tuple[str, Any], tuple[int | None, ...]]:
+    groups = defaultdict(list)
+    for (tweet_id, hour), row in hourly.items():
+        groups[tweet_id, group(hour)].append(row)
+    return {
+        key: tuple(None if None in column else sum(column) for column in zip(*values, strict=True))
+        for key, values in groups.items()
+    }
+
+
+WEEK = (utc(2026, 1, 4), utc(2026, 1, 11))
+
+
+# Every cell.
+
+
+def test_every_cell_is_the_truth_or_a_null_with_a_reason_in_a_world_full_of_trouble(
+    present: Any,
+    connect: Callable[..., str],
+    execute: Callable[..., Any],
+    impatient: None,
+    tmp_path: Path,
+) -> None:
+    world = World.generate(
+        seed=11,
+        handles=3,
+        tweets=2000,
+        start=NOW - 45 * DAY,
+        end=NOW,
+        deleted=0.05,
+        video=0.3,
+        old=0.15,
+        pre_snowflake=0.03,
+    )
+    author, other, protected = world.handles
+    world.change_handle(protected, protected=True)
+    metrics = ("impressions", "video_views")
+    start, end = NOW.replace(hour=0, minute=0) - 34 * DAY, NOW.replace(hour=0, minute=0) - 2 * DAY
+    asked = world.tweets_of(author) + world.tweets_of(other)[:40]
+    asked += asked[::7]
+    with Simulator(world, clock=Clock(NOW)) as simulator:
+        simulator.faults.add(
+            Fault(probability=0.02, status=503, body="Service Unavailable", times=None),
+            Fault(probability=0.02, drop="before_headers", times=None),
+            Fault(probability=0.02, drop="after_headers", times=None),
+            Fault(probability=0.02, truncate_gzip=True, times=None),
+        )
+        for user, tweet_ids in ((author, asked), (protected, world.tweets_of(protected))):
+            handle, app = world.handles[user], world.app
+            connection = {
+                "consumer_key": app.consumer_key,
+                "consumer_secret": app.consumer_secret,
+                "access_token": handle.access_token,
+                "access_token_secret": handle.access_token_secret,
+            }
+            os.environ["AIRFLOW_CONN_TROUBLE"] = json.dumps(
+                {"conn_type": "engagement", "host": simulator.base_url, "extra": connection}
+            )
+            operator = EngagementHistoricalOperator(
+                task_id=f"of_{user}",
+                engagement_conn_id="trouble",
+                tweet_ids=tweet_ids,
+                metrics=list(metrics),
+                start=start,
+                end=end,
+                output_path=str(tmp_path),
+                accepted_outcomes=["unavailable", "unsupported_video", "forbidden"],
+            )
+            try:
+                report = execute(operator)
+            finally:
+                del os.environ["AIRFLOW_CONN_TROUBLE"]
+            assert report["asked"] == len(set(tweet_ids))
+        faults = sum(entry.forced for entry in simulator.journal)
+    assert faults > 3
+    expected = hourly_truth(world, world.tweets_of(author), start, end, metrics)
+    assert cells(tmp_path, metrics=metrics) == expected
+    assert len(expected) > 100_000
+    told = statuses(tmp_path)
+    assert told.keys() == set(asked) | set(world.tweets_of(protected))
+    for tweet_id, status in told.items():
+        tweet = world.tweets[tweet_id]
+        never_asked = tweet.created_at is not None and tweet.created_at >= end
+        outdated = tweet.created_at is None or tweet.created_at < NOW - YOUNGEST_VIDEO
+        outcome = "ok"
+        if never_asked:
+            # Whether it can still be read was of no interest, unless it shared a request.
+            assert status["outcome"] == "ok"
+            continue
+        if tweet.author_id == other:
+            outcome = "forbidden"
+        elif tweet.deleted or tweet.author_id == protected:
+            outcome = "unavailable"
+        elif outdated:
+            outcome = "unsupported_video"
+        assert status["outcome"] == outcome, tweet
+        if outcome == "forbidden":
+            assert (status["author"], status["owner"]) == (other, None)
+        affected = {"ok": None, "unsupported_video": "video_views"}.get(outcome, "impressions,video_views")
+        assert status["metrics_affected"] == affected
+    covered = {
+        (row["tweet_id"], row["window_start"] + number * HOUR)
+        for row in rows(tmp_path, "coverage")
+        for number in range((row["window_end"] - row["window_start"]) // HOUR)
+    }
+    wanted = {(tweet_id, hour) for tweet_id in told for hour in hours_between(*life(world, tweet_id, start, end))}
+    assert covered == wanted
+
+
+def test_tweets_of_another_author_fail_the_task_at_once_unless_that_is_accepted(
+    pull: Callable[..., Any], world: World, author: Handle, ids: list[str]
+) -> None:
+    other = next(user for user in world.handles if user != author.user_id)
+    foreign = world.tweets_of(other)[0]
+    with pytest.raises(AirflowFailException, match=rf"1 Tweet.*not the token's own.*{foreign}"):
+        pull(WEEK, tweet_ids=[*ids, foreign])
+
+
+def test_a_tweet_that_is_gone_keeps_the_rows_that_were_read_before(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, present: Any
+) -> None:
+    pull(WEEK, reuse_hours=0)
+    before = cells(tmp_path / "dataset")
+    gone = next(tweet_id for tweet_id, _ in before)
+    world.change_tweet(gone, deleted=True)
+    present.shift(HOUR)
+    pull(WEEK, reuse_hours=0)
+    assert cells(tmp_path / "dataset") == before
+    assert statuses(tmp_path / "dataset")[gone]["outcome"] == "unavailable"
+
+
+# Windows.
+
+
+def window_of(report: dict[str, Any]) -> tuple[str, str]:
+    start, end = report["window"]
+    return start, end
+
+
+def test_by_default_the_window_is_the_data_interval(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path
+) -> None:
+    report = pull(
+        (pendulum.datetime(2026, 1, 5, tz="Europe/Prague"), pendulum.datetime(2026, 1, 6, tz="Europe/Prague"))
+    )
+    assert window_of(report) == ("2026-01-04T23:00:00Z", "2026-01-05T23:00:00Z")
+    assert cells(tmp_path / "dataset") == hourly_truth(world, ids, utc(2026, 1, 4, 23), utc(2026, 1, 5, 23))
+
+
+def test_an_empty_data_interval_is_refused_with_the_name_of_the_fix(
+    pull: Callable[..., Any], simulator: Simulator
+) -> None:
+    with pytest.raises(AirflowFailException, match=r"empty.*CronDataIntervalTimetable"):
+        pull((WEEK[0], WEEK[0]))
+    assert len(simulator.journal) == 0
+
+
+def test_a_run_without_data_interval_says_what_to_do(pull: Callable[..., Any], simulator: Simulator) -> None:
+    with pytest.raises(AirflowFailException, match="Set start and end, or schedule by data interval or partition"):
+        pull(None)
+    assert len(simulator.journal) == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "window"),
+    [
+        ("2026-01-05", ("2026-01-05T00:00:00Z", "2026-01-06T00:00:00Z")),
+        ("2026-01-05T06", ("2026-01-05T06:00:00Z", "2026-01-05T07:00:00Z")),
+        ("2025-12", ("2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z")),
+    ],
+)
+@pytest.mark.parametrize("told_by", ["context", "run"])
+def test_the_window_of_a_partitioned_run_is_its_partition(
+    pull: Callable[..., Any], key: str, window: tuple[str, str], told_by: str
+) -> None:
+    run = SimpleNamespace(run_after=NOW, run_type="scheduled", partition_key=key if told_by == "run" else None)
+    context = {"dag_run": run, "logical_date": None} | ({"partition_key": key} if told_by == "context" else {})
+    assert window_of(pull(None, context=context)) == window
+
+
+def test_a_partition_key_that_names_no_span_is_refused(pull: Callable[..., Any]) -> None:
+    with pytest.raises(AirflowFailException, match="partition_key.*key_format"):
+        pull(None, context={"partition_key": "2026-01-05T00:00:00"})
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "window"),
+    [
+        ("2026-01-04", "2026-01-05", ("2026-01-04T00:00:00Z", "2026-01-05T00:00:00Z")),
+        (date(2026, 1, 4), utc(2026, 1, 4, 5), ("2026-01-04T00:00:00Z", "2026-01-04T05:00:00Z")),
+        ("2026-01-04T01:00:00+01:00", "2026-01-04T02:00:00Z", ("2026-01-04T00:00:00Z", "2026-01-04T02:00:00Z")),
+        ("{{ macros.ds_add('2026-01-05', -1) }}", "2026-01-05", ("2026-01-04T00:00:00Z", "2026-01-05T00:00:00Z")),
+        # Relative to the run's own time, the end of its data interval at half past midnight of 2026-01-11:
+        ("36h", "now", ("2026-01-09T12:00:00Z", "2026-01-11T00:00:00Z")),
+        ("2d", "24h", ("2026-01-09T00:00:00Z", "2026-01-10T00:00:00Z")),
+        ("1w", "2026-01-05", ("2026-01-04T00:00:00Z", "2026-01-05T00:00:00Z")),
+    ],
+)
+def test_start_and_end_take_times_dates_templates_and_spans_before_the_runs_own_time(
+    pull: Callable[..., Any], start: Any, end: Any, window: tuple[str, str]
+) -> None:
+    from airflow.sdk import timezone  # noqa: F401
+    from airflow.sdk.execution_time import macros
+
+    report = pull((utc(2026, 1, 10), utc(2026, 1, 11, 0, 30)), start=start, end=end, context={"macros": macros})
+    assert window_of(report) == window
+
+
+@pytest.mark.parametrize("only", ["start", "end"])
+def test_start_without_end_is_refused_and_end_without_start(pull: Callable[..., Any], only: str) -> None:
+    with pytest.raises(AirflowFailException, match="Give start and end, or neither"):
+        pull(WEEK, **{only: "2026-01-05"})
+
+
+def test_a_reversed_range_and_a_naive_time_are_refused(pull: Callable[..., Any]) -> None:
+    with pytest.raises(AirflowFailException, match="is after end"):
+        pull(start="2026-01-06", end="2026-01-05")
+    with pytest.raises(AirflowFailException, match="no time zone"):
+        pull(start="2026-01-06T00:00:00", end="2026-01-07")
+
+
+def test_an_edge_off_the_hour_is_refused_or_rounded_as_told_and_that_is_reported(pull: Callable[..., Any]) -> None:
+    asked = {"start": "2026-01-05T10:20:00Z", "end": "2026-01-05T15:40:00Z"}
+    with pytest.raises(AirflowFailException, match="off_hour"):
+        pull(**asked)
+    report = pull(**asked, off_hour="outward")
+    assert window_of(report) == ("2026-01-05T10:00:00Z", "2026-01-05T16:00:00Z")
+    assert [(one["edge"], one["asked"], one["used"]) for one in report["adjustments"]] == [
+        ("start", "2026-01-05T10:20:00Z", "2026-01-05T10:00:00Z"),
+        ("end", "2026-01-05T15:40:00Z", "2026-01-05T16:00:00Z"),
+    ]
+    assert window_of(pull(**asked, off_hour="inward")) == ("2026-01-05T11:00:00Z", "2026-01-05T15:00:00Z")
+
+
+def test_hours_out_of_reach_are_refused_or_clipped_as_told_and_that_is_reported(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, simulator: Simulator
+) -> None:
+    future = {"start": "2026-01-12T00:00:00Z", "end": "2026-01-13T00:00:00Z"}
+    with pytest.raises(AirflowFailException, match="end: 2026-01-13.*not over yet.*clip"):
+        pull(**future)
+    old = {"start": "2025-01-01", "end": "2025-01-20"}
+    with pytest.raises(AirflowFailException, match="start: 2025-01-01.*longer ago.*clip"):
+        pull(**old)
+    assert len(simulator.journal) == 0
+    report = pull(**future, out_of_reach="clip")
+    assert window_of(report) == ("2026-01-12T00:00:00Z", "2026-01-12T09:00:00Z")
+    assert report["adjustments"] == [
+        {"edge": "end", "asked": "2026-01-13T00:00:00Z", "used": "2026-01-12T09:00:00Z", "reason": "not over yet"}
+    ]
+    report = pull(**old, out_of_reach="clip", to="old")
+    assert window_of(report) == ("2025-01-12T10:00:00Z", "2025-01-20T00:00:00Z")
+    assert report["adjustments"][0]["edge"] == "start"
+    assert cells(tmp_path / "old") == hourly_truth(world, ids, utc(2025, 1, 12, 10), utc(2025, 1, 20))
+
+
+def test_the_older_promise_of_the_api_can_be_relied_on(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, simulator: Simulator
+) -> None:
+    simulator.switches = Switches(history_floor="2014")
+    pull(start="2023-03-01", end="2023-03-03", reach_days=None)
+    expected = hourly_truth(world, ids, utc(2023, 3, 1), utc(2023, 3, 3))
+    assert expected
+    assert cells(tmp_path / "dataset") == expected
+
+
+def test_so_many_hours_before_the_start_are_read_again(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path
+) -> None:
+    report = pull((utc(2026, 1, 9), utc(2026, 1, 10)), lookback_hours=72)
+    assert window_of(report) == ("2026-01-06T00:00:00Z", "2026-01-10T00:00:00Z")
+    assert cells(tmp_path / "dataset") == hourly_truth(world, ids, utc(2026, 1, 6), utc(2026, 1, 10))
+
+
+def test_looking_back_over_a_change_of_clocks_reads_whole_days(pull: Callable[..., Any], present: Any) -> None:
+    prague = ZoneInfo("Europe/Prague")
+    interval = datetime(2025, 10, 27, tzinfo=prague), datetime(2025, 10, 28, tzinfo=prague)
+    report = pull(interval, lookback_hours=72, granularity="day", time_zone="Europe/Prague")
+    assert window_of(report) == ("2025-10-23T22:00:00Z", "2025-10-27T23:00:00Z")
+
+
+@pytest.mark.parametrize("days", [28, 29, 57])
+def test_a_span_of_any_length_is_split_and_merged_without_a_seam(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, days: int, simulator: Simulator
+) -> None:
+    end = utc(2026, 1, 10, 7)
+    report = pull((end - days * DAY, end))
+    assert cells(tmp_path / "dataset") == hourly_truth(world, ids, end - days * DAY, end)
+    for entry in simulator.journal:
+        start, stop = (datetime.fromisoformat(entry.body[edge]) for edge in ("start", "end"))
+        assert stop - start <= 28 * DAY
+        assert len(entry.body["tweet_ids"]) <= 25
+    windows = -(-days // 28)
+    assert report["requests"]["sent"] <= -(-len(ids) // 25) * windows
+
+
+# After each Tweet was posted.
+
+
+@pytest.mark.parametrize(("days", "repetition"), [(7, 1), ("3", "2"), (35, 1)])
+def test_the_first_days_of_each_tweets_life_and_those_after_them(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, days: Any, repetition: Any
+) -> None:
+    dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None][-24:]
+    pull(
+        (utc(2026, 1, 11), utc(2026, 1, 12)),
+        tweet_ids=dated,
+        after_post_days=days,
+        after_post_repetition=repetition,
+    )
+    oldest, newest = utc(2025, 1, 12, 10), utc(2026, 1, 12)
+    expected: Cells = {}
+    for tweet_id in dated:
+        created = world.tweets[tweet_id].created_at
+        assert created is not None
+        first = floor(created) + (int(repetition) - 1) * int(days) * DAY
+        span = max(first, oldest), min(first + int(days) * DAY, newest)
+        expected |= hourly_truth(world, [tweet_id], *span) if span[0] < span[1] else {}
+    assert len({tweet_id for tweet_id, _ in expected}) > 10
+    assert cells(tmp_path / "dataset") == expected
+
+
+def test_a_total_after_the_post_is_said_to_be_of_the_hours_that_it_is_the_sum_of(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path
+) -> None:
+    """Of a life that began out of the API's reach, or is not over yet, a sum must not pass for that of all of it."""
+    dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None]
+    pull((utc(2026, 1, 11), utc(2026, 1, 12)), tweet_ids=dated, after_post_days=60, granularity="total")
+    found = rows(tmp_path / "dataset", "tweet_metrics/total")
+    cut = 0
+    for row in found:
+        (expected,) = summed(
+            hourly_truth(world, [row["tweet_id"]], row["period_start"], row["period_end"]), lambda hour: 0
+        ).values()
+        assert tuple(row[metric] for metric in METRICS) == expected
+        cut += row["period_end"] - row["period_start"] < 60 * DAY
+    assert 0 < cut < len(found)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+@pytest.mark.parametrize("repetition", [1, 2])
+def test_days_after_the_post_are_whole_calendar_days(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, zone: str, repetition: int
+) -> None:
+    dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None]
+    pull(
+        (utc(2026, 1, 11), utc(2026, 1, 12)),
+        tweet_ids=dated,
+        after_post_days=7,
+        after_post_repetition=repetition,
+        granularity="day",
+        time_zone=zone,
+    )
+    found = rows(tmp_path / "dataset", "tweet_metrics/day")
+    assert found
+    for row in found:
+        assert row["period_start"].astimezone(ZoneInfo(zone)).time().isoformat() == "00:00:00"
+        (expected,) = summed(
+            hourly_truth(world, [row["tweet_id"]], row["period_start"], row["period_end"]), lambda hour: 0
+        ).values()
+        assert tuple(row[metric] for metric in METRICS) == expected
+
+
+def test_after_the_post_of_a_tweet_whose_id_tells_no_time_is_refused(pull: Callable[..., Any]) -> None:
+    with pytest.raises(AirflowFailException, match="2010-11-04"):
+        pull(WEEK, tweet_ids=["20"], after_post_days=7)
+
+
+def test_groupings_after_the_post_are_refused_since_tweets_share_requests(pull: Callable[..., Any]) -> None:
+    with pytest.raises(AirflowFailException, match="groupings"):
+        pull(WEEK, after_post_days=7, groupings={"grand": ["engagement.type"]})
+
+
+# Granularities.
+
+
+def test_hours_days_and_totals_agree(pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path) -> None:
+    interval = utc(2025, 12, 1), utc(2026, 1, 10)
+    for granularity in ("hour", "day", "total"):
+        pull(interval, granularity=granularity)
+    hourly = cells(tmp_path / "dataset", "hour")
+    assert hourly == hourly_truth(world, ids, *interval)
+    assert cells(tmp_path / "dataset", "day") == summed(hourly, lambda hour: hour.replace(hour=0))
+    assert cells(tmp_path / "dataset", "total") == summed(hourly, lambda hour: interval[0])
+
+
+@pytest.mark.parametrize(
+    ("zone", "interval", "edge_days"),
+    [
+        ("Europe/Prague", (datetime(2025, 9, 20), datetime(2025, 11, 2)), date(2025, 10, 26)),
+        ("America/New_York", (datetime(2025, 3, 1), datetime(2025, 4, 10)), date(2025, 3, 9)),
+    ],
+)
+def test_days_of_a_zone_are_whole_when_clocks_are_changed_and_windows_cut_them(
+    pull: Callable[..., Any],
+    world: World,
+    ids: list[str],
+    tmp_path: Path,
+    zone: str,
+    interval: tuple[datetime, datetime],
+    edge_days: date,
+) -> None:
+    place = ZoneInfo(zone)
+    start, end = (edge.replace(tzinfo=place).astimezone(UTC) for edge in interval)
+    pull((start, end), granularity="day", time_zone=zone)
+    expected = summed(hourly_truth(world, ids, start, end), lambda hour: hour.astimezone(place).date())
+    found = {
+        (row["tweet_id"], row["period_start"].astimezone(place).date()): tuple(row[metric] for metric in METRICS)
+        for row in rows(tmp_path / "dataset", "tweet_metrics/day")
+    }
+    assert found == expected
+    lengths = {
+        (row["period_end"] - row["period_start"]) // HOUR
+        for row in rows(tmp_path / "dataset", "tweet_metrics/day")
+        if row["period_start"].astimezone(place).date() == edge_days
+    }
+    assert lengths in ({23}, {25})
+
+
+def test_days_that_the_window_cuts_or_that_no_hours_add_up_to_are_refused(
+    pull: Callable[..., Any], simulator: Simulator
+) -> None:
+    with pytest.raises(AirflowFailException, match="not the beginning of a day in Europe/Prague"):
+        pull(WEEK, granularity="day", time_zone="Europe/Prague")
+    with pytest.raises(AirflowFailException, match="time_zone.*Asia/Kolkata"):
+        pull(WEEK, granularity="day", time_zone="Asia/Kolkata")
+    with pytest.raises(AirflowFailException, match="time_zone.*Asia/Kolkata"):
+        pull(WEEK, granularity="day", time_zone="Asia/Kolkata", after_post_days=3)
+    assert len(simulator.journal) == 0
+
+
+def test_hours_of_day_are_sums_over_the_span_by_the_clocks_of_a_zone(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path
+) -> None:
+    interval = utc(2025, 12, 1), utc(2026, 1, 10)
+    zone = ZoneInfo("America/New_York")
+    pull(interval, granularity="hour_of_day", time_zone=zone.key)
+    found = {
+        (row["tweet_id"], row["hour_of_day"]): tuple(row[metric] for metric in METRICS)
+        for row in rows(tmp_path / "dataset", "tweet_hours_of_day")
+    }
+    assert found == summed(hourly_truth(world, ids, *interval), lambda hour: hour.astimezone(zone).hour)
+
+
+@pytest.mark.parametrize("switches", [{}, {"values": "mixed"}, {"extra_metrics": True}, {"negative_counts": True}])
+def test_rows_are_true_whatever_the_api_does_where_its_documentation_is_silent(
+    pull: Callable[..., Any],
+    ids: list[str],
+    tmp_path: Path,
+    simulator: Simulator,
+    switches: dict[str, Any],
+) -> None:
+    simulator.switches = Switches(**switches)
+    pull(WEEK)
+    found = cells(tmp_path / "dataset", metrics=("impressions", "favorites"))
+    for (tweet_id, hour), row in found.items():
+        expected = (simulator.count(tweet_id, metric, hour, hour + HOUR) for metric in ("impressions", "favorites"))
+        assert row == tuple(expected)
+    assert found
+
+
+# Groupings of one's own.
+
+
+def leaves(tree: Any, *path: str) -> dict[tuple[str, ...], int]:
+    if not isinstance(tree, dict):
+        return {path: tree}
+    return {key: value for name, child in tree.items() for key, value in leaves(child, *path, name).items()}
+
+
+DIMENSIONS: dict[str, Callable[[str, str, datetime], str]] = {
+    "tweet.id": lambda tweet_id, metric, hour: tweet_id,
+    "engagement.type": lambda tweet_id, metric, hour: metric,
+    "engagement.day": lambda tweet_id, metric, hour: f"{hour:%Y-%m-%d}",
+    "engagement.hour": lambda tweet_id, metric, hour: f"{hour:%H}",
+}
+
+
+@pytest.mark.parametrize(
+    "group_by",
+    [
+        ["engagement.type"],
+        ["tweet.id", "engagement.type"],
+        ["engagement.type", "engagement.hour"],
+        ["engagement.day", "engagement.type", "tweet.id"],
+        ["engagement.type", "engagement.day", "engagement.hour"],
+    ],
+    ids=len,
+)
+def test_groupings_of_ones_own_are_merged_over_windows_and_batches(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, group_by: list[str]
+) -> None:
+    interval = utc(2025, 11, 20), utc(2026, 1, 10)
+    metrics = ("impressions", "favorites")
+    report = pull(interval, groupings={"own": group_by}, metrics=list(metrics), granularity="total")
+    assert report["requests"]["sent"] >= 4
+    expected: dict[tuple[str, ...], int] = defaultdict(int)
+    for (tweet_id, hour), counts in hourly_truth(world, ids, *interval, metrics).items():
+        for metric, count in zip(metrics, counts, strict=True):
+            assert count is not None
+            expected[tuple(DIMENSIONS[name](tweet_id, metric, hour) for name in group_by)] += count
+    found = leaves(json.loads(Path(report["outputs"]["groupings"]).read_text())["own"])
+    # The API adds zeros for hours before a Tweet of a request existed.
+    assert {key: count for key, count in found.items() if count} == {k: count for k, count in expected.items() if count}
+
+
+@pytest.mark.parametrize("shape", ["hour_of_day", "dated"])
+def test_both_shapes_of_an_hour_without_its_day_are_read(
+    pull: Callable[..., Any], world: World, ids: list[str], simulator: Simulator, shape: str
+) -> None:
+    simulator.switches = Switches(hour_without_day=shape)  # type: ignore[arg-type]
+    interval = utc(2025, 11, 20), utc(2026, 1, 10)
+    report = pull(interval, groupings={"own": ["engagement.type", "engagement.hour"]}, metrics=["impressions"], granularity="total")
+    expected: dict[str, int] = defaultdict(int)
+    for (_, hour), counts in hourly_truth(world, ids, *interval, ["impressions"]).items():
+        expected[f"{hour:%H}"] += counts[0] or 0
+    found: dict[str, int] = defaultdict(int)
+    for path, count in leaves(json.loads(Path(report["outputs"]["groupings"]).read_text())["own"]).items():
+        found[path[-1]] += count
+        assert len(path) == (2 if shape == "hour_of_day" else 3)
+    assert found == expected
+
+
+# Final and provisional.
+
+
+def test_hours_are_final_once_they_have_settled(pull: Callable[..., Any], tmp_path: Path) -> None:
+    pull((utc(2026, 1, 8), utc(2026, 1, 11)), settling_hours=48)
+    final = {(row["period_start"], row["is_final"]) for row in rows(tmp_path / "dataset", "tweet_metrics/hour")}
+    assert final == {
+        (hour, hour + HOUR <= NOW - 48 * HOUR) for hour in hours_between(utc(2026, 1, 8), utc(2026, 1, 11))
+    }
+
+
+def test_what_the_api_restated_replaces_what_was_read_and_is_reported_count_by_count(
+    pull: Callable[..., Any], present: Any, tmp_path: Path, simulator: Simulator
+) -> None:
+    simulator.switches = Switches(restatement=True)
+    interval = utc(2026, 1, 10), utc(2026, 1, 12)
+    folder = tmp_path / "dataset"
+    pull(interval, restatements=True, reuse_hours=0)
+    before = cells(folder)
+    assert rows(folder, "restatements") == []
+    present.shift(5 * DAY)
+    simulator.clock.advance(5 * DAY)
+    report = pull(interval, restatements=True, reuse_hours=0)
+    after = cells(folder)
+    assert after.keys() == before.keys()
+    for (tweet_id, hour), row in after.items():
+        for metric, count in zip(METRICS, row, strict=True):
+            assert count is None or count == simulator.count(tweet_id, metric, hour, hour + HOUR)
+    changes = {
+        (row["tweet_id"], row["period_start"], row["metric"]): (row["old_value"], row["new_value"])
+        for row in rows(folder, "restatements")
+    }
+    assert changes == {
+        (*key, metric): (old, new)
+        for key in before
+        for metric, old, new in zip(METRICS, before[key], after[key], strict=True)
+        if old != new
+    }
+    assert len(changes) == report["rows"]["restatements"] > 0
+    assert all(row["is_final"] for row in rows(folder, "tweet_metrics/hour"))
+
+
+@pytest.mark.parametrize("granularity", ["day", "total"])
+def test_sums_of_settled_and_of_restated_hours_are_brought_up_to_date(
+    pull: Callable[..., Any],
+    present: Any,
+    world: World,
+    ids: list[str],
+    tmp_path: Path,
+    simulator: Simulator,
+    granularity: str,
+) -> None:
+    simulator.switches = Switches(restatement=True)
+    interval = utc(2025, 12, 1), utc(2026, 1, 12)
+    pull(interval, granularity=granularity)
+    present.shift(5 * DAY)
+    simulator.clock.advance(5 * DAY)
+    report = pull(interval, granularity=granularity)
+    assert report["requests"]["reused"] > 0 < report["requests"]["sent"]
+    hourly = hourly_truth(world, ids, *interval)
+    expected = summed(hourly, lambda hour: hour.replace(hour=0) if granularity == "day" else interval[0])
+    assert cells(tmp_path / "dataset", granularity) == expected
+
+
+# What is used again.
+
+
+def test_settled_answers_are_used_again_for_ever_and_others_for_a_while(
+    pull: Callable[..., Any], present: Any, simulator: Simulator
+) -> None:
+    def sent(**parameters: Any) -> int:
+        return pull((utc(2026, 1, 8), utc(2026, 1, 11)), reuse_hours=6, **parameters)["requests"]["sent"]
+
+    packs = sent()
+    assert packs > 0
+    assert sent() == 0
+    present.shift(5 * HOUR)
+    assert sent() == 0
+    present.shift(2 * HOUR)
+    assert sent() == packs
+    present.shift(3 * DAY)
+    assert sent() == packs  # the last time: all of its hours have settled
+    present.shift(300 * DAY)
+    simulator.clock.set(NOW + 304 * DAY)
+    assert sent() == 0
+
+
+def test_an_asking_that_fails_is_not_passed_over_because_an_outdated_answer_is_there(
+    pull: Callable[..., Any], present: Any, simulator: Simulator
+) -> None:
+    pull((utc(2026, 1, 10), utc(2026, 1, 11)))
+    present.shift(30 * HOUR)
+    simulator.faults.add(Fault.text(503, times=None))
+    with pytest.raises(EngagementError, match="503"):
+        pull((utc(2026, 1, 10), utc(2026, 1, 11)))
+
+
+def test_another_request_never_uses_the_answer_to_this_one(
+    pull: Callable[..., Any],
+    connect: Callable[..., str],
+    world: World,
+    author: Handle,
+    ids: list[str],
+    simulator: Simulator,
+) -> None:
+    readable = [tweet_id for tweet_id in ids if not world.tweets[tweet_id].deleted]
+    base = {"interval": WEEK, "tweet_ids": readable[:20], "metrics": ["impressions"]}
+    assert pull(**base)["requests"]["sent"] == 1
+    for change in (
+        {"tweet_ids": readable[:19]},
+        {"metrics": ["favorites"]},
+        {"interval": (WEEK[0], WEEK[1] - HOUR)},
+        {"interval": (WEEK[0] + HOUR, WEEK[1])},
+        {"groupings": {"grand": ["engagement.type"]}},
+    ):
+        assert pull(**{**base, **change})["requests"]["sent"] == 1, change
+    other = next(handle for handle in world.handles.values() if handle != author)
+    connect(other, "other")
+    with pytest.raises(AirflowFailException, match="not the token's own"):
+        pull(**base, engagement_conn_id="other")
+    assert pull(**base)["requests"]["sent"] == 0
+
+
+def test_the_grain_of_the_rows_needs_no_request_of_its_own(pull: Callable[..., Any]) -> None:
+    assert pull(WEEK)["requests"]["sent"] > 0
+    for granularity in ("day", "total", "hour_of_day"):
+        assert pull(WEEK, granularity=granularity)["requests"]["sent"] == 0
+
+
+# Backfills.
+
+
+def without_times(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    kept = [{name: value for name, value in row.items() if name not in ("fetched_at", "checked_at")} for row in table]
+    return sorted(kept, key=lambda row: json.dumps(row, default=str))
+
+
+def test_a_backfill_costs_what_one_pull_costs_and_writes_the_same_rows(
+    pull: Callable[..., Any], simulator: Simulator, tmp_path: Path
+) -> None:
+    first, runs, length = utc(2025, 1, 13), 52, 7 * DAY
+    sent = 0
+    for number in range(runs):
+        interval = first + number * length, first + (number + 1) * length
+        sent += pull(interval, run_type="backfill", metrics=["impressions"], granularity="day", to="backfill")["requests"]["sent"]
+    assert sent == len(simulator.journal)
+    one = pull((first, first + runs * length), metrics=["impressions"], granularity="day", to="one")["requests"]["sent"]
+    assert sent <= 1.1 * one
+    assert without_times(rows(tmp_path / "backfill", "tweet_metrics/day")) == without_times(
+        rows(tmp_path / "one", "tweet_metrics/day")
+    )
+
+
+def test_runs_of_a_backfill_send_nothing_more_than_the_first_that_meets_their_blocks(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path
+) -> None:
+    days = [utc(2025, 12, 1) + number * DAY for number in range(10)]
+    sent = [pull((day, day + DAY), run_type="backfill", metrics=["favorites"])["requests"]["sent"] for day in days]
+    unshared = pull((days[0], days[0] + DAY), metrics=["favorites"], to="alone")["requests"]["sent"]
+    assert sum(sent) < len(days) * unshared
+    assert sum(number > 0 for number in sent) < 5
+    found = cells(tmp_path / "dataset", metrics=["favorites"])
+    assert found == hourly_truth(world, ids, days[0], days[-1] + DAY, ["favorites"])
+
+
+# Crashes and races.
+
+
+def test_two_attempts_at_once_do_not_corrupt_each_other(
+    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, simulator: Simulator
+) -> None:
+    simulator.latency = 0.01
+    errors: list[BaseException] = []
+
+    def attempt(interval: tuple[datetime, datetime]) -> None:
+        try:
+            pull(interval)
+        except BaseException as error:
+            errors.append(error)
+
+    intervals = [
+        (utc(2026, 1, 1), utc(2026, 1, 6)),
+        (utc(2026, 1, 1), utc(2026, 1, 6)),
+        (utc(2026, 1, 3), utc(2026, 1, 8)),
+    ]
+    threads = [threading.Thread(target=attempt, args=(interval,)) for interval in intervals]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert errors == []
+    assert cells(tmp_path / "dataset") == hourly_truth(world, ids, utc(2026, 1, 1), utc(2026, 1, 8))
+
+
+SCRIPT = """
+import sys
+from datetime import datetime
+from types import SimpleNamespace
+from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+
+folder, start, end, ids = sys.argv[1:]
+start, end = datetime.fromisoformat(start), datetime.fromisoformat(end)
+operator = EngagementHistoricalOperator(
+    task_id="history", tweet_ids=ids, metrics=["impressions"], output_path=folder, workers=2
+)
+ti = SimpleNamespace(
+    dag_id="engagement", task_id="history", map_index=-1, run_id="run", try_number=1, start_date=end,
+    get_first_reschedule_date=lambda context: None,
+)
+operator.execute({
+    "ti": ti, "run_id": "run", "data_interval_start": start, "data_interval_end": end, "logical_date": end,
+    "dag_run": SimpleNamespace(run_after=end, run_type="scheduled", partition_key=None),
+})
+"""
+
+
+def test_a_pull_that_is_killed_and_run_again_ends_as_if_nothing_had_been(
+    connect: Callable[..., str], author: Handle, ids: list[str], tmp_path: Path, simulator: Simulator
+) -> None:
+    """The processes live in the real time, and so does the simulator here."""
+    present = datetime.now(UTC)
+    simulator.clock.set(present, running=True)
+    connect(author)
+    end = floor(present) - 10 * DAY
+    arguments = [(end - 150 * DAY).isoformat(), end.isoformat(), ",".join(ids)]
+
+    def start(folder: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / folder), *arguments])
+
+    def asked() -> list[str]:
+        return [json.dumps(entry.body, sort_keys=True) for entry in simulator.journal]
+
+    assert start("undisturbed").wait(120) == 0
+    undisturbed = asked()
+    assert len(undisturbed) >= 8
+    for fatal in (1, 5):
+        simulator.journal.clear()
+        simulator.latency = 0.2
+        killed = start(f"killed-{fatal}")
+        while len(simulator.journal) < fatal and killed.poll() is None:
+            time.sleep(0.01)
+        os.kill(killed.pid, signal.SIGKILL)
+        assert killed.wait(30) == -signal.SIGKILL
+        simulator.latency = 0.0
+        assert start(f"killed-{fatal}").wait(120) == 0
+        assert set(asked()) == set(undisturbed)
+        assert len(asked()) - len(undisturbed) <= 2  # as many as were under way
+        for table in ("tweet_metrics/hour", "tweet_status", "coverage"):
+            of_each = [without_times(rows(tmp_path / folder, table)) for folder in ("undisturbed", f"killed-{fatal}")]
+            assert of_each[0] == of_each[1]
+        names = [
+            sorted(str(path.relative_to(tmp_path / folder)) for path in (tmp_path / folder / table).rglob("*.parquet"))
+            for folder in ("undisturbed", f"killed-{fatal}")
+            for table in ("tweet_metrics", "tweet_status", "coverage")
+        ]
+        assert names[:3] == names[3:]
+
+
+# Outputs.
+
+
+@pytest.mark.parametrize("output_format", ["csv", "jsonl"])
+def test_every_format_holds_the_same_rows_and_takes_a_second_run(
+    pull: Callable[..., Any], tmp_path: Path, output_format: str
+) -> None:
+    from airflow_provider_engagement.dataset.formats import Format, read_table
+    from airflow_provider_engagement.dataset.schema import TWEET_METRICS, arrow_schema
+
+    pull(WEEK)
+    for _ in range(2):
+        pull(WEEK, output_format=output_format, to="other")
+    found = []
+    for path in (tmp_path / "other/tweet_metrics").rglob(f"*.{output_format}"):
+        with path.open("rb") as file:
+            found += read_table(file, arrow_schema(TWEET_METRICS), Format(output_format)).to_pylist()
+    assert without_times(found) == without_times(rows(tmp_path / "dataset", "tweet_metrics/hour"))
+
+
+def test_the_dataset_reads_as_it_is_with_the_same_types_in_every_run(
+    pull: Callable[..., Any], tmp_path: Path, world: World, ids: list[str]
+) -> None:
+    pull((utc(2026, 1, 1), utc(2026, 1, 3)))
+    pull((utc(2026, 1, 3), utc(2026, 1, 5)), metrics=["favorites"])
+    dataset = pyarrow.dataset.dataset(tmp_path / "dataset/tweet_metrics/hour", partitioning="hive")
+    schemas = {fragment.physical_schema for fragment in dataset.get_fragments()}
+    assert len(schemas) == 1
+    types = {field.name: str(field.type) for field in schemas.pop()}
+    assert types["tweet_id"] == "string"
+    assert types["period_start"] == "timestamp[ms, tz=UTC]"
+    assert {types[metric] for metric in METRICS} == {"int64"}
+    table = dataset.to_table(filter=pyarrow.dataset.field("period_date") >= "2026-01-03")
+    assert set(table["impressions"].to_pylist()) == {None}
+    expected = hourly_truth(world, ids, utc(2026, 1, 3), utc(2026, 1, 5), ["favorites"])
+    keys = zip(table["tweet_id"].to_pylist(), table["period_start"].to_pylist(), strict=True)
+    counts = ((count,) for count in table["favorites"].to_pylist())
+    assert dict(zip(keys, counts, strict=True)) == expected
+
+
+def test_a_small_pull_returns_its_rows_without_output_path(
+    pull: Callable[..., Any], world: World, ids: list[str]
+) -> None:
+    readable = [tweet_id for tweet_id in ids if not world.tweets[tweet_id].deleted][-18:-13]
+    report = pull((utc(2026, 1, 5), utc(2026, 1, 6)), tweet_ids=readable, output_path=None)
+    found = {
+        (row["tweet_id"], datetime.fromisoformat(row["period_start"])): tuple(row[metric] for metric in METRICS)
+        for row in report["tweet_metrics"]
+    }
+    assert found == hourly_truth(world, readable, utc(2026, 1, 5), utc(2026, 1, 6))
+    assert {row["tweet_id"] for row in report["coverage"]} == {tweet_id for tweet_id, _ in found}
+    with pytest.raises(AirflowFailException, match="output_path"):
+        pull(WEEK, output_path=None)
