@@ -153,7 +153,7 @@ class Budget:
     * Each new window is opened by one request alone (or as many as the last had left); the rest wait for its answer.
       So is the first of all, and the one after a refusal: what the clock or an old answer says is never bet more on.
     * Others may share the contract. What ``remaining`` loses beyond own requests are theirs: for each own one, a mean
-      over the last answers, kept from window to window, is the crowd. Who is about to send reckons that each of the
+      over the last answers that fades from window to window is the crowd. Who is about to send reckons that each of the
       others is, too: no request goes that would not leave one for each of them. And because what they have in flight
       shows only later, the larger the crowd, the fewer are in flight at once, one alone as the window runs out.
       Until two answers have been compared, one goes at a time. Alone the crowd is 0 and nothing of this is felt.
@@ -177,9 +177,8 @@ class Budget:
         self._in_flight = 0
         self._own: list[float] = []  # when own requests of the last minute were settled
         self._others: list[float] = []  # when requests of others became known; only without windows
-        self._unseen: list[
-            float
-        ] = []  # when own requests were settled that answers still on their way may not have counted
+        # when own requests were settled that answers still on their way may not have counted
+        self._unseen: list[float] = []
         self._crowd = _Crowd()
         self._held_until = 0.0
         self._refusals = 0  # in a row

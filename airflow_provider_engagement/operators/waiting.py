@@ -51,6 +51,7 @@ def wait_until(
         )
     from airflow.sdk.exceptions import AirflowRescheduleException
 
+    _remember_first_start(context)
     raise AirflowRescheduleException(wake)  # type: ignore[no-untyped-call]
 
 
@@ -66,9 +67,23 @@ def task_key(context: Context) -> str:
 def first_start(context: Context) -> datetime:
     """Return when this try of a task first started, over any number of waits.
 
-    A deferral keeps the start; after a reschedule the first one is on record.
+    A deferral keeps the start. After a reschedule it is in the task's state, which Airflow keeps since 3.3; before,
+    the first reschedule is all that is on record.
     """
     task_instance = context["ti"]
     started: datetime = task_instance.start_date
+    store = context.get("task_state_store")
+    if store is not None and (known := store.get(_start_key(context))):
+        return min(started, datetime.fromisoformat(str(known)))
     first_reschedule: datetime | None = task_instance.get_first_reschedule_date(context)
     return min(started, first_reschedule) if first_reschedule else started
+
+
+def _remember_first_start(context: Context) -> None:
+    store = context.get("task_state_store")
+    if store is not None:
+        store.set(_start_key(context), first_start(context).isoformat())
+
+
+def _start_key(context: Context) -> str:
+    return f"engagement_start_{context['ti'].try_number}"

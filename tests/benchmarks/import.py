@@ -51,7 +51,8 @@ def _run(home: str) -> tuple[float, float, list[str]]:
         check=True,
         capture_output=True,
         text=True,
-        env=os.environ | {"AIRFLOW_HOME": home, "AIRFLOW__CORE__UNIT_TEST_MODE": "True"},
+        # Compiled modules are kept, as they are wherever DAGs are parsed.
+        env=os.environ | {"AIRFLOW_HOME": home, "AIRFLOW__CORE__UNIT_TEST_MODE": "True", "PYTHONDONTWRITEBYTECODE": ""},
     )
     took, worked, added = json.loads(completed.stdout.splitlines()[-1])
     return took, worked, added

@@ -1,0 +1,396 @@
+"""Waiting for the rate limit: where, for how long, at what cost, and with what result, on a real server.
+
+Time stands still but for waits, which move it; so an hour of waiting takes no time, and every moment is exact.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, TaskDeferred
+from pyarrow import parquet
+
+from airflow_provider_engagement.api.pace import Pace
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS, wait_until
+from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World
+
+NOW = datetime(2026, 1, 12, 9, 30, 10, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+MODES = ("sleeping", "deferring", "rescheduling")
+TWEETS = 40
+
+Drive = Callable[..., "Driven"]
+
+
+@pytest.fixture
+def time_travel(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(NOW, tick=False) as traveller:
+
+        def wait(pace: Pace, seconds: float) -> None:
+            pace.waited_seconds += seconds
+            traveller.shift(seconds)
+
+        monkeypatch.setattr(Pace, "wait", wait)
+        # A plan of many requests out of few Tweets.
+        monkeypatch.setattr("airflow_provider_engagement.api.catalogue.ENDPOINTS", small_requests())
+        yield traveller
+
+
+def small_requests() -> dict[Any, Any]:
+    from dataclasses import replace
+
+    from airflow_provider_engagement.api import catalogue
+
+    return {name: replace(rule, tweets_per_request=2) for name, rule in catalogue.ENDPOINTS.items()}
+
+
+@pytest.fixture
+def api(time_travel: time_machine.Traveller) -> Iterator[Simulator]:
+    """The API at six requests a minute, with a user of forty Tweets, none of them deleted."""
+    world = World.generate(handles=1, tweets=TWEETS, end=NOW - timedelta(days=1), old=0, deleted=0)
+    with Simulator(world, clock=Clock(NOW)) as running:
+        running.set_limit(per_minute=6)
+        yield running
+
+
+class Store(dict[str, Any]):
+    """A task's state, as Airflow keeps it over waits and tries since 3.3."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
+@dataclass
+class Driven:
+    """What became of a task.
+
+    :param report: its XCom.
+    :param wakes: when it was to wake, for each wait that gave the worker up.
+    :param stays: how long it was on a worker, each time.
+    """
+
+    report: dict[str, Any] = field(default_factory=dict)
+    wakes: list[datetime] = field(default_factory=list)
+    stays: list[timedelta] = field(default_factory=list)
+    leaves: list[BaseException] = field(default_factory=list)
+
+
+@pytest.fixture
+def drive(
+    api: Simulator,
+    time_travel: time_machine.Traveller,
+    monkeypatch: pytest.MonkeyPatch,
+    execute: Callable[..., Any],
+    task_instance: Any,
+    tmp_path: Path,
+) -> Drive:
+    """Execute a pull of all Tweets until it ends, each time anew, as Airflow does, with time passing as it waits."""
+    from airflow_provider_engagement.simulator import connection
+
+    handle: Handle = next(iter(api.world.handles.values()))
+    told = connection(api, handle)
+    del told["extra"]["requests_per_minute"]
+    monkeypatch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(told))
+
+    def driven(
+        mode: str = "deferring",
+        *,
+        before_each: Callable[[], None] = lambda: None,
+        store: Store | None = None,
+        map_index: int = -1,
+        **parameters: Any,
+    ) -> Driven:
+        done = Driven()
+        parameters = {
+            "tweet_ids": sorted(api.world.tweets),
+            "output_path": str(tmp_path / f"{mode}{map_index}"),
+            "inline_wait": 100_000 if mode == "sleeping" else 0,
+            "workers": 1,
+            "deferrable": mode == "deferring",
+            **parameters,
+        }
+        running = task_instance(task_id="pull", start_date=datetime.now(UTC), map_index=map_index)
+        while True:
+            before_each()
+            began = datetime.now(UTC)
+            context = {} if store is None else {"task_state_store": store}
+            try:
+                done.report = execute(EngagementTotalsOperator(task_id="pull", **parameters), ti=running, **context)
+                return done
+            except TaskDeferred as deferred:
+                done.leaves.append(deferred)
+                wake = deferred.trigger.moment
+            except AirflowRescheduleException as rescheduled:
+                done.leaves.append(rescheduled)
+                wake = rescheduled.reschedule_date
+                time_travel.shift(0.5)  # Airflow notes the moment at which it hears of it
+                running.rescheduled_at = running.rescheduled_at or datetime.now(UTC)
+                running.start_date = wake
+            finally:
+                done.stays.append(datetime.now(UTC) - began)
+            done.wakes.append(wake)
+            time_travel.move_to(wake, tick=False)
+
+    return driven
+
+
+def windows(api: Simulator, status: int | None = None) -> Counter[datetime]:
+    """How many requests came in each minute of the server's."""
+    return Counter(
+        entry.at.replace(second=0, microsecond=0) for entry in api.journal if status in (None, entry.status)
+    )
+
+
+def asked(api: Simulator) -> list[Any]:
+    return [entry.body for entry in api.journal if entry.status == 200]
+
+
+def refused(api: Simulator) -> int:
+    return sum(entry.status == 429 for entry in api.journal)
+
+
+# Where and how long
+
+
+def test_a_wait_up_to_inline_wait_is_slept_through(drive: Drive) -> None:
+    driven = drive("deferring", inline_wait=61)
+    assert not driven.wakes
+    assert driven.report["requests"]["sent"] == TWEETS // 2
+    assert 150 < driven.report["seconds"]["waited"] < 200
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("deferring", TaskDeferred), ("rescheduling", AirflowRescheduleException)])
+def test_a_longer_wait_gives_the_worker_up(drive: Drive, mode: str, kind: type[BaseException]) -> None:
+    driven = drive(mode, inline_wait=20)
+    assert len(driven.wakes) == 3
+    assert {type(leave) for leave in driven.leaves} == {kind}
+    assert max(driven.stays) < timedelta(seconds=21)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_contract_is_filled_to_the_brim_and_never_gone_over(drive: Drive, api: Simulator, mode: str) -> None:
+    drive(mode)
+    assert list(windows(api).values()) == [6, 6, 6, 2]
+    assert refused(api) == 0
+
+
+def test_every_way_of_waiting_gives_the_same_output_for_the_same_requests(
+    drive: Drive, api: Simulator, tmp_path: Path
+) -> None:
+    outputs, requests = {}, {}
+    for mode in MODES:
+        report = drive(mode).report
+        rows = parquet.ParquetFile(report["outputs"]["tweet_totals"]).read()
+        outputs[mode] = rows.drop_columns(["fetched_at"]) if "fetched_at" in rows.column_names else rows
+        requests[mode] = asked(api)
+        api.journal.clear()
+    assert outputs["deferring"].equals(outputs["sleeping"])
+    assert outputs["rescheduling"].equals(outputs["sleeping"])
+    assert requests["deferring"] == requests["rescheduling"] == requests["sleeping"]
+    assert len(requests["sleeping"]) == TWEETS // 2
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_max_wait_is_absolute_over_any_number_of_waits(drive: Drive, api: Simulator, mode: str) -> None:
+    with pytest.raises(AirflowFailException, match=r"max_wait \(130 s\) ends at .* clear the task to go on") as failure:
+        drive(mode, max_wait=130)
+    assert list(windows(api).values()) == [6, 6, 6]
+    assert datetime.now(UTC) - NOW < timedelta(seconds=130)
+    assert failure.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_what_was_fetched_before_max_wait_is_kept(
+    drive: Drive, api: Simulator, time_travel: time_machine.Traveller, mode: str
+) -> None:
+    with pytest.raises(AirflowFailException):
+        drive(mode, max_wait=130)
+    time_travel.shift(1)
+    driven = drive(mode)
+    assert driven.report["requests"]["reused"] == 18
+    assert len(asked(api)) == TWEETS // 2
+
+
+def test_tasks_that_wait_for_the_same_reset_do_not_wake_in_the_same_second(
+    drive: Drive, api: Simulator, time_travel: time_machine.Traveller
+) -> None:
+    wakes = []
+    for map_index in range(8):
+        time_travel.move_to(NOW, tick=False)
+        api.budgets.reset()
+        api.set_limit(per_minute=6)
+        wakes.append(drive(map_index=map_index, tweet_ids=sorted(api.world.tweets)[:14]).wakes[0])
+    reset = NOW.replace(second=0) + MINUTE
+    assert all(reset <= wake <= reset + timedelta(seconds=SPREAD_SECONDS + 1) for wake in wakes)
+    assert len({wake.replace(microsecond=0) for wake in wakes}) >= 4
+
+
+def test_a_deferral_outlives_a_triggerer_that_is_down_for_a_while(drive: Drive) -> None:
+    left, wake = NOW, drive().leaves
+    assert all(isinstance(leave, TaskDeferred) and leave.timeout >= timedelta(minutes=5) for leave in wake)
+    assert all(leave.timeout < datetime.now(UTC) - left + timedelta(minutes=6) for leave in wake)  # type: ignore[attr-defined]
+
+
+def test_a_moment_that_has_passed_is_waited_for_no_further(time_travel: time_machine.Traveller) -> None:
+    from types import SimpleNamespace
+
+    context: Any = {
+        "ti": SimpleNamespace(
+            dag_id="d", task_id="t", map_index=-1, run_id="r", start_date=NOW, get_first_reschedule_date=lambda _: None
+        )
+    }
+    operator = EngagementTotalsOperator(task_id="t")
+    with pytest.raises(TaskDeferred) as raised:
+        wait_until(NOW - MINUTE, operator=operator, context=context, deferrable=True, max_wait=60)
+    assert raised.value.timeout == timedelta(minutes=5)
+
+
+# The tally
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_report_counts_what_the_whole_try_did(drive: Drive, api: Simulator, mode: str) -> None:
+    requests = drive(mode, store=Store()).report["requests"]
+    assert requests == {
+        "planned": 20,
+        "sent": len(api.journal),
+        "answered": 20,
+        "reused": 0,
+        "failed": 0,
+        "refused": 0,
+    }
+
+
+def test_another_try_counts_from_nought(drive: Drive, tmp_path: Path) -> None:
+    store = Store(engagement_tally_0={"sent": 100, "refused": 7, "waited_seconds": 3.0})
+    assert drive(store=store).report["requests"]["sent"] == 20
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_before_airflow_3_3_the_report_counts_no_request_that_was_not_sent(
+    drive: Drive, api: Simulator, mode: str
+) -> None:
+    requests = drive(mode, store=None).report["requests"]
+    assert requests["sent"] <= len(api.journal)
+    assert requests["answered"] + requests["reused"] == 20
+
+
+# What it must withstand
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("retry_after", ["off", "seconds", "date"])
+def test_ten_minutes_of_refusals_cost_a_request_a_window(
+    drive: Drive, api: Simulator, mode: str, retry_after: Any
+) -> None:
+    api.switches = Switches(retry_after=retry_after)
+    api.budgets.close(NOW + timedelta(minutes=10))
+    end = NOW + timedelta(minutes=10)
+    drive(mode, before_each=lambda: api.budgets.close(end if datetime.now(UTC) < end else None))
+    assert refused(api) <= 11
+    assert max(windows(api, 429).values()) == 1
+    assert len(asked(api)) == 20
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_ten_minutes_of_refusals_that_say_nothing_cost_a_request_a_minute(
+    drive: Drive, api: Simulator, mode: str
+) -> None:
+    api.faults.add(Fault(status=429, times=10))
+    drive(mode)
+    moments = [entry.at for entry in api.journal if entry.status == 429]
+    assert len(moments) == 10
+    assert all(later - earlier >= MINUTE for earlier, later in zip(moments, moments[1:], strict=False))
+    assert len(asked(api)) == 20
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_refusal_with_requests_remaining_is_a_refusal(drive: Drive, api: Simulator, mode: str) -> None:
+    reset = str(int(NOW.replace(second=0).timestamp()) + 60)
+    told = {"x-per-minute-limit": "6", "x-per-minute-remaining": "3", "x-per-minute-reset": reset}
+    api.faults.add(Fault(status=429, headers=told, nth=3))
+    drive(mode)
+    first = NOW.replace(second=0)
+    assert windows(api)[first] == 3
+    assert refused(api) == 1
+    assert len(asked(api)) == 20
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_limit_that_is_lowered_in_the_middle_is_kept_to(drive: Drive, api: Simulator, mode: str) -> None:
+    spend = api.budgets.spend
+
+    def spend_and_lower(app: Any) -> Any:
+        if len(api.journal) == 8:
+            api.set_limit(per_minute=3)
+        return spend(app)
+
+    api.budgets.spend = spend_and_lower  # type: ignore[method-assign]
+    drive(mode)
+    assert list(windows(api, 200).values()) == [6, 3, 3, 3, 3, 2]
+    assert refused(api) == 0
+
+
+RESETS = {
+    "missing": None,
+    "garbled": "soon",
+    "empty": "",
+    "in the past": str(int(NOW.timestamp()) - 3600),
+    "an hour ahead": str(int(NOW.timestamp()) + 3600),
+    "in milliseconds": str(int(NOW.timestamp()) * 1000 + 50_000),
+    "a duration": "50",
+    "infinite": "inf",
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("reset", RESETS.values(), ids=RESETS)
+def test_a_reset_that_makes_no_sense_costs_at_most_a_refusal_a_window(
+    drive: Drive, api: Simulator, mode: str, reset: str | None
+) -> None:
+    if reset is None:
+        api.switches = Switches(reset_header=False)
+    else:
+        api.faults.add(Fault(headers={"x-per-minute-reset": reset}, times=None))
+    drive(mode)
+    assert len(asked(api)) == 20
+    assert max(windows(api, 200).values()) <= 6
+    assert all(number == 1 for number in windows(api, 429).values())
+    assert datetime.now(UTC) - NOW < timedelta(minutes=8)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("minutes", [10, -10])
+@pytest.mark.parametrize("what", ["the whole server", "its Date"])
+def test_clocks_that_differ_by_ten_minutes_make_no_difference(
+    drive: Drive, api: Simulator, mode: str, minutes: int, what: str
+) -> None:
+    if what == "its Date":
+        api.date_skew = timedelta(minutes=minutes)
+    else:
+        api.rate_clock.advance(timedelta(minutes=minutes))
+    drive(mode)
+    assert len(asked(api)) == 20
+    assert refused(api) == 0
+    assert datetime.now(UTC) - NOW < timedelta(minutes=6)
+    if what == "the whole server":
+        assert list(windows(api).values()) == [6, 6, 6, 2]
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_a_burst_is_a_pause_and_no_reason_to_leave(drive: Drive, api: Simulator, mode: str) -> None:
+    told = {"x-per-second-limit": "5", "x-per-second-remaining": "0", "x-per-minute-remaining": "4"}
+    api.set_limit(per_minute=100)
+    api.faults.add(Fault(status=429, headers=told, nth=3))
+    driven = drive(mode, inline_wait=5)
+    assert not driven.wakes
+    assert refused(api) == 1
