@@ -145,9 +145,7 @@ def drive(
 
 def windows(api: Simulator, status: int | None = None) -> Counter[datetime]:
     """How many requests came in each minute of the server's."""
-    return Counter(
-        entry.at.replace(second=0, microsecond=0) for entry in api.journal if status in (None, entry.status)
-    )
+    return Counter(entry.at.replace(second=0, microsecond=0) for entry in api.journal if status in (None, entry.status))
 
 
 def asked(api: Simulator) -> list[Any]:

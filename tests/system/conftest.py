@@ -129,6 +129,9 @@ class Installation:
         span = ("--from-date", days_ago(29 + days), "--to-date", days_ago(30))
         self.programs.stop(*WRITERS)
         self.airflow("backfill", "create", "--dag-id", dag_id, "--max-active-runs", str(days), *span)
+        # Only a whole minute later does the simulator's next one begin, so that the first is used up.
+        minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        self.simulate("clock", rate={"now": minute.isoformat(), "running": True})
         for name in WRITERS:
             self.start(name)
         self.programs.wait_for("Airflow is healthy", self.is_healthy, seconds=120)
@@ -152,6 +155,12 @@ class Installation:
         found: list[dict[str, Any]] = self.get(f"/dags/{dag_id}/dagRuns/~/taskInstances?limit=100")["task_instances"]
         return found
 
+    def simulate(self, what: str, **change: Any) -> None:
+        """Change the simulator."""
+        with requests.Session() as session:
+            session.trust_env = False
+            session.post(f"{self.world['base_url']}/__simulator__/{what}", json=change, timeout=30).raise_for_status()
+
     def journal(self) -> list[dict[str, Any]]:
         """Every request that the simulator was sent."""
         with requests.Session() as session:
@@ -160,9 +169,12 @@ class Installation:
             return [entry for entry in answer.json()["entries"] if "historical" in entry["path"]]
 
     def stays(self, dag_id: str) -> list[dict[str, Any]]:
-        """When tasks held a worker; of a stay that was cut short there is no ``end``."""
-        notes = [json.loads(file.read_text(encoding="utf-8")) for file in (self.folder / "stays").iterdir()]
-        return sorted((note for note in notes if note["dag_id"] == dag_id), key=lambda note: note["start"])
+        """When tasks held a worker; a stay that is not over, or was cut short, has no ``end``."""
+        stays = []
+        for began in (self.folder / "stays").glob("*.began"):
+            ended = began.with_suffix(".ended")
+            stays.append(json.loads(began.read_bytes()) | (json.loads(ended.read_bytes()) if ended.exists() else {}))
+        return sorted((stay for stay in stays if stay["dag_id"] == dag_id), key=lambda stay: stay["start"])
 
     def report(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """What a task returned."""

@@ -29,12 +29,19 @@ class NotedPullOperator(EngagementHistoricalOperator):
             "process": os.getpid(),
             "start": time.time(),
         }
-        file = FOLDER / "stays" / f"{note['process']}.{time.time_ns()}.json"
-        file.write_text(json.dumps(note), encoding="utf-8")
+        name = f"{note['process']}.{time.time_ns()}"
+        write(FOLDER / "stays" / f"{name}.began", note)
         try:
             return super().execute(context, event)
         finally:
-            file.write_text(json.dumps({**note, "end": time.time()}), encoding="utf-8")
+            write(FOLDER / "stays" / f"{name}.ended", {"end": time.time()})
+
+
+def write(file: Path, content: dict[str, Any]) -> None:
+    """Write a file at once, since the test may read it at any time."""
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(content), encoding="utf-8")
+    unfinished.replace(file)
 
 
 for dag_id, deferrable in (("deferring", True), ("rescheduling", False), ("interrupted", True)):
