@@ -44,6 +44,14 @@ class InvalidConnectionError(PermanentError):
     """The connection lacks something or holds something that cannot be used."""
 
 
+class MaxWaitExceededError(PermanentError):
+    """A task would have to wait for the rate limit past its ``max_wait``."""
+
+
+class NeverEnoughRoomError(PermanentError):
+    """More requests are waited for than the contract allows in a minute."""
+
+
 class ApiError(EngagementError):
     """The API answered with an error.
 

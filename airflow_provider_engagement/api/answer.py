@@ -219,6 +219,12 @@ def _reported_nulls(request: Request, body: Mapping[str, Any], messages: tuple[s
         if affected:
             for tweet_id in listed_ids(body, rule.key):
                 report(tweet_id, TweetStatus(rule.outcome, affected, rule.message))
+    for key in body:
+        if key.startswith(catalogue.UNSUPPORTED_PREFIX) and key not in {rule.key for rule in _UNSUPPORTED}:
+            # A list that is not documented: what it names has no value, though the API may print a 0.
+            affected = tuple(metric for metric in metrics if metric in key) or metrics
+            for tweet_id in listed_ids(body, key):
+                report(tweet_id, TweetStatus(Outcome.NO_DATA, affected, f"listed by the API under {key}"))
     return nulls
 
 

@@ -85,7 +85,7 @@ class Credentials:
     @property
     def identity(self) -> str:
         """A text that differs between apps and users, and that no secret can be read from."""
-        who = json.dumps([self.user_id, self.consumer_key, self.bearer_token])
+        who = json.dumps([self.user_id or self.access_token, self.consumer_key, self.bearer_token])
         return hashlib.sha256(who.encode()).hexdigest()
 
     def redact(self, text: str) -> str:

@@ -87,7 +87,7 @@ def parse_tweet_ids(value: object) -> tuple[str, ...]:
         line breaks, or the JSON or Python text of a list, as a rendered template leaves it.
     :raises InvalidQueryError: naming the first value that is no Tweet id.
     """
-    return tuple(dict.fromkeys(_parse_tweet_id(item) for item in _items(value, field="tweet_ids")))
+    return tuple(dict.fromkeys(_parse_tweet_id(item) for item in parse_list(value, field="tweet_ids")))
 
 
 def parse_metrics(value: object, *, endpoint: Endpoint, auth: Auth) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def parse_metrics(value: object, *, endpoint: Endpoint, auth: Auth) -> tuple[str
     if value is None:
         return catalogue.metrics_of(endpoint, auth)
     names = []
-    for item in _items(value, field="metrics"):
+    for item in parse_list(value, field="metrics"):
         if not isinstance(item, str):
             raise InvalidQueryError("metrics", f"{item!r} is no metric name", "Give names as strings.")
         name = item.strip()
@@ -176,7 +176,14 @@ def auth_for(endpoint: Endpoint, metrics: Iterable[str] | None, *, has_user: boo
     return Auth.APP if public and (has_app or not has_user) else Auth.USER
 
 
-def _items(value: object, *, field: str) -> list[object]:
+def parse_list(value: object, *, field: str) -> list[object]:
+    """Read a list from what a DAG may hold.
+
+    :param value: a list (or other iterable), or one string: values separated by commas, spaces or line breaks, or the
+        JSON or Python text of a list, as a rendered template leaves it.
+    :param field: the parameter that an error is to name.
+    :raises InvalidQueryError: if it is none of these.
+    """
     if isinstance(value, str):
         text = value.strip()
         value = _literal(text, field=field) if text[:1] in ("[", "(", "{") else re.split(r"[\s,;]+", text)

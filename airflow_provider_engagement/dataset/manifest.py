@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_engagement.api.answer import Outcome, TweetStatus
+from airflow_provider_engagement.api.query import parse_list
 from airflow_provider_engagement.exceptions import InvalidQueryError
 
 MANIFESTS = "_manifests"
@@ -132,10 +133,8 @@ def parse_accepted_outcomes(value: object) -> tuple[Outcome, ...]:
     """
     if value is None:
         return ACCEPTED_BY_DEFAULT
-    items = value.replace(",", " ").split() if isinstance(value, str) else value
-    if not isinstance(items, Iterable):
-        raise InvalidQueryError("accepted_outcomes", f"{value!r} is no list of outcomes")
+    items = parse_list(value, field="accepted_outcomes")
     try:
-        return tuple(Outcome(item) for item in items)
+        return tuple(Outcome(str(item)) for item in items)
     except ValueError as error:
         raise InvalidQueryError("accepted_outcomes", str(error), f"Known are {', '.join(Outcome)}.") from None

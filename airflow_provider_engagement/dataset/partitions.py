@@ -155,20 +155,23 @@ class PartitionedTable:
             # Listed before what is published is read: whatever is missing from the list is staged, and published,
             # after this publication, or was taken away long after it was published.
             listed = self._list(name)
-            before = self._read_published(place)
             try:
+                before, others = self._read_published(place)
                 staged = [self._read_staged(path) for path in listed]
             except FileNotFoundError:
-                # Another run took an old one away, which has put its rows into what is published.
+                # Another run took an old file away, and has put its rows into what is published.
                 continue
             tables = staged if before is None else [before, *staged]
-            merged = newest(pyarrow.concat_tables(tables), self._table.key)
+            merged = newest(pyarrow.concat_tables(tables), self._table)
             with written_whole(place) as file:
                 writer = open_writer(file, arrow_schema(self._table), self._format)
                 writer.write_table(merged)
                 writer.close()
+            for other in others:
+                with suppress(FileNotFoundError):
+                    other.unlink()
             if self._changed is not None and not published and before is not None:
-                self._changed(before, newest(self._read_staged(own), self._table.key))
+                self._changed(before, newest(self._read_staged(own), self._table))
             published = True
             if {path.name for path in self._list(name)} <= {path.name for path in listed}:
                 break
@@ -189,29 +192,48 @@ class PartitionedTable:
                 with suppress(FileNotFoundError):
                     path.unlink()
 
-    def _read_published(self, place: StoragePath) -> pyarrow.Table | None:
-        if not place.exists():
-            return None
-        with place.open("rb") as file:
-            return read_table(file, arrow_schema(self._table), self._format)
+    def _read_published(self, place: StoragePath) -> tuple[pyarrow.Table | None, list[StoragePath]]:
+        """Return what is published, and the files of it in formats that are not written any more."""
+        import pyarrow
+
+        found = []
+        others = []
+        for file_format in Format:
+            path = place.parent / f"{FILE}.{file_format}"
+            if path.exists():
+                with path.open("rb") as file:
+                    found.append(read_table(file, arrow_schema(self._table), file_format))
+                if path.name != place.name:
+                    others.append(path)
+        return (pyarrow.concat_tables(found) if found else None), others
 
     def _read_staged(self, path: StoragePath) -> pyarrow.Table:
         with path.open("rb") as file:
             return read_table(file, arrow_schema(self._table), Format.PARQUET)
 
 
-def newest(rows: pyarrow.Table, key: Sequence[str]) -> pyarrow.Table:
-    """Return, of the rows of each key, the one that was read last, in the order of the keys.
+def newest(rows: pyarrow.Table, table: Table) -> pyarrow.Table:
+    """Return one row for each key, in the order of the keys: of each metric the newest count that is known.
 
-    :param rows: with the key columns and ``fetched_at``.
-    :param key: the columns that identify a row.
+    A null of a newer reading does not take a count away: that reading may not have asked for the metric, or the API may
+    not give it any more. What is no metric is that of the newest reading.
+
+    :param rows: with the columns of the table.
+    :param table: which table.
     """
-    import pyarrow
+    import pyarrow.compute
 
+    key = list(table.key)
     ordered = rows.sort_by([*((name, "ascending") for name in key), ("fetched_at", "descending")])
-    numbered = ordered.select(list(key)).append_column("row", pyarrow.array(range(ordered.num_rows), pyarrow.int64()))
-    first = numbered.group_by(list(key), use_threads=False).aggregate([("row", "min")])
-    return ordered if first.num_rows == ordered.num_rows else ordered.take(first["row_min"])
+    known = pyarrow.compute.ScalarAggregateOptions(skip_nulls=True)
+    whatever = pyarrow.compute.ScalarAggregateOptions(skip_nulls=False)
+    others = [name for name in ordered.column_names if name not in key]
+    first = ordered.group_by(key, use_threads=False).aggregate(
+        [(name, "first", known if name in table.metrics else whatever) for name in others]
+    )
+    if first.num_rows == ordered.num_rows:
+        return ordered
+    return first.select([*key, *(f"{name}_first" for name in others)]).rename_columns([*key, *others]).cast(rows.schema)
 
 
 def by_partition(rows: pyarrow.Table, partition: Callable[[datetime], str]) -> Iterator[pyarrow.Table]:

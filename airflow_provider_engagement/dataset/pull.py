@@ -22,6 +22,7 @@ from airflow_provider_engagement.exceptions import (
     NotEntitledError,
     PeriodCapError,
     StoppedError,
+    TransientError,
     WaitRequired,
 )
 
@@ -39,7 +40,7 @@ CONCERNS_EVERY_REQUEST = (
 """Errors after which no other request of a pull could succeed."""
 
 FAILURES_IN_A_ROW = 5
-"""After so many requests that failed one after the other the rest of a pull is not asked for."""
+"""After so many requests that the server failed one after the other, the rest of a pull is not asked for."""
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -166,7 +167,8 @@ def fetch_missing(
                     error, (WaitRequired, *CONCERNS_EVERY_REQUEST)
                 ):
                     pulled.failures.append((request, error))
-                    in_a_row += 1
+                    # What is wrong with one request says nothing of the next; a server that fails does.
+                    in_a_row += isinstance(error, TransientError)
                     pulled.given_up |= in_a_row >= FAILURES_IN_A_ROW
                     log.warning("A request for %d Tweets failed: %s", len(request.tweet_ids), error)
                 else:

@@ -10,17 +10,19 @@ from airflow_provider_engagement.dataset.schema import RESTATEMENTS, arrow_schem
 if TYPE_CHECKING:
     import pyarrow
 
-_KEY = ["tweet_id", "period_start"]
+_KEY = ["tweet_id", "period_start", "period_end", "time_zone"]
 
 
 class Restatements:
     """Gathers the counts that a newer reading gave another value.
 
     :param granularity: the grain of the rows that are compared.
+    :param time_zone: the zone whose days they are.
     """
 
-    def __init__(self, granularity: str) -> None:
+    def __init__(self, granularity: str, time_zone: str = "UTC") -> None:
         self._granularity = granularity
+        self._time_zone = time_zone
         self._found: list[pyarrow.Table] = []
 
     def compare(self, before: pyarrow.Table, now: pyarrow.Table, metrics: Sequence[str]) -> None:
@@ -59,7 +61,9 @@ class Restatements:
             {
                 "tweet_id": rows["tweet_id"],
                 "period_start": rows["period_start"],
+                "period_end": rows["period_end"],
                 "granularity": pyarrow.repeat(self._granularity, rows.num_rows),
+                "time_zone": pyarrow.repeat(self._time_zone, rows.num_rows),
                 "metric": pyarrow.repeat(metric, rows.num_rows),
                 "old_value": rows[f"{metric}_before"],
                 "new_value": rows[metric],

@@ -40,30 +40,30 @@ def _metrics_of(*endpoints: Endpoint) -> tuple[str, ...]:
 
 TWEET_TOTALS = Table(
     name="tweet_totals",
-    key=("tweet_id", "snapshot_at"),
-    columns=("owner", "tweet_created_at", "auth", "fetched_at"),
+    key=("tweet_id", "snapshot_at", "auth"),
+    columns=("owner", "tweet_created_at", "fetched_at"),
     metrics=_metrics_of(Endpoint.TOTALS),
 )
 TWEET_METRICS = Table(
     name="tweet_metrics",
-    key=("tweet_id", "period_start", "granularity"),
-    columns=("owner", "tweet_created_at", "period_end", "endpoint", "fetched_at", "is_final"),
+    key=("tweet_id", "period_start", "period_end", "granularity", "time_zone"),
+    columns=("owner", "tweet_created_at", "endpoint", "fetched_at", "is_final"),
     metrics=_metrics_of(Endpoint.LAST_28_HOURS, Endpoint.HISTORICAL),
 )
 TWEET_HOURS_OF_DAY = Table(
     name="tweet_hours_of_day",
-    key=("tweet_id", "period_start", "hour_of_day"),
-    columns=("owner", "tweet_created_at", "period_end", "time_zone", "endpoint", "fetched_at", "is_final"),
+    key=("tweet_id", "period_start", "period_end", "hour_of_day", "time_zone"),
+    columns=("owner", "tweet_created_at", "endpoint", "fetched_at", "is_final"),
     metrics=TWEET_METRICS.metrics,
 )
 RESTATEMENTS = Table(
     name="restatements",
-    key=("tweet_id", "period_start", "granularity", "metric", "new_fetched_at"),
+    key=("tweet_id", "period_start", "period_end", "granularity", "time_zone", "metric", "new_fetched_at"),
     columns=("old_value", "new_value", "old_fetched_at"),
 )
 TWEET_STATUS = Table(
     name="tweet_status",
-    key=("tweet_id", "run"),
+    key=("tweet_id", "run", "task"),
     columns=("owner", "outcome", "metrics_affected", "message", "author", "checked_at"),
 )
 COVERAGE = Table(

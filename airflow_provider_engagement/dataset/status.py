@@ -25,6 +25,7 @@ def status_rows(
     checked: Mapping[str, datetime],
     *,
     run: str,
+    task: str,
     owner: str | None,
 ) -> pyarrow.Table:
     """Return statuses as rows of ``tweet_status``.
@@ -33,6 +34,7 @@ def status_rows(
     :param authors: of the Tweets that other authors wrote, who, where the API named them.
     :param checked: when the API was last asked about a Tweet, where it answered.
     :param run: the run's id.
+    :param task: the task's name, with its DAG's and its map index.
     :param owner: the id of the user as whom the API was asked, if any.
     """
     return columns_to_table(
@@ -40,6 +42,7 @@ def status_rows(
         {
             "tweet_id": list(statuses),
             "run": [run] * len(statuses),
+            "task": [task] * len(statuses),
             # A Tweet that was refused as another author's is not the owner's.
             "owner": [None if tweet_id in authors else owner for tweet_id in statuses],
             "outcome": [str(status.outcome) for status in statuses.values()],

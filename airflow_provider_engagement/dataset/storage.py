@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 from collections.abc import Iterator
@@ -42,12 +43,22 @@ class StoragePath(Protocol):
         """Remove the file."""
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_]+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
 def safe_name(*texts: object) -> str:
     """Return texts joined into one component of a path that every storage takes."""
     return _UNSAFE.sub("-", ".".join(map(str, texts))).strip("-.")
+
+
+def unique_name(*texts: object) -> str:
+    """Return texts joined into one component of a path, such that other texts never give the same."""
+    name = safe_name(*texts)
+    if all(_PLAIN.fullmatch(str(text)) for text in texts):
+        return name
+    digest = hashlib.sha256("\0".join(map(str, texts)).encode()).hexdigest()
+    return f"{name}.{digest[:8]}"
 
 
 @contextmanager

@@ -53,6 +53,7 @@ class TimeSeries:
         for the span that the API echoes.
     :param settling_time: how long after an hour its counts may still change.
     :param run: the run's id.
+    :param task: the task's name, with its DAG's and its map index.
     :param owner: the id of the user whose Tweets these are.
     :param name: the name of files that this run alone writes.
     :param date: the day that this run's own files are put under.
@@ -66,6 +67,7 @@ class TimeSeries:
     span: Callable[[str], Window] | None
     settling_time: timedelta
     run: str
+    task: str
     owner: str | None
     name: str
     date: datetime
@@ -84,7 +86,7 @@ PARTITIONS: Mapping[Granularity, str] = {
 def assemble_time_series(
     pulled: Pulled, parts: Parts, output: Output, *, wanted: TimeSeries, accepted: tuple[Outcome, ...]
 ) -> Result:
-    """Write the rows of a pull by the hour, if it is complete.
+    """Write what became of the Tweets of a pull by the hour, and its rows if it is complete.
 
     Parts are read once, window by window, and no more of them is held than what the rows of open partitions need.
 
@@ -93,7 +95,7 @@ def assemble_time_series(
     :param output: where the tables go.
     :param wanted: what is wanted.
     :param accepted: the outcomes that do not keep the pull from being complete.
-    :raises EngagementError: if it is not complete; nothing is written then.
+    :raises EngagementError: if it is not complete; of the tables only ``tweet_status`` is written then.
     """
     result = Result()
     statuses: dict[str, TweetStatus] = dict.fromkeys(
@@ -102,12 +104,12 @@ def assemble_time_series(
     told: dict[str, TweetStatus] = {}
     authors: dict[str, str | None] = {}
     checked: dict[str, datetime] = {}
-    changes = Restatements(str(wanted.granularity)) if wanted.restatements else None
+    changes = Restatements(str(wanted.granularity), _zone_told(wanted)) if wanted.restatements else None
     target = _target(output, wanted, changes)
     grain = _Grain(wanted, target)
     own = f"run_date={wanted.date:%Y-%m-%d}/{wanted.name}"
     try:
-        with output.open({table: f"{table.name}/{own}" for table in (TWEET_STATUS, COVERAGE)}) as tables:
+        with output.open({COVERAGE: f"{COVERAGE.name}/{own}"}) as tables:
             for request in sorted(pulled.requests, key=_start):
                 part = parts.read(request)
                 found: Mapping[str, TweetStatus]
@@ -125,12 +127,14 @@ def assemble_time_series(
                 tables[COVERAGE.name].append(_coverage(request, part, found, wanted))
             statuses |= told
             result.outcomes.add(statuses.items())
-            tables[TWEET_STATUS.name].append(
-                status_rows(statuses, authors, checked, run=wanted.run, owner=wanted.owner)
-            )
+            with output.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{own}"}) as report:
+                report[TWEET_STATUS.name].append(
+                    status_rows(statuses, authors, checked, run=wanted.run, task=wanted.task, owner=wanted.owner)
+                )
+                result.rows[TWEET_STATUS.name] = report[TWEET_STATUS.name].rows
             check_complete(result.outcomes, accepted, pulled.failures)
             grain.finish()
-            result.rows = {table: rows.rows for table, rows in tables.items()}
+            result.rows[COVERAGE.name] = tables[COVERAGE.name].rows
     except BaseException:
         target.discard()
         raise
@@ -214,7 +218,8 @@ class _Grain:
 
     @property
     def _key(self) -> tuple[str, ...]:
-        return tuple(name for name in _table(self.wanted).key if name != "granularity")
+        of_day = ("hour_of_day",) if self.wanted.granularity is Granularity.HOUR_OF_DAY else ()
+        return ("tweet_id", "period_start", *of_day)
 
     def _hold(self, rows: pyarrow.Table) -> None:
         self.held.append(rows)
@@ -313,10 +318,16 @@ def _finished(rows: pyarrow.Table, wanted: TimeSeries) -> pyarrow.Table:
         "owner": pyarrow.repeat(pyarrow.scalar(wanted.owner, pyarrow.string()), number),
         "tweet_created_at": pyarrow.array(created, pyarrow.timestamp("ms", "UTC")).take(encoded.indices),
         "endpoint": pyarrow.repeat(str(wanted.query.endpoint), number),
+        "time_zone": pyarrow.repeat(_zone_told(wanted), number),
     }
-    of_table = "time_zone" if table is TWEET_HOURS_OF_DAY else "granularity"
-    columns[of_table] = pyarrow.repeat(wanted.zone.key if of_table == "time_zone" else str(wanted.granularity), number)
+    if table is TWEET_METRICS:
+        columns["granularity"] = pyarrow.repeat(str(wanted.granularity), number)
     return columns_to_table(table, columns)
+
+
+def _zone_told(wanted: TimeSeries) -> str:
+    """Return the zone that rows are said to be of: an hour, or a span of hours, is the same in all of them."""
+    return wanted.zone.key if wanted.granularity in (Granularity.DAY, Granularity.HOUR_OF_DAY) else "UTC"
 
 
 def _coverage(

@@ -27,12 +27,14 @@ class Snapshot:
 
     :param snapshot_at: the run's own time, so that a rerun replaces what it wrote before.
     :param run: the run's id.
+    :param task: the task's name, with its DAG's and its map index.
     :param owner: the id of the user whose Tweets these are, where a user's token was used.
     :param auth: as whom the API was asked.
     """
 
     snapshot_at: datetime
     run: str
+    task: str
     owner: str | None
     auth: str
 
@@ -46,7 +48,7 @@ def assemble_totals(
     name: str,
     accepted: tuple[Outcome, ...],
 ) -> Result:
-    """Write a snapshot, if it is complete.
+    """Write what became of the Tweets, and a snapshot of their totals if it is complete.
 
     :param pulled: what became of the requests.
     :param parts: where the answers are kept.
@@ -54,31 +56,29 @@ def assemble_totals(
     :param snapshot: what all rows share.
     :param name: the name of the files.
     :param accepted: the outcomes that do not keep the snapshot from being complete.
-    :raises EngagementError: if it is not complete; nothing is written then.
+    :raises EngagementError: if it is not complete; of the tables only ``tweet_status`` is written then.
     """
     result = Result()
     day = f"{snapshot.snapshot_at:%Y-%m-%d}"
-    paths = {
-        TWEET_TOTALS: f"{TWEET_TOTALS.name}/snapshot_date={day}/{name}",
-        TWEET_STATUS: f"{TWEET_STATUS.name}/run_date={day}/{name}",
-    }
-    with output.open(paths) as tables:
+    with output.open({TWEET_STATUS: f"{TWEET_STATUS.name}/run_date={day}/{name}"}) as tables:
         for request in pulled.requests:
             part = parts.read(request)
-            if part is None:
-                statuses = failed_statuses(request, pulled.why_missing(request))
-            else:
-                statuses = dict(part.statuses)
-                result.groupings = merged(result.groupings, part.groupings)
-                tables[TWEET_TOTALS.name].append(_totals(part, snapshot))
-            result.outcomes.add(statuses.items())
+            statuses = part.statuses if part else failed_statuses(request, pulled.why_missing(request))
             authors = part.authors if part else {}
             checked = dict.fromkeys(statuses, part.fetched_at) if part else {}
             tables[TWEET_STATUS.name].append(
-                status_rows(statuses, authors, checked, run=snapshot.run, owner=snapshot.owner)
+                status_rows(statuses, authors, checked, run=snapshot.run, task=snapshot.task, owner=snapshot.owner)
             )
-        check_complete(result.outcomes, accepted, pulled.failures)
-        result.rows = {table: rows.rows for table, rows in tables.items()}
+            result.outcomes.add(statuses.items())
+        result.rows[TWEET_STATUS.name] = tables[TWEET_STATUS.name].rows
+    check_complete(result.outcomes, accepted, pulled.failures)
+    with output.open({TWEET_TOTALS: f"{TWEET_TOTALS.name}/snapshot_date={day}/{name}"}) as tables:
+        for request in pulled.requests:
+            part = parts.read(request)
+            if part is not None:
+                result.groupings = merged(result.groupings, part.groupings)
+                tables[TWEET_TOTALS.name].append(_totals(part, snapshot))
+        result.rows[TWEET_TOTALS.name] = tables[TWEET_TOTALS.name].rows
     if result.groupings:
         output.add_json("groupings", f"groupings/run_date={day}/{name}.json", result.groupings)
     return result

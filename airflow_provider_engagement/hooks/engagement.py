@@ -53,7 +53,7 @@ A_PUBLIC_TWEET = "20"
 class EngagementHook(BaseHook):
     """Makes a connection of type ``engagement`` into a client, and answers small questions directly.
 
-    .. seealso:: :ref:`howto/connection:engagement`
+    .. seealso:: ``docs/connection.md``
 
     :param engagement_conn_id: the connection to use.
     """
@@ -102,6 +102,11 @@ class EngagementHook(BaseHook):
         :raises InvalidConnectionError: if they are missing or do not belong together.
         """
         return self._settings[0]
+
+    @property
+    def identity(self) -> str:
+        """A text that differs between addresses, apps and users, and that no secret can be read from."""
+        return f"{self._settings[1].base_url} {self.credentials.identity}"
 
     @property
     def requests_per_minute(self) -> int | None:

@@ -37,6 +37,7 @@ from airflow_provider_engagement.dataset.time_series import SETTLING_TIME, TimeS
 from airflow_provider_engagement.dataset.totals import Snapshot, assemble_totals
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.operators.pull import EngagementPullOperator, Job
+from airflow_provider_engagement.operators.waiting import first_start
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,7 +49,7 @@ SHARED_RUN_TYPES = ("backfill",)
 class EngagementTotalsOperator(EngagementPullOperator):
     """Pulls the current totals of any number of Tweets into the tables ``tweet_totals`` and ``tweet_status``.
 
-    .. seealso:: :ref:`howto/operator:EngagementTotalsOperator`
+    .. seealso:: ``docs/operators/totals.md``
 
     :param auth: ``user`` to ask as the author of the Tweets, ``app`` to ask for public metrics of any Tweet; by
         default ``app`` where public metrics alone are named and ``user`` otherwise. (templated)
@@ -88,14 +89,16 @@ class EngagementTotalsOperator(EngagementPullOperator):
             pulled,
             job.parts,
             job.output,
-            snapshot=Snapshot(snapshot_at=snapshot_at, run=job.run, owner=job.owner, auth=job.query.auth),
+            snapshot=Snapshot(
+                snapshot_at=snapshot_at, run=job.run, task=job.name, owner=job.owner, auth=job.query.auth
+            ),
             name=f"{job.name}.{snapshot_at:%Y%m%dT%H%M%S}",
             accepted=job.accepted,
         )
 
     def _snapshot_time(self, context: Context) -> datetime:
         if self.snapshot_at is not None:
-            return parse_moment(self.snapshot_at, field="snapshot_at", now=datetime.now(UTC))
+            return parse_moment(self.snapshot_at, field="snapshot_at", now=run_time(context))
         return run_time(context)
 
 
@@ -149,6 +152,7 @@ class _EngagementSeriesOperator(EngagementPullOperator):
             span=self._row_span if span_known else None,
             settling_time=self._settling_time,
             run=job.run,
+            task=job.name,
             owner=job.owner,
             name=f"{job.name}.{name}",
             date=date,
@@ -163,7 +167,7 @@ class Engagement28HourOperator(_EngagementSeriesOperator):
     Tweet and hour that were read before, so that a task run several times a day keeps the table up to date; rows are
     marked final only when they have settled, which here none has.
 
-    .. seealso:: :ref:`howto/operator:Engagement28HourOperator`
+    .. seealso:: ``docs/operators/last-28-hours.md``
 
     :param granularity: ``hour`` (default), ``total`` or ``hour_of_day``. The 28 hours hold no day as a whole, at least
         in most zones and hours. (templated)
@@ -214,7 +218,7 @@ class EngagementHistoricalOperator(_EngagementSeriesOperator):
     in as few requests as can be, and rows of the wanted grain made of them. Rows replace those of the same Tweet and
     period that were read before.
 
-    .. seealso:: :ref:`howto/operator:EngagementHistoricalOperator`
+    .. seealso:: ``docs/operators/historical.md``
 
     :param start: the first instant of the span: an aware time or ISO text, a date (which begins at midnight in UTC), or
         a span before the run's own time such as ``7d``, ``36h`` or ``2w``. By default the run's partition key or data
@@ -382,10 +386,11 @@ class EngagementHistoricalOperator(_EngagementSeriesOperator):
     def _still_good(self, context: Context) -> StillGood:
         now = datetime.now(UTC)
         for_hours = timedelta(hours=self.reuse_hours)
+        began = first_start(context)
 
         def still_good(request: Request, fetched_at: datetime) -> bool:
             settled = request.window is not None and request.window.end + self._settling_time <= fetched_at
-            return settled or now - fetched_at <= for_hours
+            return settled or fetched_at >= began or now - fetched_at <= for_hours
 
         return still_good
 

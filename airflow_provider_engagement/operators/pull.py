@@ -21,12 +21,12 @@ from airflow_provider_engagement.dataset.output import FolderOutput, Output, Ret
 from airflow_provider_engagement.dataset.parts import PartStore, StillGood, always_good
 from airflow_provider_engagement.dataset.pull import Parts, PartsInMemory, Pulled, fetch_missing
 from airflow_provider_engagement.dataset.result import Result
-from airflow_provider_engagement.dataset.storage import safe_name
+from airflow_provider_engagement.dataset.storage import safe_name, unique_name
 from airflow_provider_engagement.dataset.tweet_id_files import read_tweet_ids
 from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired, airflow_failures
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.operators.observability import count_report, count_requests, count_wait, span
-from airflow_provider_engagement.operators.tally import Tally, remember
+from airflow_provider_engagement.operators.tally import known_budget, remember
 from airflow_provider_engagement.operators.waiting import first_start, wait_until
 
 if TYPE_CHECKING:
@@ -217,6 +217,7 @@ class EngagementPullOperator(BaseOperator):
             max_wait=self.max_wait,
             drop_forbidden=Outcome.FORBIDDEN in job.accepted,
             connections=self.workers,
+            known=known_budget(context),
         )
         self.log.info(
             "Pulling %s of %d Tweets as %s: %d requests.",
@@ -237,7 +238,7 @@ class EngagementPullOperator(BaseOperator):
         finally:
             client.close()
             count_requests(self.endpoint, client)
-            tally = remember(context, Tally.of(client))
+            tally = remember(context, client)
         with span("assemble", endpoint=str(self.endpoint), tweets=len(job.query.tweet_ids)):
             result = self._assemble(job, pulled, context)
         manifest = Manifest(
@@ -307,7 +308,7 @@ class EngagementPullOperator(BaseOperator):
             parts=(
                 PartStore(
                     folder,
-                    identity=self.hook.credentials.identity,
+                    identity=self.hook.identity,
                     occasion=self._occasion(context),
                     still_good=self._still_good(context),
                 )
@@ -318,7 +319,7 @@ class EngagementPullOperator(BaseOperator):
             accepted=accepted,
             run=context["run_id"],
             owner=self.hook.credentials.user_id if query.auth is Auth.USER else None,
-            name=safe_name(task_instance.dag_id, task_instance.task_id, *mapped),
+            name=unique_name(task_instance.dag_id, task_instance.task_id, *mapped),
         )
 
     def _read_tweet_ids(self) -> object:

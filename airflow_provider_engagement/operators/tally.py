@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_engagement.api.rate_limit import BudgetSnapshot
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_engagement.api.client import EngagementClient
+
+
+BUDGET_KEY = "engagement_budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +38,34 @@ class Tally:
         return Tally(self.sent + other.sent, self.refused + other.refused, self.waited_seconds + other.waited_seconds)
 
 
-def remember(context: Context, now: Tally) -> Tally:
-    """Add numbers to those of the same try before its last wait, and keep the sum for after the next.
+def remember(context: Context, client: EngagementClient) -> Tally:
+    """Add a client's numbers to those of the same try before its last wait, and keep the sum for after the next.
+
+    What the client learnt of the budget is kept too.
 
     Airflow keeps a task's state over its waits since 3.3; before, a try knows only what it did since the last one.
 
     :param context: the task's context.
-    :param now: what was done since the last wait.
+    :param client: what was used since the last wait.
     :return: what was done in the try.
     """
+    now = Tally.of(client)
     store = context.get("task_state_store")
     if store is None:
         return now
     key = f"engagement_tally_{context['ti'].try_number}"
+    store.set(BUDGET_KEY, client.pace.snapshot().to_dict())
     before: Any = store.get(key)
     total = Tally(**before) + now if before else now
     store.set(key, asdict(total))
     return total
+
+
+def known_budget(context: Context) -> BudgetSnapshot | None:
+    """Return what the task learnt of the budget before its last wait, where Airflow keeps a task's state.
+
+    :param context: the task's context.
+    """
+    store = context.get("task_state_store")
+    known: Any = store.get(BUDGET_KEY) if store is not None else None
+    return BudgetSnapshot.from_dict(known) if known else None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 from airflow_provider_engagement.api.rate_limit import wake_at
-from airflow_provider_engagement.exceptions import PermanentError
+from airflow_provider_engagement.exceptions import MaxWaitExceededError
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -16,10 +16,6 @@ SPREAD_SECONDS = 10.0
 
 GRACE = timedelta(minutes=5)
 """How much later than the trigger itself Airflow gives up a deferral: for a triggerer that was down."""
-
-
-class MaxWaitExceededError(PermanentError):
-    """A task would have to wait past its ``max_wait``."""
 
 
 def wait_until(

@@ -12,16 +12,12 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_engagement.api.rate_limit import BudgetSnapshot, wake_at
-from airflow_provider_engagement.exceptions import InvalidQueryError, PermanentError, airflow_failures
+from airflow_provider_engagement.exceptions import InvalidQueryError, NeverEnoughRoomError, airflow_failures
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.operators.waiting import GRACE, SPREAD_SECONDS, first_start, task_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-
-class NeverEnoughRoomError(PermanentError):
-    """More requests are waited for than the contract allows in a minute."""
 
 
 class EngagementRateLimitSensor(BaseSensorOperator):
@@ -32,7 +28,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
     one request in a window, whatever ``poke_interval`` says. That and ``exponential_backoff`` count only where the API
     does not say when it resets.
 
-    .. seealso:: :ref:`howto/sensor:EngagementRateLimitSensor`
+    .. seealso:: ``docs/sensors/rate-limit.md``
 
     :param min_remaining: how many requests must be left; 1 by default. Of all that the contract allows in a minute, the
         sensor's own may be one. (templated)
@@ -154,6 +150,6 @@ class EngagementRateLimitSensor(BaseSensorOperator):
             self.defer(
                 trigger=DateTimeTrigger(moment=wake),
                 method_name="execute",
-                timeout=min(timedelta(seconds=wait) + GRACE, self._deadline - datetime.fromtimestamp(now, UTC)),
+                timeout=timedelta(seconds=wait) + GRACE,
             )
         return wait

@@ -102,6 +102,7 @@ def totals(*likes: int | None) -> pyarrow.Table:
         {
             "tweet_id": [str(number) for number in range(len(likes))],
             "snapshot_at": [NOON] * len(likes),
+            "auth": ["user"] * len(likes),
             "favorites": likes,
         },
     )
@@ -156,7 +157,9 @@ def test_a_table_is_read_back_as_it_was_written(file_format: Format, drawn: tupl
 def test_texts_with_line_breaks_are_read_back_from_a_large_file(tmp_path: Path, file_format: Format) -> None:
     number = 40_000
     messages = [f"line {index}\nand, another" for index in range(number)]
-    batch = columns_to_table(TWEET_STATUS, {"tweet_id": ["1"] * number, "run": ["r"] * number, "message": messages})
+    batch = columns_to_table(
+        TWEET_STATUS, {**dict.fromkeys(("tweet_id", "run", "task"), ["1"] * number), "message": messages}
+    )
     write(FolderOutput(tmp_path, file_format), TWEET_STATUS, batch)
     with (tmp_path / "tweet_status" / f"part.{file_format}").open("rb") as file:
         assert read_table(file, arrow_schema(TWEET_STATUS), file_format)["message"].to_pylist() == messages
@@ -174,7 +177,9 @@ def test_the_extremes_of_64_bits_nulls_and_negative_counts_are_kept(tmp_path: Pa
 def test_null_and_empty_text_are_not_the_same(tmp_path: Path, file_format: Format) -> None:
     messages = [None, "", 'a "b", c\nd', "null", "ž😀"]
     number = len(messages)
-    batch = columns_to_table(TWEET_STATUS, {"tweet_id": ["1"] * number, "run": ["r"] * number, "message": messages})
+    batch = columns_to_table(
+        TWEET_STATUS, {**dict.fromkeys(("tweet_id", "run", "task"), ["1"] * number), "message": messages}
+    )
     rows = rows_written(tmp_path, file_format, TWEET_STATUS, batch)
     assert [row["message"] for row in rows] == messages
 
@@ -184,7 +189,11 @@ def test_instants_are_utc_to_the_millisecond(tmp_path: Path, file_format: Format
     moment = NOON + timedelta(milliseconds=7)
     batch = columns_to_table(
         TWEET_METRICS,
-        {"tweet_id": ["1"], "period_start": [moment], "granularity": ["hour"], "is_final": [False]},
+        {
+            **dict.fromkeys(("period_start", "period_end"), [moment]),
+            **dict.fromkeys(("tweet_id", "granularity", "time_zone"), ["1"]),
+            "is_final": [False],
+        },
     )
     (row,) = rows_written(tmp_path, file_format, TWEET_METRICS, batch)
     assert row["period_start"] == moment

@@ -39,7 +39,9 @@ def by_date(moment: datetime) -> str:
     return f"period_date={moment:%Y-%m-%d}"
 
 
-def table_at(folder: Any, *, file_format: Format = Format.PARQUET, now: float = NOW, **options: Any) -> PartitionedTable:
+def table_at(
+    folder: Any, *, file_format: Format = Format.PARQUET, now: float = NOW, **options: Any
+) -> PartitionedTable:
     return PartitionedTable(
         folder,
         table=TWEET_METRICS,
@@ -60,6 +62,7 @@ def rows_of(cells: Cells, *, read: datetime = READ) -> pyarrow.Table:
             "period_start": [moment for _, moment in keys],
             "period_end": [moment + HOUR for _, moment in keys],
             "granularity": ["hour"] * len(keys),
+            "time_zone": ["UTC"] * len(keys),
             "owner": ["7"] * len(keys),
             "endpoint": ["historical"] * len(keys),
             "fetched_at": [read] * len(keys),
@@ -121,11 +124,13 @@ def test_a_partition_without_new_rows_is_not_touched(tmp_path: Path) -> None:
     assert (untouched.stat().st_ino, untouched.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_a_newer_null_replaces_a_number_and_an_older_number_replaces_nothing(tmp_path: Path) -> None:
+def test_an_older_number_replaces_nothing_and_a_newer_null_takes_nothing_away(tmp_path: Path) -> None:
+    """A reading that did not ask for a metric, or was not given it any more, knows nothing better."""
     staged(table_at(tmp_path), day_of("1", 5)).publish()
     staged(table_at(tmp_path), day_of("1", None), read=READ + HOUR).publish()
+    assert published(tmp_path) == day_of("1", 5)
     staged(table_at(tmp_path), day_of("1", 9), read=READ - HOUR).publish()
-    assert published(tmp_path) == day_of("1", None)
+    assert published(tmp_path) == day_of("1", 5)
 
 
 @settings(max_examples=30)
@@ -137,7 +142,7 @@ def test_a_newer_null_replaces_a_number_and_an_older_number_replaces_nothing(tmp
     ),
     st.randoms(use_true_random=False),
 )
-def test_whatever_the_order_the_newest_reading_of_each_row_wins(
+def test_whatever_the_order_the_newest_known_count_of_each_row_wins(
     tmp_path_factory: pytest.TempPathFactory, readings: list[dict[tuple[str, int], int | None]], chance: Any
 ) -> None:
     folder = tmp_path_factory.mktemp("dataset")
@@ -145,7 +150,7 @@ def test_whatever_the_order_the_newest_reading_of_each_row_wins(
     runs = []
     for number, reading in enumerate(readings):
         cells = {(tweet_id, DAY + hour * HOUR): value for (tweet_id, hour), value in reading.items()}
-        expected |= cells
+        expected |= {key: value for key, value in cells.items() if value is not None or key not in expected}
         runs.append((cells, READ + number * HOUR))
     chance.shuffle(runs)
     for cells, read in runs:
@@ -154,10 +159,8 @@ def test_whatever_the_order_the_newest_reading_of_each_row_wins(
 
 
 def test_of_the_rows_of_a_key_the_newest_is_returned_in_the_order_of_keys() -> None:
-    tables = [
-        rows_of({("2", DAY): number, ("1", DAY): -number}, read=READ + number * HOUR) for number in (2, 3, 1)
-    ]
-    found = newest(pyarrow.concat_tables(tables), TWEET_METRICS.key)
+    tables = [rows_of({("2", DAY): number, ("1", DAY): -number}, read=READ + number * HOUR) for number in (2, 3, 1)]
+    found = newest(pyarrow.concat_tables(tables), TWEET_METRICS)
     assert [(row["tweet_id"], row["impressions"]) for row in found.to_pylist()] == [("1", -3), ("2", 3)]
 
 
@@ -187,6 +190,13 @@ def test_nothing_of_a_run_that_fails_is_seen_by_others(tmp_path: Path) -> None:
     failing.discard()
     assert [path.name for path in (tmp_path / STAGED).rglob("*.parquet") if path.name.startswith("_")] == []
     assert published(tmp_path) == day_of("2", 6)
+
+
+def test_a_table_is_never_published_in_two_formats(tmp_path: Path) -> None:
+    staged(table_at(tmp_path, file_format=Format.CSV), day_of("1", 1) | day_of("2", 1)).publish()
+    staged(table_at(tmp_path, file_format=Format.PARQUET), day_of("2", 2), read=READ + HOUR).publish()
+    assert published(tmp_path) == day_of("1", 1) | day_of("2", 2)
+    assert [path.name for path in (tmp_path / "tweet_metrics").rglob("rows.*")] == ["rows.parquet"]
 
 
 class Killed(BaseException):
@@ -315,6 +325,19 @@ def test_two_runs_of_which_each_stops_for_the_other_lose_nothing(tmp_path: Path)
         assert published(folder) == FIRST | SECOND | third, (step, inner_step)
 
 
+def test_two_runs_that_change_the_format_at_the_same_time_do_not_stumble(tmp_path: Path) -> None:
+    older = day_of("0", 0) | day_of("1", 0)
+
+    def prepare(folder: Path) -> None:
+        staged(table_at(folder, file_format=Format.CSV), older, read=READ - HOUR).publish()
+
+    for folder, step in before_each_step(tmp_path, prepare):
+        steps = Steps(step, lambda folder=folder: run(folder, SECOND, READ + HOUR))  # type: ignore[misc]
+        run(SteppedPath(folder, steps), FIRST, READ)
+        assert published(folder) == older | FIRST | SECOND, (step, steps.done[step])
+        assert [path.name for path in (folder / "tweet_metrics").rglob("rows.*")] == ["rows.parquet"]
+
+
 def killed() -> None:
     raise Killed
 
@@ -395,10 +418,12 @@ def test_rows_that_differ_from_those_before_are_handed_on_once_and_nothing_on_th
     seen: list[tuple[Cells, Cells]] = []
 
     def changed(before: pyarrow.Table, now: pyarrow.Table) -> None:
-        seen.append(tuple(  # type: ignore[arg-type]
-            {(row["tweet_id"], row["period_start"]): row["impressions"] for row in rows.to_pylist()}
-            for rows in (before, now)
-        ))
+        seen.append(
+            tuple(  # type: ignore[arg-type]
+                {(row["tweet_id"], row["period_start"]): row["impressions"] for row in rows.to_pylist()}
+                for rows in (before, now)
+            )
+        )
 
     staged(table_at(tmp_path, changed=changed), day_of("1", 1)).publish()
     assert seen == []

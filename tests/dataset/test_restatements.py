@@ -24,7 +24,9 @@ def rows(counts: Counts, read: datetime) -> pyarrow.Table:
         {
             "tweet_id": [tweet_id for tweet_id, _ in counts],
             "period_start": [START + hour * HOUR for _, hour in counts],
+            "period_end": [START + (hour + 1) * HOUR for _, hour in counts],
             "granularity": ["hour"] * len(counts),
+            "time_zone": ["UTC"] * len(counts),
             "fetched_at": [read] * len(counts),
             "impressions": [impressions for impressions, _ in counts.values()],
             "favorites": [favorites for _, favorites in counts.values()],
@@ -57,7 +59,9 @@ def test_a_count_that_differs_is_told_with_its_old_and_its_new_value() -> None:
         {
             "tweet_id": "1",
             "period_start": START + HOUR,
+            "period_end": START + 2 * HOUR,
             "granularity": "hour",
+            "time_zone": "UTC",
             "metric": "impressions",
             "old_value": 6,
             "new_value": 8,

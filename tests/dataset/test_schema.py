@@ -22,7 +22,7 @@ from airflow_provider_engagement.dataset.schema import (
 )
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
-KEYS: dict[str, list[Any]] = {"tweet_id": ["101", "102"], "snapshot_at": [NOON, NOON]}
+KEYS: dict[str, list[Any]] = {"tweet_id": ["101", "102"], "snapshot_at": [NOON, NOON], "auth": ["user", "app"]}
 
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 
@@ -31,11 +31,14 @@ TOTALS_METRICS = {"impressions", "engagements", "favorites", "retweets", "replie
 
 def test_the_tables_have_the_keys_that_make_a_rerun_replace() -> None:
     assert {name: table.key for name, table in TABLES.items()} == {
-        "tweet_totals": ("tweet_id", "snapshot_at"),
-        "tweet_metrics": ("tweet_id", "period_start", "granularity"),
-        "tweet_hours_of_day": ("tweet_id", "period_start", "hour_of_day"),
-        "restatements": ("tweet_id", "period_start", "granularity", "metric", "new_fetched_at"),
-        "tweet_status": ("tweet_id", "run"),
+        "tweet_totals": ("tweet_id", "snapshot_at", "auth"),
+        "tweet_metrics": ("tweet_id", "period_start", "period_end", "granularity", "time_zone"),
+        "tweet_hours_of_day": ("tweet_id", "period_start", "period_end", "hour_of_day", "time_zone"),
+        "restatements": (
+            *("tweet_id", "period_start", "period_end", "granularity", "time_zone"),
+            *("metric", "new_fetched_at"),
+        ),
+        "tweet_status": ("tweet_id", "run", "task"),
         "coverage": ("tweet_id", "window_start", "window_end", "granularity"),
     }
 

@@ -20,9 +20,9 @@ from airflow_provider_engagement.api.planner import Request, wanted_hours
 from airflow_provider_engagement.api.query import Granularity, Query
 from airflow_provider_engagement.api.tweet_id import first_id_at
 from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.dataset.formats import Format
 from airflow_provider_engagement.dataset.manifest import ACCEPTED_BY_DEFAULT
 from airflow_provider_engagement.dataset.output import FolderOutput, Output, ReturnedOutput
-from airflow_provider_engagement.dataset.formats import Format
 from airflow_provider_engagement.dataset.parts import part_of
 from airflow_provider_engagement.dataset.pull import PartsInMemory, Pulled
 from airflow_provider_engagement.dataset.result import Result
@@ -68,7 +68,9 @@ def body(request: Request, gone: tuple[str, ...], counts: Callable[[str, str, da
     answer = {"hour": tree}
     for name in request.query.groupings:
         answer[name] = {
-            metric: sum(total(tweet_id, metric, request.window) for tweet_id in request.tweet_ids if tweet_id not in gone)
+            metric: sum(
+                total(tweet_id, metric, request.window) for tweet_id in request.tweet_ids if tweet_id not in gone
+            )
             for metric in request.query.metrics
         }
     return answer
@@ -121,6 +123,7 @@ class Pull:
             span=lambda tweet_id: self.span,
             settling_time=timedelta(hours=72),
             run="scheduled__1",
+            task="dag.task",
             owner="7",
             name="dag.task",
             date=self.span.start,
@@ -130,9 +133,7 @@ class Pull:
     def assembled(
         self, output: Output, *, accepted: tuple[Outcome, ...] = ACCEPTED_BY_DEFAULT, **changes: Any
     ) -> Result:
-        return assemble_time_series(
-            self.pulled, self.parts, output, wanted=self.series(**changes), accepted=accepted
-        )
+        return assemble_time_series(self.pulled, self.parts, output, wanted=self.series(**changes), accepted=accepted)
 
     def rows(self, table: str = "tweet_metrics", **changes: Any) -> list[Mapping[str, Any]]:
         output = ReturnedOutput()
@@ -318,7 +319,7 @@ def test_a_request_that_failed_covers_its_window_as_failed_where_that_is_accepte
 
 
 @pytest.mark.parametrize("granularity", list(Granularity))
-def test_nothing_is_written_staged_or_replaced_if_something_is_missing(tmp_path: Path, granularity: str) -> None:
+def test_only_what_became_of_the_tweets_is_written_if_something_is_missing(tmp_path: Path, granularity: str) -> None:
     whole = Pull(window(0, 24), OLD)
     whole.answered(OLD, window=window(0, 24))
     whole.assembled(FolderOutput(tmp_path, Format.PARQUET), granularity=granularity)
@@ -328,7 +329,11 @@ def test_nothing_is_written_staged_or_replaced_if_something_is_missing(tmp_path:
     pull.failed(OLD, "22", window=window(24, 48), error=NoAnswerError("silence"))
     with pytest.raises(IncompletePullError, match=r"2 of 2 Tweets.*silence"):
         pull.assembled(FolderOutput(tmp_path, Format.PARQUET), granularity=granularity)
-    assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
+    status = "tweet_status/run_date=2026-01-05/dag.task.parquet"
+    after = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+    assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == {status}
+    told = parquet.ParquetFile(tmp_path / status).read().to_pylist()
+    assert [(row["tweet_id"], row["outcome"]) for row in told] == [(OLD, "failed"), ("22", "failed")]
 
 
 def test_hours_go_to_a_file_a_day_and_sums_to_a_file_a_month_and_the_schema_is_always_the_same(tmp_path: Path) -> None:

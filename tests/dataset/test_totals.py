@@ -30,7 +30,9 @@ from airflow_provider_engagement.exceptions import EngagementError, IncompletePu
 MakeRequest = Callable[..., Request]
 Answer = Callable[..., Fetched]
 
-SNAPSHOT = Snapshot(snapshot_at=datetime(2026, 1, 12, tzinfo=UTC), run="scheduled__1", owner="7", auth="user")
+SNAPSHOT = Snapshot(
+    snapshot_at=datetime(2026, 1, 12, tzinfo=UTC), run="scheduled__1", task="dag.task", owner="7", auth="user"
+)
 FETCHED_AT = "2026-01-12T09:30:15.250Z"
 NEW = "1600000000000000000"
 NEW_CREATED = "2022-12-06T05:31:41.219Z"
@@ -109,7 +111,7 @@ def test_a_status_tells_for_each_tweet_what_became_of_it_and_why(
     kept.answered(fetched, request)
     output = ReturnedOutput()
     kept.assembled(output)
-    shared = {"run": "scheduled__1", "owner": "7", "author": None, "checked_at": FETCHED_AT}
+    shared = {"run": "scheduled__1", "task": "dag.task", "owner": "7", "author": None, "checked_at": FETCHED_AT}
     assert output.returned["tweet_status"] == [
         {"tweet_id": "20", **shared, "outcome": "ok", "metrics_affected": None, "message": None},
         {
@@ -191,19 +193,22 @@ def test_files_are_written_where_a_rerun_finds_and_replaces_them(
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("file_format", Format)
-def test_nothing_is_written_and_nothing_replaced_if_something_is_missing(
+def test_only_what_became_of_the_tweets_is_written_if_something_is_missing(
     tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: Answer, file_format: Format
 ) -> None:
     kept.answered(answer_to(request_for("20")), request_for("20"))
     kept.assembled(folder_output(tmp_path, file_format))
-    before = {path: (tmp_path / path).read_bytes() for path in files(tmp_path)}
+    before = {path: (tmp_path / path).read_bytes() for path in files(tmp_path) if "tweet_status" not in path}
     kept.failed(request_for("21", "22"), NoAnswerError("silence"))
     output = folder_output(tmp_path, file_format)
     with pytest.raises(IncompletePullError, match=r"2 of 3 Tweets.*silence"):
         kept.assembled(output)
     gc.collect()
-    assert {path: (tmp_path / path).read_bytes() for path in files(tmp_path)} == before
-    assert output.locations == {}
+    after = {path: (tmp_path / path).read_bytes() for path in files(tmp_path) if "tweet_status" not in path}
+    assert after == before
+    assert list(output.locations) == ["tweet_status"]
+    (status,) = (path for path in files(tmp_path) if "tweet_status" in path)
+    assert b"silence" in (tmp_path / status).read_bytes()
 
 
 def test_a_request_that_failed_is_told_tweet_by_tweet_where_that_is_accepted(

@@ -372,7 +372,7 @@ def test_the_window_of_a_partitioned_run_is_its_partition(
 
 
 def test_a_partition_key_that_names_no_span_is_refused(pull: Callable[..., Any]) -> None:
-    with pytest.raises(AirflowFailException, match="partition_key.*key_format"):
+    with pytest.raises(AirflowFailException, match=r"partition_key.*key_format"):
         pull(None, context={"partition_key": "2026-01-05T00:00:00"})
 
 
@@ -429,10 +429,10 @@ def test_hours_out_of_reach_are_refused_or_clipped_as_told_and_that_is_reported(
     pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, simulator: Simulator
 ) -> None:
     future = {"start": "2026-01-12T00:00:00Z", "end": "2026-01-13T00:00:00Z"}
-    with pytest.raises(AirflowFailException, match="end: 2026-01-13.*not over yet.*clip"):
+    with pytest.raises(AirflowFailException, match=r"end: 2026-01-13.*not over yet.*clip"):
         pull(**future)
     old = {"start": "2025-01-01", "end": "2025-01-20"}
-    with pytest.raises(AirflowFailException, match="start: 2025-01-01.*longer ago.*clip"):
+    with pytest.raises(AirflowFailException, match=r"start: 2025-01-01.*longer ago.*clip"):
         pull(**old)
     assert len(simulator.journal) == 0
     report = pull(**future, out_of_reach="clip")
@@ -614,9 +614,9 @@ def test_days_that_the_window_cuts_or_that_no_hours_add_up_to_are_refused(
 ) -> None:
     with pytest.raises(AirflowFailException, match="not the beginning of a day in Europe/Prague"):
         pull(WEEK, granularity="day", time_zone="Europe/Prague")
-    with pytest.raises(AirflowFailException, match="time_zone.*Asia/Kolkata"):
+    with pytest.raises(AirflowFailException, match=r"time_zone.*Asia/Kolkata"):
         pull(WEEK, granularity="day", time_zone="Asia/Kolkata")
-    with pytest.raises(AirflowFailException, match="time_zone.*Asia/Kolkata"):
+    with pytest.raises(AirflowFailException, match=r"time_zone.*Asia/Kolkata"):
         pull(WEEK, granularity="day", time_zone="Asia/Kolkata", after_post_days=3)
     assert len(simulator.journal) == 0
 
@@ -702,7 +702,12 @@ def test_both_shapes_of_an_hour_without_its_day_are_read(
 ) -> None:
     simulator.switches = Switches(hour_without_day=shape)  # type: ignore[arg-type]
     interval = utc(2025, 11, 20), utc(2026, 1, 10)
-    report = pull(interval, groupings={"own": ["engagement.type", "engagement.hour"]}, metrics=["impressions"], granularity="total")
+    report = pull(
+        interval,
+        groupings={"own": ["engagement.type", "engagement.hour"]},
+        metrics=["impressions"],
+        granularity="total",
+    )
     expected: dict[str, int] = defaultdict(int)
     for (_, hour), counts in hourly_truth(world, ids, *interval, ["impressions"]).items():
         expected[f"{hour:%H}"] += counts[0] or 0
@@ -857,7 +862,9 @@ def test_a_backfill_costs_what_one_pull_costs_and_writes_the_same_rows(
     sent = 0
     for number in range(runs):
         interval = first + number * length, first + (number + 1) * length
-        sent += pull(interval, run_type="backfill", metrics=["impressions"], granularity="day", to="backfill")["requests"]["sent"]
+        sent += pull(interval, run_type="backfill", metrics=["impressions"], granularity="day", to="backfill")[
+            "requests"
+        ]["sent"]
     assert sent == len(simulator.journal)
     one = pull((first, first + runs * length), metrics=["impressions"], granularity="day", to="one")["requests"]["sent"]
     assert sent <= 1.1 * one

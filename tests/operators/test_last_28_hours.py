@@ -111,9 +111,7 @@ def truth(simulator: Simulator, ids: list[str], first: datetime = FIRST, end: da
         created = tweet.created_at
         hour = first if created is None else max(first, created.replace(minute=0, second=0, microsecond=0))
         while hour < end and not tweet.deleted:
-            expected[tweet_id, hour] = tuple(
-                simulator.count(tweet_id, metric, hour, hour + HOUR) for metric in METRICS
-            )
+            expected[tweet_id, hour] = tuple(simulator.count(tweet_id, metric, hour, hour + HOUR) for metric in METRICS)
             hour += HOUR
     return expected
 
@@ -171,7 +169,9 @@ def test_runs_of_the_same_day_replace_the_hours_that_they_share_and_report_what_
     }
 
 
-def test_a_retry_of_a_run_sends_nothing_again_and_another_run_asks_anew(pull: Callable[..., Any], ids: list[str]) -> None:
+def test_a_retry_of_a_run_sends_nothing_again_and_another_run_asks_anew(
+    pull: Callable[..., Any], ids: list[str]
+) -> None:
     packs = -(-len(ids) // 25)
     assert pull()["requests"]["sent"] == packs
     assert pull()["requests"]["sent"] == 0
@@ -198,7 +198,7 @@ def test_totals_and_hours_of_day_are_sums_of_the_same_hours(
 
 
 def test_days_are_refused_since_28_hours_hardly_hold_one(pull: Callable[..., Any], simulator: Simulator) -> None:
-    with pytest.raises(AirflowFailException, match="granularity.*day.*hour, total, hour_of_day"):
+    with pytest.raises(AirflowFailException, match=r"granularity.*day.*hour, total, hour_of_day"):
         pull(granularity="day")
     assert len(simulator.journal) == 0
 
@@ -225,9 +225,7 @@ def test_every_tweet_has_a_status_and_those_that_are_gone_are_covered_as_unavail
 ) -> None:
     pull(tweet_ids=[*ids, *ids[:5]])
     statuses = {row["tweet_id"]: row["outcome"] for row in rows(tmp_path, "tweet_status")}
-    assert statuses == {
-        tweet_id: "unavailable" if world.tweets[tweet_id].deleted else "ok" for tweet_id in ids
-    }
+    assert statuses == {tweet_id: "unavailable" if world.tweets[tweet_id].deleted else "ok" for tweet_id in ids}
     coverage = {row["tweet_id"]: row for row in rows(tmp_path, "coverage")}
     assert {tweet_id: row["outcome"] for tweet_id, row in coverage.items()} == statuses
     assert {row["window_end"] for row in coverage.values()} == {END}

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +308,7 @@ def test_ten_minutes_of_refusals_that_say_nothing_cost_a_request_a_minute(
     drive(mode)
     moments = [entry.at for entry in api.journal if entry.status == 429]
     assert len(moments) == 10
-    assert all(later - earlier >= MINUTE for earlier, later in zip(moments, moments[1:], strict=False))
+    assert all(later - earlier >= MINUTE for earlier, later in pairwise(moments))
     assert len(asked(api)) == 20
 
 

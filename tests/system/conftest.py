@@ -103,6 +103,8 @@ class Installation:
     address: str
     programs: Programs
     world: Mapping[str, Any]
+    behind: float = 0.0
+    """How many seconds the simulator's clock is behind Airflow's."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -129,9 +131,11 @@ class Installation:
         span = ("--from-date", days_ago(29 + days), "--to-date", days_ago(30))
         self.programs.stop(*WRITERS)
         self.airflow("backfill", "create", "--dag-id", dag_id, "--max-active-runs", str(days), *span)
-        # Only a whole minute later does the simulator's next one begin, so that the first is used up.
-        minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        # The simulator's minute begins now, so that there is time to use it up.
+        now = datetime.now(UTC)
+        minute = now.replace(second=0, microsecond=0)
         self.simulate("clock", rate={"now": minute.isoformat(), "running": True})
+        self.behind = (now - minute).total_seconds()
         for name in WRITERS:
             self.start(name)
         self.programs.wait_for("Airflow is healthy", self.is_healthy, seconds=120)

@@ -1,0 +1,237 @@
+"""The example DAGs: each parses with nothing set up, explains itself, and runs against the simulator."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import socket
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from airflow.sdk import DAG, BaseHook
+from pyarrow import parquet
+
+from airflow_provider_engagement.simulator import Handle, Simulator, World
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "example_dags").glob("*.py"))
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+DAG_ID = re.compile(r'dag_id="(\w+)"')
+
+example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+
+
+def dags_in(path: Path) -> dict[str, DAG]:
+    found = {dag.dag_id: dag for dag in runpy.run_path(str(path)).values() if isinstance(dag, DAG)}
+    assert found
+    return found
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for a connection or the network fails."""
+
+    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        raise AssertionError("a DAG file asked for something while it was parsed")
+
+    monkeypatch.setattr(BaseHook, "get_connection", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@example
+def test_an_example_parses_without_connections_and_network_and_explains_itself(path: Path, alone: None) -> None:
+    for dag in dags_in(path).values():
+        assert dag.tasks
+        assert dag.doc_md is not None
+        assert "Prerequisites:" in dag.doc_md
+        assert not dag.catchup
+        assert {"engagement", "example"} <= set(dag.tags)
+        assert all(dag.params.get_param(name).description for name in dag.params)
+
+
+@example
+def test_an_example_can_be_put_on_record_as_the_scheduler_does(path: Path, alone: None) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    for dag in dags_in(path).values():
+        restored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
+        assert sorted(task.task_id for task in restored.tasks) == sorted(task.task_id for task in dag.tasks)
+
+
+@example
+def test_the_parts_of_an_example_that_documents_show_are_marked(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    starts, ends = (re.findall(rf"^ *# \[{edge} (\w+)\]$", text, re.M) for edge in ("START", "END"))
+    assert starts == ends != []
+
+
+@example
+def test_no_example_holds_a_secret_or_the_address_of_a_machine(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"(token|secret|key|password)\s*=\s*[\"']", text)
+    assert not re.search(r"https?://|s3://|gs://|/home/|/tmp/", text)
+
+
+@pytest.fixture
+def world() -> World:
+    """A user with some Tweets of the last year; the present is the real one, as in Airflow."""
+    return World.generate(
+        seed=9, handles=2, tweets=40, deleted=0.05, video=0.3, start=datetime.now(UTC) - 360 * DAY, old=0
+    )
+
+
+@pytest.fixture
+def author(world: World) -> Handle:
+    """The user whose token all connections hold."""
+    return next(iter(world.handles.values()))
+
+
+@pytest.fixture
+def simulator(world: World, author: Handle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """The API around that world, and connections to it under every name that the examples use."""
+    with Simulator(world) as running:
+        app = world.app
+        as_app = {"consumer_key": app.consumer_key, "consumer_secret": app.consumer_secret}
+        as_user = {"access_token": author.access_token, "access_token_secret": author.access_token_secret}
+        for name, secrets in (
+            ("default", as_app | as_user),
+            ("handle_1", as_app | as_user),
+            ("public", {"bearer_token": app.bearer_token}),
+        ):
+            connection = {"conn_type": "engagement", "host": running.base_url, "extra": secrets}
+            monkeypatch.setenv(f"AIRFLOW_CONN_ENGAGEMENT_{name.upper()}", json.dumps(connection))
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path, world: World, author: Handle) -> Path:
+    """A folder with the files of Tweet ids that the examples look for."""
+    (tmp_path / "handle_1.txt").write_text("\n".join(world.tweets_of(author.user_id)))
+    (tmp_path / "public.txt").write_text("\n".join(world.tweets))
+    return tmp_path
+
+
+@pytest.fixture
+def run(airflow_database: None, folder: Path) -> Callable[..., Any]:
+    """Run an example in Airflow, by default for the day before today."""
+
+    def ran(name: str, **options: Any) -> Any:
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+        from airflow.models.serialized_dag import SerializedDagModel
+        from airflow.serialization.definitions.dag import SerializedDAG
+        from airflow.serialization.serialized_objects import LazyDeserializedDAG
+        from airflow.utils.session import create_session
+
+        dag = next(dags[name] for dags in map(dags_in, EXAMPLES) if name in dags)
+        DagBundlesManager().sync_bundles_to_db()
+        with create_session() as session:
+            serialized = LazyDeserializedDAG.from_dag(dag)
+            SerializedDAG.bulk_write_to_db("dags-folder", None, [serialized], session=session)
+            session.flush()
+            SerializedDagModel.write_dag(serialized, bundle_name="dags-folder", session=session)
+        ids = {
+            "handles": ["handle_1"],
+            "tweet_ids_folder": str(folder),
+            "tweet_ids_file": str(folder / "handle_1.txt"),
+        }
+        conf = {"output_path": str(folder / "dataset")} | {key: ids[key] for key in ids if key in dag.params}
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        done = dag.test(**{"logical_date": today, "run_after": today, "run_conf": conf | options})
+        assert done.state == "success"
+        return done
+
+    return ran
+
+
+def rows(folder: Path, table: str) -> list[dict[str, Any]]:
+    return [
+        row
+        for path in sorted((folder / "dataset" / table).rglob("*.parquet"))
+        for row in parquet.ParquetFile(path).read().to_pylist()
+    ]
+
+
+def check(simulator: Simulator, found: list[dict[str, Any]], *metrics: str) -> None:
+    """Every row is the truth about its Tweet and period."""
+    assert found
+    for row in found:
+        for metric in metrics:
+            expected = simulator.count(row["tweet_id"], metric, row["period_start"], row["period_end"])
+            assert row[metric] == expected, row
+
+
+@pytest.mark.dag
+def test_the_daily_pull_writes_the_hours_of_the_day_before_and_of_three_more(
+    run: Callable[..., Any], simulator: Simulator, folder: Path
+) -> None:
+    done = run("engagement_daily")
+    found = rows(folder, "tweet_metrics/hour")
+    check(simulator, found, "impressions", "url_clicks")
+    assert done.data_interval_end - done.data_interval_start == DAY
+    starts = {row["period_start"] for row in found}
+    assert min(starts) == done.data_interval_start - 3 * DAY
+    assert max(starts) == done.data_interval_end - HOUR
+
+
+@pytest.mark.dag
+def test_the_monitor_writes_the_last_28_hours(run: Callable[..., Any], simulator: Simulator, folder: Path) -> None:
+    run("engagement_last_28_hours")
+    found = rows(folder, "tweet_metrics/hour")
+    present = datetime.now(UTC)
+    check(simulator, [row for row in found if row["period_end"] <= present], "impressions")
+    assert len({row["period_start"] for row in found}) in (28, 29)
+    assert not any(row["is_final"] for row in found)
+
+
+@pytest.mark.dag
+def test_a_run_of_the_years_backfill_writes_its_day(
+    run: Callable[..., Any], simulator: Simulator, folder: Path
+) -> None:
+    done = run("engagement_year_backfill")
+    found = rows(folder, "tweet_metrics/day")
+    check(simulator, found, "impressions", "favorites")
+    assert {(row["period_start"], row["period_end"]) for row in found} == {
+        (done.data_interval_start, done.data_interval_end)
+    }
+
+
+@pytest.mark.dag
+def test_the_first_week_writes_at_most_seven_days_of_each_tweet(
+    run: Callable[..., Any], simulator: Simulator, folder: Path, world: World, author: Handle
+) -> None:
+    done = run("engagement_first_week")
+    found = rows(folder, "tweet_metrics/hour")
+    check(simulator, found, "impressions")
+    by_tweet: dict[str, set[datetime]] = {}
+    for row in found:
+        by_tweet.setdefault(row["tweet_id"], set()).add(row["period_start"])
+    for tweet_id in world.tweets_of(author.user_id, deleted=False):
+        created = world.tweets[tweet_id].created_at
+        assert created is not None
+        first = created.replace(minute=0, second=0, microsecond=0)
+        last = min(first + 7 * DAY, done.data_interval_end)
+        assert by_tweet.get(tweet_id, set()) == {first + hour * HOUR for hour in range((last - first) // HOUR)}
+
+
+@pytest.mark.dag
+def test_the_totals_are_pulled_for_each_handle_and_for_the_public(
+    run: Callable[..., Any], simulator: Simulator, folder: Path, world: World, author: Handle
+) -> None:
+    run("engagement_totals")
+    found = {(row["auth"], row["tweet_id"]) for row in rows(folder, "tweet_totals")}
+    assert found == {("user", tweet_id) for tweet_id in world.tweets_of(author.user_id, deleted=False)} | {
+        ("app", tweet.id) for tweet in world.tweets.values() if not tweet.deleted
+    }
+
+
+@pytest.mark.dag
+@pytest.mark.parametrize("name", sorted(name for path in EXAMPLES for name in DAG_ID.findall(path.read_text())))
+def test_every_example_runs(run: Callable[..., Any], simulator: Simulator, name: str) -> None:
+    run(name)
+    assert 200 in {entry.status for entry in simulator.journal}
