@@ -64,6 +64,11 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "A ceiling to stay under where the contract is shared; none by default.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
+                    "contract_share": {
+                        "label": "Share of the contract",
+                        "description": "Of what the API allows in a minute, the share to use; all of it by default.",
+                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
+                    },
                     "connect_timeout": _seconds("Connect timeout", "Seconds until a connection must stand."),
                     "read_timeout": _seconds("Read timeout", "Seconds that the API may be silent."),
                 },

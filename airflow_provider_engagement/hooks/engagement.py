@@ -44,7 +44,7 @@ from airflow_provider_engagement.exceptions import (
 log = logging.getLogger(__name__)
 
 SECRETS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret", "bearer_token")
-SETTINGS = ("token_url", "requests_per_minute", "connect_timeout", "read_timeout")
+SETTINGS = ("token_url", "requests_per_minute", "contract_share", "connect_timeout", "read_timeout")
 
 A_PUBLIC_TWEET = "20"
 """The oldest Tweet that can still be read; asked for when a connection is tested."""
@@ -68,8 +68,8 @@ class EngagementHook(BaseHook):
         self.engagement_conn_id = engagement_conn_id
 
     @cached_property
-    def _settings(self) -> tuple[Credentials, Address, int | None]:
-        """The connection's secrets, its addresses and its own ceiling in requests per minute."""
+    def _settings(self) -> tuple[Credentials, Address, int | None, float]:
+        """The connection's secrets, addresses, own ceiling in requests per minute and share of the contract."""
         connection = self.get_connection(self.engagement_conn_id)
         extra: Mapping[str, Any] = connection.extra_dejson
         unknown = sorted(set(extra).difference(SECRETS, SETTINGS))
@@ -91,6 +91,7 @@ class EngagementHook(BaseHook):
                     },
                 ),
                 _ceiling(extra.get("requests_per_minute")),
+                _share(extra.get("contract_share")),
             )
         except InvalidConnectionError as error:
             raise InvalidConnectionError(f"Connection {self.engagement_conn_id}: {error}") from None
@@ -132,11 +133,11 @@ class EngagementHook(BaseHook):
         :param connections: how many connections to keep open.
         :param known: what an earlier client learnt of the budget.
         """
-        credentials, address, ceiling = self._settings
+        credentials, address, ceiling, share = self._settings
         budget = (
-            Budget(requests_per_minute=ceiling)
+            Budget(requests_per_minute=ceiling, share=share)
             if known is None
-            else Budget.resume(known, now=time.time(), requests_per_minute=ceiling)
+            else Budget.resume(known, now=time.time(), requests_per_minute=ceiling, share=share)
         )
         return EngagementClient(
             credentials,
@@ -318,6 +319,15 @@ def _positive(name: str, value: object) -> float:
     if not 0 < number < float("inf"):
         raise InvalidConnectionError(f"{name} is {value!r}, which is no positive number.")
     return number
+
+
+def _share(value: object) -> float:
+    if value in (None, ""):
+        return 1.0
+    share = _positive("contract_share", value)
+    if share > 1:
+        raise InvalidConnectionError(f"contract_share is {value!r}, which is more than the whole, 1.")
+    return share
 
 
 def _ceiling(value: object) -> int | None:

@@ -58,7 +58,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
         self.manifest = manifest
         self.engagement_conn_id = engagement_conn_id
         self.deferrable = deferrable
-        self._deadline: datetime | None = None
+        self._deadline = datetime.max.replace(tzinfo=UTC)
         self._resets_at: float | None = None
 
     @cached_property
@@ -135,7 +135,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
         else:
             wait = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         wake = datetime.fromtimestamp(now + wait, UTC)
-        if self._deadline is not None and wake > self._deadline:
+        if wake > self._deadline:
             message = (
                 f"The rate limit has room at {wake.isoformat()} at the earliest, after the sensor's timeout of "
                 f"{self.timeout} s."
@@ -150,6 +150,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
             self.defer(
                 trigger=DateTimeTrigger(moment=wake),
                 method_name="execute",
-                timeout=timedelta(seconds=wait) + GRACE,
+                # A triggerer that is down is waited for, but no longer than the sensor would have waited anyway.
+                timeout=min(timedelta(seconds=wait) + GRACE, self._deadline - datetime.fromtimestamp(now, UTC)),
             )
         return wait

@@ -190,8 +190,8 @@ def test_instants_are_utc_to_the_millisecond(tmp_path: Path, file_format: Format
     batch = columns_to_table(
         TWEET_METRICS,
         {
-            **dict.fromkeys(("period_start", "period_end"), [moment]),
-            **dict.fromkeys(("tweet_id", "granularity", "time_zone"), ["1"]),
+            **{key: [moment] for key in ("period_start", "period_end")},
+            **{key: ["1"] for key in ("tweet_id", "granularity", "time_zone")},
             "is_final": [False],
         },
     )

@@ -16,7 +16,7 @@ from airflow.sdk.log import redact
 from airflow_provider_engagement import __version__
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.api.planner import plan
-from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError
+from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, WaitRequired
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.simulator import App, Clock, ExplicitCounts, Fault, Handle, Simulator, Tweet, World
 
@@ -400,3 +400,24 @@ def test_a_host_that_nobody_listens_on_is_told(connect: Connect) -> None:
     assert not accepted
     assert url in message
     assert "canary" not in message
+
+
+def test_a_share_of_the_contract_leaves_the_rest_to_others(connect: Connect, simulator: Simulator) -> None:
+    simulator.rate_clock.freeze()
+    simulator.set_limit(per_minute=10)
+    hook = connect(simulator.base_url, bearer_token=CREDENTIALS["bearer_token"], contract_share=0.5)
+    client = hook.get_conn(inline_wait=0.0)
+    request = plan(hook.query(Endpoint.TOTALS, MINE, metrics="favorites"))[0]
+
+    for _ in range(5):
+        client.fetch(request)
+
+    with pytest.raises(WaitRequired):
+        client.fetch(request)
+    assert len(simulator.journal) == 5
+
+
+@pytest.mark.parametrize("share", [-1, 1.5, "half", "nan"])
+def test_a_share_of_the_contract_is_more_than_nothing_and_at_most_all(connect: Connect, share: object) -> None:
+    with pytest.raises(InvalidConnectionError, match="contract_share"):
+        connect(bearer_token="token-of-the-app", contract_share=share).requests_per_minute  # noqa: B018
