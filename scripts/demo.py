@@ -35,6 +35,7 @@ DAG_ID = "engagement_totals"
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / ".demo"
 DATASET = DEMO / "dataset"
+HISTORY = DEMO / "history"
 TWEET_IDS = DEMO / "tweet_ids"
 WORLD = DEMO / "world.json"
 REPORT = DEMO / "report.json"
@@ -53,7 +54,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit("Stopped."))
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    for leftover in (DATASET, TWEET_IDS):
+    for leftover in (DATASET, HISTORY, TWEET_IDS):
         shutil.rmtree(leftover, ignore_errors=True)
     TWEET_IDS.mkdir(parents=True)
     say(f"Starting the simulator with {HANDLES} handles and {TWEETS:,} Tweets.")
@@ -64,11 +65,14 @@ def main() -> int:
         say(f"Running the DAG {DAG_ID} in Airflow {airflow_version}.")
         run_dag(environment)
         counted = requests_received(world["base_url"])
+        say("Pulling a month of one handle's history, at once and day by day.")
+        history = pull_history(environment, world["handles"][0]["screen_name"], now)
     say("Comparing what was kept with the simulator's world.")
     report = make_report(counted, World.generate(seed=SEED, handles=HANDLES, tweets=TWEETS, end=now), now)
+    report["history"] = history
     REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     show(report)
-    return 1 if report["truth"]["differences"] else 0
+    return 1 if report["truth"]["differences"] or history["differences"] else 0
 
 
 @contextmanager
@@ -76,6 +80,7 @@ def simulator(now: datetime) -> Iterator[dict[str, Any]]:
     """Run the simulator with its data clock standing at an instant; yield its description."""
     WORLD.unlink(missing_ok=True)
     options = {"handles": HANDLES, "tweets": TWEETS, "seed": SEED, "now": now.isoformat(), "world": WORLD}
+    options["requests-per-minute"] = 600
     command = [sys.executable, "-m", "airflow_provider_engagement.simulator"]
     command += [f"--{name}={value}" for name, value in options.items()]
     with running(command, DEMO / "simulator.log") as process:
@@ -158,6 +163,21 @@ def running(
                 process.wait()
             except ProcessLookupError:
                 pass
+
+
+def pull_history(environment: Mapping[str, str], screen_name: str, now: datetime) -> dict[str, Any]:
+    """Pull history in a process that has the connections; return what it cost and brought."""
+    arguments = (screen_name, TWEET_IDS / f"{screen_name}.txt", HISTORY, SEED, HANDLES, TWEETS, now.isoformat())
+    log = DEMO / "history.log"
+    script = ROOT / "scripts" / "demo_history.py"
+    with running([sys.executable, str(script), *map(str, arguments)], log, environment) as process:
+        failed = process.wait()
+    lines = log.read_text(encoding="utf-8").splitlines()
+    if failed:
+        sys.stderr.write("\n".join(lines[-20:]) + "\n")
+        sys.exit(f"Pulling history failed; see {shown(log)}.")
+    result: dict[str, Any] = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+    return result
 
 
 def requests_received(base_url: str) -> int:
@@ -300,17 +320,23 @@ def show(report: Mapping[str, Any]) -> None:
         say(f"Top Tweets by {metric}:")
         for place, (count, link) in enumerate(tweets, start=1):
             say(f"  {place:>2} {count:>12,}  {link}")
+    history = report["history"]
+    say(f"History: {history['days']} days of {history['tweets']} Tweets, {history['rows']:,} rows. Requests it takes:")
+    for what, number in history["requests"].items():
+        say(f"  {number:>6,} {what}")
     say("Files:")
     for what, path in report["files"].items():
         say(f"  {path}  ({what})")
+    if history["differences"]:
+        say(f"WRONG: {history['differences']} days of history differ from the simulator's truth or between the pulls.")
     if truth["differences"]:
         say(f"WRONG: {truth['differences']} differences from the simulator's truth, such as:")
         for problem in truth["examples"]:
             say(f"  {problem}")
     else:
         say(
-            f"Every number equals the simulator's truth: {truth['numbers']:,} counts; and the {truth['nulls']:,} gaps "
-            "are where they must be, each with its reason."
+            f"Every number equals the simulator's truth: {truth['numbers'] + history['numbers']:,} counts; and the "
+            f"{truth['nulls']:,} gaps are where they must be, each with its reason."
         )
 
 
