@@ -175,6 +175,9 @@ def prepare(world: Mapping[str, Any]) -> None:
     files["public"] = [tweet_id for tweet_ids in world["tweets"].values() for tweet_id in tweet_ids]
     for name, tweet_ids in files.items():
         (folder / f"{name}.txt").write_text("\n".join(tweet_ids) + "\n", encoding="utf-8")
+    # For the example DAGs of one handle, which engagement_default is: enough Tweets to see, few enough to be quick.
+    own = files[world["handles"][0]["screen_name"]][-200:]
+    (HOME / "tweet_ids.txt").write_text("\n".join(own) + "\n", encoding="utf-8")
 
 
 def shown(path: Path) -> str:

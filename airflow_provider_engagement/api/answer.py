@@ -144,10 +144,10 @@ def read_answer(request: Request, body: Mapping[str, Any]) -> Answer:
     span = _span(request, start, end)
     nulls = _reported_nulls(request, body, messages)
     series = {grain: _series(request, grain, body.get(grain), nulls, span) for grain in request.query.granularities}
-    levels = {name: _levels(body.get(name), group_by) for name, group_by in request.query.groupings.items()}
+    levels = {name: _levels(_node(request, body, name), group_by) for name, group_by in request.query.groupings.items()}
     metrics = request.query.metrics
     groupings = {
-        name: _without_nulls(_read_tree(body.get(name), group_by, _Counts(name), metrics), group_by, nulls)
+        name: _without_nulls(_read_tree(_node(request, body, name), group_by, _Counts(name), metrics), group_by, nulls)
         for name, group_by in levels.items()
     }
     return Answer(
@@ -158,6 +158,20 @@ def read_answer(request: Request, body: Mapping[str, Any]) -> Answer:
         end=end,
         messages=messages,
     )
+
+
+def _node(request: Request, body: Mapping[str, Any], name: str) -> Any:
+    """Return what the answer has for a grouping of the caller's own, making it of the counts by the hour if need be."""
+    if name not in request.query.made_of_hours:
+        return body.get(name)
+    hours = body.get(Granularity.HOUR)
+    if request.query.groupings[name][0] is Dimension.TWEET or not isinstance(hours, Mapping):
+        return hours
+    by_metric: dict[str, dict[str, Any]] = {}
+    for tweet_id, metrics in hours.items():
+        for metric, days in metrics.items() if isinstance(metrics, Mapping) else ():
+            by_metric.setdefault(metric, {})[tweet_id] = days
+    return by_metric
 
 
 def nothing_available(request: Request, messages: tuple[str, ...]) -> Answer:

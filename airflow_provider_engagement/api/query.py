@@ -68,16 +68,29 @@ class Query:
         _check_tweet_ids(self.tweet_ids)
         _check_metrics(self.metrics, self.endpoint, self.auth)
         _check_groupings(self.all_groupings(), self.endpoint)
+        for name in self.made_of_hours:
+            _check_groupings({name: self.groupings[name]}, self.endpoint)
         if (self.window is not None) != (self.endpoint is Endpoint.HISTORICAL):
             raise InvalidQueryError("window", f"belongs to {Endpoint.HISTORICAL} alone, and is needed there")
 
     def all_groupings(self) -> dict[str, tuple[Dimension, ...]]:
-        """Return every grouping that each request carries, by name."""
+        """Return every grouping that each request carries, by name.
+
+        A request has room for one grouping of four dimensions. Where counts by the hour are wanted as rows, that is
+        theirs, and a grouping of the caller's own with four dimensions is made of them.
+        """
         clash = sorted(set(self.groupings).intersection(Granularity))
         if clash:
             raise InvalidQueryError("groupings", f"the name {clash[0]!r} is taken", "Choose another name.")
         asked = {str(grain): GRANULARITY_GROUPINGS[grain] for grain in self.granularities}
-        return {**asked, **self.groupings}
+        return {**asked, **{name: by for name, by in self.groupings.items() if name not in self.made_of_hours}}
+
+    @property
+    def made_of_hours(self) -> frozenset[str]:
+        """The names of the caller's own groupings that are not asked for, being made of the counts by the hour."""
+        if Granularity.HOUR not in self.granularities:
+            return frozenset()
+        return frozenset(name for name, group_by in self.groupings.items() if len(group_by) == 4)
 
 
 def parse_tweet_ids(value: object) -> tuple[str, ...]:

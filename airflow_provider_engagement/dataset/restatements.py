@@ -28,6 +28,8 @@ class Restatements:
     def compare(self, before: pyarrow.Table, now: pyarrow.Table, metrics: Sequence[str]) -> None:
         """Take note of the counts that differ; a null that became a number differs too.
 
+        A number that became a null does not: the table keeps the number.
+
         :param before: rows as they were, one for each Tweet and period.
         :param now: newer rows likewise, of these or other Tweets and periods.
         :param metrics: the metrics that the newer rows were asked for.
@@ -40,8 +42,8 @@ class Restatements:
         for metric in metrics:
             new, old = both[metric], both[f"{metric}_before"]
             unequal = compute.fill_null(compute.not_equal(new, old), False)
-            one_null = compute.not_equal(compute.is_null(new), compute.is_null(old))
-            rows = both.filter(compute.or_(unequal, one_null))
+            new_only = compute.and_(compute.is_valid(new), compute.is_null(old))
+            rows = both.filter(compute.or_(unequal, new_only))
             if rows.num_rows:
                 self._found.append(self._rows(rows, metric))
 

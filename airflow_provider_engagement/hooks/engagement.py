@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -108,6 +109,13 @@ class EngagementHook(BaseHook):
     def identity(self) -> str:
         """A text that differs between addresses, apps and users, and that no secret can be read from."""
         return f"{self._settings[1].base_url} {self.credentials.identity}"
+
+    @property
+    def contract(self) -> str:
+        """A text that differs between addresses and apps, which the rate limit belongs to; no secret stands in it."""
+        credentials = self.credentials
+        app = hashlib.sha256((credentials.consumer_key or credentials.bearer_token or "").encode()).hexdigest()
+        return f"{self._settings[1].base_url} {app}"
 
     @property
     def requests_per_minute(self) -> int | None:

@@ -25,8 +25,9 @@ from airflow_provider_engagement.dataset.storage import safe_name, unique_name
 from airflow_provider_engagement.dataset.tweet_id_files import read_tweet_ids
 from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired, airflow_failures
 from airflow_provider_engagement.hooks.engagement import EngagementHook
+from airflow_provider_engagement.operators import budget_record
 from airflow_provider_engagement.operators.observability import count_report, count_requests, count_wait, span
-from airflow_provider_engagement.operators.tally import known_budget, remember
+from airflow_provider_engagement.operators.tally import remember
 from airflow_provider_engagement.operators.waiting import first_start, wait_until
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Job:
     :param requests: what must be sent.
     :param parts: where answers are kept.
     :param output: where rows go.
+    :param folder: the dataset's folder, if rows are written.
     :param accepted: the outcomes that do not fail the task.
     :param run: the run's id.
     :param owner: the id of the user whose Tweets are asked for, where a user's token is used.
@@ -56,6 +58,7 @@ class Job:
     requests: Sequence[Request]
     parts: Parts
     output: Output
+    folder: ObjectStoragePath | None
     accepted: tuple[Outcome, ...]
     run: str
     owner: str | None
@@ -217,7 +220,7 @@ class EngagementPullOperator(BaseOperator):
             max_wait=self.max_wait,
             drop_forbidden=Outcome.FORBIDDEN in job.accepted,
             connections=self.workers,
-            known=known_budget(context),
+            known=budget_record.known(job.folder, self.hook.contract) if job.folder else None,
         )
         self.log.info(
             "Pulling %s of %d Tweets as %s: %d requests.",
@@ -239,6 +242,8 @@ class EngagementPullOperator(BaseOperator):
             client.close()
             count_requests(self.endpoint, client)
             tally = remember(context, client)
+            if job.folder and client.requests_sent:
+                budget_record.keep(job.folder, self.hook.contract, client.pace.snapshot())
         with span("assemble", endpoint=str(self.endpoint), tweets=len(job.query.tweet_ids)):
             result = self._assemble(job, pulled, context)
         manifest = Manifest(
@@ -316,6 +321,7 @@ class EngagementPullOperator(BaseOperator):
                 else PartsInMemory()
             ),
             output=FolderOutput(folder, file_format) if folder else ReturnedOutput(),
+            folder=folder,
             accepted=accepted,
             run=context["run_id"],
             owner=self.hook.credentials.user_id if query.auth is Auth.USER else None,

@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_engagement.api.rate_limit import BudgetSnapshot
-
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_engagement.api.client import EngagementClient
-
-
-BUDGET_KEY = "engagement_budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +36,6 @@ class Tally:
 def remember(context: Context, client: EngagementClient) -> Tally:
     """Add a client's numbers to those of the same try before its last wait, and keep the sum for after the next.
 
-    What the client learnt of the budget is kept too.
-
     Airflow keeps a task's state over its waits since 3.3; before, a try knows only what it did since the last one.
 
     :param context: the task's context.
@@ -54,18 +47,7 @@ def remember(context: Context, client: EngagementClient) -> Tally:
     if store is None:
         return now
     key = f"engagement_tally_{context['ti'].try_number}"
-    store.set(BUDGET_KEY, client.pace.snapshot().to_dict())
     before: Any = store.get(key)
     total = Tally(**before) + now if before else now
     store.set(key, asdict(total))
     return total
-
-
-def known_budget(context: Context) -> BudgetSnapshot | None:
-    """Return what the task learnt of the budget before its last wait, where Airflow keeps a task's state.
-
-    :param context: the task's context.
-    """
-    store = context.get("task_state_store")
-    known: Any = store.get(BUDGET_KEY) if store is not None else None
-    return BudgetSnapshot.from_dict(known) if known else None

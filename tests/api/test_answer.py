@@ -23,8 +23,8 @@ from airflow_provider_engagement.api.answer import (
     nothing_available,
     read_answer,
 )
-from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint
-from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.catalogue import FOUR_ITEM_ORDERS, Auth, Dimension, Endpoint
+from airflow_provider_engagement.api.planner import Request, plan
 from airflow_provider_engagement.api.query import Granularity, Query
 from airflow_provider_engagement.api.window import Window
 from airflow_provider_engagement.exceptions import TransientError, UnreadableAnswerError
@@ -652,3 +652,29 @@ def test_statuses_join_to_the_graver_with_both_reasons() -> None:
     other = TweetStatus(Outcome.UNAVAILABLE, ("favorites", "video_views"), "deleted")
     joined = TweetStatus(Outcome.UNAVAILABLE, ("favorites", "video_views"), "deleted; too old for video")
     assert one.joined(other) == other.joined(one) == joined
+
+
+@pytest.mark.parametrize("order", FOUR_ITEM_ORDERS)
+def test_a_grouping_of_four_is_made_of_the_hours_that_rows_are_made_of(order: tuple[Dimension, ...]) -> None:
+    window = Window(datetime(2026, 1, 10, 22, tzinfo=UTC), datetime(2026, 1, 11, tzinfo=UTC))
+    query = Query(
+        endpoint=Endpoint.HISTORICAL,
+        auth=Auth.USER,
+        tweet_ids=("1", "2"),
+        metrics=("impressions", "url_clicks"),
+        granularities=(Granularity.HOUR,),
+        groupings={"own": order},
+        window=window,
+    )
+    bases = {"1": {"impressions": 10, "url_clicks": 20}, "2": {"impressions": 30, "url_clicks": 40}}
+    counts = {
+        tweet_id: {metric: {"2026-01-10": {"22": str(base), "23": str(base + 1)}} for metric, base in metrics.items()}
+        for tweet_id, metrics in bases.items()
+    }
+
+    (request,) = plan(query)
+    own = read_answer(request, {"hour": counts}).groupings["own"]
+
+    assert list(request.body()["groupings"]) == ["hour"]
+    leaf = own["2"]["impressions"] if order[0] is Dimension.TWEET else own["impressions"]["2"]
+    assert leaf == {"2026-01-10": {"22": 30, "23": 31}}

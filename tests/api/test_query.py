@@ -347,7 +347,13 @@ def test_up_to_three_dimensions_are_allowed_in_any_order_if_the_metric_is_among_
 
 def test_only_one_grouping_may_have_four_dimensions() -> None:
     four = (METRIC, TWEET, DAY, HOUR)
-    refused(lambda: query(granularities=(Granularity.HOUR,), groupings={"again": four}), "groupings")
+    refused(lambda: query(granularities=(), groupings={"one": four, "again": four}), "groupings")
+
+
+def test_a_grouping_of_four_beside_hours_is_made_of_them() -> None:
+    asked = query(granularities=(Granularity.HOUR,), groupings={"again": (METRIC, TWEET, DAY, HOUR)})
+    assert list(asked.all_groupings()) == ["hour"]
+    assert asked.made_of_hours == {"again"}
 
 
 @pytest.mark.parametrize("group_by", [(), (METRIC, METRIC), (TWEET, METRIC, TWEET)])

@@ -393,3 +393,10 @@ def test_a_burst_is_a_pause_and_no_reason_to_leave(drive: Drive, api: Simulator,
     driven = drive(mode, inline_wait=5)
     assert not driven.wakes
     assert refused(api) == 1
+
+
+def test_the_next_task_is_not_refused_where_the_one_before_used_the_window_up(drive: Any, api: Any) -> None:
+    ids = sorted(api.world.tweets)
+    drive(tweet_ids=ids[:12])
+    drive(tweet_ids=ids[12:24])
+    assert refused(api) == 0
