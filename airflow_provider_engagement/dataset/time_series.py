@@ -12,7 +12,7 @@ from airflow_provider_engagement.api.answer import Outcome, TweetStatus
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Granularity, Query
 from airflow_provider_engagement.api.tweet_id import created_at
-from airflow_provider_engagement.api.window import HOUR, Window
+from airflow_provider_engagement.api.window import HOUR, Window, ceil_to_hour, floor_to_hour
 from airflow_provider_engagement.dataset import grains
 from airflow_provider_engagement.dataset.completeness import check_complete
 from airflow_provider_engagement.dataset.output import Output, PartitionedRows
@@ -104,6 +104,8 @@ def assemble_time_series(
     told: dict[str, TweetStatus] = {}
     authors: dict[str, str | None] = {}
     checked: dict[str, datetime] = {}
+    echoed: Window | None = None
+    without_window: list[tuple[Request, Part | None, Mapping[str, TweetStatus]]] = []
     changes = Restatements(str(wanted.granularity), _zone_told(wanted)) if wanted.restatements else None
     target = _target(output, wanted, changes)
     grain = _Grain(wanted, target)
@@ -124,7 +126,16 @@ def assemble_time_series(
                     told[tweet_id] = told[tweet_id].joined(status) if tweet_id in told else status
                     if part is not None:
                         checked[tweet_id] = part.fetched_at
-                tables[COVERAGE.name].append(_coverage(request, part, found, wanted))
+                covered = _covered(request, part)
+                if covered is None:
+                    without_window.append((request, part, found))
+                else:
+                    echoed = covered
+                    tables[COVERAGE.name].append(_coverage(request, covered, part, found, wanted))
+            for request, part, found in without_window:
+                covered = echoed or _last_28_hours(part)
+                if covered is not None:
+                    tables[COVERAGE.name].append(_coverage(request, covered, part, found, wanted))
             statuses |= told
             result.outcomes.add(statuses.items())
             with output.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{own}"}) as report:
@@ -330,20 +341,30 @@ def _zone_told(wanted: TimeSeries) -> str:
     return wanted.zone.key if wanted.granularity in (Granularity.DAY, Granularity.HOUR_OF_DAY) else "UTC"
 
 
+def _covered(request: Request, part: Part | None) -> Window | None:
+    """Return the span that a request covers: as asked, else as echoed; nothing is echoed where no Tweet has data."""
+    if request.window is not None:
+        return request.window
+    return _echo(part) if part is not None and part.counts.num_rows else None
+
+
+def _last_28_hours(part: Part | None) -> Window | None:
+    """Return the span that the API gives at the time of an answer, by the rule that its documented echoes follow."""
+    if part is None:
+        return None
+    return Window(floor_to_hour(part.fetched_at - timedelta(hours=28)), ceil_to_hour(part.fetched_at))
+
+
 def _coverage(
-    request: Request, part: Part | None, statuses: Mapping[str, TweetStatus], wanted: TimeSeries
+    request: Request, covered: Window, part: Part | None, statuses: Mapping[str, TweetStatus], wanted: TimeSeries
 ) -> pyarrow.Table:
     """Return a row for each Tweet of a request: the hours it covers, and what became of them."""
-    covered = request.window
-    if covered is None and part is not None and part.counts.num_rows:
-        covered = _echo(part)
     rows = []
-    if covered is not None:
-        for tweet_id in request.tweet_ids:
-            hours = wanted.wanted(tweet_id, covered)
-            hours = hours and hours.intersection(covered)
-            if hours is not None:
-                rows.append((tweet_id, hours.start, hours.end, str(statuses[tweet_id].outcome)))
+    for tweet_id in request.tweet_ids:
+        hours = wanted.wanted(tweet_id, covered)
+        hours = hours and hours.intersection(covered)
+        if hours is not None:
+            rows.append((tweet_id, hours.start, hours.end, str(statuses[tweet_id].outcome)))
     number = len(rows)
     return columns_to_table(
         COVERAGE,

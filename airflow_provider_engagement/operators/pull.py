@@ -277,6 +277,7 @@ class EngagementPullOperator(BaseOperator):
         """Return what a pull would cost, without sending anything."""
         missing = sum(not job.parts.holds(request) for request in job.requests)
         rate = self.hook.requests_per_minute
+        self.log.info("The pull would send %d of %d requests; nothing is sent.", missing, len(job.requests))
         return {
             "endpoint": str(job.query.endpoint),
             "auth": str(job.query.auth),

@@ -252,3 +252,13 @@ def test_a_small_pull_returns_its_rows_without_output_path(
         for row in report["tweet_metrics"]
     }
     assert found == truth(simulator, ids[-5:])
+
+
+def test_tweets_that_are_all_gone_are_covered_though_nothing_is_echoed_for_them(
+    pull: Callable[..., Any], simulator: Simulator, ids: list[str], tmp_path: Path
+) -> None:
+    gone = [tweet_id for tweet_id in ids if simulator.world.tweets[tweet_id].deleted]
+    pull(tweet_ids=gone)
+    coverage = rows(tmp_path, "coverage")
+    assert {row["tweet_id"]: row["outcome"] for row in coverage} == dict.fromkeys(gone, "unavailable")
+    assert rows(tmp_path, "tweet_metrics/hour") == []
