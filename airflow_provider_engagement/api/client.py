@@ -256,12 +256,7 @@ class EngagementClient:
                 return nothing_available(request, messages)
             if unavailable:
                 raise _SomeUnavailableError(unavailable, self._refusal(request, response, messages))
-        if (
-            body is None
-            and response.status_code in (400, 403)
-            and response.content
-            and response.headers.get("Content-Type", "").startswith("application/json")
-        ):
+        if body is None and response.status_code in (400, 403) and response.content.lstrip()[:1] in (b"{", b"["):
             # What it says decides whether a repetition is worth it, so it is asked for once more.
             raise UnreadableAnswerError(f"{endpoint}: HTTP {response.status_code} with JSON that breaks off.")
         raise self._refusal(request, response, messages)

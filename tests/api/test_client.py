@@ -1135,3 +1135,12 @@ def test_an_answer_off_by_one_count_does_not_pass_for_the_truth(world: World, co
             lambda tweet, metric, _: one.simulator.total(tweet, metric),
             (NEW,),
         )
+
+
+def test_a_refusal_that_breaks_off_is_asked_for_again_since_what_it_says_decides(
+    world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW, user=AUTHOR)
+    one.simulator.faults.add(Fault(status=403, body='{"errors": ["Forbidden to access twe', times=1))
+    one.client.fetch(totals(NEW, auth=Auth.USER))
+    assert [entry.status for entry in one.simulator.journal] == [403, 200]
