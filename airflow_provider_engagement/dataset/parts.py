@@ -148,6 +148,8 @@ class PartStore:
             request.query.endpoint,
             request.query.auth,
             request.query.granularities,
+            # Of the groupings that a part keeps, the body names those alone that are asked for.
+            {name: request.query.groupings[name] for name in sorted(request.query.made_of_hours)},
             request.body(),
         ]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:40]

@@ -200,7 +200,8 @@ class Engagement28HourOperator(_EngagementSeriesOperator):
         return f"{run_time(context):%Y%m%dT%H%M%S%f}"
 
     def _rows(self, query: Query) -> int:
-        return len(query.tweet_ids) * (29 if self.granularity == Granularity.HOUR else 1)
+        rows = {Granularity.HOUR: 29, Granularity.HOUR_OF_DAY: 24}
+        return len(query.tweet_ids) * rows.get(self._grain(), 1)
 
     def _wanted(self, tweet_id: str, covered: Window) -> Window | None:
         return wanted_hours(tweet_id, covered)

@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from airflow_provider_engagement.api.answer import Outcome, TweetStatus, read_answer
-from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint
+from airflow_provider_engagement.api.catalogue import FOUR_ITEM_ORDERS, Auth, Dimension, Endpoint
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Granularity, Query
@@ -282,3 +282,29 @@ def test_parts_are_kept_out_of_the_way_of_readers_and_tell_nothing_of_who_asked(
     assert path.relative_to(tmp_path).parts[0].startswith("_")
     assert "canary" not in str(path)
     assert b"canary" not in path.read_bytes()
+
+
+def test_groupings_that_are_made_of_the_hours_are_part_of_what_was_asked(tmp_path: Path) -> None:
+    window = Window(datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 1, 11, tzinfo=UTC))
+
+    def request(**groupings: tuple[Dimension, ...]) -> Request:
+        query = Query(
+            endpoint=Endpoint.HISTORICAL,
+            auth=Auth.USER,
+            tweet_ids=("1",),
+            metrics=("impressions",),
+            granularities=(Granularity.HOUR,),
+            groupings=groupings,
+            window=window,
+        )
+        return Request(query, ("1",), window)
+
+    by_tweet, by_metric = FOUR_ITEM_ORDERS
+    plain, own, other = request(), request(own=by_tweet), request(own=by_metric)
+    assert plain.body() == own.body() == other.body()
+    store = PartStore(tmp_path, identity="someone")
+    day = {"2026-01-10": {f"{hour:02d}": "1" for hour in range(24)}}
+    answer = read_answer(plain, {"hour": {"1": {"impressions": day}}})
+    store.write(plain, part_of(Fetched(answer=answer, fetched_at=window.end, authors={})))
+
+    assert [store.holds(one) for one in (plain, own, other)] == [True, False, False]
