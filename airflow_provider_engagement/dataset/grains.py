@@ -144,11 +144,11 @@ def summed_again(rows: pyarrow.Table, metrics: Sequence[str], key: Sequence[str]
 
 def _with_periods(hours: pyarrow.Table, period: Callable[[datetime], tuple[datetime, datetime]]) -> pyarrow.Table:
     kind = hours.schema.field("period_start").type
-    rows = hours
-    for number, column in enumerate(("period_start", "period_end")):
-        edges = _mapped(hours["period_start"], lambda hour, number=number: period(hour)[number], kind)  # type: ignore[misc]
-        rows = rows.set_column(rows.column_names.index(column), column, edges)
-    return rows
+    starts = _mapped(hours["period_start"], lambda hour: period(hour)[0], kind)
+    ends = _mapped(hours["period_start"], lambda hour: period(hour)[1], kind)
+    names = hours.column_names
+    rows = hours.set_column(names.index("period_start"), "period_start", starts)
+    return rows.set_column(names.index("period_end"), "period_end", ends)
 
 
 def _mapped(

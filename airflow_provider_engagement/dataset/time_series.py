@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -171,7 +172,7 @@ def _target(output: Output, wanted: TimeSeries, changes: Restatements | None) ->
     form = PARTITIONS[wanted.granularity]
     changed = None
     if changes is not None and not of_day:
-        changed = lambda before, now: changes.compare(before, now, wanted.query.metrics)  # noqa: E731
+        changed = partial(changes.compare, metrics=wanted.query.metrics)
     return output.partitioned(table, path, lambda moment: f"{moment:{form}}", changed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -140,16 +140,13 @@ class _EngagementSeriesOperator(EngagementPullOperator):
     def _wanted(self, tweet_id: str, covered: Window) -> Window | None:
         """Return the hours of a Tweet that rows are made of."""
 
-    def _row_span(self, tweet_id: str) -> Window:
-        raise NotImplementedError
-
-    def _series(self, job: Job, context: Context, *, span_known: bool, name: str, date: datetime) -> TimeSeries:
+    def _series(self, job: Job, *, span: Callable[[str], Window] | None, name: str, date: datetime) -> TimeSeries:
         return TimeSeries(
             query=job.query,
             granularity=self._grain(),
             zone=parse_time_zone(self.time_zone),
             wanted=self._wanted,
-            span=self._row_span if span_known else None,
+            span=span,
             settling_time=self._settling_time,
             run=job.run,
             task=job.name,
@@ -208,7 +205,7 @@ class Engagement28HourOperator(_EngagementSeriesOperator):
 
     def _assemble(self, job: Job, pulled: Pulled, context: Context) -> Result:
         time = run_time(context)
-        series = self._series(job, context, span_known=False, name=f"{time:%Y%m%dT%H%M%S}", date=time)
+        series = self._series(job, span=None, name=f"{time:%Y%m%dT%H%M%S}", date=time)
         return assemble_time_series(pulled, job.parts, job.output, wanted=series, accepted=job.accepted)
 
 
@@ -426,7 +423,7 @@ class EngagementHistoricalOperator(_EngagementSeriesOperator):
     def _assemble(self, job: Job, pulled: Pulled, context: Context) -> Result:
         window = self._resolved.window
         series = self._series(
-            job, context, span_known=True, name=f"{window.start:%Y%m%dT%H}-{window.end:%Y%m%dT%H}", date=window.start
+            job, span=self._row_span, name=f"{window.start:%Y%m%dT%H}-{window.end:%Y%m%dT%H}", date=window.start
         )
         return assemble_time_series(pulled, job.parts, job.output, wanted=series, accepted=job.accepted)
 

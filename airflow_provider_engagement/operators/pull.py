@@ -290,9 +290,9 @@ class EngagementPullOperator(BaseOperator):
         }
 
     def _job(self, context: Context) -> Job:
-        _check_number("workers", self.workers, kinds=(int,), least=1)
-        _check_number("inline_wait", self.inline_wait, kinds=(int, float), least=0)
-        _check_number("max_wait", self.max_wait, kinds=(int, float), least=0)
+        _check_number("workers", self.workers, least=1, whole=True)
+        _check_number("inline_wait", self.inline_wait, least=0)
+        _check_number("max_wait", self.max_wait, least=0)
         accepted = parse_accepted_outcomes(self.accepted_outcomes)
         file_format = parse_format(self.output_format)
         query = self._query(context, self._read_tweet_ids())
@@ -355,6 +355,7 @@ class EngagementPullOperator(BaseOperator):
         return report
 
 
-def _check_number(name: str, value: object, *, kinds: tuple[type, ...], least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:  # type: ignore[operator]
-        raise InvalidQueryError(name, f"{value!r} is no {'whole ' if float not in kinds else ''}number from {least} up")
+def _check_number(name: str, value: object, *, least: int, whole: bool = False) -> None:
+    number = value if isinstance(value, int if whole else (int, float)) and not isinstance(value, bool) else None
+    if number is None or not number >= least:
+        raise InvalidQueryError(name, f"{value!r} is no {'whole ' if whole else ''}number from {least} up")

@@ -48,7 +48,7 @@ def wait_until(
     from airflow.sdk.exceptions import AirflowRescheduleException
 
     _remember_first_start(context)
-    raise AirflowRescheduleException(wake)  # type: ignore[no-untyped-call]
+    raise AirflowRescheduleException(wake)  # type: ignore[no-untyped-call]  # Airflow declares no types for it
 
 
 def task_key(context: Context) -> str:
