@@ -453,7 +453,7 @@ def test_the_estimates_snippet_reckons_as_the_page_does() -> None:
     first = 1_900_000_000_000_000_000  # of January 2025, so that all of them live for the whole of the 90 days
     tweet_ids = [str(first + number) for number in range(1000)]
 
-    cost = load(SNIPPETS / "hook.py").cost(tweet_ids, 90, 60.0, now=datetime(2026, 6, 1, tzinfo=UTC))
+    cost = load(SNIPPETS / "estimate.py").cost(tweet_ids, 90, 60.0, now=datetime(2026, 6, 1, tzinfo=UTC))
 
     assert (cost.windows, cost.requests) == (4, 160)
     assert f"{cost.windows} windows × 40 packs = {cost.requests} requests" in page("operators/historical.md")  # noqa: RUF001

@@ -1,4 +1,4 @@
-"""Small questions, asked with the hook; and what a pull would cost, which sends nothing."""
+"""Small questions, asked with the hook."""
 
 # [START totals]
 from airflow_provider_engagement.api.query import Granularity
@@ -15,29 +15,3 @@ def likes(tweet_ids: list[str], engagement_conn_id: str = "engagement_default") 
 
 
 # [END totals]
-
-
-# [START estimate]
-from datetime import UTC, datetime, timedelta  # noqa: E402
-
-from airflow_provider_engagement.api.catalogue import Auth, Endpoint, metrics_of  # noqa: E402
-from airflow_provider_engagement.api.planner import Estimate, estimate  # noqa: E402
-from airflow_provider_engagement.api.query import Query, parse_tweet_ids  # noqa: E402
-from airflow_provider_engagement.api.window import Window  # noqa: E402
-
-
-def cost(tweet_ids: list[str], days: int, requests_per_minute: float, now: datetime | None = None) -> Estimate:
-    """Return what the history of some Tweets over the last whole days would cost. Nothing is sent."""
-    end = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
-    query = Query(
-        endpoint=Endpoint.HISTORICAL,
-        auth=Auth.USER,
-        tweet_ids=parse_tweet_ids(tweet_ids),
-        metrics=metrics_of(Endpoint.HISTORICAL, Auth.USER),
-        granularities=(Granularity.HOUR,),
-        window=Window(end - timedelta(days=days), end),
-    )
-    return estimate(query, requests_per_minute)
-
-
-# [END estimate]
