@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +32,11 @@ from airflow_provider_engagement.dataset.grains import (
 from airflow_provider_engagement.dataset.parts import StillGood
 from airflow_provider_engagement.dataset.pull import Pulled
 from airflow_provider_engagement.dataset.result import Result
-from airflow_provider_engagement.dataset.time_series import SETTLING_TIME, TimeSeries, assemble_time_series
+from airflow_provider_engagement.dataset.time_series import assemble_time_series
 from airflow_provider_engagement.dataset.totals import Snapshot, assemble_totals
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.operators.pull import EngagementPullOperator, Job
+from airflow_provider_engagement.operators.series import EngagementSeriesOperator
 from airflow_provider_engagement.operators.waiting import first_start
 
 if TYPE_CHECKING:
@@ -102,62 +102,7 @@ class EngagementTotalsOperator(EngagementPullOperator):
         return run_time(context)
 
 
-class _EngagementSeriesOperator(EngagementPullOperator):
-    """Base of the operators that pull counts by the hour and make rows of a grain of them."""
-
-    template_fields: Sequence[str] = (*EngagementPullOperator.template_fields, "granularity", "time_zone")
-    granularities: Sequence[Granularity]
-
-    def __init__(
-        self,
-        *,
-        granularity: str = "hour",
-        time_zone: str = "UTC",
-        settling_hours: float = SETTLING_TIME / timedelta(hours=1),
-        restatements: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.granularity = granularity
-        self.time_zone = time_zone
-        self.settling_hours = settling_hours
-        self.restatements = restatements
-
-    @property
-    def _settling_time(self) -> timedelta:
-        return timedelta(hours=self.settling_hours)
-
-    def _grain(self) -> Granularity:
-        if self.granularity not in self.granularities:
-            raise InvalidQueryError(
-                "granularity",
-                f"{self.granularity!r} is not to be had from {self.endpoint}",
-                f"Choose from {', '.join(self.granularities)}.",
-            )
-        return Granularity(self.granularity)
-
-    @abstractmethod
-    def _wanted(self, tweet_id: str, covered: Window) -> Window | None:
-        """Return the hours of a Tweet that rows are made of."""
-
-    def _series(self, job: Job, *, span: Callable[[str], Window] | None, name: str, date: datetime) -> TimeSeries:
-        return TimeSeries(
-            query=job.query,
-            granularity=self._grain(),
-            zone=parse_time_zone(self.time_zone),
-            wanted=self._wanted,
-            span=span,
-            settling_time=self._settling_time,
-            run=job.run,
-            task=job.name,
-            owner=job.owner,
-            name=f"{job.name}.{name}",
-            date=date,
-            restatements=self.restatements,
-        )
-
-
-class Engagement28HourOperator(_EngagementSeriesOperator):
+class Engagement28HourOperator(EngagementSeriesOperator):
     """Pulls the last 28 hours of a user's own Tweets into ``tweet_metrics`` and its companions.
 
     The API decides the window: 28 or 29 hours, of which the last is still running. Its rows replace those of the same
@@ -209,7 +154,7 @@ class Engagement28HourOperator(_EngagementSeriesOperator):
         return assemble_time_series(pulled, job.parts, job.output, wanted=series, accepted=job.accepted)
 
 
-class EngagementHistoricalOperator(_EngagementSeriesOperator):
+class EngagementHistoricalOperator(EngagementSeriesOperator):
     """Pulls any span of the past of a user's own Tweets into ``tweet_metrics`` and its companions.
 
     By default the span is the run's data interval, or what its partition key names. Counts by the hour are asked for,
@@ -251,7 +196,7 @@ class EngagementHistoricalOperator(_EngagementSeriesOperator):
     endpoint = Endpoint.HISTORICAL
     granularities = tuple(Granularity)
     template_fields: Sequence[str] = (
-        *_EngagementSeriesOperator.template_fields,
+        *EngagementSeriesOperator.template_fields,
         "start",
         "end",
         "after_post_days",
