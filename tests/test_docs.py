@@ -31,6 +31,7 @@ from airflow_provider_engagement.dataset.schema import TABLES
 from airflow_provider_engagement.exceptions import EngagementError
 from airflow_provider_engagement.get_provider_info import get_provider_info
 from airflow_provider_engagement.operators.pull import EngagementPullOperator
+from airflow_provider_engagement.operators.series import EngagementSeriesOperator
 from airflow_provider_engagement.simulator import Handle, Simulator, Switches, World, connection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +46,9 @@ PAGE_OF = {
     "EngagementRateLimitSensor": "sensors/rate-limit.md",
 }
 """Where each operator and sensor is described. What all pulls share is described once, in ``operators/index.md``."""
+
+BASES = (EngagementPullOperator, EngagementSeriesOperator)
+"""No DAG holds these; what they take is described with the operators that are made of them."""
 
 SHARED_PAGE = "operators/index.md"
 
@@ -177,7 +181,7 @@ def public_operators() -> list[type[BaseOperator]]:
         and issubclass(value, BaseOperator)
         and value.__module__ == module.__name__
         and not name.startswith("_")
-        and value is not EngagementPullOperator
+        and value not in BASES
     ]
 
 
