@@ -113,7 +113,7 @@ class ForbiddenTweetsError(ApiError, PermanentError):
         self.tweet_ids_by_author = dict(tweet_ids_by_author)
 
 
-class RequestRefusedError(ApiError, PermanentError):
+class RequestRejectedError(ApiError, PermanentError):
     """The API holds the request itself to be wrong (400, 406 and the like)."""
 
 
@@ -149,11 +149,11 @@ class RateLimitedError(ApiError, TransientError):
     """The API refused the request for its rate (429) as often as it was tried."""
 
 
-class NoAnswerError(TransientError):
+class NoResponseError(TransientError):
     """No answer came: the host cannot be reached, the connection broke or timed out."""
 
 
-class UnreadableAnswerError(TransientError):
+class InvalidResponseError(TransientError):
     """An answer came that cannot be read: broken compression, no JSON, or a shape nobody documents."""
 
 

@@ -64,7 +64,7 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "A ceiling to stay under where the contract is shared; none by default.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
-                    "contract_share": {
+                    "quota_share": {
                         "label": "Share of the contract",
                         "description": "Of what the API allows in a minute, the share to use; all of it by default.",
                         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},

@@ -5,7 +5,7 @@ blocks of up to 28 days, and the first run that needs a block fetches it for the
 requests as one pull over the year.
 
 The API reaches back 365 days from the moment it is asked. What has just fallen out of its reach is left out and
-reported (``out_of_reach="clip"``); a day of which nothing is left fails, so begin a day later than a year ago::
+reported (``on_out_of_range="clip"``); a day of which nothing is left fails, so begin a day later than a year ago::
 
     airflow backfill create --dag-id engagement_year_backfill --max-active-runs 1 \\
         --from-date "$(date --utc --date '364 days ago' +%F)" --to-date "$(date --utc --date '1 day ago' +%F)"
@@ -53,7 +53,7 @@ with DAG(
         task_id="days",
         tweet_ids_file="{{ params.tweet_ids_file }}",
         granularity="day",
-        out_of_reach="clip",
+        on_out_of_range="clip",
         output_path="{{ params.output_path }}",
         pool="engagement",
         retries=3,

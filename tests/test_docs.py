@@ -26,11 +26,11 @@ from airflow.sdk import DAG, BaseOperator
 
 import airflow_provider_engagement
 from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.answer import Outcome
+from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.dataset.schema import TABLES
 from airflow_provider_engagement.exceptions import EngagementError
 from airflow_provider_engagement.get_provider_info import get_provider_info
-from airflow_provider_engagement.operators.pull import EngagementPullOperator
+from airflow_provider_engagement.operators.base import EngagementPullOperator
 from airflow_provider_engagement.operators.series import EngagementSeriesOperator
 from airflow_provider_engagement.simulator import Handle, Simulator, Switches, World, connection
 

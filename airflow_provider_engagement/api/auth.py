@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from airflow_provider_engagement.api.answer import error_messages
 from airflow_provider_engagement.api.catalogue import Auth
-from airflow_provider_engagement.exceptions import AuthenticationError, InvalidConnectionError, UnreadableAnswerError
+from airflow_provider_engagement.api.response import error_messages
+from airflow_provider_engagement.exceptions import AuthenticationError, InvalidConnectionError, InvalidResponseError
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -177,7 +177,7 @@ class Signer:
             )
         token = body.get("access_token") if isinstance(body, dict) else None
         if response.status_code != 200 or not isinstance(token, str) or str(body.get("token_type")).lower() != "bearer":
-            raise UnreadableAnswerError(
+            raise InvalidResponseError(
                 f"The token URL answered HTTP {response.status_code} without a bearer token: check token_url."
             )
         return token

@@ -120,10 +120,10 @@ VIDEO_AGE_LIMIT: Final = timedelta(days=1800)
 MAX_WINDOW: Final = timedelta(days=28)
 """Longest window of one ``historical`` request (reference, "Start and End Date")."""
 
-HISTORY_REACH: Final = timedelta(days=365)
+HISTORY_MAX_AGE: Final = timedelta(days=365)
 """How far back ``historical`` reaches, counted by engagement time (guide, overview; the newer of two statements)."""
 
-HISTORY_FLOOR: Final = datetime(2014, 9, 1, tzinfo=UTC)
+HISTORY_START: Final = datetime(2014, 9, 1, tzinfo=UTC)
 """The older promise of how far back ``historical`` reaches (reference)."""
 
 ZERO_BEFORE: Final = datetime(2015, 9, 15, tzinfo=UTC)

@@ -11,30 +11,30 @@ from urllib.parse import urlsplit
 import tenacity
 
 from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.answer import (
-    Answer,
+from airflow_provider_engagement.api.auth import Credentials, Signer
+from airflow_provider_engagement.api.error_responses import refusal, unavailable_count
+from airflow_provider_engagement.api.limiter import Limiter
+from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.rate_headers import ExceededLimit, read_headers
+from airflow_provider_engagement.api.rate_limit import RateLimit
+from airflow_provider_engagement.api.response import (
     Outcome,
+    ParsedResponse,
     TweetStatus,
+    all_unavailable,
     error_messages,
     listed_ids,
-    nothing_available,
-    read_answer,
+    parse_response,
 )
-from airflow_provider_engagement.api.auth import Credentials, Signer
-from airflow_provider_engagement.api.pace import Pace
-from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.rate_headers import Refusal, read_headers
-from airflow_provider_engagement.api.rate_limit import Budget
-from airflow_provider_engagement.api.refusal import refusal, unavailable_count
 from airflow_provider_engagement.exceptions import (
     ApiError,
     ForbiddenTweetsError,
     InvalidConnectionError,
-    NoAnswerError,
+    InvalidResponseError,
+    NoResponseError,
     PeriodCapError,
     RateLimitedError,
     ServerError,
-    UnreadableAnswerError,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ REQUEST_ID_HEADERS = ("x-request-id", "x-transaction-id", "x-transaction")
 ROUNDS_OF_REMOVAL = 5
 
 _BACKOFF = tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)
-_WORTH_RETRYING = (ServerError, NoAnswerError, UnreadableAnswerError)
+_WORTH_RETRYING = (ServerError, NoResponseError, InvalidResponseError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +81,7 @@ class Fetched:
     :param authors: for Tweets left out because another wrote them, that author's id where the API named it.
     """
 
-    answer: Answer
+    answer: ParsedResponse
     fetched_at: datetime
     authors: dict[str, str | None]
 
@@ -105,7 +105,7 @@ class EngagementClient:
         credentials: Credentials,
         *,
         address: Address | None = None,
-        pace: Pace | None = None,
+        pace: Limiter | None = None,
         attempts: int = 6,
         max_wait: float = 3600.0,
         drop_forbidden: bool = False,
@@ -114,7 +114,7 @@ class EngagementClient:
     ) -> None:
         self.credentials = credentials
         self.address = address or Address()
-        self.pace = pace or Pace(Budget())
+        self.pace = pace or Limiter(RateLimit())
         self.requests_sent = 0
         self._attempts = attempts
         self._max_wait = max_wait
@@ -133,8 +133,8 @@ class EngagementClient:
 
         :param request: what to ask.
         :raises ApiError: if the API refuses it, or fails as often as it is tried.
-        :raises NoAnswerError: if no answer comes as often as it is tried.
-        :raises UnreadableAnswerError: if the answer makes no sense as often as it is tried.
+        :raises NoResponseError: if no answer comes as often as it is tried.
+        :raises InvalidResponseError: if the answer makes no sense as often as it is tried.
         :raises WaitRequired: if it may go only later than the pace waits in place.
         """
         left_out: dict[str, TweetStatus] = {}
@@ -161,14 +161,14 @@ class EngagementClient:
             authors |= {tweet_id: author for tweet_id, author in removed.items() if status.outcome is Outcome.FORBIDDEN}
             remaining = replace(remaining, tweet_ids=tuple(one for one in remaining.tweet_ids if one not in removed))
             if not remaining.tweet_ids:
-                answer, fetched_at = read_answer(remaining, {}), datetime.now(UTC)
+                answer, fetched_at = parse_response(remaining, {}), datetime.now(UTC)
                 break
         else:
             raise last_error
         statuses = {tweet_id: left_out.get(tweet_id) or answer.statuses[tweet_id] for tweet_id in request.tweet_ids}
         return Fetched(answer=replace(answer, statuses=statuses), fetched_at=fetched_at, authors=authors)
 
-    def _retried(self, request: Request) -> tuple[Answer, datetime]:
+    def _retried(self, request: Request) -> tuple[ParsedResponse, datetime]:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_WORTH_RETRYING),
             stop=tenacity.stop_after_attempt(self._attempts),
@@ -178,7 +178,7 @@ class EngagementClient:
         )
         return retrying(self._attempt, request)
 
-    def _attempt(self, request: Request) -> tuple[Answer, datetime]:
+    def _attempt(self, request: Request) -> tuple[ParsedResponse, datetime]:
         """Send a request once, and again for as long as only its rate or an outdated bearer token is refused.
 
         :return: the answer, and when it was asked for.
@@ -190,7 +190,7 @@ class EngagementClient:
             if response.status_code == 429:
                 headers = read_headers(response.headers, received_at=self.pace.now())
                 kind = self.pace.refused(headers)
-                if kind is Refusal.PERIOD or self.pace.now() - started > self._max_wait:
+                if kind is ExceededLimit.PERIOD or self.pace.now() - started > self._max_wait:
                     raise self._rate_error(request, response, kind)
                 continue
             if response.status_code == 401 and not renewed and self._signer.renew(response.request):
@@ -224,12 +224,12 @@ class EngagementClient:
             requests.exceptions.Timeout,
             requests.exceptions.ChunkedEncodingError,
         ) as error:
-            raise NoAnswerError(
+            raise NoResponseError(
                 f"{request.query.endpoint}: no answer from {self.address.base_url}: "
                 f"{self._signer.redact(_reason(error))}"
             ) from None
         except requests.exceptions.ContentDecodingError:
-            raise UnreadableAnswerError(f"{request.query.endpoint}: the answer's compression is broken.") from None
+            raise InvalidResponseError(f"{request.query.endpoint}: the answer's compression is broken.") from None
         finally:
             if not answered:
                 self.pace.failed()
@@ -237,28 +237,28 @@ class EngagementClient:
             self.pace.answered(read_headers(response.headers, received_at=self.pace.now()))
         return response
 
-    def _read(self, request: Request, response: Response) -> Answer:
+    def _read(self, request: Request, response: Response) -> ParsedResponse:
         endpoint = request.query.endpoint
         body = _decoded(response)
         messages = tuple(map(self._signer.redact, error_messages(body)))
         if response.status_code == 200:
             if not isinstance(body, dict):
-                raise UnreadableAnswerError(f"{endpoint}: HTTP 200 with {self._described(response)} instead of JSON.")
+                raise InvalidResponseError(f"{endpoint}: HTTP 200 with {self._described(response)} instead of JSON.")
             if not messages or _holds_data(request, body):
                 try:
-                    return replace(read_answer(request, body), messages=messages)
-                except UnreadableAnswerError as error:
-                    raise UnreadableAnswerError(f"{endpoint}: {self._signer.redact(str(error))}") from None
+                    return replace(parse_response(request, body), messages=messages)
+                except InvalidResponseError as error:
+                    raise InvalidResponseError(f"{endpoint}: {self._signer.redact(str(error))}") from None
         if response.status_code in (200, 400) and isinstance(body, dict):
             unavailable = listed_ids(body, catalogue.UNAVAILABLE_KEY)
             asked = len(request.tweet_ids)
             if set(request.tweet_ids) <= set(unavailable) or unavailable_count(messages) == asked:
-                return nothing_available(request, messages)
+                return all_unavailable(request, messages)
             if unavailable:
                 raise _SomeUnavailableError(unavailable, self._refusal(request, response, messages))
         if body is None and response.status_code in (400, 403) and response.content.lstrip()[:1] in (b"{", b"["):
             # What it says decides whether a repetition is worth it, so it is asked for once more.
-            raise UnreadableAnswerError(f"{endpoint}: HTTP {response.status_code} with JSON that breaks off.")
+            raise InvalidResponseError(f"{endpoint}: HTTP {response.status_code} with JSON that breaks off.")
         raise self._refusal(request, response, messages)
 
     def _refusal(self, request: Request, response: Response, messages: tuple[str, ...]) -> ApiError:
@@ -272,7 +272,7 @@ class EngagementClient:
             request_id=self._request_id(response),
         )
 
-    def _rate_error(self, request: Request, response: Response, kind: Refusal) -> ApiError:
+    def _rate_error(self, request: Request, response: Response, kind: ExceededLimit) -> ApiError:
         messages = tuple(map(self._signer.redact, error_messages(_decoded(response))))
         told: dict[str, Any] = {
             "endpoint": request.query.endpoint,
@@ -280,7 +280,7 @@ class EngagementClient:
             "messages": messages,
             "request_id": self._request_id(response),
         }
-        if kind is Refusal.PERIOD:
+        if kind is ExceededLimit.PERIOD:
             headers = read_headers(response.headers, received_at=self.pace.now())
             renews_at = headers.reset_at or (headers.retry_after and self.pace.now() + headers.retry_after)
             moment = datetime.fromtimestamp(renews_at, UTC) if renews_at else None
@@ -315,7 +315,7 @@ class EngagementClient:
         except requests.exceptions.SSLError as error:
             raise self._bad_certificate(self.address.token_url, error) from None
         except requests.exceptions.RequestException as error:
-            raise NoAnswerError(
+            raise NoResponseError(
                 f"No bearer token: no answer from {self.address.token_url}: {self._signer.redact(_reason(error))}"
             ) from None
 

@@ -18,10 +18,10 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.catalogue import HISTORY_FLOOR, MAX_WINDOW, Dimension
+from airflow_provider_engagement.api.catalogue import HISTORY_START, MAX_WINDOW, Dimension
 from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.time_range import TimeRange, floor_to_day, floor_to_hour, range_after_post, to_api
 from airflow_provider_engagement.api.tweet_id import FIRST_SNOWFLAKE_ID, created_at, first_id_at
-from airflow_provider_engagement.api.window import Window, after_post_window, floor_to_day, floor_to_hour, to_api
 from airflow_provider_engagement.exceptions import InvalidQueryError
 
 
@@ -36,7 +36,7 @@ class Request:
 
     query: Query
     tweet_ids: tuple[str, ...]
-    window: Window | None
+    window: TimeRange | None
 
     def body(self) -> dict[str, Any]:
         """Return the JSON body to send (reference, "Request body")."""
@@ -97,7 +97,7 @@ def plan(query: Query) -> list[Request]:
     return requests
 
 
-def plan_shared(query: Query, *, span: Window) -> list[Request]:
+def plan_shared(query: Query, *, span: TimeRange) -> list[Request]:
     """Return requests that other queries over the same Tweets, for other windows, need too.
 
     A backfill of daily runs would send a request for each pack and day. Here the part of the query's window inside
@@ -107,7 +107,7 @@ def plan_shared(query: Query, *, span: Window) -> list[Request]:
     for as it is.
 
     A block inside ``span`` never changes; those at its edges change with it. A span of whole UTC days (see
-    :func:`~airflow_provider_engagement.api.window.whole_days`) is the same for all runs of a day.
+    :func:`~airflow_provider_engagement.api.time_range.whole_days_within`) is the same for all runs of a day.
 
     :param query: a query on ``historical``. Hours outside its window are in the answers and to be dropped.
     :param span: the span in which requests are shared, the same for all queries that shall share.
@@ -122,7 +122,7 @@ def plan_shared(query: Query, *, span: Window) -> list[Request]:
         birth = _birth(pack)
         if birth is not None and birth >= inside.end:
             break
-        anchor = HISTORY_FLOOR if birth is None else floor_to_day(birth)
+        anchor = HISTORY_START if birth is None else floor_to_day(birth)
         wanted = inside if birth is None or birth <= inside.start else replace(inside, start=birth)
         for block in _blocks(wanted, anchor):
             asked = block.intersection(span)
@@ -137,7 +137,7 @@ def plan_after_post(query: Query, *, days: int, repetition: int = 1) -> list[Req
     Tweets posted close together share requests whose windows span the days of all of them; of all ways to part the
     Tweets, in the order of their creation, into groups of up to 25, the one with the fewest requests is taken. Hours
     that are in an answer and not in the days of a Tweet are to be dropped: see
-    :func:`~airflow_provider_engagement.api.window.after_post_window`.
+    :func:`~airflow_provider_engagement.api.time_range.range_after_post`.
 
     :param query: a query on ``historical``; of the days, those in its window are asked for.
     :param days: how many times 24 hours.
@@ -148,19 +148,19 @@ def plan_after_post(query: Query, *, days: int, repetition: int = 1) -> list[Req
         return plan(query)
     lives = []
     for tweet_id in _by_age(query):
-        life = after_post_window(tweet_id, days=days, repetition=repetition).intersection(query.window)
+        life = range_after_post(tweet_id, days=days, repetition=repetition).intersection(query.window)
         if life is not None:
             lives.append((tweet_id, life))
     requests = []
     for group in _groups_of_neighbours(lives, _pack_size(query)):
-        for window in split(Window(group[0][1].start, group[-1][1].end)):
+        for window in split(TimeRange(group[0][1].start, group[-1][1].end)):
             members = tuple(tweet_id for tweet_id, life in group if life.intersection(window) is not None)
             if members:
                 requests.append(Request(query, members, window))
     return requests
 
 
-def split(window: Window) -> list[Window]:
+def split(window: TimeRange) -> list[TimeRange]:
     """Return the windows that a span falls into, in the order of time.
 
     They are laid from the end backwards, so that the short one is the oldest, where the fewest Tweets are alive.
@@ -169,12 +169,12 @@ def split(window: Window) -> list[Window]:
     end = window.end
     while end > window.start:
         start = max(window.start, end - MAX_WINDOW)
-        windows.append(Window(start, end))
+        windows.append(TimeRange(start, end))
         end = start
     return windows[::-1]
 
 
-def wanted_hours(tweet_id: str, window: Window) -> Window | None:
+def wanted_hours(tweet_id: str, window: TimeRange) -> TimeRange | None:
     """Return the part of a window from a Tweet's creation hour on; ``None`` if it was created after the window.
 
     :param tweet_id: an id from before snowflake carries no time, and the whole window is wanted.
@@ -220,8 +220,8 @@ def estimate(query: Query, requests_per_minute: float | None = None, *, owners: 
     )
 
 
-def _groups_of_neighbours(lives: list[tuple[str, Window]], most: int) -> list[list[tuple[str, Window]]]:
-    """Part lives, whose starts and ends both ascend, into groups that take the fewest windows in sum.
+def _groups_of_neighbours(lives: list[tuple[str, TimeRange]], most: int) -> list[list[tuple[str, TimeRange]]]:
+    """StoredResponse lives, whose starts and ends both ascend, into groups that take the fewest windows in sum.
 
     The fewest for the first lives follow from the fewest for less of them and one last group.
     """
@@ -299,9 +299,9 @@ def _alive_counts(query: Query) -> list[int]:
     return [_count_alive(tweet_ids, window.end) for window in split(query.window)]
 
 
-def _blocks(window: Window, anchor: datetime) -> Iterator[Window]:
+def _blocks(window: TimeRange, anchor: datetime) -> Iterator[TimeRange]:
     """Yield the blocks that a window meets, of those counted from an anchor in both directions."""
     start = anchor + (window.start - anchor) // MAX_WINDOW * MAX_WINDOW
     while start < window.end:
-        yield Window(start, start + MAX_WINDOW)
+        yield TimeRange(start, start + MAX_WINDOW)
         start += MAX_WINDOW

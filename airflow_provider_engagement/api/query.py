@@ -14,8 +14,8 @@ from typing import Any
 
 from airflow_provider_engagement.api import catalogue
 from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint
+from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.api.tweet_id import LONGEST_ID, is_tweet_id
-from airflow_provider_engagement.api.window import Window
 from airflow_provider_engagement.exceptions import InvalidQueryError
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Query:
     :param auth: as whom.
     :param tweet_ids: distinct Tweet ids, any number, at least one.
     :param metrics: distinct metric names of the catalogue, at least one.
-    :param granularities: the grains wanted as rows of the dataset.
+    :param granularities: the rollups wanted as rows of the dataset.
     :param groupings: groupings wanted in the API's own nesting, by a name of the caller's choice.
     :param window: the span of engagement wanted, of any length; ``historical`` only.
     :raises InvalidQueryError: if the API would refuse it.
@@ -62,7 +62,7 @@ class Query:
     metrics: tuple[str, ...]
     granularities: tuple[Granularity, ...] = (Granularity.TOTAL,)
     groupings: Groupings = field(default_factory=dict)
-    window: Window | None = None
+    window: TimeRange | None = None
 
     def __post_init__(self) -> None:
         _check_tweet_ids(self.tweet_ids)

@@ -110,18 +110,18 @@ def _http_date(text: str) -> float | None:
         return None
 
 
-class Refusal(StrEnum):
+class ExceededLimit(StrEnum):
     """Which budget a refused request (429) went over."""
 
-    BURST = "burst"
+    SECOND = "second"
     """That of the second: a short wait is enough."""
-    WINDOW = "window"
+    MINUTE = "minute"
     """That of the minute: the next minute helps."""
     PERIOD = "period"
     """One that renews far in the future: waiting is futile."""
 
 
-def classify_refusal(headers: RateHeaders, *, now: float) -> Refusal:
+def exceeded_limit(headers: RateHeaders, *, now: float) -> ExceededLimit:
     """Tell which budget a refused request went over.
 
     A minute that would end within a day is the server's mistake, later it is the end of a longer period.
@@ -130,13 +130,13 @@ def classify_refusal(headers: RateHeaders, *, now: float) -> Refusal:
     :param now: stands in for the server's clock where the refusal has no ``Date``.
     """
     if (headers.retry_after or 0) > LONGEST_RETRY_AFTER or _until_reset(headers, now) > FARTHEST_RESET:
-        return Refusal.PERIOD
+        return ExceededLimit.PERIOD
     if headers.second_remaining == 0 and headers.remaining != 0:
-        return Refusal.BURST
-    return Refusal.WINDOW
+        return ExceededLimit.SECOND
+    return ExceededLimit.MINUTE
 
 
-def refusal_wait(headers: RateHeaders, *, now: float, in_a_row: int = 1) -> float:
+def wait_after_429(headers: RateHeaders, *, now: float, in_a_row: int = 1) -> float:
     """Return for how many seconds a refusal (429) stops everything.
 
     ``Retry-After`` comes first, then the end of the second or minute that is used up, then a whole minute. A second
@@ -146,12 +146,12 @@ def refusal_wait(headers: RateHeaders, *, now: float, in_a_row: int = 1) -> floa
     :param now: stands in for the server's clock where the refusal has no ``Date``.
     :param in_a_row: how many requests, one after the other, were refused, this one included.
     """
-    kind = classify_refusal(headers, now=now)
-    if kind is Refusal.PERIOD:
+    kind = exceeded_limit(headers, now=now)
+    if kind is ExceededLimit.PERIOD:
         return max(headers.retry_after or 0, _until_reset(headers, now))
     if headers.retry_after is not None:
         wait = headers.retry_after
-    elif kind is Refusal.BURST:
+    elif kind is ExceededLimit.SECOND:
         wait = min(max(2.0, (headers.second_reset_at or 0) - (headers.server_time or now)), 5.0)
     else:
         wait = headers.seconds_left or MINUTE

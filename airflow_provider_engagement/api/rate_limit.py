@@ -15,10 +15,10 @@ from typing import Any, Final, Self
 from airflow_provider_engagement.api.rate_headers import (
     MARGIN,
     MINUTE,
+    ExceededLimit,
     RateHeaders,
-    Refusal,
-    classify_refusal,
-    refusal_wait,
+    exceeded_limit,
+    wait_after_429,
 )
 
 #: The shortest time after which to ask again while an answer is awaited; it grows with the wait, up to a second.
@@ -30,7 +30,7 @@ LARGE_SKEW: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BudgetSnapshot:
+class RateLimitSnapshot:
     """What a budget knew at a moment, to report, to decide on, and to resume from. Moments are the caller's.
 
     :param observed_at: the moment.
@@ -140,7 +140,7 @@ class _Crowd:
         return 0 if left < 1 + self.mean else max(1, math.floor(left / (1 + CAUTION * self.mean)))
 
 
-class Budget:
+class RateLimit:
     """Decides when the next request may go. Not safe for threads: the caller holds a lock.
 
     Every request that :meth:`acquire` lets go must be reported by :meth:`answered`, :meth:`refused` or :meth:`failed`.
@@ -188,7 +188,7 @@ class Budget:
 
     @classmethod
     def resume(
-        cls, snapshot: BudgetSnapshot, *, now: float, requests_per_minute: int | None = None, share: float = 1.0
+        cls, snapshot: RateLimitSnapshot, *, now: float, requests_per_minute: int | None = None, share: float = 1.0
     ) -> Self:
         """Start with what an earlier budget of the same contract knew.
 
@@ -265,7 +265,7 @@ class Budget:
             self._window = seen if self._window is None else self._window.merge(seen)
             self._others.clear()
 
-    def refused(self, headers: RateHeaders, *, now: float) -> Refusal:
+    def refused(self, headers: RateHeaders, *, now: float) -> ExceededLimit:
         """Take note of a refusal (429): nothing goes until its moment, then one request alone.
 
         :param headers: those of the refusal.
@@ -277,10 +277,10 @@ class Budget:
             self._refusals += 1
         if (seen := _Window.seen(headers, now)) is not None:
             self._crowd.watch(seen, self._in_flight)
-        wait = refusal_wait(headers, now=now, in_a_row=self._refusals)
+        wait = wait_after_429(headers, now=now, in_a_row=self._refusals)
         self._held_until = max(self._held_until, now + wait)
         self._window, self._last_window, self._opening = None, 0.0, 1
-        return classify_refusal(headers, now=now)
+        return exceeded_limit(headers, now=now)
 
     def failed(self, now: float) -> None:
         """Take note that no answer came. The server may have counted the request, so it is spent.
@@ -292,7 +292,7 @@ class Budget:
         if self._limit is not None and not self._refusals:
             self._opening = None  # it may have been all that a small limit allows: go on by the requests of a minute
 
-    def snapshot(self, now: float) -> BudgetSnapshot:
+    def snapshot(self, now: float) -> RateLimitSnapshot:
         """Return what is known.
 
         :param now: the present moment.
@@ -305,7 +305,7 @@ class Budget:
             used = sorted(self._own + self._others)
             remaining = self._limit - len(used) - self._in_flight
             resets_at = (now if self._in_flight or not used else used[-1]) + MINUTE + MARGIN
-        return BudgetSnapshot(
+        return RateLimitSnapshot(
             observed_at=now,
             limit=self._limit,
             remaining=None if remaining is None else max(0, remaining),

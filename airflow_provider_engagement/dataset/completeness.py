@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from airflow_provider_engagement.api.answer import Outcome
+from airflow_provider_engagement.api.error_responses import forbidden_summary
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.refusal import forbidden_summary
+from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.dataset.manifest import Outcomes
 from airflow_provider_engagement.exceptions import (
     EngagementError,

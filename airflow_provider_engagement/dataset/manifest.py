@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_engagement.api.answer import Outcome, TweetStatus
 from airflow_provider_engagement.api.query import parse_list
+from airflow_provider_engagement.api.response import Outcome, TweetStatus
 from airflow_provider_engagement.exceptions import InvalidQueryError
 
 MANIFESTS = "_manifests"

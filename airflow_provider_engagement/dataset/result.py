@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from airflow_provider_engagement.api.answer import Nested
+from airflow_provider_engagement.api.response import Nested
 from airflow_provider_engagement.dataset.manifest import Outcomes
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_engagement.api.answer import Outcome, TweetStatus
 from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.response import Outcome, TweetStatus
 from airflow_provider_engagement.dataset.schema import TWEET_STATUS, columns_to_table
 
 if TYPE_CHECKING:

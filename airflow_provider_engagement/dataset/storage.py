@@ -62,7 +62,7 @@ def unique_name(*texts: object) -> str:
 
 
 @contextmanager
-def written_whole(path: StoragePath) -> Iterator[IO[bytes]]:
+def write_atomically(path: StoragePath) -> Iterator[IO[bytes]]:
     """Open a file for writing that takes its place only when the block ends well.
 
     Until then it bears another name beside its own, so that a reader never sees half of it and two writers at once do

@@ -9,17 +9,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.api.answer import Outcome, TweetStatus
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Granularity, Query
+from airflow_provider_engagement.api.response import Outcome, TweetStatus
+from airflow_provider_engagement.api.time_range import HOUR, TimeRange, ceil_to_hour, floor_to_hour
 from airflow_provider_engagement.api.tweet_id import created_at
-from airflow_provider_engagement.api.window import HOUR, Window, ceil_to_hour, floor_to_hour
-from airflow_provider_engagement.dataset import grains
+from airflow_provider_engagement.dataset import rollups
 from airflow_provider_engagement.dataset.completeness import check_complete
-from airflow_provider_engagement.dataset.output import Output, PartitionedRows
-from airflow_provider_engagement.dataset.partitions import by_partition
-from airflow_provider_engagement.dataset.parts import Part
-from airflow_provider_engagement.dataset.pull import Parts, Pulled
+from airflow_provider_engagement.dataset.fetch import FetchResult, Parts
+from airflow_provider_engagement.dataset.folder import Output, PartitionedRows
+from airflow_provider_engagement.dataset.merged_table import by_partition
+from airflow_provider_engagement.dataset.response_store import StoredResponse
 from airflow_provider_engagement.dataset.restatements import Restatements
 from airflow_provider_engagement.dataset.result import Result
 from airflow_provider_engagement.dataset.schema import (
@@ -50,7 +50,7 @@ class TimeSeries:
     :param granularity: the grain of the rows.
     :param zone: whose days and hours of day.
     :param wanted: the hours of a Tweet that rows are made of; ``None`` for none.
-    :param span: the span that the rows of a Tweet are said to be of, for the grains without hours and days; ``None``
+    :param span: the span that the rows of a Tweet are said to be of, for the rollups without hours and days; ``None``
         for the span that the API echoes.
     :param settling_time: how long after an hour its counts may still change.
     :param run: the run's id.
@@ -64,8 +64,8 @@ class TimeSeries:
     query: Query
     granularity: Granularity
     zone: ZoneInfo
-    wanted: Callable[[str, Window], Window | None]
-    span: Callable[[str], Window] | None
+    wanted: Callable[[str, TimeRange], TimeRange | None]
+    span: Callable[[str], TimeRange] | None
     settling_time: timedelta
     run: str
     task: str
@@ -85,7 +85,7 @@ PARTITIONS: Mapping[Granularity, str] = {
 
 
 def assemble_time_series(
-    pulled: Pulled, parts: Parts, output: Output, *, wanted: TimeSeries, accepted: tuple[Outcome, ...]
+    pulled: FetchResult, parts: Parts, output: Output, *, wanted: TimeSeries, accepted: tuple[Outcome, ...]
 ) -> Result:
     """Write what became of the Tweets of a pull by the hour, and its rows if it is complete.
 
@@ -105,8 +105,8 @@ def assemble_time_series(
     told: dict[str, TweetStatus] = {}
     authors: dict[str, str | None] = {}
     checked: dict[str, datetime] = {}
-    echoed: Window | None = None
-    without_window: list[tuple[Request, Part | None, Mapping[str, TweetStatus]]] = []
+    echoed: TimeRange | None = None
+    without_window: list[tuple[Request, StoredResponse | None, Mapping[str, TweetStatus]]] = []
     changes = Restatements(str(wanted.granularity), _zone_told(wanted)) if wanted.restatements else None
     target = _target(output, wanted, changes)
     grain = _Grain(wanted, target)
@@ -186,7 +186,7 @@ class _Grain:
     held_rows: int = 0
     compact_rows: int = 100_000
 
-    def add(self, request: Request, part: Part) -> None:
+    def add(self, request: Request, part: StoredResponse) -> None:
         if request.window is not None:
             self._close_before(request.window.start)
         hours = _wanted_rows(part, self.wanted)
@@ -197,13 +197,13 @@ class _Grain:
             self._stage(hours)
             return
         if grain is Granularity.DAY:
-            self._hold(grains.by_day(hours, metrics, self.wanted.zone))
+            self._hold(rollups.by_day(hours, metrics, self.wanted.zone))
         elif grain is Granularity.TOTAL:
             span = self.wanted.span or (lambda tweet_id: _echo(part))
-            self._hold(grains.over_window(hours, metrics, span))
+            self._hold(rollups.over_window(hours, metrics, span))
         else:
             span = self.wanted.span or (lambda tweet_id: _echo(part))
-            of_day = grains.by_hour_of_day(hours, metrics, self.wanted.zone)
+            of_day = rollups.by_hour_of_day(hours, metrics, self.wanted.zone)
             self._hold(_with_span(of_day, span))
 
     def finish(self) -> None:
@@ -219,7 +219,7 @@ class _Grain:
             import pyarrow.compute
 
             self._compact()
-            today = grains.local_day(start, self.wanted.zone)[0]
+            today = rollups.local_day(start, self.wanted.zone)[0]
             rows = self.held[0]
             over = pyarrow.compute.less(rows["period_start"], pyarrow.scalar(today, rows["period_start"].type))
             if pyarrow.compute.any(over).as_py():
@@ -245,7 +245,7 @@ class _Grain:
 
         if len(self.held) > 1:
             rows = pyarrow.concat_tables(self.held)
-            self.held = [grains.summed_again(rows, self.wanted.query.metrics, self._key)]
+            self.held = [rollups.summed_again(rows, self.wanted.query.metrics, self._key)]
         self.held_rows = self.held[0].num_rows
 
     def _stage(self, rows: pyarrow.Table) -> None:
@@ -258,13 +258,13 @@ def _start(request: Request) -> datetime:
     return request.window.start if request.window else datetime.min.replace(tzinfo=UTC)
 
 
-def _echo(part: Part) -> Window:
+def _echo(part: StoredResponse) -> TimeRange:
     """Return the whole hours that an answer covers."""
     periods = part.counts["period_start"]
-    return Window(periods[0].as_py(), periods[-1].as_py() + HOUR)
+    return TimeRange(periods[0].as_py(), periods[-1].as_py() + HOUR)
 
 
-def _wanted_rows(part: Part, wanted: TimeSeries) -> pyarrow.Table | None:
+def _wanted_rows(part: StoredResponse, wanted: TimeSeries) -> pyarrow.Table | None:
     """Return the wanted hours of a part, as a table by the hour; ``None`` if there is none.
 
     A part holds the same hours of each of its Tweets, one Tweet after the other; the wanted hours of a Tweet are a run
@@ -278,7 +278,7 @@ def _wanted_rows(part: Part, wanted: TimeSeries) -> pyarrow.Table | None:
         return None
     tweet_ids = counts["tweet_id"].unique().to_pylist()
     width = counts.num_rows // len(tweet_ids)
-    covered = Window(counts["period_start"][0].as_py(), counts["period_start"][width - 1].as_py() + HOUR)
+    covered = TimeRange(counts["period_start"][0].as_py(), counts["period_start"][width - 1].as_py() + HOUR)
     pieces = []
     for number, tweet_id in enumerate(tweet_ids):
         hours = wanted.wanted(tweet_id, covered)
@@ -306,7 +306,7 @@ def _wanted_rows(part: Part, wanted: TimeSeries) -> pyarrow.Table | None:
     )
 
 
-def _with_span(rows: pyarrow.Table, span: Callable[[str], Window]) -> pyarrow.Table:
+def _with_span(rows: pyarrow.Table, span: Callable[[str], TimeRange]) -> pyarrow.Table:
     import pyarrow
 
     kind = rows.schema.field("fetched_at").type
@@ -342,22 +342,26 @@ def _zone_told(wanted: TimeSeries) -> str:
     return wanted.zone.key if wanted.granularity in (Granularity.DAY, Granularity.HOUR_OF_DAY) else "UTC"
 
 
-def _covered(request: Request, part: Part | None) -> Window | None:
+def _covered(request: Request, part: StoredResponse | None) -> TimeRange | None:
     """Return the span that a request covers: as asked, else as echoed; nothing is echoed where no Tweet has data."""
     if request.window is not None:
         return request.window
     return _echo(part) if part is not None and part.counts.num_rows else None
 
 
-def _last_28_hours(part: Part | None) -> Window | None:
+def _last_28_hours(part: StoredResponse | None) -> TimeRange | None:
     """Return the span that the API gives at the time of an answer, by the rule that its documented echoes follow."""
     if part is None:
         return None
-    return Window(floor_to_hour(part.fetched_at - timedelta(hours=28)), ceil_to_hour(part.fetched_at))
+    return TimeRange(floor_to_hour(part.fetched_at - timedelta(hours=28)), ceil_to_hour(part.fetched_at))
 
 
 def _coverage(
-    request: Request, covered: Window, part: Part | None, statuses: Mapping[str, TweetStatus], wanted: TimeSeries
+    request: Request,
+    covered: TimeRange,
+    part: StoredResponse | None,
+    statuses: Mapping[str, TweetStatus],
+    wanted: TimeSeries,
 ) -> pyarrow.Table:
     """Return a row for each Tweet of a request: the hours it covers, and what became of them."""
     rows = []

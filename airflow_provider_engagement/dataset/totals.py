@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_engagement.api.answer import Outcome
+from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.api.tweet_id import created_at
 from airflow_provider_engagement.dataset.completeness import check_complete
-from airflow_provider_engagement.dataset.output import Output
-from airflow_provider_engagement.dataset.parts import Part
-from airflow_provider_engagement.dataset.pull import Parts, Pulled
+from airflow_provider_engagement.dataset.fetch import FetchResult, Parts
+from airflow_provider_engagement.dataset.folder import Output
+from airflow_provider_engagement.dataset.response_store import StoredResponse
 from airflow_provider_engagement.dataset.result import Result
 from airflow_provider_engagement.dataset.schema import TWEET_STATUS, TWEET_TOTALS, columns_to_table
 from airflow_provider_engagement.dataset.status import failed_statuses, status_rows
@@ -40,7 +40,7 @@ class Snapshot:
 
 
 def assemble_totals(
-    pulled: Pulled,
+    pulled: FetchResult,
     parts: Parts,
     output: Output,
     *,
@@ -84,7 +84,7 @@ def assemble_totals(
     return result
 
 
-def _totals(part: Part, snapshot: Snapshot) -> pyarrow.Table:
+def _totals(part: StoredResponse, snapshot: Snapshot) -> pyarrow.Table:
     counts = part.counts
     tweet_ids = counts["tweet_id"].to_pylist()
     shared: dict[str, Any] = {

@@ -15,11 +15,10 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_engagement import __version__
 from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.answer import Answer
 from airflow_provider_engagement.api.auth import Credentials
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.api.client import Address, EngagementClient
-from airflow_provider_engagement.api.pace import Pace
+from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.api.planner import Estimate, estimate, plan
 from airflow_provider_engagement.api.query import (
     Granularity,
@@ -30,8 +29,9 @@ from airflow_provider_engagement.api.query import (
     parse_metrics,
     parse_tweet_ids,
 )
-from airflow_provider_engagement.api.rate_limit import Budget, BudgetSnapshot
-from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.api.rate_limit import RateLimit, RateLimitSnapshot
+from airflow_provider_engagement.api.response import ParsedResponse
+from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
@@ -45,7 +45,7 @@ from airflow_provider_engagement.exceptions import (
 log = logging.getLogger(__name__)
 
 SECRETS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret", "bearer_token")
-SETTINGS = ("token_url", "requests_per_minute", "contract_share", "connect_timeout", "read_timeout")
+SETTINGS = ("token_url", "requests_per_minute", "quota_share", "connect_timeout", "read_timeout")
 
 A_PUBLIC_TWEET = "20"
 """The oldest Tweet that can still be read; asked for when a connection is tested."""
@@ -92,7 +92,7 @@ class EngagementHook(BaseHook):
                     },
                 ),
                 _ceiling(extra.get("requests_per_minute")),
-                _share(extra.get("contract_share")),
+                _share(extra.get("quota_share")),
             )
         except InvalidConnectionError as error:
             raise InvalidConnectionError(f"Connection {self.engagement_conn_id}: {error}") from None
@@ -125,16 +125,16 @@ class EngagementHook(BaseHook):
     def get_conn(
         self,
         *,
-        inline_wait: float | None = None,
+        max_inline_wait: float | None = None,
         max_wait: float = 3600.0,
         attempts: int = 6,
         drop_forbidden: bool = False,
         connections: int = 8,
-        known: BudgetSnapshot | None = None,
+        known: RateLimitSnapshot | None = None,
     ) -> EngagementClient:
         """Return a client.
 
-        :param inline_wait: longest wait for the rate limit in seconds that is slept through in place; ``None`` for any.
+        :param max_inline_wait: longest wait for the rate limit in seconds that is slept through in place; ``None`` for any.
         :param max_wait: seconds after which a request that is still refused for its rate fails.
         :param attempts: how often a request is sent that fails for reasons that may pass.
         :param drop_forbidden: whether other authors' Tweets are left out and the request repeated without them.
@@ -143,14 +143,14 @@ class EngagementHook(BaseHook):
         """
         credentials, address, ceiling, share = self._settings
         budget = (
-            Budget(requests_per_minute=ceiling, share=share)
+            RateLimit(requests_per_minute=ceiling, share=share)
             if known is None
-            else Budget.resume(known, now=time.time(), requests_per_minute=ceiling, share=share)
+            else RateLimit.resume(known, now=time.time(), requests_per_minute=ceiling, share=share)
         )
         return EngagementClient(
             credentials,
             address=address,
-            pace=Pace(budget, inline_wait=inline_wait),
+            pace=Limiter(budget, max_inline_wait=max_inline_wait),
             attempts=attempts,
             max_wait=max_wait,
             drop_forbidden=drop_forbidden,
@@ -172,7 +172,7 @@ class EngagementHook(BaseHook):
         auth: Auth | str | None = None,
         granularities: tuple[Granularity, ...] = (Granularity.TOTAL,),
         groupings: Mapping[str, Any] | str | None = None,
-        window: Window | None = None,
+        window: TimeRange | None = None,
     ) -> Query:
         """Return a checked query, with whatever is not given chosen from what the connection holds.
 
@@ -180,7 +180,7 @@ class EngagementHook(BaseHook):
         :param tweet_ids: Tweet ids: a list, or a string of them.
         :param metrics: metric names; ``None`` for all that can be had.
         :param auth: ``user`` or ``app``; by default ``app`` for public metrics and ``user`` for others.
-        :param granularities: the grains wanted as rows.
+        :param granularities: the rollups wanted as rows.
         :param groupings: groupings wanted in the API's own nesting; given alone they take the place of the rows.
         :param window: the span wanted, on ``historical``.
         :raises InvalidQueryError: if the API would refuse it.
@@ -196,7 +196,7 @@ class EngagementHook(BaseHook):
             window=window,
         )
 
-    def answers(self, query: Query) -> Iterator[Answer]:
+    def answers(self, query: Query) -> Iterator[ParsedResponse]:
         """Ask what a query wants, one answer for each request, waiting in place for the rate limit.
 
         :param query: as :meth:`query` returns it.
@@ -209,7 +209,9 @@ class EngagementHook(BaseHook):
             finally:
                 client.close()
 
-    def totals(self, tweet_ids: object, *, metrics: object = None, auth: Auth | str | None = None) -> Iterator[Answer]:
+    def totals(
+        self, tweet_ids: object, *, metrics: object = None, auth: Auth | str | None = None
+    ) -> Iterator[ParsedResponse]:
         """Ask for current totals, one answer for every 250 Tweets.
 
         :param tweet_ids: Tweet ids: a list, or a string of them.
@@ -220,7 +222,7 @@ class EngagementHook(BaseHook):
             query = self.query(Endpoint.TOTALS, tweet_ids, metrics=metrics, auth=auth)
         return self.answers(query)
 
-    def last_28_hours(self, tweet_ids: object, *, metrics: object = None) -> Iterator[Answer]:
+    def last_28_hours(self, tweet_ids: object, *, metrics: object = None) -> Iterator[ParsedResponse]:
         """Ask for the last 28 hours by the hour, one answer for every 25 Tweets.
 
         :param tweet_ids: Tweet ids: a list, or a string of them.
@@ -238,7 +240,7 @@ class EngagementHook(BaseHook):
 
     def historical(
         self, tweet_ids: object, *, start: datetime, end: datetime, metrics: object = None
-    ) -> Iterator[Answer]:
+    ) -> Iterator[ParsedResponse]:
         """Ask for a span of any length by the hour, one answer for every 25 Tweets and 28 days.
 
         :param tweet_ids: Tweet ids: a list, or a string of them.
@@ -253,7 +255,7 @@ class EngagementHook(BaseHook):
                 metrics=metrics,
                 auth=Auth.USER,
                 granularities=(Granularity.HOUR,),
-                window=Window(start, end),
+                window=TimeRange(start, end),
             )
         return self.answers(query)
 
@@ -266,13 +268,13 @@ class EngagementHook(BaseHook):
         rate = requests_per_minute or self.requests_per_minute
         return estimate(query, rate, owners=int(query.auth is Auth.USER))
 
-    def read_budget(self) -> BudgetSnapshot:
+    def read_rate_limit(self) -> RateLimitSnapshot:
         """Ask one cheap thing to learn what is left of the rate limit, which every answer tells, a refusal too.
 
         :raises EngagementError: if no answer comes, or none that tells anything.
         """
         with airflow_failures():
-            client = self.get_conn(attempts=1, inline_wait=0.0)
+            client = self.get_conn(attempts=1, max_inline_wait=0.0)
             try:
                 client.fetch(plan(self._probe())[0])
             except (WaitRequired, ForbiddenTweetsError):
@@ -298,7 +300,7 @@ class EngagementHook(BaseHook):
             what = f"The token of user {credentials.user_id}" if auth is Auth.USER else "The bearer token"
             query = self.query(Endpoint.TOTALS, A_PUBLIC_TWEET, metrics="favorites", auth=auth)
             try:
-                self.get_conn(attempts=1, inline_wait=0.0, max_wait=0.0).fetch(plan(query)[0])
+                self.get_conn(attempts=1, max_inline_wait=0.0, max_wait=0.0).fetch(plan(query)[0])
             except ForbiddenTweetsError:
                 # The Tweet is not this user's, which the API can tell only of a user that it knows.
                 pass
@@ -332,9 +334,9 @@ def _positive(name: str, value: object) -> float:
 def _share(value: object) -> float:
     if value in (None, ""):
         return 1.0
-    share = _positive("contract_share", value)
+    share = _positive("quota_share", value)
     if share > 1:
-        raise InvalidConnectionError(f"contract_share is {value!r}, which is more than the whole, 1.")
+        raise InvalidConnectionError(f"quota_share is {value!r}, which is more than the whole, 1.")
     return share
 
 

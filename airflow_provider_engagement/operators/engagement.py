@@ -7,35 +7,35 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.api.moment import parse_moment
 from airflow_provider_engagement.api.planner import Request, plan, plan_after_post, plan_shared, wanted_hours
 from airflow_provider_engagement.api.query import Granularity, Query
-from airflow_provider_engagement.api.window import (
-    OffHour,
-    OutOfReach,
-    ResolvedWindow,
-    Window,
-    after_post_window,
-    oldest_reached,
-    resolve_window,
+from airflow_provider_engagement.api.time_range import (
+    OnOutOfRange,
+    OnUnaligned,
+    ResolvedInterval,
+    TimeRange,
+    interval_of_partition,
+    oldest_available_hour,
+    range_after_post,
+    resolve_interval,
     to_api,
-    whole_days,
-    window_of_partition,
+    whole_days_within,
 )
-from airflow_provider_engagement.dataset.grains import (
+from airflow_provider_engagement.dataset.fetch import FetchResult
+from airflow_provider_engagement.dataset.response_store import ReuseRule
+from airflow_provider_engagement.dataset.result import Result
+from airflow_provider_engagement.dataset.rollups import (
     check_days_of_hours,
     check_whole_days,
     local_day,
     parse_time_zone,
     whole_days_of,
 )
-from airflow_provider_engagement.dataset.parts import StillGood
-from airflow_provider_engagement.dataset.pull import Pulled
-from airflow_provider_engagement.dataset.result import Result
 from airflow_provider_engagement.dataset.time_series import assemble_time_series
 from airflow_provider_engagement.dataset.totals import Snapshot, assemble_totals
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.operators.pull import EngagementPullOperator, Job
+from airflow_provider_engagement.inputs.times import parse_time
+from airflow_provider_engagement.operators.base import EngagementPullOperator, Job
 from airflow_provider_engagement.operators.series import EngagementSeriesOperator
 from airflow_provider_engagement.operators.waiting import first_start
 
@@ -57,7 +57,7 @@ class EngagementTotalsOperator(EngagementPullOperator):
         interval, else its logical date, else the time it was due. (templated)
 
     All other parameters are those of
-    :class:`~airflow_provider_engagement.operators.pull.EngagementPullOperator`.
+    :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
 
     endpoint = Endpoint.TOTALS
@@ -83,7 +83,7 @@ class EngagementTotalsOperator(EngagementPullOperator):
     def _span(self, job: Job, context: Context) -> dict[str, Any]:
         return {"snapshot_at": self._snapshot_time(context).isoformat()}
 
-    def _assemble(self, job: Job, pulled: Pulled, context: Context) -> Result:
+    def _assemble(self, job: Job, pulled: FetchResult, context: Context) -> Result:
         snapshot_at = self._snapshot_time(context)
         return assemble_totals(
             pulled,
@@ -98,7 +98,7 @@ class EngagementTotalsOperator(EngagementPullOperator):
 
     def _snapshot_time(self, context: Context) -> datetime:
         if self.snapshot_at is not None:
-            return parse_moment(self.snapshot_at, field="snapshot_at", now=run_time(context))
+            return parse_time(self.snapshot_at, field="snapshot_at", now=run_time(context))
         return run_time(context)
 
 
@@ -118,7 +118,7 @@ class Engagement28HourOperator(EngagementSeriesOperator):
     :param restatements: whether to write the table ``restatements``: what differs from what was read before.
 
     All other parameters are those of
-    :class:`~airflow_provider_engagement.operators.pull.EngagementPullOperator`.
+    :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
 
     endpoint = Endpoint.LAST_28_HOURS
@@ -145,10 +145,10 @@ class Engagement28HourOperator(EngagementSeriesOperator):
         rows = {Granularity.HOUR: 29, Granularity.HOUR_OF_DAY: 24}
         return len(query.tweet_ids) * rows.get(self._grain(), 1)
 
-    def _wanted(self, tweet_id: str, covered: Window) -> Window | None:
+    def _wanted(self, tweet_id: str, covered: TimeRange) -> TimeRange | None:
         return wanted_hours(tweet_id, covered)
 
-    def _assemble(self, job: Job, pulled: Pulled, context: Context) -> Result:
+    def _assemble(self, job: Job, pulled: FetchResult, context: Context) -> Result:
         time = run_time(context)
         series = self._series(job, span=None, name=f"{time:%Y%m%dT%H%M%S}", date=time)
         return assemble_time_series(pulled, job.parts, job.output, wanted=series, accepted=job.accepted)
@@ -177,11 +177,11 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
     :param granularity: ``hour`` (default), ``day``, ``total`` or ``hour_of_day``. (templated)
     :param time_zone: for ``day`` and ``hour_of_day``, the IANA name of the zone whose days and clocks are meant; UTC by
         default. (templated)
-    :param off_hour: what to do with an edge off the hour: ``reject`` it (default), or round it ``outward`` or
+    :param on_unaligned: what to do with an edge off the hour: ``reject`` it (default), or round it ``outward`` or
         ``inward``. What was rounded is reported.
-    :param out_of_reach: what to do with hours that are not over or longer ago than the API reaches: ``reject`` the span
+    :param on_out_of_range: what to do with hours that are not over or longer ago than the API reaches: ``reject`` the span
         (default) or ``clip`` it. What was clipped is reported.
-    :param reach_days: how far back the API reaches; 365 by default, ``None`` for the older promise of 2014-09-01.
+    :param history_days: how far back the API reaches; 365 by default, ``None`` for the older promise of 2014-09-01.
     :param settling_hours: how long after an hour its counts may still change; 72 by default.
     :param reuse_hours: for how long answers with hours that have not settled are used again, by a retry or by other
         runs; 24 by default. Answers all of whose hours have settled are used again for ever.
@@ -190,7 +190,7 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
     :param restatements: whether to write the table ``restatements``: what differs from what was read before.
 
     All other parameters are those of
-    :class:`~airflow_provider_engagement.operators.pull.EngagementPullOperator`.
+    :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
 
     endpoint = Endpoint.HISTORICAL
@@ -211,9 +211,9 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
         lookback_hours: float = 0,
         after_post_days: int | str | None = None,
         after_post_repetition: int | str = 1,
-        off_hour: OffHour = "reject",
-        out_of_reach: OutOfReach = "reject",
-        reach_days: float | None = 365,
+        on_unaligned: OnUnaligned = "reject",
+        on_out_of_range: OnOutOfRange = "reject",
+        history_days: float | None = 365,
         reuse_hours: float = 24,
         share_backfills: bool = True,
         **kwargs: Any,
@@ -224,9 +224,9 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
         self.lookback_hours = lookback_hours
         self.after_post_days = after_post_days
         self.after_post_repetition = after_post_repetition
-        self.off_hour = off_hour
-        self.out_of_reach = out_of_reach
-        self.reach_days = reach_days
+        self.on_unaligned = on_unaligned
+        self.on_out_of_range = on_out_of_range
+        self.history_days = history_days
         self.reuse_hours = reuse_hours
         self.share_backfills = share_backfills
 
@@ -259,11 +259,11 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
             window=resolved.window,
         )
 
-    def _resolve(self, context: Context) -> ResolvedWindow:
+    def _resolve(self, context: Context) -> ResolvedInterval:
         # Times relative to the present are taken from the run's own time, so that a later try means the same span.
         now = run_time(context)
         start, end = (
-            parse_moment(value, field=field, now=now)
+            parse_time(value, field=field, now=now)
             for field, value in zip(("start", "end"), self._asked(context), strict=True)
         )
         if self.lookback_hours and start < end:
@@ -271,18 +271,18 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
             if self._grain() is Granularity.DAY:
                 # Where clocks are changed, so many hours before a day's beginning is not another day's.
                 start = local_day(start, parse_time_zone(self.time_zone))[0]
-        return resolve_window(
+        return resolve_interval(
             start,
             end,
             now=datetime.now(UTC),
-            off_hour=self.off_hour,
-            out_of_reach=self.out_of_reach,
+            on_unaligned=self.on_unaligned,
+            on_out_of_range=self.on_out_of_range,
             reach=self._reach,
         )
 
     @property
     def _reach(self) -> timedelta | None:
-        return None if self.reach_days is None else timedelta(days=self.reach_days)
+        return None if self.history_days is None else timedelta(days=self.history_days)
 
     def _asked(self, context: Context) -> tuple[Any, Any]:
         if (self.start is None) != (self.end is None):
@@ -292,11 +292,11 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
         if self.start is not None:
             return self.start, self.end
         if self.after_post_days is not None:
-            return oldest_reached(datetime.now(UTC), self._reach), "now"
+            return oldest_available_hour(datetime.now(UTC), self._reach), "now"
         # Airflow 3.2 tells the key with the run alone.
         key = context.get("partition_key") or getattr(context["dag_run"], "partition_key", None)
         if key:
-            window = window_of_partition(key)
+            window = interval_of_partition(key)
             return window.start, window.end
         start, end = context.get("data_interval_start"), context.get("data_interval_end")
         if start is None or end is None:
@@ -310,7 +310,7 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
             return plan_after_post(query, days=self._days, repetition=self._repetition)
         if self.share_backfills and context["dag_run"].run_type in SHARED_RUN_TYPES and not query.groupings:
             now = datetime.now(UTC)
-            span = whole_days(oldest_reached(now, self._reach), now)
+            span = whole_days_within(oldest_available_hour(now, self._reach), now)
             if span is not None:
                 return plan_shared(query, span=span)
         return plan(query)
@@ -326,37 +326,37 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
     def _occasion(self, context: Context) -> str:
         return ""
 
-    def _still_good(self, context: Context) -> StillGood:
+    def _is_reusable(self, context: Context) -> ReuseRule:
         now = datetime.now(UTC)
         for_hours = timedelta(hours=self.reuse_hours)
         began = first_start(context)
 
-        def still_good(request: Request, fetched_at: datetime) -> bool:
+        def is_reusable(request: Request, fetched_at: datetime) -> bool:
             settled = request.window is not None and request.window.end + self._settling_time <= fetched_at
             return settled or fetched_at >= began or now - fetched_at <= for_hours
 
-        return still_good
+        return is_reusable
 
     def _rows(self, query: Query) -> int:
         hours = query.window.hours if query.window else 0
         rows = {Granularity.HOUR: hours, Granularity.DAY: hours // 24 + 1, Granularity.HOUR_OF_DAY: 24}
         return len(query.tweet_ids) * rows.get(self._grain(), 1)
 
-    def _wanted(self, tweet_id: str, covered: Window) -> Window | None:
+    def _wanted(self, tweet_id: str, covered: TimeRange) -> TimeRange | None:
         hours = wanted_hours(tweet_id, self._resolved.window)
         if hours is None or self.after_post_days is None:
             return hours
         hours = hours.intersection(self._row_span(tweet_id))
         if hours is None or self._grain() is not Granularity.DAY:
             return hours
-        born = after_post_window(tweet_id, days=self._days).start
+        born = range_after_post(tweet_id, days=self._days).start
         return whole_days_of(hours, parse_time_zone(self.time_zone), first_is_whole=hours.start == born)
 
-    def _row_span(self, tweet_id: str) -> Window:
+    def _row_span(self, tweet_id: str) -> TimeRange:
         window = self._resolved.window
         if self.after_post_days is None:
             return window
-        return after_post_window(tweet_id, days=self._days, repetition=self._repetition).intersection(window) or window
+        return range_after_post(tweet_id, days=self._days, repetition=self._repetition).intersection(window) or window
 
     def _span(self, job: Job, context: Context) -> dict[str, Any]:
         window = self._resolved.window
@@ -365,7 +365,7 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
             "adjustments": tuple(adjustment.to_dict() for adjustment in self._resolved.adjustments),
         }
 
-    def _assemble(self, job: Job, pulled: Pulled, context: Context) -> Result:
+    def _assemble(self, job: Job, pulled: FetchResult, context: Context) -> Result:
         window = self._resolved.window
         series = self._series(
             job, span=self._row_span, name=f"{window.start:%Y%m%dT%H}-{window.end:%Y%m%dT%H}", date=window.start

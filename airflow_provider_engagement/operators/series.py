@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_engagement.api.query import Granularity
-from airflow_provider_engagement.api.window import Window
-from airflow_provider_engagement.dataset.grains import parse_time_zone
+from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.dataset.rollups import parse_time_zone
 from airflow_provider_engagement.dataset.time_series import SETTLING_TIME, TimeSeries
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.operators.pull import EngagementPullOperator, Job
+from airflow_provider_engagement.operators.base import EngagementPullOperator, Job
 
 
 class EngagementSeriesOperator(EngagementPullOperator):
@@ -50,10 +50,10 @@ class EngagementSeriesOperator(EngagementPullOperator):
         return Granularity(self.granularity)
 
     @abstractmethod
-    def _wanted(self, tweet_id: str, covered: Window) -> Window | None:
+    def _wanted(self, tweet_id: str, covered: TimeRange) -> TimeRange | None:
         """Return the hours of a Tweet that rows are made of."""
 
-    def _series(self, job: Job, *, span: Callable[[str], Window] | None, name: str, date: datetime) -> TimeSeries:
+    def _series(self, job: Job, *, span: Callable[[str], TimeRange] | None, name: str, date: datetime) -> TimeSeries:
         return TimeSeries(
             query=job.query,
             granularity=self._grain(),

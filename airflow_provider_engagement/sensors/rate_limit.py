@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_provider_engagement.api.rate_limit import BudgetSnapshot, wake_at
+from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot, wake_at
 from airflow_provider_engagement.exceptions import InvalidQueryError, NeverEnoughRoomError, airflow_failures
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.operators.waiting import GRACE, SPREAD_SECONDS, first_start, task_key
@@ -85,7 +85,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
             needed = self._needed()
             now = time.time()
             told = self._told(now)
-            snapshot = told or self.hook.read_budget()
+            snapshot = told or self.hook.read_rate_limit()
             if snapshot.limit is not None and needed > snapshot.limit:
                 raise NeverEnoughRoomError(
                     f"min_remaining is {needed}, but the contract allows {snapshot.limit} requests a minute: wait for "
@@ -112,14 +112,14 @@ class EngagementRateLimitSensor(BaseSensorOperator):
             raise InvalidQueryError("min_remaining", f"{self.min_remaining!r} is no whole number from 0 up")
         return int(text)
 
-    def _told(self, now: float) -> BudgetSnapshot | None:
+    def _told(self, now: float) -> RateLimitSnapshot | None:
         """Return what the upstream report tells of the limit, if it tells whether there is room."""
         if self.manifest is None:
             return None
         budget = self.manifest.get("budget") if isinstance(self.manifest, Mapping) else None
         if not isinstance(budget, Mapping):
             raise InvalidQueryError("manifest", "is no report of a pull", "Give the XCom of an Engagement operator.")
-        snapshot = BudgetSnapshot.from_dict(budget)
+        snapshot = RateLimitSnapshot.from_dict(budget)
         return None if snapshot.remaining_at(now) is None else snapshot
 
     def _get_next_poke_interval(

@@ -12,8 +12,8 @@ from typing import Any
 from airflow_provider_engagement.api.catalogue import (
     ENDPOINTS,
     FOUR_ITEM_ORDERS,
-    HISTORY_FLOOR,
-    HISTORY_REACH,
+    HISTORY_START,
+    HISTORY_MAX_AGE,
     MAX_GROUPINGS,
     MAX_WINDOW,
     METRICS,
@@ -182,7 +182,7 @@ def _requested(start: datetime, end: datetime, now: datetime, switches: Switches
         raise Refusal(400, "start: must be before end")
     if end > now:
         raise Refusal(400, "end: must not be in the future")
-    floor = max(HISTORY_FLOOR, now - HISTORY_REACH) if switches.history_floor == "365d" else HISTORY_FLOOR
+    floor = max(HISTORY_START, now - HISTORY_MAX_AGE) if switches.history_floor == "365d" else HISTORY_START
     if start < floor:
         raise Refusal(400, f"start: must not be before {written(floor)}")
     window = _aligned(floor_hour(start), ceil_hour(end))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint, metrics_of
 from airflow_provider_engagement.api.planner import Estimate, estimate
 from airflow_provider_engagement.api.query import Granularity, Query, parse_tweet_ids
-from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.api.time_range import TimeRange
 
 
 def cost(tweet_ids: list[str], days: int, requests_per_minute: float, now: datetime | None = None) -> Estimate:
@@ -18,7 +18,7 @@ def cost(tweet_ids: list[str], days: int, requests_per_minute: float, now: datet
         tweet_ids=parse_tweet_ids(tweet_ids),
         metrics=metrics_of(Endpoint.HISTORICAL, Auth.USER),
         granularities=(Granularity.HOUR,),
-        window=Window(end - timedelta(days=days), end),
+        window=TimeRange(end - timedelta(days=days), end),
     )
     return estimate(query, requests_per_minute)
 

@@ -56,7 +56,7 @@ with DAG("engagement_on_demand", schedule=None):
         tweet_ids_file="s3://marketing/our_brand.txt",
         start="2014-09-01",
         end="now",
-        out_of_reach="clip",
+        on_out_of_range="clip",
         output_path="s3://warehouse/engagement/history",
     )
     # [END everything]

@@ -17,11 +17,11 @@ import pytest
 from airflow_provider_engagement.api.auth import Credentials
 from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint
 from airflow_provider_engagement.api.client import Address, EngagementClient
-from airflow_provider_engagement.api.pace import Pace
+from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Granularity, Query
-from airflow_provider_engagement.api.rate_limit import Budget
-from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.api.rate_limit import RateLimit
+from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.simulator import Clock, Simulator, Switches, World
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -42,7 +42,7 @@ def request_of() -> Callable[..., Request]:
         window = None
         if "start" in body:
             edges = (datetime.fromisoformat(body[edge]) for edge in ("start", "end"))
-            window = Window(*(edge if edge.tzinfo else edge.replace(tzinfo=UTC) for edge in edges))
+            window = TimeRange(*(edge if edge.tzinfo else edge.replace(tzinfo=UTC) for edge in edges))
         query = Query(
             endpoint=Endpoint(exchange["path"].rpartition("/")[2]),
             auth=Auth(auth),
@@ -76,7 +76,7 @@ def historical() -> Callable[..., Request]:
 
     def made(
         *tweet_ids: str,
-        window: Window,
+        window: TimeRange,
         metrics: tuple[str, ...] = ("impressions",),
         granularities: tuple[Granularity, ...] = (Granularity.HOUR,),
         **more: Any,
@@ -118,8 +118,8 @@ def connect() -> Iterator[Callable[..., Connected]]:
         switches: Switches | None = None,
         rate_clock: Clock | None = None,
         address: Mapping[str, Any] | None = None,
-        budget: Budget | None = None,
-        inline_wait: float | None = None,
+        budget: RateLimit | None = None,
+        max_inline_wait: float | None = None,
         **settings: Any,
     ) -> Connected:
         rate_clock = rate_clock or Clock()
@@ -138,8 +138,11 @@ def connect() -> Iterator[Callable[..., Connected]]:
             slept.append(seconds)
             rate_clock.advance(timedelta(seconds=seconds))
 
-        pace = Pace(
-            budget or Budget(), inline_wait=inline_wait, clock=lambda: rate_clock.now().timestamp(), sleep=sleep
+        pace = Limiter(
+            budget or RateLimit(),
+            max_inline_wait=max_inline_wait,
+            clock=lambda: rate_clock.now().timestamp(),
+            sleep=sleep,
         )
         where = Address(base_url=simulator.base_url, token_url=simulator.token_url, **(address or {}))
         client = EngagementClient(credentials, address=where, pace=pace, **settings)

@@ -17,9 +17,9 @@ from airflow_provider_engagement.api.catalogue import Auth
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
     InvalidConnectionError,
+    InvalidResponseError,
     PermanentError,
     TransientError,
-    UnreadableAnswerError,
 )
 
 # The dead demo credentials of the vendor's page on signatures.
@@ -289,7 +289,7 @@ def test_a_refused_key_and_secret_are_named(status: int) -> None:
 )
 def test_a_token_answer_without_a_bearer_token_may_be_asked_for_again(response: Callable[[], Any]) -> None:
     signer, _ = obtaining(response())
-    with pytest.raises(UnreadableAnswerError, match="token_url") as caught:
+    with pytest.raises(InvalidResponseError, match="token_url") as caught:
         signer.bearer_token()
     assert isinstance(caught.value, TransientError)
 

@@ -121,8 +121,8 @@ def test_media_clicks_became_media_engagements_and_nothing_else_was_renamed() ->
 def test_the_limits_of_a_request_and_of_history_are_the_documented_ones() -> None:
     assert catalogue.MAX_GROUPINGS == 3
     assert timedelta(hours=672) == catalogue.MAX_WINDOW
-    assert timedelta(days=365) == catalogue.HISTORY_REACH
-    assert catalogue.HISTORY_FLOOR.isoformat() == "2014-09-01T00:00:00+00:00"
+    assert timedelta(days=365) == catalogue.HISTORY_MAX_AGE
+    assert catalogue.HISTORY_START.isoformat() == "2014-09-01T00:00:00+00:00"
     assert catalogue.ZERO_BEFORE.isoformat() == "2015-09-15T00:00:00+00:00"
     assert [tuple(map(str, order)) for order in catalogue.FOUR_ITEM_ORDERS] == [
         ("tweet.id", "engagement.type", "engagement.day", "engagement.hour"),

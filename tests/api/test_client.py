@@ -18,15 +18,15 @@ import pytest
 import requests
 import responses
 
-from airflow_provider_engagement.api.answer import Answer, Outcome
 from airflow_provider_engagement.api.auth import Credentials
 from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint, metrics_of
 from airflow_provider_engagement.api.client import Address, EngagementClient
-from airflow_provider_engagement.api.pace import Pace
+from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Granularity, Query
-from airflow_provider_engagement.api.rate_limit import Budget
-from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.api.rate_limit import RateLimit
+from airflow_provider_engagement.api.response import Outcome, ParsedResponse
+from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
     EndpointNotFoundError,
@@ -35,13 +35,13 @@ from airflow_provider_engagement.exceptions import (
     ForbiddenTweetsError,
     InvalidConnectionError,
     InvalidQueryError,
-    NoAnswerError,
+    InvalidResponseError,
+    NoResponseError,
     NotEntitledError,
     PeriodCapError,
     RateLimitedError,
-    RequestRefusedError,
+    RequestRejectedError,
     ServerError,
-    UnreadableAnswerError,
     WaitRequired,
 )
 from airflow_provider_engagement.simulator import (
@@ -118,7 +118,7 @@ def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         client.close()
 
 
-def numbers(answer: Answer, grain: Granularity = Granularity.TOTAL) -> dict[tuple[str, str, Any], int | None]:
+def numbers(answer: ParsedResponse, grain: Granularity = Granularity.TOTAL) -> dict[tuple[str, str, Any], int | None]:
     series = answer.series[grain]
     cells = [(tweet_id, period) for tweet_id in series.tweet_ids for period in series.periods]
     return {
@@ -128,7 +128,7 @@ def numbers(answer: Answer, grain: Granularity = Granularity.TOTAL) -> dict[tupl
     }
 
 
-def outcomes(answer: Answer) -> dict[str, str]:
+def outcomes(answer: ParsedResponse) -> dict[str, str]:
     return {tweet_id: str(status.outcome) for tweet_id, status in answer.statuses.items()}
 
 
@@ -178,7 +178,7 @@ def test_g6_hours_of_day_come_through(golden: Callable[[str], dict[str, Any]], c
     example = golden("G6")
     one = connected_to(example, connect)
     (exchange,) = example["exchanges"]
-    window = Window(datetime(2016, 1, 12, 20, tzinfo=UTC), datetime(2016, 2, 9, 19, tzinfo=UTC))
+    window = TimeRange(datetime(2016, 1, 12, 20, tzinfo=UTC), datetime(2016, 2, 9, 19, tzinfo=UTC))
     query = Query(
         endpoint=Endpoint.HISTORICAL,
         auth=Auth.USER,
@@ -217,7 +217,7 @@ def test_g9_time_on_totals_is_refused_before_a_request_is_spent(
         request_of(exchange, "app")
     one = connected_to(example, connect)
     one.simulator.faults.add(Fault(status=400, body=exchange["response"]))
-    with pytest.raises(RequestRefusedError, match="groupBys"):
+    with pytest.raises(RequestRejectedError, match="groupBys"):
         one.client.fetch(totals(NEW))
 
 
@@ -228,7 +228,7 @@ def test_g10_a_missing_offer_of_gzip_is_no_reason_to_try_again(
     one = connected_to(example, connect)
     assert one.client.fetch(totals(NEW)).answer.statuses[NEW].outcome is Outcome.OK
     one.simulator.faults.add(Fault(status=406, body=example["exchanges"][0]["response"]))
-    with pytest.raises(RequestRefusedError, match="gzip"):
+    with pytest.raises(RequestRejectedError, match="gzip"):
         one.client.fetch(totals(NEW))
     assert len(one.simulator.journal) == 2
 
@@ -285,7 +285,7 @@ def on_the_wire(wire: Any, **credentials: str) -> EngagementClient:
     return EngagementClient(
         Credentials(**given),
         address=Address(base_url=wire.url, token_url=f"{wire.url}/oauth2/token"),
-        pace=Pace(Budget(), sleep=lambda seconds: None),
+        pace=Limiter(RateLimit(), sleep=lambda seconds: None),
         attempts=3,
         user_agent="tests",
     )
@@ -342,7 +342,7 @@ def test_the_moment_of_an_answer_is_that_of_the_attempt_that_brought_it(
 
 def test_threads_share_a_client(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW)
-    one.client.pace = Pace(Budget())
+    one.client.pace = Limiter(RateLimit())
     with ThreadPoolExecutor(4) as threads:
         fetched = list(threads.map(one.client.fetch, [totals(NEW), totals(SECOND)] * 8))
     for result, tweet_id in zip(fetched, [NEW, SECOND] * 8, strict=True):
@@ -479,9 +479,9 @@ def test_what_may_pass_is_tried_again_and_nothing_is_lost(
         (Fault(status=500, body={"errors": ["internal server error"]}, times=None), ServerError),
         (Fault.html(502, times=None), ServerError),
         (Fault(status=200, body={"errors": ["internal server error"]}, times=None), ServerError),
-        (Fault(status=200, times=None), UnreadableAnswerError),
-        (Fault(truncate_gzip=True, times=None), UnreadableAnswerError),
-        (Fault(drop="before_headers", times=None), NoAnswerError),
+        (Fault(status=200, times=None), InvalidResponseError),
+        (Fault(truncate_gzip=True, times=None), InvalidResponseError),
+        (Fault(drop="before_headers", times=None), NoResponseError),
     ],
 )
 def test_what_does_not_pass_fails_after_as_many_attempts_as_allowed(
@@ -508,8 +508,8 @@ def test_pauses_never_exceed_a_minute(world: World, connect: Connect, totals: Ma
 @pytest.mark.parametrize(
     ("status", "body", "error"),
     [
-        (400, {"errors": ["tweet_ids: size [0] is not between 1 and 250"]}, RequestRefusedError),
-        (400, "<html>", RequestRefusedError),
+        (400, {"errors": ["tweet_ids: size [0] is not between 1 and 250"]}, RequestRejectedError),
+        (400, "<html>", RequestRejectedError),
         (401, {"errors": ["Your account could not be authenticated. Reason: X"]}, AuthenticationError),
         (401, "", AuthenticationError),
         (403, {"errors": [{"code": 220, "message": "Your credentials do not allow access"}]}, NotEntitledError),
@@ -517,8 +517,8 @@ def test_pauses_never_exceed_a_minute(world: World, connect: Connect, totals: Ma
         (403, {"errors": ["Sorry, your application id is not authorized."]}, NotEntitledError),
         (404, {"errors": [{"message": "Sorry, that page does not exist", "code": 34}]}, EndpointNotFoundError),
         (410, "", EndpointNotFoundError),
-        (406, {"errors": ["This request requires gzip compression."]}, RequestRefusedError),
-        (405, "", RequestRefusedError),
+        (406, {"errors": ["This request requires gzip compression."]}, RequestRejectedError),
+        (405, "", RequestRejectedError),
     ],
 )
 def test_what_would_fail_again_is_not_tried_again(
@@ -548,9 +548,9 @@ def test_an_address_nobody_listens_at_is_named(totals: Make) -> None:
     address = Address(base_url="http://127.0.0.1:9", connect_timeout=0.5)
     slept: list[float] = []
     client = EngagementClient(
-        Credentials(bearer_token="canary"), address=address, pace=Pace(Budget(), sleep=slept.append), attempts=2
+        Credentials(bearer_token="canary"), address=address, pace=Limiter(RateLimit(), sleep=slept.append), attempts=2
     )
-    with pytest.raises(NoAnswerError, match=re.escape("http://127.0.0.1:9")):
+    with pytest.raises(NoResponseError, match=re.escape("http://127.0.0.1:9")):
         client.fetch(totals(NEW))
     assert len(slept) == 1
 
@@ -609,7 +609,7 @@ def test_a_cap_that_renews_far_in_the_future_is_not_waited_for(world: World, con
 
 
 def test_a_wait_longer_than_allowed_in_place_is_handed_up(world: World, connect: Connect, totals: Make) -> None:
-    one = connect(world, now=NOW, inline_wait=5.0)
+    one = connect(world, now=NOW, max_inline_wait=5.0)
     one.simulator.faults.add(Fault(status=429, headers={"Retry-After": "30"}))
     with pytest.raises(WaitRequired) as caught:
         one.client.fetch(totals(NEW))
@@ -726,7 +726,7 @@ def test_a_protected_author_has_no_available_tweets(world: World, connect: Conne
 def test_another_refusal_is_not_taken_for_unavailable_tweets(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW)
     one.simulator.faults.add(Fault(status=400, body={"errors": ["1 Tweet ID(s) are unavailable"]}))
-    with pytest.raises(RequestRefusedError, match="unavailable"):
+    with pytest.raises(RequestRejectedError, match="unavailable"):
         one.client.fetch(totals(NEW, SECOND))
 
 
@@ -874,7 +874,7 @@ def internet() -> Iterator[responses.RequestsMock]:
 def without_sleep(address: Address | None = None, **credentials: str) -> EngagementClient:
     given = credentials or {"bearer_token": "canary"}
     return EngagementClient(
-        Credentials(**given), address=address, pace=Pace(Budget(), sleep=lambda seconds: None), attempts=2
+        Credentials(**given), address=address, pace=Limiter(RateLimit(), sleep=lambda seconds: None), attempts=2
     )
 
 
@@ -931,7 +931,7 @@ def test_a_connection_that_fails_is_tried_again(
     problem: Exception, internet: responses.RequestsMock, totals: Make
 ) -> None:
     internet.post("https://data-api.twitter.com/insights/engagement/totals", body=problem)
-    with pytest.raises(NoAnswerError) as caught:
+    with pytest.raises(NoResponseError) as caught:
         without_sleep().fetch(totals(NEW))
     assert len(internet.calls) == 2
     assert "canary" not in "".join(traceback.format_exception(caught.value))
@@ -958,7 +958,7 @@ def client_of(simulator: Simulator) -> EngagementClient:
             bearer_token=app.bearer_token,
         ),
         address=Address(base_url=simulator.base_url, token_url=simulator.token_url),
-        pace=Pace(Budget(), sleep=lambda seconds: None),
+        pace=Limiter(RateLimit(), sleep=lambda seconds: None),
         drop_forbidden=True,
     )
 
@@ -983,7 +983,7 @@ def expected_nulls(endpoint: Endpoint, switches: Switches, metrics: tuple[str, .
 
 
 def assert_true_or_null_with_a_reason(
-    answer: Answer,
+    answer: ParsedResponse,
     grain: Granularity,
     nulls: set[tuple[str, str]],
     metrics: tuple[str, ...],
@@ -1048,9 +1048,9 @@ def test_historical_hours_are_true_under_every_combination(
     api.switches = Switches(**changes)
     metrics = ("impressions", "favorites", "video_views")
     start = datetime(2026, 1, 11, 20, tzinfo=UTC)
-    window = Window(start, start + timedelta(hours=7))
-    grains = (Granularity.HOUR, Granularity.HOUR_OF_DAY)
-    answer = client_of(api).fetch(historical(*OWN, window=window, metrics=metrics, granularities=grains)).answer
+    window = TimeRange(start, start + timedelta(hours=7))
+    rollups = (Granularity.HOUR, Granularity.HOUR_OF_DAY)
+    answer = client_of(api).fetch(historical(*OWN, window=window, metrics=metrics, granularities=rollups)).answer
     hours = {f"{hour:%H}": hour for number in range(7) for hour in [start + timedelta(hours=number)]}
 
     def truth(tweet_id: str, metric: str, period: Any) -> int:
@@ -1058,7 +1058,7 @@ def test_historical_hours_are_true_under_every_combination(
         return api.count(tweet_id, metric, hour, hour + timedelta(hours=1))
 
     nulls = expected_nulls(Endpoint.HISTORICAL, api.switches, metrics)
-    for grain in grains:
+    for grain in rollups:
         assert_true_or_null_with_a_reason(answer, grain, nulls, metrics, truth)
         assert len(answer.series[grain].periods) == 7
 
@@ -1092,9 +1092,9 @@ def test_no_available_tweet_is_an_answer_on_every_endpoint(
     status: int, errors: bool, api: Simulator, totals: Make, historical: Make
 ) -> None:
     api.switches = Switches(all_unavailable_status=status, errors_in_partial=errors)
-    window = Window(NOW.replace(minute=0) - timedelta(hours=4), NOW.replace(minute=0))
-    grains = (Granularity.HOUR, Granularity.DAY, Granularity.TOTAL)
-    for request in (totals(DELETED), historical(DELETED, window=window, granularities=grains)):
+    window = TimeRange(NOW.replace(minute=0) - timedelta(hours=4), NOW.replace(minute=0))
+    rollups = (Granularity.HOUR, Granularity.DAY, Granularity.TOTAL)
+    for request in (totals(DELETED), historical(DELETED, window=window, granularities=rollups)):
         answer = client_of(api).fetch(request).answer
         assert outcomes(answer) == {DELETED: "unavailable"}
         assert all(not numbers(answer, grain) for grain in answer.series)

@@ -27,14 +27,14 @@ from airflow_provider_engagement.api.planner import (
     wanted_hours,
 )
 from airflow_provider_engagement.api.query import Granularity, Query
-from airflow_provider_engagement.api.window import Window, whole_days
+from airflow_provider_engagement.api.time_range import TimeRange, whole_days_within
 from airflow_provider_engagement.exceptions import InvalidQueryError
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 NOW = datetime(2026, 7, 1, 2, 17, tzinfo=UTC)
 END = datetime(2026, 7, 1, tzinfo=UTC)
-YEAR = Window(END - 365 * DAY, END)
+YEAR = TimeRange(END - 365 * DAY, END)
 
 Cell = tuple[str, datetime]
 
@@ -54,7 +54,7 @@ def hour_of_creation(tweet_id: str) -> datetime | None:
     return datetime.fromtimestamp(seconds - seconds % 3600, UTC)
 
 
-def historical(tweet_ids: Iterable[str], window: Window, grain: Granularity = Granularity.HOUR) -> Query:
+def historical(tweet_ids: Iterable[str], window: TimeRange, grain: Granularity = Granularity.HOUR) -> Query:
     return Query(
         endpoint=Endpoint.HISTORICAL,
         auth=Auth.USER,
@@ -74,7 +74,7 @@ def spread(count: int, days: int, end: datetime = END) -> list[str]:
     return [tweet_at(end - days * DAY * (index + 0.5) / count, index) for index in range(count)]
 
 
-def hours(window: Window) -> list[datetime]:
+def hours(window: TimeRange) -> list[datetime]:
     return [window.start + index * HOUR for index in range((window.end - window.start) // HOUR)]
 
 
@@ -88,7 +88,7 @@ def asked_cells(requests: Iterable[Request]) -> Counter[Cell]:
     )
 
 
-def wanted_cells(tweet_ids: Iterable[str], window: Window) -> set[Cell]:
+def wanted_cells(tweet_ids: Iterable[str], window: TimeRange) -> set[Cell]:
     wanted = set()
     for tweet_id in tweet_ids:
         birth = hour_of_creation(tweet_id)
@@ -136,7 +136,7 @@ def refusals(request: Request, *, now: datetime, reach: timedelta | None = timed
 
 
 @st.composite
-def tweet_ids_around(draw: st.DrawFn, window: Window, *, most: int = 80) -> list[str]:
+def tweet_ids_around(draw: st.DrawFn, window: TimeRange, *, most: int = 80) -> list[str]:
     """Tweets before, in and after a window, on its edges and to the millisecond beside them, some from 2007."""
     moments = st.one_of(
         st.datetimes(
@@ -160,7 +160,7 @@ def tweet_ids_around(draw: st.DrawFn, window: Window, *, most: int = 80) -> list
 @st.composite
 def historical_queries(draw: st.DrawFn, *, most_hours: int = 2100, most: int = 80) -> Query:
     end = END - draw(st.integers(0, 100)) * HOUR
-    window = Window(end - draw(st.integers(1, most_hours)) * HOUR, end)
+    window = TimeRange(end - draw(st.integers(1, most_hours)) * HOUR, end)
     return historical(draw(tweet_ids_around(window, most=most)), window)
 
 
@@ -175,7 +175,7 @@ def test_the_body_has_the_shape_of_the_reference() -> None:
         metrics=("impressions", "url_clicks"),
         granularities=(Granularity.HOUR,),
         groupings={"all": (Dimension.METRIC,)},
-        window=Window(datetime(2026, 1, 10, 22, tzinfo=UTC), datetime(2026, 1, 11, 2, tzinfo=UTC)),
+        window=TimeRange(datetime(2026, 1, 10, 22, tzinfo=UTC), datetime(2026, 1, 11, 2, tzinfo=UTC)),
     )
 
     [request] = plan(query)
@@ -235,7 +235,7 @@ def test_without_a_window_every_tweet_is_in_one_legal_request(tweet_ids: list[st
 
 @given(st.integers(1, 9000))
 def test_windows_are_laid_from_the_end_backwards(length: int) -> None:
-    window = Window(END - length * HOUR, END)
+    window = TimeRange(END - length * HOUR, END)
 
     windows = split(window)
 
@@ -331,15 +331,15 @@ def test_a_tweet_added_later_leaves_the_full_packs_as_they_were() -> None:
 @pytest.mark.parametrize(
     ("tweet_id", "expected"),
     [
-        (tweet_at(END - 3 * HOUR + timedelta(minutes=59)), Window(END - 3 * HOUR, END)),
-        (tweet_at(END - timedelta(milliseconds=1)), Window(END - HOUR, END)),
+        (tweet_at(END - 3 * HOUR + timedelta(minutes=59)), TimeRange(END - 3 * HOUR, END)),
+        (tweet_at(END - timedelta(milliseconds=1)), TimeRange(END - HOUR, END)),
         (tweet_at(END), None),
-        (tweet_at(END - 2 * DAY), Window(END - DAY, END)),
-        ("20", Window(END - DAY, END)),
+        (tweet_at(END - 2 * DAY), TimeRange(END - DAY, END)),
+        ("20", TimeRange(END - DAY, END)),
     ],
 )
-def test_a_tweet_is_wanted_from_the_hour_of_its_creation(tweet_id: str, expected: Window | None) -> None:
-    assert wanted_hours(tweet_id, Window(END - DAY, END)) == expected
+def test_a_tweet_is_wanted_from_the_hour_of_its_creation(tweet_id: str, expected: TimeRange | None) -> None:
+    assert wanted_hours(tweet_id, TimeRange(END - DAY, END)) == expected
 
 
 # Cost
@@ -351,7 +351,7 @@ def test_a_tweet_is_wanted_from_the_hour_of_its_creation(tweet_id: str, expected
 )
 def test_known_workloads_cost_about_half_of_what_the_plain_way_costs(count: int, days: int, most: int) -> None:
     """The plain way asks for every Tweet in windows of 27 days. 906 is the known figure for one handle's timeline."""
-    query = historical(spread(count, days), Window(END - days * DAY, END))
+    query = historical(spread(count, days), TimeRange(END - days * DAY, END))
     plain = math.ceil(days / 27) * math.ceil(count / 25)
 
     requests = len(plan(query))
@@ -388,15 +388,15 @@ def test_an_estimate_without_a_rate_has_no_minutes() -> None:
 
 
 @st.composite
-def shared_queries(draw: st.DrawFn) -> tuple[Query, Window]:
+def shared_queries(draw: st.DrawFn) -> tuple[Query, TimeRange]:
     query = draw(historical_queries(most_hours=900, most=60))
     start = END - draw(st.integers(1, 70)) * DAY
-    return query, Window(start, start + draw(st.integers(1, (END - start) // DAY)) * DAY)
+    return query, TimeRange(start, start + draw(st.integers(1, (END - start) // DAY)) * DAY)
 
 
 @settings(max_examples=60, deadline=None)
 @given(shared_queries())
-def test_shared_requests_hold_every_wanted_hour_exactly_once(asked_in: tuple[Query, Window]) -> None:
+def test_shared_requests_hold_every_wanted_hour_exactly_once(asked_in: tuple[Query, TimeRange]) -> None:
     query, span = asked_in
     assert query.window is not None
     wanted = wanted_cells(query.tweet_ids, query.window)
@@ -414,11 +414,11 @@ def test_shared_requests_hold_every_wanted_hour_exactly_once(asked_in: tuple[Que
 @settings(max_examples=60, deadline=None)
 @given(shared_queries(), st.data())
 def test_any_two_windows_share_blocks_or_have_none_in_common(
-    asked_in: tuple[Query, Window], data: st.DataObject
+    asked_in: tuple[Query, TimeRange], data: st.DataObject
 ) -> None:
     query, span = asked_in
     first, second = (
-        historical(query.tweet_ids, Window(span.start + day * DAY, span.start + (day + 1) * DAY), Granularity.DAY)
+        historical(query.tweet_ids, TimeRange(span.start + day * DAY, span.start + (day + 1) * DAY), Granularity.DAY)
         for day in data.draw(st.tuples(*[st.integers(0, span.hours // 24 - 1)] * 2))
     )
     one, other = ({(r.tweet_ids, r.window) for r in plan_shared(each, span=span)} for each in (first, second))
@@ -437,9 +437,9 @@ def sent_by_backfill(tweet_ids: list[str], now: datetime, days: int = 365) -> in
         floor = (clock - 365 * DAY).replace(minute=0, second=0) + HOUR
         midnight = now.replace(hour=0, minute=0, second=0)
         start = midnight - (days - run) * DAY
-        span = whole_days(floor, clock)
+        span = whole_days_within(floor, clock)
         assert span is not None
-        query = historical(tweet_ids, Window(max(floor, start), start + DAY))
+        query = historical(tweet_ids, TimeRange(max(floor, start), start + DAY))
         for request in plan_shared(query, span=span):
             assert refusals(request, now=clock) == []
             assert request.window is not None
@@ -454,14 +454,14 @@ def test_daily_runs_over_a_year_cost_what_one_pull_costs(posted: str, phase: int
     now = NOW + phase * DAY
     today = END + phase * DAY
     tweet_ids = spread(2_000, 365, END) if posted == "all over the year" else spread(2_000, 200, END - 365 * DAY)
-    one_pull = plan(historical(tweet_ids, Window(today - 365 * DAY + 3 * HOUR, today)))
+    one_pull = plan(historical(tweet_ids, TimeRange(today - 365 * DAY + 3 * HOUR, today)))
 
     assert sent_by_backfill(tweet_ids, now) <= 1.1 * len(one_pull)
 
 
 def test_a_span_that_has_moved_on_leaves_inner_blocks_as_they_were() -> None:
-    query = historical(spread(200, 365), Window(END - 200 * DAY, END - 199 * DAY), Granularity.DAY)
-    spans = [Window(YEAR.start + days * DAY, YEAR.end + days * DAY) for days in (0, 30)]
+    query = historical(spread(200, 365), TimeRange(END - 200 * DAY, END - 199 * DAY), Granularity.DAY)
+    spans = [TimeRange(YEAR.start + days * DAY, YEAR.end + days * DAY) for days in (0, 30)]
 
     today, later = ([request.body() for request in plan_shared(query, span=span)] for span in spans)
 
@@ -477,25 +477,25 @@ def test_blocks_end_at_midnight_so_that_days_stay_whole() -> None:
 
 
 def test_hours_outside_the_span_are_asked_for_as_they_are() -> None:
-    window = Window(END - DAY, END + 2 * HOUR)
+    window = TimeRange(END - DAY, END + 2 * HOUR)
     query = historical(["20"], window)
 
-    windows = [request.window for request in plan_shared(query, span=Window(END - 2 * DAY, END))]
+    windows = [request.window for request in plan_shared(query, span=TimeRange(END - 2 * DAY, END))]
 
-    assert windows[-1] == Window(END, END + 2 * HOUR)
+    assert windows[-1] == TimeRange(END, END + 2 * HOUR)
     assert [one for one in windows if one is not None and one.end <= END] == windows[:-1]
 
 
 @pytest.mark.parametrize(
     ("grain", "window", "missing"),
     [
-        (Granularity.TOTAL, Window(END - DAY, END), "engagement.day"),
-        (Granularity.HOUR_OF_DAY, Window(END - DAY, END), "engagement.day"),
-        (Granularity.DAY, Window(END - 5 * HOUR, END), "engagement.hour"),
+        (Granularity.TOTAL, TimeRange(END - DAY, END), "engagement.day"),
+        (Granularity.HOUR_OF_DAY, TimeRange(END - DAY, END), "engagement.day"),
+        (Granularity.DAY, TimeRange(END - 5 * HOUR, END), "engagement.hour"),
     ],
 )
 def test_sharing_refuses_groupings_that_would_mix_in_other_hours(
-    grain: Granularity, window: Window, missing: str
+    grain: Granularity, window: TimeRange, missing: str
 ) -> None:
     with pytest.raises(InvalidQueryError, match=missing):
         plan_shared(historical(["20"], window, grain), span=YEAR)
@@ -506,7 +506,7 @@ def test_sharing_refuses_groupings_that_would_mix_in_other_hours(
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(0, 40).flatmap(lambda days: tweet_ids_around(Window(END - (days + 40) * DAY, END - DAY), most=30)),
+    st.integers(0, 40).flatmap(lambda days: tweet_ids_around(TimeRange(END - (days + 40) * DAY, END - DAY), most=30)),
     st.integers(1, 40),
     st.integers(1, 2),
 )

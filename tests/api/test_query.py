@@ -25,7 +25,7 @@ from airflow_provider_engagement.api.query import (
     parse_metrics,
     parse_tweet_ids,
 )
-from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import InvalidQueryError, PermanentError
 
 
@@ -36,7 +36,7 @@ def shown(value: object) -> str:
 
 TWEET, METRIC, DAY, HOUR = Dimension
 A, B = "2000000000000000001", "2000000000000000002"
-WINDOW = Window(datetime(2026, 1, 10, 22, tzinfo=UTC), datetime(2026, 1, 11, 2, tzinfo=UTC))
+WINDOW = TimeRange(datetime(2026, 1, 10, 22, tzinfo=UTC), datetime(2026, 1, 11, 2, tzinfo=UTC))
 
 
 def query(**changes: Any) -> Query:

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.api.rate_headers import (
+    ExceededLimit,
     RateHeaders,
-    Refusal,
-    classify_refusal,
+    exceeded_limit,
     read_headers,
-    refusal_wait,
+    wait_after_429,
 )
 
 START = 1_768_089_600.0  # a whole minute: 2026-01-11T00:00:00Z
@@ -91,39 +91,47 @@ EXHAUSTED = RateHeaders(limit=60, remaining=0, reset_at=START + 60, server_time=
 @pytest.mark.parametrize(
     ("headers", "kind", "wait"),
     [
-        pytest.param(RateHeaders(), Refusal.WINDOW, 60, id="nothing said"),
-        pytest.param(EXHAUSTED, Refusal.WINDOW, 20, id="until the minute ends"),
-        pytest.param(RateHeaders(remaining=5), Refusal.WINDOW, 60, id="refused though some remain"),
-        pytest.param(RateHeaders(remaining=0, second_remaining=0), Refusal.WINDOW, 60, id="both used up"),
-        pytest.param(RateHeaders(remaining=5, second_remaining=0), Refusal.BURST, 2, id="only the second used up"),
+        pytest.param(RateHeaders(), ExceededLimit.MINUTE, 60, id="nothing said"),
+        pytest.param(EXHAUSTED, ExceededLimit.MINUTE, 20, id="until the minute ends"),
+        pytest.param(RateHeaders(remaining=5), ExceededLimit.MINUTE, 60, id="refused though some remain"),
+        pytest.param(RateHeaders(remaining=0, second_remaining=0), ExceededLimit.MINUTE, 60, id="both used up"),
+        pytest.param(
+            RateHeaders(remaining=5, second_remaining=0), ExceededLimit.SECOND, 2, id="only the second used up"
+        ),
         pytest.param(
             RateHeaders(remaining=5, second_remaining=0, second_reset_at=START + 4, server_time=START),
-            Refusal.BURST,
+            ExceededLimit.SECOND,
             4,
             id="until the second ends",
         ),
-        pytest.param(RateHeaders(retry_after=7.0, remaining=0), Refusal.WINDOW, 7, id="Retry-After first"),
-        pytest.param(RateHeaders(retry_after=0.0), Refusal.WINDOW, 1, id="never at once"),
-        pytest.param(RateHeaders(retry_after=900.0), Refusal.WINDOW, 900, id="a quarter of an hour"),
-        pytest.param(RateHeaders(retry_after=901.0), Refusal.PERIOD, 901, id="longer is a period"),
+        pytest.param(RateHeaders(retry_after=7.0, remaining=0), ExceededLimit.MINUTE, 7, id="Retry-After first"),
+        pytest.param(RateHeaders(retry_after=0.0), ExceededLimit.MINUTE, 1, id="never at once"),
+        pytest.param(RateHeaders(retry_after=900.0), ExceededLimit.MINUTE, 900, id="a quarter of an hour"),
+        pytest.param(RateHeaders(retry_after=901.0), ExceededLimit.PERIOD, 901, id="longer is a period"),
         pytest.param(
             RateHeaders(remaining=0, reset_at=START + 20 * 86_400, server_time=START),
-            Refusal.PERIOD,
+            ExceededLimit.PERIOD,
             20 * 86_400,
             id="resets next month",
         ),
         pytest.param(
-            RateHeaders(remaining=0, reset_at=START + 3600, server_time=START), Refusal.WINDOW, 60, id="an hour ahead"
+            RateHeaders(remaining=0, reset_at=START + 3600, server_time=START),
+            ExceededLimit.MINUTE,
+            60,
+            id="an hour ahead",
         ),
         pytest.param(
-            RateHeaders(remaining=0, reset_at=START - 9, server_time=START), Refusal.WINDOW, 60, id="reset in the past"
+            RateHeaders(remaining=0, reset_at=START - 9, server_time=START),
+            ExceededLimit.MINUTE,
+            60,
+            id="reset in the past",
         ),
     ],
 )
-def test_a_refusal_has_a_kind_and_a_wait(headers: RateHeaders, kind: Refusal, wait: float) -> None:
-    assert classify_refusal(headers, now=START) is kind
-    assert wait <= refusal_wait(headers, now=START) <= wait + 0.25
+def test_a_refusal_has_a_kind_and_a_wait(headers: RateHeaders, kind: ExceededLimit, wait: float) -> None:
+    assert exceeded_limit(headers, now=START) is kind
+    assert wait <= wait_after_429(headers, now=START) <= wait + 0.25
 
 
 def test_a_second_refusal_in_a_row_waits_a_minute_whatever_the_server_says() -> None:
-    assert refusal_wait(RateHeaders(retry_after=1.0), now=START, in_a_row=2) >= 60
+    assert wait_after_429(RateHeaders(retry_after=1.0), now=START, in_a_row=2) >= 60

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.api.rate_headers import RateHeaders, Refusal, read_headers
-from airflow_provider_engagement.api.rate_limit import Budget, BudgetSnapshot, wake_at
+from airflow_provider_engagement.api.rate_headers import ExceededLimit, RateHeaders, read_headers
+from airflow_provider_engagement.api.rate_limit import RateLimit, RateLimitSnapshot, wake_at
 
 START = 1_768_089_600.0  # a whole minute: 2026-01-11T00:00:00Z
 Headers = dict[str, str]
@@ -26,11 +26,11 @@ Headers = dict[str, str]
 
 
 def test_after_a_refusal_one_request_goes_alone() -> None:
-    budget = Budget()
+    budget = RateLimit()
     assert budget.acquire(START) == 0.0
     budget.answered(RateHeaders(), now=START)
     assert budget.acquire(START) == 0.0
-    assert budget.refused(RateHeaders(), now=START) is Refusal.WINDOW
+    assert budget.refused(RateHeaders(), now=START) is ExceededLimit.MINUTE
     held_until = budget.acquire(START)
     assert 60 <= held_until - START <= 65
     assert budget.acquire(START + 59) == held_until
@@ -50,9 +50,9 @@ def test_an_answer_overtaken_by_a_refusal_lifts_nothing() -> None:
 
 
 def test_a_period_is_held_until_it_renews() -> None:
-    budget = Budget()
+    budget = RateLimit()
     budget.acquire(START)
-    assert budget.refused(RateHeaders(retry_after=86_400.0), now=START) is Refusal.PERIOD
+    assert budget.refused(RateHeaders(retry_after=86_400.0), now=START) is ExceededLimit.PERIOD
     assert budget.snapshot(START).held_until == pytest.approx(START + 86_400, abs=1)
     assert budget.acquire(START + 3_600) == pytest.approx(START + 86_400, abs=1)
 
@@ -64,28 +64,28 @@ def complete(*, remaining: int, limit: int = 60, reset_at: float = START + 60, a
     return RateHeaders(limit=limit, remaining=remaining, reset_at=reset_at, server_time=at)
 
 
-def known_budget(*, remaining: int = 59, requests_per_minute: int | None = None, share: float = 1.0) -> Budget:
+def known_budget(*, remaining: int = 59, requests_per_minute: int | None = None, share: float = 1.0) -> RateLimit:
     """Return a budget that two answers have told that nobody else sends."""
-    budget = Budget(requests_per_minute=requests_per_minute, share=share)
+    budget = RateLimit(requests_per_minute=requests_per_minute, share=share)
     for told in (remaining + 1, remaining):
         assert budget.acquire(START) == 0.0
         budget.answered(complete(remaining=told), now=START)
     return budget
 
 
-def sent_at_once(budget: Budget, now: float = START) -> int:
+def sent_at_once(budget: RateLimit, now: float = START) -> int:
     """Send until the budget says no, and answer nothing."""
     return sum(1 for _ in itertools.takewhile(lambda moment: moment == 0.0, (budget.acquire(now) for _ in range(999))))
 
 
 def test_before_the_first_answer_one_request_goes_alone() -> None:
-    budget = Budget(requests_per_minute=300)
+    budget = RateLimit(requests_per_minute=300)
     assert sent_at_once(budget) == 1
     assert START < budget.acquire(START) <= START + 1
 
 
 def test_nothing_known_is_no_pacing() -> None:
-    budget = Budget()
+    budget = RateLimit()
     budget.acquire(START)
     budget.answered(RateHeaders(), now=START)
     assert sent_at_once(budget) == 999
@@ -128,7 +128,7 @@ def test_a_window_that_allows_one_is_not_opened_twice() -> None:
 
 
 def test_a_failed_first_request_lets_the_next_go() -> None:
-    budget = Budget()
+    budget = RateLimit()
     assert budget.acquire(START) == 0.0
     budget.failed(START + 1)
     assert budget.acquire(START + 1) == 0.0
@@ -174,14 +174,14 @@ def test_what_the_last_window_had_left_may_open_the_next() -> None:
 
 
 def test_without_reset_requests_of_others_lower_the_budget() -> None:
-    budget = Budget()
+    budget = RateLimit()
     budget.acquire(START)
     budget.answered(RateHeaders(limit=60, remaining=20), now=START)
     assert sent_at_once(budget) == 20
 
 
 def test_without_reset_no_more_than_the_limit_goes_in_any_minute() -> None:
-    budget = Budget()
+    budget = RateLimit()
     for second in range(6):
         assert budget.acquire(START + second) == 0.0
         budget.answered(RateHeaders(limit=6), now=START + second)
@@ -193,7 +193,7 @@ def test_without_reset_no_more_than_the_limit_goes_in_any_minute() -> None:
 
 
 def test_a_limit_by_the_second_spaces_the_requests() -> None:
-    budget = Budget()
+    budget = RateLimit()
     budget.acquire(START)
     budget.answered(RateHeaders(second_limit=1), now=START)
     assert START + 1 <= budget.acquire(START) <= START + 1.25
@@ -208,12 +208,12 @@ def test_a_clock_set_back_an_hour_does_not_stop_for_an_hour() -> None:
 @pytest.mark.parametrize("arguments", [{"requests_per_minute": 0}, {"share": 0.0}, {"share": 1.1}])
 def test_a_budget_out_of_range_is_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
-        Budget(**arguments)  # type: ignore[arg-type]
+        RateLimit(**arguments)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("skew", "large"), [(0.9, False), (30.0, False), (600.0, True), (-600.0, True)])
 def test_a_skew_over_a_minute_is_told(skew: float, large: bool) -> None:
-    budget = Budget()
+    budget = RateLimit()
     budget.acquire(START)
     budget.answered(RateHeaders(server_time=START + skew), now=START)
     assert budget.skew_seconds == (skew if abs(skew) > 1.5 else 0.0)
@@ -226,27 +226,27 @@ def test_a_skew_over_a_minute_is_told(skew: float, large: bool) -> None:
 def test_a_snapshot_survives_json() -> None:
     snapshot = known_budget(remaining=7).snapshot(START + 1)
     assert (snapshot.limit, snapshot.remaining) == (60, 7)
-    assert BudgetSnapshot.from_dict(json.loads(json.dumps(snapshot.to_dict()))) == snapshot
+    assert RateLimitSnapshot.from_dict(json.loads(json.dumps(snapshot.to_dict()))) == snapshot
 
 
 def test_a_snapshot_tells_what_remains_later() -> None:
     snapshot = known_budget(remaining=7).snapshot(START)
     assert snapshot.remaining_at(START + 30) == 7
     assert snapshot.remaining_at(START + 61) == 60
-    assert Budget().snapshot(START).remaining_at(START) is None
+    assert RateLimit().snapshot(START).remaining_at(START) is None
 
 
 def test_a_resumed_budget_goes_on_where_the_last_stopped() -> None:
-    resumed = Budget.resume(known_budget(remaining=7).snapshot(START), now=START + 5)
+    resumed = RateLimit.resume(known_budget(remaining=7).snapshot(START), now=START + 5)
     assert sent_at_once(resumed, START + 5) == 7
 
 
 def test_a_resumed_budget_without_resets_does_not_start_afresh() -> None:
-    budget = Budget()
+    budget = RateLimit()
     for _ in range(6):
         budget.acquire(START)
         budget.answered(RateHeaders(limit=6), now=START)
-    resumed = Budget.resume(budget.snapshot(START), now=START + 10)
+    resumed = RateLimit.resume(budget.snapshot(START), now=START + 10)
     assert START + 60 <= resumed.acquire(START + 10) <= START + 60.25
 
 
@@ -254,14 +254,14 @@ def test_a_resumed_budget_stays_held_and_then_sends_one() -> None:
     budget = known_budget()
     budget.acquire(START)
     budget.refused(RateHeaders(), now=START)
-    resumed = Budget.resume(budget.snapshot(START), now=START + 5)
+    resumed = RateLimit.resume(budget.snapshot(START), now=START + 5)
     held_until = resumed.acquire(START + 5)
     assert held_until >= START + 60
     assert sent_at_once(resumed, held_until) == 1
 
 
 def test_a_budget_resumed_after_the_reset_opens_the_window_with_one_request() -> None:
-    resumed = Budget.resume(known_budget(remaining=0).snapshot(START), now=START + 61)
+    resumed = RateLimit.resume(known_budget(remaining=0).snapshot(START), now=START + 61)
     assert sent_at_once(resumed, START + 61) == 1
 
 
@@ -327,7 +327,7 @@ class Run:
     def __init__(
         self,
         server: Server,
-        *budgets: Budget,
+        *budgets: RateLimit,
         threads: int = 8,
         latency: Callable[[], float] = lambda: 0.2,
         fails: Callable[[float], bool] = lambda now: False,
@@ -345,7 +345,7 @@ class Run:
         def later(moment: float, step: Callable[[float], None]) -> None:
             heapq.heappush(events, (moment, next(order), step))
 
-        def ask(budget: Budget, now: float) -> None:
+        def ask(budget: RateLimit, now: float) -> None:
             self.asked += 1
             moment = budget.acquire(now)
             if moment:
@@ -357,12 +357,12 @@ class Run:
             out, back = self.latency() / 2, self.latency() / 2
             later(now + out, lambda arrived: arrive(budget, arrived, back))
 
-        def arrive(budget: Budget, now: float, back: float) -> None:
+        def arrive(budget: RateLimit, now: float, back: float) -> None:
             status, headers = self.server.handle(now)
             lost = self.fails(now)
             later(now + back, lambda received: receive(budget, received, status, headers, lost))
 
-        def receive(budget: Budget, now: float, status: int, headers: Headers, lost: bool) -> None:
+        def receive(budget: RateLimit, now: float, status: int, headers: Headers, lost: bool) -> None:
             read = read_headers(headers, received_at=now)
             if lost:
                 budget.failed(now)
@@ -412,7 +412,7 @@ FAULTS: dict[str, Callable[[Headers], Headers]] = {
 @pytest.mark.parametrize("limit", [60, 300])
 def test_a_contract_is_filled_and_never_exceeded(limit: int, fault: str) -> None:
     server = Server(limit=limit, skew=-600.0, fault=FAULTS[fault])
-    Run(server, Budget()).until(START + 300)
+    Run(server, RateLimit()).until(START + 300)
     assert server.refused == []
     assert len(server.arrivals) >= 0.98 * limit * 5
 
@@ -420,14 +420,14 @@ def test_a_contract_is_filled_and_never_exceeded(limit: int, fault: str) -> None
 @pytest.mark.parametrize("threads", [1, 8])
 def test_six_a_minute_are_filled_to_the_last(threads: int) -> None:
     server = Server(limit=6)
-    Run(server, Budget(), threads=threads).until(START + 300)
+    Run(server, RateLimit(), threads=threads).until(START + 300)
     assert server.refused == []
     assert len(server.arrivals) == 30
 
 
 def test_a_slow_server_does_not_make_the_threads_take_turns() -> None:
     server = Server(limit=300)
-    Run(server, Budget(), latency=lambda: 20.0).until(START + 1200)
+    Run(server, RateLimit(), latency=lambda: 20.0).until(START + 1200)
     assert len(server.arrivals) >= 0.9 * 8 * 1200 / 20
 
 
@@ -463,7 +463,7 @@ def test_alone_no_request_is_ever_refused(
     server = Server(limit=limit, skew=skew, fault=sometimes(FAULTS[fault], seed) if now_and_then else FAULTS[fault])
     run = Run(
         server,
-        Budget(requests_per_minute=ceiling, share=share),
+        RateLimit(requests_per_minute=ceiling, share=share),
         threads=threads,
         latency=lambda: dice.uniform(0.01, slowest),
         fails=lambda now: len(server.arrivals) > 1 and dice.random() < loss,  # the first tells the limit
@@ -497,7 +497,7 @@ def in_any_minute(moments: list[float]) -> Iterator[int]:
 )
 def test_ten_minutes_of_refusals_cost_one_request_a_window(fault: Callable[[Headers], Headers]) -> None:
     server = Server(limit=1_000, refuses_all=lambda now: now < START + 600, fault=fault)
-    run = Run(server, Budget()).until(START + 620)
+    run = Run(server, RateLimit()).until(START + 620)
     assert len(server.refused) <= 10
     assert max(Counter(moment // 60 for moment in server.refused).values()) == 1
     assert server.arrivals, "it goes on when the server does"
@@ -509,13 +509,13 @@ def test_ten_minutes_of_refusals_cost_one_request_a_window(fault: Callable[[Head
 )
 def test_a_hint_to_come_back_soon_is_believed_once(hint: Headers) -> None:
     server = Server(limit=60, refuses_all=lambda now: True, fault=lambda headers: headers | hint)
-    Run(server, Budget()).until(START + 600)
+    Run(server, RateLimit()).until(START + 600)
     assert len(server.refused) <= 11
 
 
 def test_a_limit_lowered_mid_run_is_kept_from_the_next_minute_on() -> None:
     server = Server(limit=60)
-    run = Run(server, Budget())
+    run = Run(server, RateLimit())
 
     def lowered(now: float) -> bool:
         server.limit = 60 if now < START + 90 else 20
@@ -530,7 +530,7 @@ def test_a_limit_lowered_mid_run_is_kept_from_the_next_minute_on() -> None:
 
 def test_a_limit_by_the_second_is_never_exceeded() -> None:
     server = Server(limit=60, second_limit=2)
-    Run(server, Budget()).until(START + 300)
+    Run(server, RateLimit()).until(START + 300)
     assert server.refused == []
     assert len(server.arrivals) >= 0.98 * 60 * 5
 
@@ -538,9 +538,9 @@ def test_a_limit_by_the_second_is_never_exceeded() -> None:
 # --- others on the same contract ------------------------------------------------------------------------------------
 
 
-def crowded_budget(*, remaining: int, others: int) -> Budget:
+def crowded_budget(*, remaining: int, others: int) -> RateLimit:
     """Return a budget that has seen, between two answers of its own, so many requests of others."""
-    budget = Budget()
+    budget = RateLimit()
     for told in (remaining + 1 + others, remaining):
         assert budget.acquire(START) == 0.0
         budget.answered(complete(remaining=told), now=START)
@@ -548,7 +548,7 @@ def crowded_budget(*, remaining: int, others: int) -> Budget:
 
 
 def test_until_two_answers_can_be_compared_one_request_goes_at_a_time() -> None:
-    budget = Budget()
+    budget = RateLimit()
     budget.acquire(START)
     budget.answered(complete(remaining=59), now=START)
     assert sent_at_once(budget) == 1
@@ -599,7 +599,7 @@ def test_the_larger_the_crowd_the_fewer_are_in_flight() -> None:
 
 def test_a_crowd_is_remembered_over_windows_and_snapshots() -> None:
     budget = crowded_budget(remaining=20, others=7)
-    resumed = Budget.resume(budget.snapshot(START), now=START + 61)
+    resumed = RateLimit.resume(budget.snapshot(START), now=START + 61)
     for later in (budget, resumed):
         assert sent_at_once(later, START + 61) == 1
         later.answered(complete(remaining=59, reset_at=START + 120, at=START + 61), now=START + 61)
@@ -632,7 +632,7 @@ def shared(limit: int, tasks: int, threads: int, spread: float, seed: int) -> Se
     dice = random.Random(seed)
     server = Server(limit=limit)
     starts = [START + dice.uniform(0, spread) for _ in range(tasks)]
-    run = Run(server, *(Budget() for _ in range(tasks)), threads=threads, latency=lambda: dice.uniform(0.05, 0.35))
+    run = Run(server, *(RateLimit() for _ in range(tasks)), threads=threads, latency=lambda: dice.uniform(0.05, 0.35))
     return run.until(START + 300, *starts).server
 
 
@@ -652,13 +652,13 @@ def test_tasks_that_share_a_contract_are_hardly_refused_and_fill_it(
 @pytest.mark.parametrize("limit", [60, 300])
 def test_eight_tasks_that_start_together_are_hardly_refused_at_constant_latency(limit: int) -> None:
     server = Server(limit=limit)
-    Run(server, *(Budget() for _ in range(8))).until(START + 300)
+    Run(server, *(RateLimit() for _ in range(8))).until(START + 300)
     assert len(server.refused) <= 0.05 * (len(server.arrivals) + len(server.refused))
     assert len(server.arrivals) >= 0.95 * limit * 5
 
 
 def test_nobody_who_shares_a_contract_is_left_out() -> None:
-    budgets = [Budget() for _ in range(8)]
+    budgets = [RateLimit() for _ in range(8)]
     run = Run(Server(limit=60), *budgets)
     run.until(START + 600)
     assert min(run.sent_by.values()) >= 0.25 * 600 / 8

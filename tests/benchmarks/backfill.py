@@ -14,12 +14,12 @@ from pathlib import Path
 from figures import figure, timed
 from histories import END, hourly_query, spread_tweets
 
-from airflow_provider_engagement.api.answer import nothing_available
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request, lower_bound, plan, plan_shared
-from airflow_provider_engagement.api.window import Window
-from airflow_provider_engagement.dataset.parts import PartStore
-from airflow_provider_engagement.dataset.pull import fetch_missing
+from airflow_provider_engagement.api.response import all_unavailable
+from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.dataset.fetch import fetch_missing
+from airflow_provider_engagement.dataset.response_store import ResponseStore
 
 DAY = timedelta(days=1)
 
@@ -31,19 +31,19 @@ def main(tweets: int = 2_000, days: int = 365) -> None:
     :param days: how many days, each a run.
     """
     query = hourly_query(spread_tweets(tweets, days), days, metrics=("impressions",))
-    span = Window(END - days * DAY, END)
+    span = TimeRange(END - days * DAY, END)
     fetched_at = datetime.now(UTC)
 
     def fetch(request: Request) -> Fetched:
-        return Fetched(answer=nothing_available(request, ()), fetched_at=fetched_at, authors={})
+        return Fetched(answer=all_unavailable(request, ()), fetched_at=fetched_at, authors={})
 
     sent = alone = 0
     with tempfile.TemporaryDirectory() as folder, timed() as spent:
         for number in range(days):
             start = span.start + number * DAY
-            daily = replace(query, window=Window(start, start + DAY))
+            daily = replace(query, window=TimeRange(start, start + DAY))
             alone += len(plan(daily))
-            store = PartStore(Path(folder), identity="")
+            store = ResponseStore(Path(folder), identity="")
             sent += fetch_missing(plan_shared(daily, span=span), parts=store, fetch=fetch, workers=1).answered
     one_pull = len(plan(query))
     figure("lower bound", lower_bound(query), "requests")

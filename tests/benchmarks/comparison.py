@@ -19,7 +19,7 @@ from simulators import Simulation, simulation
 
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.dataset.pull import PartsInMemory, fetch_missing
+from airflow_provider_engagement.dataset.fetch import PartsInMemory, fetch_missing
 
 TOTALS = "insights/engagement/totals"
 

@@ -16,7 +16,7 @@ from email.utils import formatdate
 from figures import figure
 
 from airflow_provider_engagement.api.rate_headers import read_headers
-from airflow_provider_engagement.api.rate_limit import Budget
+from airflow_provider_engagement.api.rate_limit import RateLimit
 
 LATENCY = 0.2
 START = 1_768_089_600.0
@@ -89,7 +89,7 @@ def _pull(limit: int, minutes: int, tasks: int, threads: int, seed: int) -> Serv
     def later(moment: float, step: Callable[[float], None]) -> None:
         heapq.heappush(server.events, (moment, next(order), step))
 
-    def thread(task: int, budget: Budget) -> Callable[[float], None]:
+    def thread(task: int, budget: RateLimit) -> Callable[[float], None]:
         def next_one(now: float) -> None:
             if left[task] > 0:
                 left[task] -= 1
@@ -119,7 +119,7 @@ def _pull(limit: int, minutes: int, tasks: int, threads: int, seed: int) -> Serv
         return next_one
 
     for task in range(tasks):
-        budget = Budget()
+        budget = RateLimit()
         begins = START + dice.uniform(0, 5)
         for _ in range(threads):
             later(begins, thread(task, budget))

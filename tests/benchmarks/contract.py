@@ -1,7 +1,7 @@
 """Share of the contract used over five minutes at 6, 60 and 300 requests a minute, and refused requests. In real time.
 
 The limits are tried at the same time, each with a simulator and a client of its own. A task that waits in the triggerer
-is one that leaves at waits over ``inline_wait``, comes back within ten seconds after the reset, knows nothing then but
+is one that leaves at waits over ``max_inline_wait``, comes back within ten seconds after the reset, knows nothing then but
 its parts, and takes so many seconds to start.
 """
 
@@ -20,7 +20,7 @@ from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request, plan
 from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.rate_limit import wake_at
-from airflow_provider_engagement.dataset.pull import PartsInMemory, fetch_missing
+from airflow_provider_engagement.dataset.fetch import PartsInMemory, fetch_missing
 from airflow_provider_engagement.exceptions import WaitRequired
 
 LIMITS = (6, 60, 300)
@@ -80,7 +80,7 @@ def _synchronous(simulated: Simulation, requests: list[Request], until: float, w
 def _deferrable(simulated: Simulation, requests: list[Request], until: float, workers: int) -> None:
     parts = PartsInMemory()
     while True:
-        client = simulated.client(connections=workers, inline_wait=30.0)
+        client = simulated.client(connections=workers, max_inline_wait=30.0)
         try:
             fetch_missing(requests, parts=parts, fetch=_until(until, client.fetch), workers=workers)
             return

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from airflow_provider_engagement.api.answer import read_answer
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint, metrics_of
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request, plan
 from airflow_provider_engagement.api.query import Granularity, Query
+from airflow_provider_engagement.api.response import parse_response
+from airflow_provider_engagement.api.time_range import HOUR, TimeRange, to_api
 from airflow_provider_engagement.api.tweet_id import first_id_at
-from airflow_provider_engagement.api.window import HOUR, Window, to_api
 
 END = datetime(2026, 1, 12, tzinfo=UTC)
 ALL_METRICS = metrics_of(Endpoint.HISTORICAL, Auth.USER)
@@ -35,7 +35,7 @@ def hourly_query(tweet_ids: Sequence[str], days: int, metrics: Sequence[str] = A
         tweet_ids=tuple(tweet_ids),
         metrics=tuple(metrics),
         granularities=(Granularity.HOUR,),
-        window=Window(END - timedelta(days=days), END),
+        window=TimeRange(END - timedelta(days=days), END),
     )
 
 
@@ -83,5 +83,5 @@ def _burst(tweet: int, metric: int) -> list[str]:
 
 
 def fetch(request: Request) -> Fetched:
-    """Answer a request without sending it."""
-    return Fetched(answer=read_answer(request, body(request)), fetched_at=END + timedelta(days=4), authors={})
+    """ParsedResponse a request without sending it."""
+    return Fetched(answer=parse_response(request, body(request)), fetched_at=END + timedelta(days=4), authors={})

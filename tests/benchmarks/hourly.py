@@ -17,15 +17,15 @@ from zoneinfo import ZoneInfo
 from figures import MEGABYTE, Spent, figure, in_own_process, peak_memory, timed
 from histories import END, body, full_hourly_request
 
-from airflow_provider_engagement.api.answer import Outcome, read_answer
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request, wanted_hours
 from airflow_provider_engagement.api.query import Granularity
-from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.api.response import Outcome, parse_response
+from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.dataset.fetch import FetchResult
+from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.formats import Format
-from airflow_provider_engagement.dataset.output import FolderOutput
-from airflow_provider_engagement.dataset.parts import PartStore, part_of
-from airflow_provider_engagement.dataset.pull import Pulled
+from airflow_provider_engagement.dataset.response_store import ResponseStore, part_of
 from airflow_provider_engagement.dataset.time_series import TimeSeries, assemble_time_series
 
 GOAL = ">= 3000000"
@@ -72,17 +72,17 @@ def to_parts(request: Request, raw: bytes, number: int) -> tuple[dict[str, float
     with tempfile.TemporaryDirectory() as folder:
         for index in range(number):
             # Ten at most are kept, to spare the disk.
-            _to_part(request, raw, PartStore(Path(folder), identity=f"{index % 10}"), stages)
+            _to_part(request, raw, ResponseStore(Path(folder), identity=f"{index % 10}"), stages)
     return {name: spent.processor_seconds for name, spent in stages.items()}, peak_memory()
 
 
-def _to_part(request: Request, raw: bytes, store: PartStore, stages: dict[str, Spent]) -> None:
+def _to_part(request: Request, raw: bytes, store: ResponseStore, stages: dict[str, Spent]) -> None:
     with timed(stages["decompressing"]):
         text = gzip.decompress(raw).decode()
     with timed(stages["JSON"]):
         decoded = json.loads(text)
     with timed(stages["reading"]):
-        answer = read_answer(request, decoded)
+        answer = parse_response(request, decoded)
     with timed(stages["columns"]):
         part = part_of(Fetched(answer=answer, fetched_at=END, authors={}))
     with timed(stages["Parquet"]):
@@ -92,7 +92,7 @@ def _to_part(request: Request, raw: bytes, store: PartStore, stages: dict[str, S
 def series_of(request: Request, name: str = "benchmark") -> TimeSeries:
     """Return that every hour of a request is wanted."""
 
-    def wanted(tweet_id: str, covered: Window) -> Window | None:
+    def wanted(tweet_id: str, covered: TimeRange) -> TimeRange | None:
         return wanted_hours(tweet_id, covered)
 
     return TimeSeries(
@@ -116,12 +116,12 @@ def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
     decoded = json.loads(gzip.decompress(raw))
     requests = []
     with tempfile.TemporaryDirectory() as folder:
-        store = PartStore(Path(folder), identity="")
+        store = ResponseStore(Path(folder), identity="")
         for index in range(number):
             renamed = {tweet_id: str(int(tweet_id) + 25 * index) for tweet_id in request.tweet_ids}
             one = replace(request, tweet_ids=tuple(renamed.values()))
             hours = {renamed[tweet_id]: counts for tweet_id, counts in decoded["hour"].items()}
-            answer = read_answer(one, decoded | {"hour": hours})
+            answer = parse_response(one, decoded | {"hour": hours})
             store.write(one, part_of(Fetched(answer=answer, fetched_at=END, authors={})))
             requests.append(one)
         del decoded
@@ -129,9 +129,9 @@ def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
         whole = replace(request, query=replace(request.query, tweet_ids=everything))
         with timed() as spent:
             assemble_time_series(
-                Pulled(requests),
+                FetchResult(requests),
                 store,
-                FolderOutput(Path(folder), Format.PARQUET),
+                DatasetFolder(Path(folder), Format.PARQUET),
                 wanted=series_of(whole),
                 accepted=(Outcome.UNAVAILABLE,),
             )

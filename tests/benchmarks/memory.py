@@ -13,12 +13,12 @@ from figures import MEGABYTE, figure, in_own_process, peak_memory, timed
 from histories import ALL_METRICS, fetch, hourly_query, spread_tweets
 from hourly import series_of
 
-from airflow_provider_engagement.api.answer import Outcome
 from airflow_provider_engagement.api.planner import plan
+from airflow_provider_engagement.api.response import Outcome
+from airflow_provider_engagement.dataset.fetch import fetch_missing
+from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.formats import Format
-from airflow_provider_engagement.dataset.output import FolderOutput
-from airflow_provider_engagement.dataset.parts import PartStore
-from airflow_provider_engagement.dataset.pull import fetch_missing
+from airflow_provider_engagement.dataset.response_store import ResponseStore
 from airflow_provider_engagement.dataset.time_series import assemble_time_series
 
 
@@ -49,13 +49,13 @@ def _pull(tweets: int, days: int, metrics: int) -> tuple[int, float, int, int]:
     query = hourly_query(spread_tweets(tweets, days), days, ALL_METRICS[:metrics])
     requests = plan(query)
     with tempfile.TemporaryDirectory() as folder, timed() as spent:
-        store = PartStore(Path(folder), identity="")
+        store = ResponseStore(Path(folder), identity="")
         pulled = fetch_missing(requests, parts=store, fetch=fetch)
         after_fetching = peak_memory()
         result = assemble_time_series(
             pulled,
             store,
-            FolderOutput(Path(folder), Format.PARQUET),
+            DatasetFolder(Path(folder), Format.PARQUET),
             wanted=series_of(requests[0]),
             accepted=(Outcome.UNAVAILABLE,),
         )

@@ -18,8 +18,8 @@ from typing import Any
 
 from airflow_provider_engagement.api.auth import Credentials
 from airflow_provider_engagement.api.client import Address, EngagementClient
-from airflow_provider_engagement.api.pace import Pace
-from airflow_provider_engagement.api.rate_limit import Budget
+from airflow_provider_engagement.api.limiter import Limiter
+from airflow_provider_engagement.api.rate_limit import RateLimit
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -68,11 +68,11 @@ class Simulation:
         credentials = Credentials(
             consumer_key=app["consumer_key"], consumer_secret=app["consumer_secret"], bearer_token=app["bearer_token"]
         )
-        inline_wait = options.pop("inline_wait", None)
+        max_inline_wait = options.pop("max_inline_wait", None)
         return EngagementClient(
             credentials,
             address=Address(base_url=self.base_url, token_url=self.description["token_url"]),
-            pace=Pace(Budget(requests_per_minute=ceiling), inline_wait=inline_wait),
+            pace=Limiter(RateLimit(requests_per_minute=ceiling), max_inline_wait=max_inline_wait),
             **options,
         )
 

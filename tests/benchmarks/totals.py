@@ -28,7 +28,7 @@ def main(tweets: int = 100_000, limit: int = 300) -> None:
             tweet_ids=simulated.tweet_ids,
             auth="app",
             output_path=f"file://{folder}",
-            inline_wait=120,
+            max_inline_wait=120,
             accepted_outcomes=["unavailable", "unsupported_video", "unsupported_90d"],
         )
         before = peak_memory()

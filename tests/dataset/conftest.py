@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_engagement.api.answer import read_answer
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.response import parse_response
 
 FETCHED_AT = datetime(2026, 1, 12, 9, 30, 15, 250_000, UTC)
 METRICS = ("favorites", "retweets")
@@ -44,7 +44,7 @@ def request_for() -> Callable[..., Request]:
 
 @pytest.fixture
 def answer_to() -> Callable[..., Fetched]:
-    """Answer a request for totals, as the API would: a body of its own can be mixed in."""
+    """ParsedResponse a request for totals, as the API would: a body of its own can be mixed in."""
 
     def answered(
         request: Request,
@@ -62,7 +62,7 @@ def answer_to() -> Callable[..., Fetched]:
             for name in request.query.groupings
         }
         return Fetched(
-            answer=read_answer(request, {"total": tree, **sums, **body}),
+            answer=parse_response(request, {"total": tree, **sums, **body}),
             fetched_at=FETCHED_AT,
             authors=dict(authors or {}),
         )

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_engagement.api.answer import Outcome, TweetStatus
 from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.response import Outcome, TweetStatus
 from airflow_provider_engagement.dataset.completeness import check_complete
 from airflow_provider_engagement.dataset.manifest import ACCEPTED_BY_DEFAULT, Outcomes
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
     IncompletePullError,
-    NoAnswerError,
+    NoResponseError,
     PermanentError,
-    RequestRefusedError,
+    RequestRejectedError,
     TransientError,
 )
 
@@ -56,7 +56,7 @@ def test_what_is_accepted_is_complete() -> None:
 
 
 def test_a_failed_request_whose_tweets_are_accepted_as_failed_is_complete(failing: Any) -> None:
-    check_complete(outcomes(t1=Outcome.FAILED), [Outcome.FAILED], failing(NoAnswerError("silence")))
+    check_complete(outcomes(t1=Outcome.FAILED), [Outcome.FAILED], failing(NoResponseError("silence")))
 
 
 def test_missing_data_fail_with_numbers_examples_reason_and_remedy() -> None:
@@ -71,7 +71,7 @@ def test_missing_data_fail_with_numbers_examples_reason_and_remedy() -> None:
 
 def test_a_request_without_an_answer_is_worth_a_retry(failing: Any) -> None:
     with pytest.raises(IncompletePullError, match="failed"):
-        check_complete(outcomes(t1=Outcome.FAILED), ACCEPTED_BY_DEFAULT, failing(NoAnswerError("silence")))
+        check_complete(outcomes(t1=Outcome.FAILED), ACCEPTED_BY_DEFAULT, failing(NoResponseError("silence")))
 
 
 def test_other_authors_tweets_of_all_requests_are_named_together_by_author(failing: Any) -> None:
@@ -86,8 +86,8 @@ def test_other_authors_tweets_of_all_requests_are_named_together_by_author(faili
 
 
 def test_a_refusal_that_would_come_again_is_permanent(failing: Any) -> None:
-    refused = RequestRefusedError("refused", endpoint="totals", status=400)
-    with pytest.raises(RequestRefusedError) as raised:
+    refused = RequestRejectedError("refused", endpoint="totals", status=400)
+    with pytest.raises(RequestRejectedError) as raised:
         check_complete(outcomes(t1=Outcome.FAILED), ACCEPTED_BY_DEFAULT, failing(refused, forbidden(a7=("2",))))
     assert raised.value is refused
 
@@ -97,7 +97,7 @@ def test_a_permanent_failure_beside_one_that_may_pass_is_worth_a_retry(failing: 
         check_complete(
             outcomes(t1=Outcome.FAILED, t2=Outcome.FAILED),
             ACCEPTED_BY_DEFAULT,
-            failing(forbidden(a7=("1",)), NoAnswerError("silence")),
+            failing(forbidden(a7=("1",)), NoResponseError("silence")),
         )
 
 

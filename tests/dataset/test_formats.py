@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from airflow_provider_engagement.dataset.folder import ROWS_PER_BATCH, DatasetFolder, Output, ReturnedOutput
 from airflow_provider_engagement.dataset.formats import Format, parse_format, read_table
-from airflow_provider_engagement.dataset.output import ROWS_PER_BATCH, FolderOutput, Output, ReturnedOutput
 from airflow_provider_engagement.dataset.schema import (
     TABLES,
     TWEET_METRICS,
@@ -92,7 +92,7 @@ def tear(output: Output, *tables: Table) -> None:
 
 
 def rows_written(folder: Path, file_format: Format, table: Table, *batches: pyarrow.Table) -> Rows:
-    write(FolderOutput(folder, file_format), table, *batches)
+    write(DatasetFolder(folder, file_format), table, *batches)
     return READERS[file_format](folder / table.name / f"part.{file_format}", table)
 
 
@@ -148,7 +148,7 @@ def test_a_table_is_read_back_as_it_was_written(file_format: Format, drawn: tupl
     table, rows = drawn
     with tempfile.TemporaryDirectory() as folder:
         batch = pyarrow.Table.from_pylist(rows, schema=arrow_schema(table))
-        write(FolderOutput(Path(folder), file_format), table, batch)
+        write(DatasetFolder(Path(folder), file_format), table, batch)
         with (Path(folder) / table.name / f"part.{file_format}").open("rb") as file:
             assert read_table(file, arrow_schema(table), file_format).equals(batch)
 
@@ -160,7 +160,7 @@ def test_texts_with_line_breaks_are_read_back_from_a_large_file(tmp_path: Path, 
     batch = columns_to_table(
         TWEET_STATUS, {**dict.fromkeys(("tweet_id", "run", "task"), ["1"] * number), "message": messages}
     )
-    write(FolderOutput(tmp_path, file_format), TWEET_STATUS, batch)
+    write(DatasetFolder(tmp_path, file_format), TWEET_STATUS, batch)
     with (tmp_path / "tweet_status" / f"part.{file_format}").open("rb") as file:
         assert read_table(file, arrow_schema(TWEET_STATUS), file_format)["message"].to_pylist() == messages
 
@@ -208,7 +208,7 @@ def test_a_table_without_rows_is_a_file_that_can_be_read(tmp_path: Path, file_fo
 
 
 def test_json_has_instants_as_texts_and_every_column(tmp_path: Path) -> None:
-    write(FolderOutput(tmp_path, Format.JSON_LINES), TWEET_TOTALS, totals(1))
+    write(DatasetFolder(tmp_path, Format.JSON_LINES), TWEET_TOTALS, totals(1))
     (line,) = (tmp_path / "tweet_totals" / "part.jsonl").read_text().splitlines()
     row = json.loads(line)
     assert row["snapshot_at"] == "2026-01-10T12:00:00.000Z"
@@ -221,7 +221,7 @@ def test_json_has_instants_as_texts_and_every_column(tmp_path: Path) -> None:
 def test_small_batches_are_gathered_into_few_row_groups(tmp_path: Path) -> None:
     size = ROWS_PER_BATCH // 100
     batches = [totals(*range(size))] * 201
-    write(FolderOutput(tmp_path, Format.PARQUET), TWEET_TOTALS, *batches)
+    write(DatasetFolder(tmp_path, Format.PARQUET), TWEET_TOTALS, *batches)
     metadata = parquet.read_metadata(tmp_path / "tweet_totals" / "part.parquet")
     assert [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)] == [
         ROWS_PER_BATCH,
@@ -237,7 +237,7 @@ def test_batches_keep_their_order(tmp_path: Path, file_format: Format) -> None:
 
 
 def test_rows_are_counted_as_they_are_added(tmp_path: Path) -> None:
-    for output in (FolderOutput(tmp_path, Format.CSV), ReturnedOutput()):
+    for output in (DatasetFolder(tmp_path, Format.CSV), ReturnedOutput()):
         with output.open({TWEET_TOTALS: "a", TWEET_STATUS: "b"}) as tables:
             tables["tweet_totals"].append(totals(1, 2))
             tables["tweet_totals"].append(totals(3))
@@ -250,7 +250,7 @@ def test_rows_are_counted_as_they_are_added(tmp_path: Path) -> None:
 @every_format
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_a_block_that_fails_writes_no_table(tmp_path: Path, file_format: Format) -> None:
-    output = FolderOutput(tmp_path, file_format)
+    output = DatasetFolder(tmp_path, file_format)
     with pytest.raises(ValueError, match="incomplete"):
         tear(output, TWEET_TOTALS, TWEET_STATUS)
     gc.collect()  # A writer that was left open would now complain of its closed file.
@@ -274,7 +274,7 @@ def test_a_rerun_replaces_a_file(tmp_path: Path, file_format: Format) -> None:
 
 @every_format
 def test_locations_name_the_files(tmp_path: Path, file_format: Format) -> None:
-    output = FolderOutput(tmp_path, file_format)
+    output = DatasetFolder(tmp_path, file_format)
     write(output, TWEET_TOTALS, totals(1))
     output.add_json("manifest", "_manifests/run.json", {"a": "ž", "b": None})
     assert output.locations == {

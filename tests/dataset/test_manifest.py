@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_engagement.api.answer import Outcome, TweetStatus
+from airflow_provider_engagement.api.response import Outcome, TweetStatus
 from airflow_provider_engagement.dataset.manifest import (
     ACCEPTED_BY_DEFAULT,
     Manifest,

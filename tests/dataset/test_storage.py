@@ -13,7 +13,7 @@ from airflow.sdk.io import attach
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.dataset.storage import safe_name, written_whole
+from airflow_provider_engagement.dataset.storage import safe_name, write_atomically
 
 
 class Interrupted(BaseException):
@@ -35,7 +35,7 @@ def content_of(path: Any) -> bytes:
 
 
 def tear(path: Any, error: BaseException) -> None:
-    with written_whole(path) as file:
+    with write_atomically(path) as file:
         file.write(b"half")
         raise error
 
@@ -46,7 +46,7 @@ def names_in(folder: Any) -> list[str]:
 
 def test_a_file_takes_its_place_when_the_block_ends(folder: Any) -> None:
     path = folder / "b" / "c.txt"
-    with written_whole(path) as file:
+    with write_atomically(path) as file:
         file.write(b"one ")
         file.write(b"two")
         assert not path.exists()
@@ -55,7 +55,7 @@ def test_a_file_takes_its_place_when_the_block_ends(folder: Any) -> None:
 
 
 def test_what_is_not_yet_in_its_place_is_passed_over_by_readers_of_folders(folder: Any) -> None:
-    with written_whole(folder / "c.parquet") as file:
+    with write_atomically(folder / "c.parquet") as file:
         file.write(b"half")
         assert all(name.startswith("_") and not name.endswith(".parquet") for name in names_in(folder))
 
@@ -69,7 +69,7 @@ def test_a_block_that_fails_leaves_nothing(folder: Any, error: type[BaseExceptio
 
 def test_a_block_that_fails_leaves_the_file_of_before(folder: Any) -> None:
     path = folder / "c.txt"
-    with written_whole(path) as file:
+    with write_atomically(path) as file:
         file.write(b"whole")
     with pytest.raises(ValueError, match="torn"):
         tear(path, ValueError("torn"))
@@ -80,16 +80,16 @@ def test_a_block_that_fails_leaves_the_file_of_before(folder: Any) -> None:
 def test_a_file_is_replaced_as_a_whole(folder: Any) -> None:
     path = folder / "c.txt"
     for content in (b"a long first content", b"short"):
-        with written_whole(path) as file:
+        with write_atomically(path) as file:
             file.write(content)
     assert content_of(path) == b"short"
 
 
 def test_of_two_writers_at_once_the_last_to_end_has_its_file_whole(folder: Any) -> None:
     path = folder / "c.txt"
-    with written_whole(path) as first:
+    with write_atomically(path) as first:
         first.write(b"first ")
-        with written_whole(path) as second:
+        with write_atomically(path) as second:
             second.write(b"second")
         assert content_of(path) == b"second"
         first.write(b"still first")
@@ -106,7 +106,7 @@ def test_writers_in_many_threads_never_mix(tmp_path: Path) -> None:
     def write(content: bytes) -> None:
         try:
             together.wait()
-            with written_whole(path) as file:
+            with write_atomically(path) as file:
                 for start in range(0, len(content), 100):
                     file.write(content[start : start + 100])
         except Exception as error:
@@ -124,7 +124,7 @@ def test_writers_in_many_threads_never_mix(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_take_its_place_is_removed(tmp_path: Path) -> None:
     (tmp_path / "c.txt").mkdir()
-    with pytest.raises(OSError, match=r"c\.txt"), written_whole(tmp_path / "c.txt") as file:
+    with pytest.raises(OSError, match=r"c\.txt"), write_atomically(tmp_path / "c.txt") as file:
         file.write(b"whole")
     assert names_in(tmp_path) == ["c.txt"]
 

@@ -13,22 +13,22 @@ from zoneinfo import ZoneInfo
 import pytest
 from pyarrow import parquet
 
-from airflow_provider_engagement.api.answer import Outcome, read_answer
 from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request, wanted_hours
 from airflow_provider_engagement.api.query import Granularity, Query
+from airflow_provider_engagement.api.response import Outcome, parse_response
+from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.api.tweet_id import first_id_at
-from airflow_provider_engagement.api.window import Window
+from airflow_provider_engagement.dataset.fetch import FetchResult, PartsInMemory
+from airflow_provider_engagement.dataset.folder import DatasetFolder, Output, ReturnedOutput
 from airflow_provider_engagement.dataset.formats import Format
 from airflow_provider_engagement.dataset.manifest import ACCEPTED_BY_DEFAULT
-from airflow_provider_engagement.dataset.output import FolderOutput, Output, ReturnedOutput
-from airflow_provider_engagement.dataset.parts import part_of
-from airflow_provider_engagement.dataset.pull import PartsInMemory, Pulled
+from airflow_provider_engagement.dataset.response_store import part_of
 from airflow_provider_engagement.dataset.result import Result
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, arrow_schema
 from airflow_provider_engagement.dataset.time_series import TimeSeries, assemble_time_series
-from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoAnswerError
+from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -42,16 +42,16 @@ def born(moment: datetime) -> str:
     return str(int(first_id_at(moment)) + 5)
 
 
-def window(first: int, last: int) -> Window:
+def window(first: int, last: int) -> TimeRange:
     """A window in hours from the start."""
-    return Window(START + first * HOUR, START + last * HOUR)
+    return TimeRange(START + first * HOUR, START + last * HOUR)
 
 
 def truth(tweet_id: str, metric: str, hour: datetime) -> int:
     return int(tweet_id) % 1000 + len(metric) * ((hour - START) // HOUR) ** 2
 
 
-def total(tweet_id: str, metric: str, span: Window) -> int:
+def total(tweet_id: str, metric: str, span: TimeRange) -> int:
     return sum(truth(tweet_id, metric, span.start + number * HOUR) for number in range(span.hours))
 
 
@@ -79,7 +79,7 @@ def body(request: Request, gone: tuple[str, ...], counts: Callable[[str, str, da
 class Pull:
     """Requests and what came of them, assembled on demand."""
 
-    def __init__(self, span: Window, *tweet_ids: str, **changes: Any) -> None:
+    def __init__(self, span: TimeRange, *tweet_ids: str, **changes: Any) -> None:
         self.query = Query(
             endpoint=Endpoint.HISTORICAL,
             auth=Auth.USER,
@@ -91,9 +91,9 @@ class Pull:
         )
         self.span = span
         self.parts = PartsInMemory()
-        self.pulled = Pulled([])
+        self.pulled = FetchResult([])
 
-    def request(self, *tweet_ids: str, window: Window) -> Request:
+    def request(self, *tweet_ids: str, window: TimeRange) -> Request:
         request = Request(self.query, tweet_ids, window)
         self.pulled.requests = [*self.pulled.requests, request]
         return request
@@ -101,17 +101,17 @@ class Pull:
     def answered(
         self,
         *tweet_ids: str,
-        window: Window,
+        window: TimeRange,
         read: datetime = READ,
         gone: tuple[str, ...] = (),
         counts: Callable[[str, str, datetime], int] = truth,
         **more: Any,
     ) -> None:
         request = self.request(*tweet_ids, window=window)
-        answer = read_answer(request, {**body(request, gone, counts), **more})
+        answer = parse_response(request, {**body(request, gone, counts), **more})
         self.parts.write(request, part_of(Fetched(answer=answer, fetched_at=read, authors={})))
 
-    def failed(self, *tweet_ids: str, window: Window, error: EngagementError) -> None:
+    def failed(self, *tweet_ids: str, window: TimeRange, error: EngagementError) -> None:
         self.pulled.failures.append((self.request(*tweet_ids, window=window), error))
 
     def series(self, granularity: str = "hour", **changes: Any) -> TimeSeries:
@@ -249,11 +249,11 @@ def test_a_sum_of_which_a_part_was_read_again_replaces_the_one_before(tmp_path: 
     pull = Pull(window(0, 24), OLD)
     pull.answered(OLD, window=window(0, 12), read=READ)
     pull.answered(OLD, window=window(12, 24), read=READ + HOUR)
-    pull.assembled(FolderOutput(tmp_path, Format.PARQUET), granularity=granularity)
+    pull.assembled(DatasetFolder(tmp_path, Format.PARQUET), granularity=granularity)
     again = Pull(window(0, 24), OLD)
     again.answered(OLD, window=window(0, 12), read=READ)
     again.answered(OLD, window=window(12, 24), read=READ + 2 * HOUR, counts=lambda *cell: truth(*cell) + 1)
-    again.assembled(FolderOutput(tmp_path, Format.PARQUET), granularity=granularity)
+    again.assembled(DatasetFolder(tmp_path, Format.PARQUET), granularity=granularity)
     rows = [
         row
         for name in files(tmp_path)
@@ -311,7 +311,7 @@ def test_coverage_has_a_row_for_each_tweet_and_window_that_cuts_off_what_was_not
 def test_a_request_that_failed_covers_its_window_as_failed_where_that_is_accepted() -> None:
     pull = Pull(window(0, 48), OLD, "22")
     pull.answered(OLD, "22", window=window(0, 24))
-    pull.failed(OLD, "22", window=window(24, 48), error=NoAnswerError("silence"))
+    pull.failed(OLD, "22", window=window(24, 48), error=NoResponseError("silence"))
     rows = pull.rows("coverage", accepted=(Outcome.FAILED,))
     assert [(row["outcome"], row["fetched_at"]) for row in rows] == [("ok", READ)] * 2 + [("failed", None)] * 2
     assert [row["message"] for row in pull.rows("tweet_status", accepted=(Outcome.FAILED,))] == ["silence"] * 2
@@ -322,13 +322,13 @@ def test_a_request_that_failed_covers_its_window_as_failed_where_that_is_accepte
 def test_only_what_became_of_the_tweets_is_written_if_something_is_missing(tmp_path: Path, granularity: str) -> None:
     whole = Pull(window(0, 24), OLD)
     whole.answered(OLD, window=window(0, 24))
-    whole.assembled(FolderOutput(tmp_path, Format.PARQUET), granularity=granularity)
+    whole.assembled(DatasetFolder(tmp_path, Format.PARQUET), granularity=granularity)
     before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
     pull = Pull(window(0, 48), OLD, "22")
     pull.answered(OLD, "22", window=window(0, 24), read=READ + HOUR)
-    pull.failed(OLD, "22", window=window(24, 48), error=NoAnswerError("silence"))
+    pull.failed(OLD, "22", window=window(24, 48), error=NoResponseError("silence"))
     with pytest.raises(IncompletePullError, match=r"2 of 2 Tweets.*silence"):
-        pull.assembled(FolderOutput(tmp_path, Format.PARQUET), granularity=granularity)
+        pull.assembled(DatasetFolder(tmp_path, Format.PARQUET), granularity=granularity)
     status = "tweet_status/run_date=2026-01-05/dag.task.parquet"
     after = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
     assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == {status}
@@ -337,11 +337,11 @@ def test_only_what_became_of_the_tweets_is_written_if_something_is_missing(tmp_p
 
 
 def test_hours_go_to_a_file_a_day_and_sums_to_a_file_a_month_and_the_schema_is_always_the_same(tmp_path: Path) -> None:
-    span = Window(START - timedelta(days=6), START + timedelta(days=1))  # from December on
+    span = TimeRange(START - timedelta(days=6), START + timedelta(days=1))  # from December on
     for granularity in ("hour", "day", "total"):
         pull = Pull(span, OLD)
         pull.answered(OLD, window=span)
-        pull.assembled(FolderOutput(tmp_path, Format.PARQUET), granularity=granularity)
+        pull.assembled(DatasetFolder(tmp_path, Format.PARQUET), granularity=granularity)
     rows = [name for name in files(tmp_path) if name.startswith("tweet_metrics")]
     days = [f"{START - timedelta(days=6) + timedelta(days=day):%Y-%m-%d}" for day in range(7)]
     assert rows == sorted(
@@ -359,7 +359,7 @@ def test_groupings_are_added_up_over_windows_and_batches_and_kept_beside_the_tab
     for first, last in ((0, 24), (24, 48)):
         for tweet_id in (OLD, "22"):
             pull.answered(tweet_id, window=window(first, last))
-    output = FolderOutput(tmp_path, Format.PARQUET)
+    output = DatasetFolder(tmp_path, Format.PARQUET)
     result = pull.assembled(output)
     expected = {"grand": {m: sum(total(tweet_id, m, window(0, 48)) for tweet_id in (OLD, "22")) for m in METRICS}}
     assert result.groupings == expected
@@ -369,7 +369,7 @@ def test_groupings_are_added_up_over_windows_and_batches_and_kept_beside_the_tab
 def test_what_changed_since_the_rows_were_read_before_is_a_table_of_its_own(tmp_path: Path) -> None:
     first = Pull(window(0, 24), OLD)
     first.answered(OLD, window=window(0, 24))
-    result = first.assembled(FolderOutput(tmp_path, Format.PARQUET), restatements=True)
+    result = first.assembled(DatasetFolder(tmp_path, Format.PARQUET), restatements=True)
     assert result.rows["restatements"] == 0
     second = Pull(window(12, 36), OLD)
     changed = START + 20 * HOUR
@@ -379,7 +379,7 @@ def test_what_changed_since_the_rows_were_read_before_is_a_table_of_its_own(tmp_
         read=READ + HOUR,
         counts=lambda tweet_id, metric, hour: truth(tweet_id, metric, hour) + (hour == changed) * len(metric),
     )
-    result = second.assembled(FolderOutput(tmp_path, Format.PARQUET), restatements=True, name="dag.task.2")
+    result = second.assembled(DatasetFolder(tmp_path, Format.PARQUET), restatements=True, name="dag.task.2")
     assert result.rows["restatements"] == 2
     (path,) = (tmp_path / "restatements").rglob("dag.task.2.parquet")
     assert [

@@ -13,22 +13,22 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from airflow_provider_engagement.api.answer import Outcome
 from airflow_provider_engagement.api.catalogue import Auth, Dimension
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.response import Outcome
+from airflow_provider_engagement.dataset.fetch import FetchResult, PartsInMemory
+from airflow_provider_engagement.dataset.folder import DatasetFolder, Output, ReturnedOutput
 from airflow_provider_engagement.dataset.formats import Format
 from airflow_provider_engagement.dataset.manifest import ACCEPTED_BY_DEFAULT
-from airflow_provider_engagement.dataset.output import FolderOutput, Output, ReturnedOutput
-from airflow_provider_engagement.dataset.parts import part_of
-from airflow_provider_engagement.dataset.pull import PartsInMemory, Pulled
+from airflow_provider_engagement.dataset.response_store import part_of
 from airflow_provider_engagement.dataset.result import Result
 from airflow_provider_engagement.dataset.schema import TWEET_TOTALS
 from airflow_provider_engagement.dataset.totals import Snapshot, assemble_totals
-from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoAnswerError
+from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
 
 MakeRequest = Callable[..., Request]
-Answer = Callable[..., Fetched]
+ParsedResponse = Callable[..., Fetched]
 
 SNAPSHOT = Snapshot(
     snapshot_at=datetime(2026, 1, 12, tzinfo=UTC), run="scheduled__1", task="dag.task", owner="7", auth="user"
@@ -44,7 +44,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.parts = PartsInMemory()
-        self.pulled = Pulled([])
+        self.pulled = FetchResult([])
 
     def answered(self, fetched: Fetched, request: Request) -> None:
         self.parts.write(request, part_of(fetched))
@@ -67,8 +67,8 @@ def kept() -> Kept:
     return Kept()
 
 
-def folder_output(folder: Path, file_format: Format = Format.PARQUET) -> FolderOutput:
-    return FolderOutput(folder, file_format)
+def folder_output(folder: Path, file_format: Format = Format.PARQUET) -> DatasetFolder:
+    return DatasetFolder(folder, file_format)
 
 
 def files(folder: Path) -> list[str]:
@@ -76,7 +76,7 @@ def files(folder: Path) -> list[str]:
 
 
 def test_a_row_holds_the_counts_their_key_and_where_they_come_from(
-    kept: Kept, request_for: MakeRequest, answer_to: Answer, count: Any
+    kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse, count: Any
 ) -> None:
     request = request_for("20", NEW)
     kept.answered(answer_to(request), request)
@@ -99,7 +99,7 @@ def test_a_row_holds_the_counts_their_key_and_where_they_come_from(
 
 
 def test_a_status_tells_for_each_tweet_what_became_of_it_and_why(
-    kept: Kept, request_for: MakeRequest, answer_to: Answer
+    kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("20", "21", "22", metrics=("favorites", "video_views"))
     fetched = answer_to(
@@ -132,7 +132,7 @@ def test_a_status_tells_for_each_tweet_what_became_of_it_and_why(
 
 
 def test_a_count_that_is_not_supported_is_null_and_an_unavailable_tweet_has_no_row(
-    kept: Kept, request_for: MakeRequest, answer_to: Answer
+    kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("20", "21", "22", metrics=("favorites", "video_views"))
     # The API gives zeros for what it does not know, and for Tweets that are gone.
@@ -148,7 +148,7 @@ def test_a_count_that_is_not_supported_is_null_and_an_unavailable_tweet_has_no_r
 
 
 def test_a_tweet_of_another_author_has_that_author_and_no_owner(
-    kept: Kept, request_for: MakeRequest, answer_to: Answer
+    kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("20", "21")
     kept.answered(answer_to(request, without=["21"], unavailable_tweet_ids=["21"], authors={"21": "99"}), request)
@@ -158,7 +158,7 @@ def test_a_tweet_of_another_author_has_that_author_and_no_owner(
     assert owners == {"20": ("7", None), "21": (None, "99")}
 
 
-def test_the_tables_of_all_requests_are_one(kept: Kept, request_for: MakeRequest, answer_to: Answer) -> None:
+def test_the_tables_of_all_requests_are_one(kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse) -> None:
     for first in (100, 200, 300):
         request = request_for(*(str(first + number) for number in range(50)))
         kept.answered(answer_to(request), request)
@@ -171,7 +171,7 @@ def test_the_tables_of_all_requests_are_one(kept: Kept, request_for: MakeRequest
 
 
 def test_files_are_written_where_a_rerun_finds_and_replaces_them(
-    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: Answer
+    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("20", "21")
     kept.answered(answer_to(request), request)
@@ -194,12 +194,12 @@ def test_files_are_written_where_a_rerun_finds_and_replaces_them(
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("file_format", Format)
 def test_only_what_became_of_the_tweets_is_written_if_something_is_missing(
-    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: Answer, file_format: Format
+    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse, file_format: Format
 ) -> None:
     kept.answered(answer_to(request_for("20")), request_for("20"))
     kept.assembled(folder_output(tmp_path, file_format))
     before = {path: (tmp_path / path).read_bytes() for path in files(tmp_path) if "tweet_status" not in path}
-    kept.failed(request_for("21", "22"), NoAnswerError("silence"))
+    kept.failed(request_for("21", "22"), NoResponseError("silence"))
     output = folder_output(tmp_path, file_format)
     with pytest.raises(IncompletePullError, match=r"2 of 3 Tweets.*silence"):
         kept.assembled(output)
@@ -212,10 +212,10 @@ def test_only_what_became_of_the_tweets_is_written_if_something_is_missing(
 
 
 def test_a_request_that_failed_is_told_tweet_by_tweet_where_that_is_accepted(
-    kept: Kept, request_for: MakeRequest, answer_to: Answer
+    kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     kept.answered(answer_to(request_for("20")), request_for("20"))
-    kept.failed(request_for("21", "22"), NoAnswerError("silence"))
+    kept.failed(request_for("21", "22"), NoResponseError("silence"))
     output = ReturnedOutput()
     result = kept.assembled(output, accepted=(Outcome.FAILED,))
     assert result.outcomes.numbers == {Outcome.OK: 1, Outcome.FAILED: 2}
@@ -228,7 +228,7 @@ def test_a_request_that_failed_is_told_tweet_by_tweet_where_that_is_accepted(
 
 
 def test_groupings_are_added_up_over_requests_and_kept_beside_the_tables(
-    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: Answer
+    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     for tweet_id in ("1", "2", "3"):
         request = request_for(tweet_id, groupings={"grand": (Dimension.METRIC,)})
@@ -240,7 +240,7 @@ def test_groupings_are_added_up_over_requests_and_kept_beside_the_tables(
 
 
 def test_what_was_not_asked_of_the_api_is_null_and_not_zero(
-    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: Answer
+    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("20", metrics=("quote_tweets",), auth=Auth.APP)
     kept.answered(answer_to(request), request)
@@ -252,7 +252,7 @@ def test_what_was_not_asked_of_the_api_is_null_and_not_zero(
 
 
 def test_a_snapshot_of_tweets_that_are_all_gone_has_statuses_and_no_rows(
-    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: Answer
+    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("20", "21")
     kept.answered(answer_to(request, without=["20", "21"], unavailable_tweet_ids=["20", "21"]), request)

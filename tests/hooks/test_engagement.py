@@ -294,7 +294,7 @@ def test_a_wrong_question_in_a_task_is_not_worth_a_retry(simulated: Connect, sim
 
 def test_the_ceiling_of_the_connection_is_kept(simulated: Connect) -> None:
     hook = simulated("bearer_token", requests_per_minute=1)
-    client = hook.get_conn(inline_wait=0.0)
+    client = hook.get_conn(max_inline_wait=0.0)
     request = plan(hook.query(Endpoint.TOTALS, [MINE], metrics="favorites"))[0]
     client.fetch(request)
     assert client.pace.snapshot().sent == 1
@@ -405,8 +405,8 @@ def test_a_host_that_nobody_listens_on_is_told(connect: Connect) -> None:
 def test_a_share_of_the_contract_leaves_the_rest_to_others(connect: Connect, simulator: Simulator) -> None:
     simulator.rate_clock.freeze()
     simulator.set_limit(per_minute=10)
-    hook = connect(simulator.base_url, bearer_token=CREDENTIALS["bearer_token"], contract_share=0.5)
-    client = hook.get_conn(inline_wait=0.0)
+    hook = connect(simulator.base_url, bearer_token=CREDENTIALS["bearer_token"], quota_share=0.5)
+    client = hook.get_conn(max_inline_wait=0.0)
     request = plan(hook.query(Endpoint.TOTALS, MINE, metrics="favorites"))[0]
 
     for _ in range(5):
@@ -419,5 +419,5 @@ def test_a_share_of_the_contract_leaves_the_rest_to_others(connect: Connect, sim
 
 @pytest.mark.parametrize("share", [-1, 1.5, "half", "nan"])
 def test_a_share_of_the_contract_is_more_than_nothing_and_at_most_all(connect: Connect, share: object) -> None:
-    with pytest.raises(InvalidConnectionError, match="contract_share"):
-        connect(bearer_token="token-of-the-app", contract_share=share).requests_per_minute  # noqa: B018
+    with pytest.raises(InvalidConnectionError, match="quota_share"):
+        connect(bearer_token="token-of-the-app", quota_share=share).requests_per_minute  # noqa: B018

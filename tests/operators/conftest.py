@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseOperator
 
-from airflow_provider_engagement.api.pace import Pace
+from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.simulator import Clock, Handle, Simulator, World
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
@@ -126,7 +126,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pauses between attempts so short that nobody notices."""
     import time
 
-    monkeypatch.setattr(Pace, "wait", lambda self, seconds: time.sleep(min(seconds, 0.005)))
+    monkeypatch.setattr(Limiter, "wait", lambda self, seconds: time.sleep(min(seconds, 0.005)))
 
 
 @pytest.fixture

@@ -414,15 +414,15 @@ def test_a_reversed_range_and_a_naive_time_are_refused(pull: Callable[..., Any])
 
 def test_an_edge_off_the_hour_is_refused_or_rounded_as_told_and_that_is_reported(pull: Callable[..., Any]) -> None:
     asked = {"start": "2026-01-05T10:20:00Z", "end": "2026-01-05T15:40:00Z"}
-    with pytest.raises(AirflowFailException, match="off_hour"):
+    with pytest.raises(AirflowFailException, match="on_unaligned"):
         pull(**asked)
-    report = pull(**asked, off_hour="outward")
+    report = pull(**asked, on_unaligned="outward")
     assert window_of(report) == ("2026-01-05T10:00:00Z", "2026-01-05T16:00:00Z")
     assert [(one["edge"], one["asked"], one["used"]) for one in report["adjustments"]] == [
         ("start", "2026-01-05T10:20:00Z", "2026-01-05T10:00:00Z"),
         ("end", "2026-01-05T15:40:00Z", "2026-01-05T16:00:00Z"),
     ]
-    assert window_of(pull(**asked, off_hour="inward")) == ("2026-01-05T11:00:00Z", "2026-01-05T15:00:00Z")
+    assert window_of(pull(**asked, on_unaligned="inward")) == ("2026-01-05T11:00:00Z", "2026-01-05T15:00:00Z")
 
 
 def test_hours_out_of_reach_are_refused_or_clipped_as_told_and_that_is_reported(
@@ -435,12 +435,12 @@ def test_hours_out_of_reach_are_refused_or_clipped_as_told_and_that_is_reported(
     with pytest.raises(AirflowFailException, match=r"start: 2025-01-01.*longer ago.*clip"):
         pull(**old)
     assert len(simulator.journal) == 0
-    report = pull(**future, out_of_reach="clip")
+    report = pull(**future, on_out_of_range="clip")
     assert window_of(report) == ("2026-01-12T00:00:00Z", "2026-01-12T09:00:00Z")
     assert report["adjustments"] == [
         {"edge": "end", "asked": "2026-01-13T00:00:00Z", "used": "2026-01-12T09:00:00Z", "reason": "not over yet"}
     ]
-    report = pull(**old, out_of_reach="clip", to="old")
+    report = pull(**old, on_out_of_range="clip", to="old")
     assert window_of(report) == ("2025-01-12T10:00:00Z", "2025-01-20T00:00:00Z")
     assert report["adjustments"][0]["edge"] == "start"
     assert cells(tmp_path / "old") == hourly_truth(world, ids, utc(2025, 1, 12, 10), utc(2025, 1, 20))
@@ -450,7 +450,7 @@ def test_the_older_promise_of_the_api_can_be_relied_on(
     pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, simulator: Simulator
 ) -> None:
     simulator.switches = Switches(history_floor="2014")
-    pull(start="2023-03-01", end="2023-03-03", reach_days=None)
+    pull(start="2023-03-01", end="2023-03-03", history_days=None)
     expected = hourly_truth(world, ids, utc(2023, 3, 1), utc(2023, 3, 3))
     assert expected
     assert cells(tmp_path / "dataset") == expected

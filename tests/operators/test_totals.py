@@ -684,8 +684,8 @@ def test_no_secret_is_in_logs_reports_files_exceptions_or_representations(
         ({"snapshot_at": 5}, "snapshot_at"),
         ({"workers": 0}, "workers"),
         ({"workers": "8"}, "workers"),
-        ({"inline_wait": "30"}, "inline_wait"),
-        ({"inline_wait": -1}, "inline_wait"),
+        ({"max_inline_wait": "30"}, "max_inline_wait"),
+        ({"max_inline_wait": -1}, "max_inline_wait"),
         ({"max_wait": "an hour"}, "max_wait"),
     ],
     ids=str,
@@ -746,7 +746,7 @@ def test_a_wait_gives_the_worker_up_and_the_next_execution_goes_on(
     pull: Pull, execute: Execute, two_a_minute: Simulator, mine: list[str], deferrable: bool, tmp_path: Path
 ) -> None:
     def operator() -> EngagementTotalsOperator:
-        return pull(inline_wait=0, deferrable=deferrable)
+        return pull(max_inline_wait=0, deferrable=deferrable)
 
     planned = len(mine) // 250 + 1
     answered: list[int] = []
@@ -781,7 +781,7 @@ def test_a_budget_that_is_wide_open_is_no_reason_to_give_the_worker_up(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     simulator.latency = 0.05
-    report = execute(pull(inline_wait=0, deferrable=True))
+    report = execute(pull(max_inline_wait=0, deferrable=True))
     assert report["requests"]["sent"] == len(mine) // 250 + 1
 
 
@@ -791,7 +791,7 @@ def test_without_a_folder_the_wait_is_slept_through_so_that_nothing_is_asked_twi
     minute = simulator.rate_clock.now().replace(second=57, microsecond=0)
     simulator.rate_clock.set(minute, running=True)
     simulator.set_limit(per_minute=2)
-    report = execute(pull(tweet_ids=mine[:510], output_path=None, inline_wait=0, deferrable=True))
+    report = execute(pull(tweet_ids=mine[:510], output_path=None, max_inline_wait=0, deferrable=True))
     assert sorted(asked(simulator)) == sorted(mine[:510])
     assert report["requests"]["sent"] == 3
 
@@ -822,7 +822,7 @@ def test_a_wait_past_max_wait_fails_for_good_and_says_so(
 ) -> None:
     started = datetime.now(UTC) - timedelta(minutes=59, seconds=30)
     with pytest.raises(AirflowFailException, match=r"max_wait \(3600 s\)") as raised:
-        execute(pull(inline_wait=0, max_wait=3600), ti=task_instance(task_id="totals", start_date=started))
+        execute(pull(max_inline_wait=0, max_wait=3600), ti=task_instance(task_id="totals", start_date=started))
     assert "What was fetched is kept" in str(raised.value)
     assert len(two_a_minute.journal) == 2
 
@@ -833,7 +833,7 @@ def test_max_wait_counts_from_the_first_start_over_any_number_of_reschedules(
     first = datetime.now(UTC) - timedelta(minutes=59, seconds=30)
     with pytest.raises(AirflowFailException, match="max_wait"):
         execute(
-            pull(inline_wait=0, max_wait=3600, deferrable=False),
+            pull(max_inline_wait=0, max_wait=3600, deferrable=False),
             ti=task_instance(task_id="totals", rescheduled_at=first),
         )
 

@@ -140,7 +140,7 @@ def test_a_task_that_waits_in_the_triggerer_goes_on_in_the_same_try(
             task_id="waiting",
             tweet_ids=" ".join(mine[:510]),
             output_path=str(tmp_path),
-            inline_wait=0,
+            max_inline_wait=0,
             deferrable=True,
         )
     run = run_dag(dag)

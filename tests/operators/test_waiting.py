@@ -19,7 +19,7 @@ import time_machine
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, TaskDeferred
 from pyarrow import parquet
 
-from airflow_provider_engagement.api.pace import Pace
+from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS, wait_until
 from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World
@@ -36,11 +36,11 @@ Drive = Callable[..., "Driven"]
 def time_travel(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
     with time_machine.travel(NOW, tick=False) as traveller:
 
-        def wait(pace: Pace, seconds: float) -> None:
+        def wait(pace: Limiter, seconds: float) -> None:
             pace.waited_seconds += seconds
             traveller.shift(seconds)
 
-        monkeypatch.setattr(Pace, "wait", wait)
+        monkeypatch.setattr(Limiter, "wait", wait)
         # A plan of many requests out of few Tweets.
         monkeypatch.setattr("airflow_provider_engagement.api.catalogue.ENDPOINTS", small_requests())
         yield traveller
@@ -114,7 +114,7 @@ def drive(
         parameters = {
             "tweet_ids": sorted(api.world.tweets),
             "output_path": str(tmp_path / f"{mode}{map_index}"),
-            "inline_wait": 100_000 if mode == "sleeping" else 0,
+            "max_inline_wait": 100_000 if mode == "sleeping" else 0,
             "workers": 1,
             "deferrable": mode == "deferring",
             **parameters,
@@ -161,7 +161,7 @@ def refused(api: Simulator) -> int:
 
 
 def test_a_wait_up_to_inline_wait_is_slept_through(drive: Drive) -> None:
-    driven = drive("deferring", inline_wait=61)
+    driven = drive("deferring", max_inline_wait=61)
     assert not driven.wakes
     assert driven.report["requests"]["sent"] == TWEETS // 2
     assert 150 < driven.report["seconds"]["waited"] < 200
@@ -169,7 +169,7 @@ def test_a_wait_up_to_inline_wait_is_slept_through(drive: Drive) -> None:
 
 @pytest.mark.parametrize(("mode", "kind"), [("deferring", TaskDeferred), ("rescheduling", AirflowRescheduleException)])
 def test_a_longer_wait_gives_the_worker_up(drive: Drive, mode: str, kind: type[BaseException]) -> None:
-    driven = drive(mode, inline_wait=20)
+    driven = drive(mode, max_inline_wait=20)
     assert len(driven.wakes) == 3
     assert {type(leave) for leave in driven.leaves} == {kind}
     assert max(driven.stays) < timedelta(seconds=21)
@@ -390,7 +390,7 @@ def test_a_burst_is_a_pause_and_no_reason_to_leave(drive: Drive, api: Simulator,
     told = {"x-per-second-limit": "5", "x-per-second-remaining": "0", "x-per-minute-remaining": "4"}
     api.set_limit(per_minute=100)
     api.faults.add(Fault(status=429, headers=told, nth=3))
-    driven = drive(mode, inline_wait=5)
+    driven = drive(mode, max_inline_wait=5)
     assert not driven.wakes
     assert refused(api) == 1
 

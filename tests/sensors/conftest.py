@@ -14,7 +14,7 @@ import time_machine
 from airflow.sdk.bases import sensor as base
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 
-from airflow_provider_engagement.api.pace import Pace
+from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.sensors.rate_limit import EngagementRateLimitSensor
 from airflow_provider_engagement.simulator import Simulator, World, connection
 
@@ -27,11 +27,11 @@ def time_travel(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Travel
     """Time that stands still, but for pauses within a client and what a test moves."""
     with time_machine.travel(NOW, tick=False) as traveller:
 
-        def wait(pace: Pace, seconds: float) -> None:
+        def wait(pace: Limiter, seconds: float) -> None:
             pace.waited_seconds += seconds
             traveller.shift(seconds)
 
-        monkeypatch.setattr(Pace, "wait", wait)
+        monkeypatch.setattr(Limiter, "wait", wait)
         yield traveller
 
 

@@ -14,7 +14,7 @@ import time_machine
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-from airflow_provider_engagement.api.rate_limit import BudgetSnapshot
+from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.exceptions import ServerError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.sensors.rate_limit import EngagementRateLimitSensor
@@ -36,7 +36,7 @@ def spend(simulator: Simulator, requests: int) -> None:
 
 def manifest(remaining: int, *, limit: int = 60, **told: Any) -> dict[str, Any]:
     """What a pull that ended just now reports."""
-    snapshot = BudgetSnapshot(
+    snapshot = RateLimitSnapshot(
         observed_at=NOW.timestamp(), limit=limit, remaining=remaining, resets_at=RESET.timestamp()
     )
     return {"budget": snapshot.to_dict() | told}
@@ -68,7 +68,7 @@ def test_a_report_that_tells_of_no_room_is_believed_until_the_reset(
 
 
 def test_a_report_that_knows_nothing_is_no_reason_not_to_ask(simulator: Simulator, sense: Sense) -> None:
-    done = sense(manifest={"budget": BudgetSnapshot(observed_at=NOW.timestamp()).to_dict()})
+    done = sense(manifest={"budget": RateLimitSnapshot(observed_at=NOW.timestamp()).to_dict()})
     assert done.returned["remaining"] == 59
     assert len(probes(simulator)) == 1
 
@@ -135,7 +135,7 @@ def test_without_any_headers_a_refusal_is_waited_out_for_a_minute(
 
 def test_the_budget_can_be_read_from_the_hook_too(simulator: Simulator) -> None:
     spend(simulator, 10)
-    assert EngagementHook().read_budget().remaining == 49
+    assert EngagementHook().read_rate_limit().remaining == 49
 
 
 # How much room

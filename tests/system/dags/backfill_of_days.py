@@ -58,7 +58,7 @@ for dag_id, deferrable in (("deferring", True), ("rescheduling", False), ("inter
             output_path=str(FOLDER / "dataset" / dag_id),
             pool="engagement",
             deferrable=deferrable,
-            inline_wait=5,
+            max_inline_wait=5,
             retries=2,
             retry_delay=1.0,
             # Each run asks for its own day alone, so that there is enough to ask for to go over the limit.

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from airflow_provider_engagement.api.query import parse_tweet_ids
-from airflow_provider_engagement.dataset.tweet_id_files import read_tweet_ids
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
 
 IDS = ["1212092628029698048", "20", "9223372036854775807"]
 ONE, TWO, THREE = IDS
@@ -391,7 +391,7 @@ def test_the_same_ids_come_out_of_every_format(tmp_path_factory: pytest.TempPath
 def test_text_is_read_without_pyarrow(write: Write) -> None:
     program = (
         "import pathlib, sys\n"
-        "from airflow_provider_engagement.dataset.tweet_id_files import read_tweet_ids\n"
+        "from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids\n"
         "list(read_tweet_ids(pathlib.Path(sys.argv[1])))\n"
         "sys.exit('pyarrow' in sys.modules)\n"
     )

@@ -14,8 +14,8 @@ import pytest
 
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.dataset.parts import Part, PartStore, part_of
-from airflow_provider_engagement.dataset.pull import PartsInMemory, fetch_missing
+from airflow_provider_engagement.dataset.fetch import PartsInMemory, fetch_missing
+from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse, part_of
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
     EndpointNotFoundError,
@@ -23,17 +23,17 @@ from airflow_provider_engagement.exceptions import (
     ForbiddenMetricsError,
     ForbiddenTweetsError,
     InvalidConnectionError,
-    NoAnswerError,
+    InvalidResponseError,
+    NoResponseError,
     NotEntitledError,
     PeriodCapError,
-    RequestRefusedError,
+    RequestRejectedError,
     ServerError,
-    UnreadableAnswerError,
     WaitRequired,
 )
 
 MakeRequest = Callable[..., Request]
-Answer = Callable[..., Fetched]
+ParsedResponse = Callable[..., Fetched]
 
 SECONDS = 10
 """How long a thread waits for another before a test has failed."""
@@ -45,7 +45,7 @@ NOON = datetime(2026, 1, 12, 12, tzinfo=UTC)
 class Server:
     """Answers requests, but for those that it was told to fail; and remembers which it was sent."""
 
-    def __init__(self, answer: Answer, **errors: BaseException) -> None:
+    def __init__(self, answer: ParsedResponse, **errors: BaseException) -> None:
         self._answer = answer
         self._errors = {tweet_id.removeprefix("t"): error for tweet_id, error in errors.items()}
         self.asked: list[str] = []
@@ -63,7 +63,7 @@ def plan(request_for: MakeRequest) -> Callable[[int], list[Request]]:
     return lambda number: [request_for(str(tweet_id)) for tweet_id in range(1, number + 1)]
 
 
-def test_every_request_is_sent_once_and_its_answer_kept(plan: Any, answer_to: Answer) -> None:
+def test_every_request_is_sent_once_and_its_answer_kept(plan: Any, answer_to: ParsedResponse) -> None:
     requests, server, parts = plan(20), Server(answer_to), PartsInMemory()
     pulled = fetch_missing(requests, parts=parts, fetch=server, workers=4)
     assert sorted(server.asked, key=int) == [str(tweet_id) for tweet_id in range(1, 21)]
@@ -74,20 +74,20 @@ def test_every_request_is_sent_once_and_its_answer_kept(plan: Any, answer_to: An
         assert part.counts["tweet_id"].to_pylist() == list(request.tweet_ids)
 
 
-def test_an_empty_plan_sends_nothing(answer_to: Answer) -> None:
+def test_an_empty_plan_sends_nothing(answer_to: ParsedResponse) -> None:
     server = Server(answer_to)
     pulled = fetch_missing([], parts=PartsInMemory(), fetch=server)
     assert (server.asked, pulled.answered, pulled.reused) == ([], 0, 0)
 
 
 @pytest.mark.parametrize("where", ["memory", "folder"])
-def test_what_is_kept_is_not_asked_again(plan: Any, answer_to: Answer, tmp_path: Path, where: str) -> None:
-    parts = PartsInMemory() if where == "memory" else PartStore(tmp_path, identity="7@key")
+def test_what_is_kept_is_not_asked_again(plan: Any, answer_to: ParsedResponse, tmp_path: Path, where: str) -> None:
+    parts = PartsInMemory() if where == "memory" else ResponseStore(tmp_path, identity="7@key")
     requests = plan(6)
     for request in requests[1:4]:
         parts.write(request, part_of(answer_to(request)))
     server = Server(answer_to)
-    again = parts if where == "memory" else PartStore(tmp_path, identity="7@key")
+    again = parts if where == "memory" else ResponseStore(tmp_path, identity="7@key")
     pulled = fetch_missing(requests, parts=again, fetch=server, workers=2)
     assert sorted(server.asked) == ["1", "5", "6"]
     assert (pulled.answered, pulled.reused) == (3, 3)
@@ -98,15 +98,15 @@ def test_what_is_kept_is_not_asked_again(plan: Any, answer_to: Answer, tmp_path:
     "error",
     [
         ServerError("The API failed.", **TOLD),
-        NoAnswerError("no answer"),
-        UnreadableAnswerError("no JSON"),
-        RequestRefusedError("The API refused the request.", **TOLD),
+        NoResponseError("no answer"),
+        InvalidResponseError("no JSON"),
+        RequestRejectedError("The API refused the request.", **TOLD),
         ForbiddenTweetsError("not yours", tweet_ids_by_author={"9": ("2",)}, **TOLD),
     ],
     ids=lambda error: type(error).__name__,
 )
 def test_a_request_that_fails_for_reasons_of_its_own_stops_no_other(
-    plan: Any, answer_to: Answer, error: EngagementError
+    plan: Any, answer_to: ParsedResponse, error: EngagementError
 ) -> None:
     requests, parts = plan(10), PartsInMemory()
     server = Server(answer_to, t2=error)
@@ -132,7 +132,7 @@ def test_a_request_that_fails_for_reasons_of_its_own_stops_no_other(
     ids=lambda error: type(error).__name__,
 )
 def test_an_error_that_concerns_every_request_stops_at_once(
-    plan: Any, answer_to: Answer, error: EngagementError
+    plan: Any, answer_to: ParsedResponse, error: EngagementError
 ) -> None:
     requests, parts = plan(10), PartsInMemory()
     server = Server(answer_to, t3=error)
@@ -143,9 +143,9 @@ def test_an_error_that_concerns_every_request_stops_at_once(
     assert [parts.holds(request) for request in requests[:3]] == [True, True, False]
 
 
-def test_five_failures_in_a_row_are_enough(plan: Any, answer_to: Answer) -> None:
+def test_five_failures_in_a_row_are_enough(plan: Any, answer_to: ParsedResponse) -> None:
     requests, parts = plan(12), PartsInMemory()
-    server = Server(answer_to, **{f"t{number}": NoAnswerError(f"silence {number}") for number in range(3, 13)})
+    server = Server(answer_to, **{f"t{number}": NoResponseError(f"silence {number}") for number in range(3, 13)})
     pulled = fetch_missing(requests, parts=parts, fetch=server, workers=1)
     assert server.asked == [str(tweet_id) for tweet_id in range(1, 8)]
     assert pulled.given_up
@@ -156,8 +156,8 @@ def test_five_failures_in_a_row_are_enough(plan: Any, answer_to: Answer) -> None
     assert parts.holds(requests[1])
 
 
-def test_a_success_begins_the_count_of_failures_anew(plan: Any, answer_to: Answer) -> None:
-    failing = {f"t{number}": NoAnswerError("silence") for number in range(1, 24) if number % 5}
+def test_a_success_begins_the_count_of_failures_anew(plan: Any, answer_to: ParsedResponse) -> None:
+    failing = {f"t{number}": NoResponseError("silence") for number in range(1, 24) if number % 5}
     server = Server(answer_to, **failing)
     pulled = fetch_missing(plan(24), parts=PartsInMemory(), fetch=server, workers=1)
     assert len(server.asked) == 24
@@ -165,7 +165,9 @@ def test_a_success_begins_the_count_of_failures_anew(plan: Any, answer_to: Answe
     assert len(pulled.failures) == len(failing)
 
 
-def test_a_required_wait_lets_what_is_under_way_come_home_and_sends_no_more(plan: Any, answer_to: Answer) -> None:
+def test_a_required_wait_lets_what_is_under_way_come_home_and_sends_no_more(
+    plan: Any, answer_to: ParsedResponse
+) -> None:
     requests, parts = plan(10), PartsInMemory()
     under_way = threading.Barrier(3)
     asked: list[str] = []
@@ -212,16 +214,16 @@ def test_an_error_that_concerns_every_request_outweighs_a_wait(plan: Any, first:
         fetch_missing(plan(2), parts=PartsInMemory(), fetch=fetch, workers=2)
 
 
-def test_a_failure_among_those_under_way_does_not_hide_a_required_wait(plan: Any, answer_to: Answer) -> None:
-    server = Server(answer_to, t1=NoAnswerError("silence"), t2=WaitRequired(NOON))
+def test_a_failure_among_those_under_way_does_not_hide_a_required_wait(plan: Any, answer_to: ParsedResponse) -> None:
+    server = Server(answer_to, t1=NoResponseError("silence"), t2=WaitRequired(NOON))
     with pytest.raises(WaitRequired):
         fetch_missing(plan(5), parts=PartsInMemory(), fetch=server, workers=1)
     assert server.asked == ["1", "2"]
 
 
-def test_an_answer_that_cannot_be_kept_fails_the_pull(plan: Any, answer_to: Answer) -> None:
+def test_an_answer_that_cannot_be_kept_fails_the_pull(plan: Any, answer_to: ParsedResponse) -> None:
     class FullDisk(PartsInMemory):
-        def write(self, request: Request, part: Part) -> None:
+        def write(self, request: Request, part: StoredResponse) -> None:
             if request.tweet_ids == ("2",):
                 raise OSError("No space left on device")
             super().write(request, part)
@@ -233,7 +235,7 @@ def test_an_answer_that_cannot_be_kept_fails_the_pull(plan: Any, answer_to: Answ
     assert parts.holds(requests[0])
 
 
-def test_no_more_than_so_many_requests_are_under_way(plan: Any, answer_to: Answer) -> None:
+def test_no_more_than_so_many_requests_are_under_way(plan: Any, answer_to: ParsedResponse) -> None:
     lock = threading.Lock()
     now, most = 0, 0
     three = threading.Barrier(3)
@@ -253,7 +255,7 @@ def test_no_more_than_so_many_requests_are_under_way(plan: Any, answer_to: Answe
 
 
 def test_progress_is_told_every_ten_seconds_at_most(
-    plan: Any, answer_to: Answer, caplog: pytest.LogCaptureFixture
+    plan: Any, answer_to: ParsedResponse, caplog: pytest.LogCaptureFixture
 ) -> None:
     seconds = itertools.count()
     told: list[int] = []
@@ -270,7 +272,7 @@ def test_progress_is_told_every_ten_seconds_at_most(
         return float(last)
 
     caplog.set_level(logging.INFO)
-    log = logging.getLogger("airflow_provider_engagement.dataset.pull")
+    log = logging.getLogger("airflow_provider_engagement.dataset.fetch")
     watch = Watch()
     log.addHandler(watch)
     try:
@@ -284,13 +286,15 @@ def test_progress_is_told_every_ten_seconds_at_most(
     assert lines[0] == "11 of 50 requests done: 10 answered now, 1 reused, 0 failed."
 
 
-def test_a_quick_pull_tells_no_progress(plan: Any, answer_to: Answer, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_quick_pull_tells_no_progress(plan: Any, answer_to: ParsedResponse, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     fetch_missing(plan(50), parts=PartsInMemory(), fetch=Server(answer_to), workers=1, clock=lambda: 5.0)
     assert [record for record in caplog.records if "requests done" in record.getMessage()] == []
 
 
-def test_each_failure_is_told_when_it_happens(plan: Any, answer_to: Answer, caplog: pytest.LogCaptureFixture) -> None:
-    fetch_missing(plan(3), parts=PartsInMemory(), fetch=Server(answer_to, t2=NoAnswerError("silence")), workers=1)
+def test_each_failure_is_told_when_it_happens(
+    plan: Any, answer_to: ParsedResponse, caplog: pytest.LogCaptureFixture
+) -> None:
+    fetch_missing(plan(3), parts=PartsInMemory(), fetch=Server(answer_to, t2=NoResponseError("silence")), workers=1)
     (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert "silence" in warning.getMessage()

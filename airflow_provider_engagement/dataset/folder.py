@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_engagement.dataset.formats import Format, Writer, open_writer, plain
-from airflow_provider_engagement.dataset.partitions import PartitionedTable
+from airflow_provider_engagement.dataset.merged_table import PartitionedTable
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
-from airflow_provider_engagement.dataset.storage import StoragePath, written_whole
+from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow
@@ -129,7 +129,7 @@ class Output(Protocol):
         """Keep a document beside the tables."""
 
 
-class FolderOutput:
+class DatasetFolder:
     """Writes tables as files below a folder.
 
     :param folder: the dataset's folder.
@@ -149,7 +149,7 @@ class FolderOutput:
         with ExitStack() as stack:
             files = {}
             for table, place in places.items():
-                file = stack.enter_context(written_whole(place))
+                file = stack.enter_context(write_atomically(place))
                 writer = open_writer(file, arrow_schema(table), self._format)
                 # A writer that is left open would try to end its file when it is collected as garbage.
                 stack.callback(writer.close)
@@ -172,7 +172,7 @@ class FolderOutput:
         """Write a document, whole or not at all."""
         place = self._place(path)
         self.locations[name] = str(place)
-        with written_whole(place) as file:
+        with write_atomically(place) as file:
             file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
 
     def _place(self, path: str) -> StoragePath:

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from airflow_provider_engagement.api.catalogue import HISTORY_FLOOR, HISTORY_REACH
-from airflow_provider_engagement.api.moment import parse_moment
+from airflow_provider_engagement.api.catalogue import HISTORY_MAX_AGE, HISTORY_START
 from airflow_provider_engagement.api.tweet_id import created_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.times import parse_time
 
 HOUR = timedelta(hours=1)
 
-OffHour = Literal["reject", "outward", "inward"]
-OutOfReach = Literal["reject", "clip"]
+OnUnaligned = Literal["reject", "outward", "inward"]
+OnOutOfRange = Literal["reject", "clip"]
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Window:
+class TimeRange:
     """A half-open span of whole hours: ``start`` belongs to it, ``end`` does not.
 
     The API widens edges off the hour on both sides, so that two such neighbours would count an hour twice
@@ -53,11 +53,11 @@ class Window:
         """Length in hours."""
         return (self.end - self.start) // HOUR
 
-    def intersection(self, other: Window) -> Window | None:
+    def intersection(self, other: TimeRange) -> TimeRange | None:
         """Return the span that belongs to both windows, if any."""
         return _between(max(self.start, other.start), min(self.end, other.end))
 
-    def difference(self, other: Window) -> list[Window]:
+    def difference(self, other: TimeRange) -> list[TimeRange]:
         """Return what is left without another window: nothing, one span or two, in the order of time."""
         before = _between(self.start, min(self.end, other.start))
         after = _between(max(self.start, other.end), self.end)
@@ -85,44 +85,44 @@ class Adjustment:
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvedWindow:
+class ResolvedInterval:
     """A window that the API can be asked about, and how it differs from what was asked for.
 
     :param window: the window.
     :param adjustments: what was rounded or clipped, in the order in which it was done.
     """
 
-    window: Window
+    window: TimeRange
     adjustments: tuple[Adjustment, ...] = ()
 
 
-def resolve_window(
+def resolve_interval(
     start: object,
     end: object,
     *,
     now: datetime,
-    off_hour: OffHour = "reject",
-    out_of_reach: OutOfReach = "reject",
-    reach: timedelta | None = HISTORY_REACH,
-) -> ResolvedWindow:
+    on_unaligned: OnUnaligned = "reject",
+    on_out_of_range: OnOutOfRange = "reject",
+    reach: timedelta | None = HISTORY_MAX_AGE,
+) -> ResolvedInterval:
     """Turn a start and an end as a DAG gives them into a window that the API can be asked about.
 
-    :param start: first instant, as :func:`~airflow_provider_engagement.api.moment.parse_moment` reads it.
+    :param start: first instant, as :func:`~airflow_provider_engagement.inputs.times.parse_time` reads it.
     :param end: first instant after it, likewise.
     :param now: the present, aware.
-    :param off_hour: what to do with an edge off the hour: ``reject`` it, or round it ``outward``, as the API would, or
+    :param on_unaligned: what to do with an edge off the hour: ``reject`` it, or round it ``outward``, as the API would, or
         ``inward``, so that no hour is included which was not asked for as a whole.
-    :param out_of_reach: what to do with hours that the API cannot give, because they are not over or too long ago:
+    :param on_out_of_range: what to do with hours that the API cannot give, because they are not over or too long ago:
         ``reject`` the window, or ``clip`` it.
     :param reach: how far back the API reaches; ``None`` for the older promise, 2014-09-01.
     :raises InvalidQueryError: if an edge cannot be read, if the range is empty or reversed, if nothing is left of it,
         or if an option demands it.
     """
-    if off_hour not in ("reject", *_ROUNDING):
-        raise InvalidQueryError("off_hour", f"{off_hour!r} is unknown", "Choose reject, outward or inward.")
-    if out_of_reach not in ("reject", "clip"):
-        raise InvalidQueryError("out_of_reach", f"{out_of_reach!r} is unknown", "Choose reject or clip.")
-    edges = {"start": parse_moment(start, field="start", now=now), "end": parse_moment(end, field="end", now=now)}
+    if on_unaligned not in ("reject", *_ROUNDING):
+        raise InvalidQueryError("on_unaligned", f"{on_unaligned!r} is unknown", "Choose reject, outward or inward.")
+    if on_out_of_range not in ("reject", "clip"):
+        raise InvalidQueryError("on_out_of_range", f"{on_out_of_range!r} is unknown", "Choose reject or clip.")
+    edges = {"start": parse_time(start, field="start", now=now), "end": parse_time(end, field="end", now=now)}
     _check_order(edges["start"], edges["end"])
     adjustments: list[Adjustment] = []
 
@@ -132,37 +132,39 @@ def resolve_window(
 
     for edge, moment in tuple(edges.items()):
         if moment != floor_to_hour(moment):
-            if off_hour == "reject":
+            if on_unaligned == "reject":
                 raise InvalidQueryError(
-                    edge, f"{moment.isoformat()} is not a whole hour", "Round it, or set off_hour to outward or inward."
+                    edge,
+                    f"{moment.isoformat()} is not a whole hour",
+                    "Round it, or set on_unaligned to outward or inward.",
                 )
-            move(edge, _ROUNDING[off_hour][edge](moment), f"off the hour, rounded {off_hour}")
+            move(edge, _ROUNDING[on_unaligned][edge](moment), f"off the hour, rounded {on_unaligned}")
 
     oldest, newest = _within_reach(now.astimezone(UTC), reach)
     if edges["start"] < oldest:
-        if out_of_reach == "reject":
+        if on_out_of_range == "reject":
             raise InvalidQueryError(
                 "start",
                 f"{edges['start'].isoformat()} is longer ago than the API reaches, which is {oldest.isoformat()}",
-                "Ask for less, or set out_of_reach to clip.",
+                "Ask for less, or set on_out_of_range to clip.",
             )
         move("start", oldest, "longer ago than the API reaches")
     if edges["end"] > newest:
-        if out_of_reach == "reject":
+        if on_out_of_range == "reject":
             raise InvalidQueryError(
                 "end",
                 f"{edges['end'].isoformat()} is not over yet; the last whole hour ended at {newest.isoformat()}",
-                "Run later, or set out_of_reach to clip.",
+                "Run later, or set on_out_of_range to clip.",
             )
         move("end", newest, "not over yet")
     if edges["start"] >= edges["end"]:
         raise InvalidQueryError(
             "start", f"nothing that the API can give is left of {start!s} to {end!s}", "Ask for another window."
         )
-    return ResolvedWindow(Window(edges["start"], edges["end"]), tuple(adjustments))
+    return ResolvedInterval(TimeRange(edges["start"], edges["end"]), tuple(adjustments))
 
 
-def oldest_reached(now: datetime, reach: timedelta | None = HISTORY_REACH) -> datetime:
+def oldest_available_hour(now: datetime, reach: timedelta | None = HISTORY_MAX_AGE) -> datetime:
     """Return the oldest whole hour that the API can be asked about.
 
     It is always later than ``now - reach``, never at it: a request is sent a moment after it is planned.
@@ -170,10 +172,10 @@ def oldest_reached(now: datetime, reach: timedelta | None = HISTORY_REACH) -> da
     :param now: the present, aware.
     :param reach: how far back the API reaches; ``None`` for the older promise, 2014-09-01.
     """
-    return HISTORY_FLOOR if reach is None else max(HISTORY_FLOOR, floor_to_hour(now.astimezone(UTC) - reach) + HOUR)
+    return HISTORY_START if reach is None else max(HISTORY_START, floor_to_hour(now.astimezone(UTC) - reach) + HOUR)
 
 
-def after_post_window(tweet_id: str, *, days: int, repetition: int = 1) -> Window:
+def range_after_post(tweet_id: str, *, days: int, repetition: int = 1) -> TimeRange:
     """Return the first days of a Tweet's life, counted from the hour of its creation.
 
     :param tweet_id: the Tweet.
@@ -193,10 +195,10 @@ def after_post_window(tweet_id: str, *, days: int, repetition: int = 1) -> Windo
         )
     length = timedelta(days=days)
     start = floor_to_hour(created) + (repetition - 1) * length
-    return Window(start, start + length)
+    return TimeRange(start, start + length)
 
 
-def window_of_partition(key: str) -> Window:
+def interval_of_partition(key: str) -> TimeRange:
     """Return the hour, day or month, in UTC, that a partition key names.
 
     :param key: such as ``2026-01-05T06``, ``2026-01-05`` or ``2026-01``, the forms that Airflow's hour, day and month
@@ -210,7 +212,7 @@ def window_of_partition(key: str) -> Window:
         except ValueError:
             continue
         if start.strftime(form) == key:
-            return Window(start, following(start))
+            return TimeRange(start, following(start))
     raise InvalidQueryError(
         "partition_key",
         f"{key!r} names no hour, day or month",
@@ -218,7 +220,7 @@ def window_of_partition(key: str) -> Window:
     )
 
 
-def whole_days(start: datetime, end: datetime) -> Window | None:
+def whole_days_within(start: datetime, end: datetime) -> TimeRange | None:
     """Return the UTC days that lie between two aware instants as a whole, if any."""
     first = floor_to_day(start)
     return _between(first if first == start else first + timedelta(days=1), floor_to_day(end))
@@ -245,8 +247,8 @@ def to_api(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _between(start: datetime, end: datetime) -> Window | None:
-    return Window(start, end) if start < end else None
+def _between(start: datetime, end: datetime) -> TimeRange | None:
+    return TimeRange(start, end) if start < end else None
 
 
 def _following_month(start: datetime) -> datetime:
@@ -281,4 +283,4 @@ def _check_order(start: datetime, end: datetime) -> None:
 
 def _within_reach(now: datetime, reach: timedelta | None) -> tuple[datetime, datetime]:
     """Return the oldest and the newest edge that the API takes."""
-    return oldest_reached(now, reach), floor_to_hour(now)
+    return oldest_available_hour(now, reach), floor_to_hour(now)

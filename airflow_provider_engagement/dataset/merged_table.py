@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_engagement.dataset.formats import Format, Writer, open_writer, read_table
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
-from airflow_provider_engagement.dataset.storage import StoragePath, written_whole
+from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow
@@ -127,7 +127,7 @@ class PartitionedTable:
             raise RuntimeError(f"Partition {name} was finished before all of its rows had come.")
         path = self._staged_place / name / f"{_HIDDEN}{self._clock():.0f}-{uuid.uuid4().hex}.parquet"
         stack = ExitStack()
-        file = stack.enter_context(written_whole(path))
+        file = stack.enter_context(write_atomically(path))
         writer = open_writer(file, arrow_schema(self._table), Format.PARQUET)
         self._staged[name] = path
         self._open[name] = _Open(stack, writer, [])
@@ -163,7 +163,7 @@ class PartitionedTable:
                 continue
             tables = staged if before is None else [before, *staged]
             merged = newest(pyarrow.concat_tables(tables), self._table)
-            with written_whole(place) as file:
+            with write_atomically(place) as file:
                 writer = open_writer(file, arrow_schema(self._table), self._format)
                 writer.write_table(merged)
                 writer.close()
@@ -237,7 +237,7 @@ def newest(rows: pyarrow.Table, table: Table) -> pyarrow.Table:
 
 
 def by_partition(rows: pyarrow.Table, partition: Callable[[datetime], str]) -> Iterator[pyarrow.Table]:
-    """Part rows, in the order of time, into tables of one partition each.
+    """StoredResponse rows, in the order of time, into tables of one partition each.
 
     :param rows: with ``period_start``.
     :param partition: names the partition of an instant.

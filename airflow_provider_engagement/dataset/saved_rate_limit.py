@@ -11,8 +11,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_engagement.api.rate_limit import BudgetSnapshot
-from airflow_provider_engagement.dataset.storage import written_whole
+from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
+from airflow_provider_engagement.dataset.storage import write_atomically
 
 if TYPE_CHECKING:
     from airflow_provider_engagement.dataset.storage import StoragePath
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 FOLDER = "_budget"
 
 
-def keep(folder: StoragePath, app: str, snapshot: BudgetSnapshot) -> None:
+def keep(folder: StoragePath, app: str, snapshot: RateLimitSnapshot) -> None:
     """Keep what was learnt.
 
     :param folder: the dataset's folder.
     :param app: a text that differs between contracts.
     :param snapshot: what is known now.
     """
-    with written_whole(_path(folder, app)) as file:
+    with write_atomically(_path(folder, app)) as file:
         file.write(json.dumps(snapshot.to_dict()).encode())
 
 
-def known(folder: StoragePath, app: str) -> BudgetSnapshot | None:
+def known(folder: StoragePath, app: str) -> RateLimitSnapshot | None:
     """Return what was learnt, as long as it says something of the running window.
 
     :param folder: the dataset's folder.
@@ -42,7 +42,7 @@ def known(folder: StoragePath, app: str) -> BudgetSnapshot | None:
         return None
     try:
         with path.open("rb") as file:
-            snapshot = BudgetSnapshot.from_dict(json.loads(file.read()))
+            snapshot = RateLimitSnapshot.from_dict(json.loads(file.read()))
     except (OSError, ValueError, TypeError, KeyError):
         return None
     lasts_until = max(snapshot.resets_at or 0.0, snapshot.held_until or 0.0)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_engagement.api.answer import Answer, Nested, Outcome, Series, TweetStatus
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Granularity
-from airflow_provider_engagement.dataset.storage import StoragePath, safe_name, written_whole
+from airflow_provider_engagement.api.response import Nested, Outcome, ParsedResponse, Series, TweetStatus
+from airflow_provider_engagement.dataset.storage import StoragePath, safe_name, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow
@@ -35,17 +35,17 @@ _SETTLED = f".settled{_SUFFIX}"
 _UNSETTLED = f".unsettled{_SUFFIX}"
 _FETCHED_AT = "%Y%m%dT%H%M%S%f"
 
-StillGood = Callable[[Request, datetime], bool]
+ReuseRule = Callable[[Request, datetime], bool]
 """Tells of a request and of when it was answered whether that answer need not be asked for again."""
 
 
-def always_good(request: Request, fetched_at: datetime) -> bool:
+def always_reuse(request: Request, fetched_at: datetime) -> bool:
     """Take an answer for good, however old it is."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StoredResponse:
     """One answer as it is kept.
 
     :param counts: one row a Tweet and period, with the columns ``granularity``, ``tweet_id``, ``period_start``,
@@ -72,10 +72,10 @@ class Part:
         return not any(status.outcome in UNEXPLAINED for status in self.statuses.values())
 
 
-def part_of(fetched: Fetched) -> Part:
+def part_of(fetched: Fetched) -> StoredResponse:
     """Return what a request brought as a part."""
     answer = fetched.answer
-    return Part(
+    return StoredResponse(
         counts=_counts(answer),
         groupings=answer.groupings,
         statuses=answer.statuses,
@@ -86,29 +86,29 @@ def part_of(fetched: Fetched) -> Part:
     )
 
 
-class PartStore:
+class ResponseStore:
     """The parts below one folder.
 
     :param output: the dataset's folder; parts are kept in a folder of it whose name begins with an underscore, which
         readers of directories pass over.
     :param identity: who asks: parts of another identity are not found.
     :param occasion: what sets apart two askings of the same request that may differ, such as the time of a snapshot.
-    :param still_good: tells of an answer that is there whether it need not be asked for again.
+    :param is_reusable: tells of an answer that is there whether it need not be asked for again.
     """
 
     def __init__(
-        self, output: StoragePath, *, identity: str, occasion: str = "", still_good: StillGood = always_good
+        self, output: StoragePath, *, identity: str, occasion: str = "", is_reusable: ReuseRule = always_reuse
     ) -> None:
         self._folder = output / FOLDER
         self._identity = identity
         self._occasion = occasion
-        self._still_good = still_good
+        self._is_reusable = is_reusable
         self._listed: dict[str, dict[str, list[str]]] = {}
 
     def holds(self, request: Request) -> bool:
         """Tell whether the answer to a request is there and still good, so that it need not be asked for."""
         return any(
-            name.endswith(_SETTLED) and self._still_good(request, _fetched_at(name)) for name in self._names(request)
+            name.endswith(_SETTLED) and self._is_reusable(request, _fetched_at(name)) for name in self._names(request)
         )
 
     def fetched_at(self, request: Request) -> datetime | None:
@@ -116,25 +116,25 @@ class PartStore:
         names = self._names(request)
         return _fetched_at(max(names, key=_preference)) if names else None
 
-    def write(self, request: Request, part: Part) -> None:
+    def write(self, request: Request, part: StoredResponse) -> None:
         """Keep the answer to a request."""
         from pyarrow import parquet
 
         suffix = _SETTLED if part.settled else _UNSETTLED
         name = f"{self._digest(request)}.{part.fetched_at:{_FETCHED_AT}}{suffix}"
         table = part.counts.replace_schema_metadata({_METADATA_KEY: json.dumps(_metadata(part)).encode()})
-        with written_whole(self._folder / self._subfolder(request) / name) as file:
+        with write_atomically(self._folder / self._subfolder(request) / name) as file:
             parquet.write_table(table, file, compression="zstd")
         self._names(request).append(name)
 
-    def read(self, request: Request) -> Part | None:
+    def read(self, request: Request) -> StoredResponse | None:
         """Return the answer to a request, if it is there: of several the settled one that was fetched last.
 
         One that is not good any more is passed over, so that it does not stand in for an asking that failed.
         """
         from pyarrow import parquet
 
-        names = [name for name in self._names(request) if self._still_good(request, _fetched_at(name))]
+        names = [name for name in self._names(request) if self._is_reusable(request, _fetched_at(name))]
         if not names:
             return None
         with (self._folder / self._subfolder(request) / max(names, key=_preference)).open("rb") as file:
@@ -183,7 +183,7 @@ def _preference(name: str) -> tuple[bool, str]:
     return name.endswith(_SETTLED), name
 
 
-def _counts(answer: Answer) -> pyarrow.Table:
+def _counts(answer: ParsedResponse) -> pyarrow.Table:
     import pyarrow
 
     metrics = [name for series in answer.series.values() for name in series.counts]
@@ -222,7 +222,7 @@ def _rows(grain: Granularity, series: Series, schema: pyarrow.Schema) -> pyarrow
     )
 
 
-def _metadata(part: Part) -> dict[str, Any]:
+def _metadata(part: StoredResponse) -> dict[str, Any]:
     return {
         "fetched_at": part.fetched_at.isoformat(),
         "start": part.start and part.start.isoformat(),
@@ -236,9 +236,9 @@ def _metadata(part: Part) -> dict[str, Any]:
     }
 
 
-def _part(table: pyarrow.Table) -> Part:
+def _part(table: pyarrow.Table) -> StoredResponse:
     metadata = json.loads(table.schema.metadata[_METADATA_KEY])
-    return Part(
+    return StoredResponse(
         counts=table.replace_schema_metadata(None),
         groupings=metadata["groupings"],
         statuses={

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.api.refusal import (
+from airflow_provider_engagement.api.error_responses import (
     forbidden_summary,
     forbidden_tweets,
     refusal,
@@ -22,7 +22,7 @@ from airflow_provider_engagement.exceptions import (
     ForbiddenTweetsError,
     NotEntitledError,
     PermanentError,
-    RequestRefusedError,
+    RequestRejectedError,
     ServerError,
     TransientError,
 )
@@ -64,11 +64,11 @@ CATALOGUE = [
     (403, E7, ForbiddenMetricsError),
     (400, E7, ForbiddenMetricsError),
     (403, "Your credentials do not allow access to this resource", NotEntitledError),
-    (400, E10, RequestRefusedError),
-    (406, E11, RequestRefusedError),
-    (400, "tweet_ids: size [26] is not between 1 and 25", RequestRefusedError),
-    (405, "Method not allowed", RequestRefusedError),
-    (413, "too large", RequestRefusedError),
+    (400, E10, RequestRejectedError),
+    (406, E11, RequestRejectedError),
+    (400, "tweet_ids: size [26] is not between 1 and 25", RequestRejectedError),
+    (405, "Method not allowed", RequestRejectedError),
+    (413, "too large", RequestRejectedError),
     (404, "Sorry, that page does not exist", EndpointNotFoundError),
     (410, "gone", EndpointNotFoundError),
     (301, "moved", EndpointNotFoundError),

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.api.window import Window
-from airflow_provider_engagement.dataset.grains import (
+from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.dataset.rollups import (
     by_day,
     by_hour_of_day,
     check_days_of_hours,
@@ -137,7 +137,7 @@ def test_hours_of_day_are_the_sums_of_the_hours_that_clocks_of_the_zone_number_a
 @settings(max_examples=25)
 @given(hourly_rows())
 def test_a_window_is_the_sum_of_all_of_a_tweets_hours_and_bears_the_span_it_is_said_to_be_of(rows: list[Row]) -> None:
-    span = Window(utc(2025, 1, 1), utc(2026, 7, 1))
+    span = TimeRange(utc(2025, 1, 1), utc(2026, 7, 1))
     found = over_window(hours_table(rows), METRICS, lambda tweet_id: span).to_pylist()
     expected = grouped(rows, lambda row: row["tweet_id"])
     assert {row["tweet_id"]: [row[metric] for metric in METRICS] for row in found} == {
@@ -192,23 +192,23 @@ def test_the_days_on_which_lord_howe_moves_its_clocks_by_half_an_hour_are_half_a
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe"])
 def test_days_that_begin_within_an_hour_of_utc_are_refused_since_no_sum_of_hours_is_such_a_day(zone: str) -> None:
     # Lord Howe is at UTC+11 at both ends of the window, and at UTC+10:30 between them.
-    window = Window(utc(2026, 1, 5, 13), utc(2026, 11, 5, 13))
+    window = TimeRange(utc(2026, 1, 5, 13), utc(2026, 11, 5, 13))
     with pytest.raises(InvalidQueryError, match=r"time_zone.*middle of an hour of UTC"):
         check_days_of_hours(window, ZoneInfo(zone))
 
 
 @pytest.mark.parametrize("zone", [*WHOLE_HOUR_ZONES, "Australia/Lord_Howe"])
 def test_days_that_begin_with_an_hour_of_utc_are_taken(zone: str) -> None:
-    check_days_of_hours(Window(utc(2026, 1, 1, 5), utc(2026, 3, 31, 7)), ZoneInfo(zone))
+    check_days_of_hours(TimeRange(utc(2026, 1, 1, 5), utc(2026, 3, 31, 7)), ZoneInfo(zone))
 
 
 def test_a_window_that_cuts_a_day_in_two_is_refused_at_the_edge_that_does() -> None:
     prague = ZoneInfo("Europe/Prague")
-    check_whole_days(Window(utc(2026, 3, 28, 23), utc(2026, 3, 29, 22)), prague)
+    check_whole_days(TimeRange(utc(2026, 3, 28, 23), utc(2026, 3, 29, 22)), prague)
     with pytest.raises(InvalidQueryError, match="start: 2026-03-28T22:00"):
-        check_whole_days(Window(utc(2026, 3, 28, 22), utc(2026, 3, 29, 22)), prague)
+        check_whole_days(TimeRange(utc(2026, 3, 28, 22), utc(2026, 3, 29, 22)), prague)
     with pytest.raises(InvalidQueryError, match="end: 2026-03-29T23:00"):
-        check_whole_days(Window(utc(2026, 3, 28, 23), utc(2026, 3, 29, 23)), prague)
+        check_whole_days(TimeRange(utc(2026, 3, 28, 23), utc(2026, 3, 29, 23)), prague)
 
 
 @given(st.integers(0, 9000), st.integers(1, 200), st.sampled_from(WHOLE_HOUR_ZONES), st.booleans())
@@ -216,7 +216,7 @@ def test_of_some_hours_the_whole_days_are_those_of_which_no_hour_is_missing(
     offset: int, length: int, name: str, first_is_whole: bool
 ) -> None:
     zone = ZoneInfo(name)
-    hours = Window(utc(2025, 6, 1) + offset * HOUR, utc(2025, 6, 1) + (offset + length) * HOUR)
+    hours = TimeRange(utc(2025, 6, 1) + offset * HOUR, utc(2025, 6, 1) + (offset + length) * HOUR)
     inside = [hours.start + number * HOUR for number in range(length)]
     by_date = grouped([{"at": moment} for moment in inside], lambda row: day_of(row["at"], zone))
     whole = set()

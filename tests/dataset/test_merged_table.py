@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.dataset.formats import Format, read_table
-from airflow_provider_engagement.dataset.partitions import (
+from airflow_provider_engagement.dataset.merged_table import (
     STAGED,
     STAGED_FOR_SECONDS,
     PartitionedTable,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_engagement.api.answer import error_messages
+from airflow_provider_engagement.api.response import error_messages
 from airflow_provider_engagement.exceptions import (
     ApiError,
     AuthenticationError,
@@ -18,7 +18,7 @@ from airflow_provider_engagement.exceptions import (
     ForbiddenMetricsError,
     ForbiddenTweetsError,
     NotEntitledError,
-    RequestRefusedError,
+    RequestRejectedError,
     ServerError,
 )
 
@@ -74,12 +74,12 @@ def refusal(*, endpoint: str, status: int, body: Any, host: str, request_id: str
             **told,
         )
     if status == 406:
-        return RequestRefusedError("The API saw no offer of gzip: a proxy may strip Accept-Encoding.", **told)
+        return RequestRejectedError("The API saw no offer of gzip: a proxy may strip Accept-Encoding.", **told)
     if 200 <= status < 300:
         return ServerError("The answer holds errors and no data.", **told)
     if status >= 500 or status in _PASSING:
         return ServerError("The API failed.", **told)
-    return RequestRefusedError("The API refused the request.", **told)
+    return RequestRejectedError("The API refused the request.", **told)
 
 
 def forbidden_tweets(messages: Sequence[str]) -> dict[str | None, tuple[str, ...]]:

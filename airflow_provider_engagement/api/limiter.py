@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from airflow_provider_engagement.api.rate_headers import RateHeaders, Refusal
-from airflow_provider_engagement.api.rate_limit import Budget, BudgetSnapshot
+from airflow_provider_engagement.api.rate_headers import ExceededLimit, RateHeaders
+from airflow_provider_engagement.api.rate_limit import RateLimit, RateLimitSnapshot
 from airflow_provider_engagement.exceptions import StoppedError, WaitRequired
 
 log = logging.getLogger(__name__)
@@ -18,11 +18,11 @@ LONGEST_PAUSE = 2.0
 """Waits up to so many seconds are mere pauses, most of them for an answer that is under way: no reason to leave."""
 
 
-class Pace:
+class Limiter:
     """The budget, a clock and a way to sleep, behind one lock.
 
     :param budget: decides when the next request may go.
-    :param inline_wait: the longest wait in seconds that is slept through in place, two at least; ``None`` for any. A
+    :param max_inline_wait: the longest wait in seconds that is slept through in place, two at least; ``None`` for any. A
         longer one raises :class:`~airflow_provider_engagement.exceptions.WaitRequired` with the moment to come back.
     :param clock: the wall clock in epoch seconds.
     :param sleep: waits a number of seconds; by default until then or until :meth:`stop`.
@@ -30,14 +30,14 @@ class Pace:
 
     def __init__(
         self,
-        budget: Budget,
+        budget: RateLimit,
         *,
-        inline_wait: float | None = None,
+        max_inline_wait: float | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self._budget = budget
-        self._inline_wait = inline_wait
+        self._inline_wait = max_inline_wait
         self._clock = clock
         self._stopped = threading.Event()
         self._sleep = sleep or self._stopped.wait
@@ -95,7 +95,7 @@ class Pace:
         if tell:
             log.warning("This machine's clock and the API's differ by %.0f s; waits are reckoned by the API's.", skew)
 
-    def refused(self, headers: RateHeaders) -> Refusal:
+    def refused(self, headers: RateHeaders) -> ExceededLimit:
         """Take note of a refusal for the rate, and return of which kind it was."""
         with self._lock:
             self.refused_requests += 1
@@ -106,7 +106,7 @@ class Pace:
         with self._lock:
             self._budget.failed(self._clock())
 
-    def snapshot(self) -> BudgetSnapshot:
+    def snapshot(self) -> RateLimitSnapshot:
         """Return what is known of the budget now."""
         with self._lock:
             return self._budget.snapshot(self._clock())

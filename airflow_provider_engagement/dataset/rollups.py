@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.api.window import Window, floor_to_hour
+from airflow_provider_engagement.api.time_range import TimeRange, floor_to_hour
 from airflow_provider_engagement.exceptions import InvalidQueryError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def local_day(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return midnight.astimezone(UTC), following.astimezone(UTC)
 
 
-def check_days_of_hours(window: Window, zone: ZoneInfo) -> None:
+def check_days_of_hours(window: TimeRange, zone: ZoneInfo) -> None:
     """Refuse a zone whose days begin off the hours of UTC somewhere in a window, as half past in Asia/Kolkata.
 
     Counts come by the hour of UTC, which cannot be added up to such days.
@@ -66,7 +66,7 @@ def check_days_of_hours(window: Window, zone: ZoneInfo) -> None:
         moment = local_day(moment, zone)[1]
 
 
-def whole_days_of(hours: Window, zone: ZoneInfo, *, first_is_whole: bool) -> Window | None:
+def whole_days_of(hours: TimeRange, zone: ZoneInfo, *, first_is_whole: bool) -> TimeRange | None:
     """Return the days of a zone that some hours hold as a whole, if any.
 
     :param hours: the hours.
@@ -76,10 +76,10 @@ def whole_days_of(hours: Window, zone: ZoneInfo, *, first_is_whole: bool) -> Win
     start = local_day(hours.start, zone)
     first = hours.start if first_is_whole or start[0] == hours.start else start[1]
     end = local_day(hours.end, zone)[0]
-    return Window(first, end) if first < end else None
+    return TimeRange(first, end) if first < end else None
 
 
-def check_whole_days(window: Window, zone: ZoneInfo) -> None:
+def check_whole_days(window: TimeRange, zone: ZoneInfo) -> None:
     """Refuse a window that cuts a day in two, since the row of that day would be less than the day's.
 
     :raises InvalidQueryError: naming the edge.
@@ -105,7 +105,7 @@ def by_day(hours: pyarrow.Table, metrics: Sequence[str], zone: ZoneInfo) -> pyar
     return _summed(_with_periods(hours, lambda hour: local_day(hour, zone)), metrics, ["tweet_id", "period_start"])
 
 
-def over_window(hours: pyarrow.Table, metrics: Sequence[str], window: Callable[[str], Window]) -> pyarrow.Table:
+def over_window(hours: pyarrow.Table, metrics: Sequence[str], window: Callable[[str], TimeRange]) -> pyarrow.Table:
     """Add hours up to one row for each Tweet.
 
     :param hours: with :data:`HOURLY_COLUMNS` and the metrics.

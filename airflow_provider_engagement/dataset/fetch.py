@@ -12,7 +12,7 @@ from typing import Protocol
 
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.dataset.parts import Part, part_of
+from airflow_provider_engagement.dataset.response_store import StoredResponse, part_of
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
     EndpointNotFoundError,
@@ -51,13 +51,13 @@ class Parts(Protocol):
     def holds(self, request: Request) -> bool:
         """Tell whether a request need not be sent."""
 
-    def write(self, request: Request, part: Part) -> None:
+    def write(self, request: Request, part: StoredResponse) -> None:
         """Keep the answer to a request."""
 
     def fetched_at(self, request: Request) -> datetime | None:
         """Return when the answer to a request was fetched, if it is there."""
 
-    def read(self, request: Request) -> Part | None:
+    def read(self, request: Request) -> StoredResponse | None:
         """Return the answer to a request, if it is there."""
 
 
@@ -65,13 +65,13 @@ class PartsInMemory:
     """Keeps parts for as long as the process lives; for small pulls that write no files."""
 
     def __init__(self) -> None:
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, StoredResponse] = {}
 
     def holds(self, request: Request) -> bool:
         """Tell whether a request need not be sent."""
         return _key(request) in self._parts
 
-    def write(self, request: Request, part: Part) -> None:
+    def write(self, request: Request, part: StoredResponse) -> None:
         """Keep the answer to a request."""
         self._parts[_key(request)] = part
 
@@ -80,13 +80,13 @@ class PartsInMemory:
         part = self.read(request)
         return None if part is None else part.fetched_at
 
-    def read(self, request: Request) -> Part | None:
+    def read(self, request: Request) -> StoredResponse | None:
         """Return the answer to a request, if it is there."""
         return self._parts.get(_key(request))
 
 
 @dataclass(slots=True)
-class Pulled:
+class FetchResult:
     """What became of the requests of a plan.
 
     :param requests: the plan.
@@ -118,7 +118,7 @@ def fetch_missing(
     workers: int = 8,
     since: datetime | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Pulled:
+) -> FetchResult:
     """Send every request of a plan whose part is missing, and keep what comes back.
 
     A request that fails for reasons of its own does not keep the others from being sent; one that fails for reasons
@@ -134,7 +134,7 @@ def fetch_missing(
     :raises EngagementError: if a request failed for a reason that concerns them all.
     """
     missing = [request for request in requests if not parts.holds(request)]
-    pulled = Pulled(requests, reused=len(requests) - len(missing))
+    pulled = FetchResult(requests, reused=len(requests) - len(missing))
     if since is not None:
         earlier = {id(request) for request in missing}
         there = (parts.fetched_at(request) for request in requests if id(request) not in earlier)
@@ -200,7 +200,7 @@ def _first(items: Iterable[Request], number: int) -> Iterable[Request]:
 class _Progress:
     """Tells the log how far a pull is, every few seconds at most."""
 
-    def __init__(self, pulled: Pulled, clock: Callable[[], float]) -> None:
+    def __init__(self, pulled: FetchResult, clock: Callable[[], float]) -> None:
         self._pulled = pulled
         self._clock = clock
         self._told_at = clock()

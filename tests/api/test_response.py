@@ -14,26 +14,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.api.answer import (
-    Answer,
-    Outcome,
-    TweetStatus,
-    error_messages,
-    listed_ids,
-    nothing_available,
-    read_answer,
-)
 from airflow_provider_engagement.api.catalogue import FOUR_ITEM_ORDERS, Auth, Dimension, Endpoint
 from airflow_provider_engagement.api.planner import Request, plan
 from airflow_provider_engagement.api.query import Granularity, Query
-from airflow_provider_engagement.api.window import Window
-from airflow_provider_engagement.exceptions import TransientError, UnreadableAnswerError
+from airflow_provider_engagement.api.response import (
+    Outcome,
+    ParsedResponse,
+    TweetStatus,
+    all_unavailable,
+    error_messages,
+    listed_ids,
+    parse_response,
+)
+from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.exceptions import InvalidResponseError, TransientError
 
 TWEET, METRIC, DAY, HOUR = Dimension
 HOURS = timedelta(hours=1)
 A, B, C = "2000000000000000001", "2000000000000000002", "2000000000000000003"
 START = datetime(2026, 1, 10, 22, tzinfo=UTC)
-FOUR_HOURS = Window(START, START + 4 * HOURS)
+FOUR_HOURS = TimeRange(START, START + 4 * HOURS)
 ORDERS = [order for length in (1, 2, 3) for order in permutations(Dimension, length) if METRIC in order] + [
     (TWEET, METRIC, DAY, HOUR),
     (METRIC, TWEET, DAY, HOUR),
@@ -43,9 +43,9 @@ ORDERS = [order for length in (1, 2, 3) for order in permutations(Dimension, len
 def request(
     *tweet_ids: str,
     metrics: Sequence[str] = ("impressions",),
-    grains: Sequence[Granularity] = (),
+    rollups: Sequence[Granularity] = (),
     groupings: Mapping[str, tuple[Dimension, ...]] | None = None,
-    window: Window | None = FOUR_HOURS,
+    window: TimeRange | None = FOUR_HOURS,
     endpoint: Endpoint = Endpoint.HISTORICAL,
 ) -> Request:
     query = Query(
@@ -53,15 +53,15 @@ def request(
         auth=Auth.USER,
         tweet_ids=tweet_ids or (A,),
         metrics=tuple(metrics),
-        granularities=tuple(grains),
+        granularities=tuple(rollups),
         groupings=groupings or {},
         window=window,
     )
     return Request(query, query.tweet_ids, window)
 
 
-def totals(*tweet_ids: str, metrics: Sequence[str] = ("favorites",), grains: Any = (Granularity.TOTAL,)) -> Request:
-    return request(*tweet_ids, metrics=metrics, grains=grains, window=None, endpoint=Endpoint.TOTALS)
+def totals(*tweet_ids: str, metrics: Sequence[str] = ("favorites",), rollups: Any = (Granularity.TOTAL,)) -> Request:
+    return request(*tweet_ids, metrics=metrics, rollups=rollups, window=None, endpoint=Endpoint.TOTALS)
 
 
 def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -77,7 +77,7 @@ def as_numbers(tree: Any) -> Any:
     return {key: as_numbers(child) for key, child in tree.items()} if isinstance(tree, dict) else int(tree)
 
 
-def outcomes(answer: Answer) -> dict[str, tuple[str, tuple[str, ...]]]:
+def outcomes(answer: ParsedResponse) -> dict[str, tuple[str, tuple[str, ...]]]:
     return {tweet_id: (str(one.outcome), one.metrics_affected) for tweet_id, one in answer.statuses.items()}
 
 
@@ -92,7 +92,7 @@ def test_documented_bodies_are_read_number_by_number(
     aligned = {"start": "2026-01-10T22:00:00Z", "end": "2026-01-11T02:00:00Z"} if name == "G14" else {}
     for exchange in example["exchanges"]:
         sent = request_of({**exchange, "body": exchange["body"] | aligned}, example["auth"]["mode"])
-        answer = read_answer(sent, exchange["response"])
+        answer = parse_response(sent, exchange["response"])
         assert answer.groupings == {name: as_numbers(exchange["response"][name]) for name in sent.query.groupings}
         assert {one.outcome for one in answer.statuses.values()} == {Outcome.OK}
         for edge, moment in (("start", answer.start), ("end", answer.end)):
@@ -104,7 +104,7 @@ def test_g2_a_metric_that_was_not_asked_for_is_left_out(
     golden: Callable[[str], dict[str, Any]], request_of: Callable[..., Request]
 ) -> None:
     (exchange,) = golden("G2")["exchanges"]
-    answer = read_answer(request_of(exchange, "user"), exchange["response"])
+    answer = parse_response(request_of(exchange, "user"), exchange["response"])
     expected = as_numbers(exchange["response"]["perTweetMetricsOwned"])
     for counts in expected.values():
         del counts["quote_tweets"]
@@ -114,9 +114,9 @@ def test_g2_a_metric_that_was_not_asked_for_is_left_out(
 def test_g6_the_captured_hours_of_day_add_up(golden: Callable[[str], dict[str, Any]]) -> None:
     (exchange,) = golden("G6")["exchanges"]
     tweet_id = "695310089847111681"
-    window = Window(datetime(2016, 1, 12, 20, tzinfo=UTC), datetime(2016, 2, 9, 20, tzinfo=UTC))
+    window = TimeRange(datetime(2016, 1, 12, 20, tzinfo=UTC), datetime(2016, 2, 9, 20, tzinfo=UTC))
     sent = request(tweet_id, groupings={"hourly_timeseries": (METRIC, TWEET, HOUR)}, window=window)
-    answer = read_answer(sent, exchange["response"])
+    answer = parse_response(sent, exchange["response"])
     assert answer.end == datetime(2016, 2, 9, 19, 43, tzinfo=UTC)
     hours = answer.groupings["hourly_timeseries"]["impressions"][tweet_id]
     assert (sum(hours.values()), hours["18"], len(hours)) == (412, 167, 24)
@@ -126,7 +126,7 @@ def test_g7_video_views_of_tweets_that_are_too_old_are_null(
     golden: Callable[[str], dict[str, Any]], request_of: Callable[..., Request]
 ) -> None:
     (exchange,) = golden("G7")["exchanges"]
-    answer = read_answer(request_of(exchange, "user"), exchange["response"])
+    answer = parse_response(request_of(exchange, "user"), exchange["response"])
     expected = as_numbers(exchange["response"]["grouping name"])
     too_old = ("479311209565413376", "477139122520219648")
     for tweet_id in too_old:
@@ -145,7 +145,7 @@ def test_the_documented_partial_answer_with_a_bare_number_is_read() -> None:
         "unavailable_tweet_ids": ["323456789"],
         "total": {"423456789": {"favorites": "67", "replies": "8", "retweets": 26}},
     }
-    answer = read_answer(totals("323456789", "423456789", metrics=("favorites", "replies", "retweets")), body)
+    answer = parse_response(totals("323456789", "423456789", metrics=("favorites", "replies", "retweets")), body)
     assert answer.series[Granularity.TOTAL].counts == {"favorites": [67], "replies": [8], "retweets": [26]}
     assert answer.series[Granularity.TOTAL].tweet_ids == ("423456789",)
     assert outcomes(answer) == {
@@ -162,7 +162,7 @@ class Truth:
     """Counts by Tweet, metric and hour, and how the API happens to write them."""
 
     counts: dict[tuple[str, str, datetime], int]
-    window: Window
+    window: TimeRange
     write: Callable[[int], Any]
 
     @property
@@ -197,7 +197,7 @@ class Truth:
 @st.composite
 def truths(draw: st.DrawFn) -> Truth:
     first = START + draw(st.integers(0, 47)) * HOURS
-    window = Window(first, first + draw(st.integers(1, 40)) * HOURS)
+    window = TimeRange(first, first + draw(st.integers(1, 40)) * HOURS)
     tweet_ids = draw(st.lists(st.sampled_from([A, B, C, "20"]), min_size=1, unique=True))
     metrics = draw(st.lists(st.sampled_from(["impressions", "url_clicks", "favorites"]), min_size=1, unique=True))
     hours = [window.start + number * HOURS for number in range(window.hours)]
@@ -219,7 +219,7 @@ def test_any_nesting_is_read_back(truth: Truth, orders: list[tuple[Dimension, ..
     groupings = {f"g{number}": order for number, order in enumerate(orders) if len(order) < 4 or number == 0}
     groupings = groupings or {"g": (METRIC,)}
     sent = request(*truth.tweet_ids, metrics=truth.metrics, groupings=groupings, window=truth.window)
-    answer = read_answer(sent, truth.body(**groupings))
+    answer = parse_response(sent, truth.body(**groupings))
     for name, order in groupings.items():
         read = dict(leaves(answer.groupings[name]))
         assert read == truth.summed(order)
@@ -234,7 +234,7 @@ def test_hours_without_the_day_are_read_in_both_documented_shapes(truth: Truth, 
     dated = (*order[:at], DAY, *order[at:])
     sent = request(*truth.tweet_ids, metrics=truth.metrics, groupings={"g": order}, window=truth.window)
     for shown in (order, dated):
-        answer = read_answer(sent, truth.body(g=shown))
+        answer = parse_response(sent, truth.body(g=shown))
         assert dict(leaves(answer.groupings["g"])) == truth.summed(shown)
         assert {one.outcome for one in answer.statuses.values()} == {Outcome.OK}
 
@@ -242,10 +242,10 @@ def test_hours_without_the_day_are_read_in_both_documented_shapes(truth: Truth, 
 @settings(max_examples=40)
 @given(truths())
 def test_rows_of_every_grain_are_read_back(truth: Truth) -> None:
-    grains = (Granularity.TOTAL, Granularity.DAY, Granularity.HOUR)
-    sent = request(*truth.tweet_ids, metrics=truth.metrics, grains=grains, window=truth.window)
+    rollups = (Granularity.TOTAL, Granularity.DAY, Granularity.HOUR)
+    sent = request(*truth.tweet_ids, metrics=truth.metrics, rollups=rollups, window=truth.window)
     body = truth.body(total=(TWEET, METRIC), day=(TWEET, METRIC, DAY), hour=(TWEET, METRIC, DAY, HOUR))
-    answer = read_answer(sent, body)
+    answer = parse_response(sent, body)
     keys: dict[Granularity, Callable[[datetime], datetime]] = {
         Granularity.TOTAL: lambda _: truth.window.start,
         Granularity.DAY: lambda hour: hour.replace(hour=0),
@@ -261,14 +261,14 @@ def test_rows_of_every_grain_are_read_back(truth: Truth) -> None:
 @settings(max_examples=40)
 @given(truths(), st.booleans())
 def test_hours_of_day_are_the_same_rows_in_both_documented_shapes(truth: Truth, dated: bool) -> None:
-    sent = request(*truth.tweet_ids, metrics=truth.metrics, grains=(Granularity.HOUR_OF_DAY,), window=truth.window)
+    sent = request(*truth.tweet_ids, metrics=truth.metrics, rollups=(Granularity.HOUR_OF_DAY,), window=truth.window)
     body = truth.body(hour_of_day=(TWEET, METRIC, DAY, HOUR) if dated else (TWEET, METRIC, HOUR))
-    answer = read_answer(sent, body)
+    answer = parse_response(sent, body)
     assert rows(answer, Granularity.HOUR_OF_DAY) == truth.summed((TWEET, METRIC, HOUR))
     assert {one.outcome for one in answer.statuses.values()} == {Outcome.OK}
 
 
-def rows(answer: Answer, grain: Granularity) -> dict[tuple[Any, ...], int | None]:
+def rows(answer: ParsedResponse, grain: Granularity) -> dict[tuple[Any, ...], int | None]:
     series = answer.series[grain]
     cells = [(tweet_id, period) for tweet_id in series.tweet_ids for period in series.periods]
     return {
@@ -281,7 +281,7 @@ def rows(answer: Answer, grain: Granularity) -> dict[tuple[Any, ...], int | None
 @settings(max_examples=40)
 @given(truths(), st.data())
 def test_an_answer_off_by_one_count_is_read_as_another_answer(truth: Truth, data: st.DataObject) -> None:
-    sent = request(*truth.tweet_ids, metrics=truth.metrics, grains=(Granularity.HOUR,), window=truth.window)
+    sent = request(*truth.tweet_ids, metrics=truth.metrics, rollups=(Granularity.HOUR,), window=truth.window)
     body = truth.body(hour=(TWEET, METRIC, DAY, HOUR))
     other = deepcopy(body)
     path, count = data.draw(st.sampled_from(sorted(leaves(other["hour"]))))
@@ -289,7 +289,7 @@ def test_an_answer_off_by_one_count_is_read_as_another_answer(truth: Truth, data
     for key in path[:-1]:
         node = node[key]
     node[path[-1]] = truth.write(int(count) + 1)
-    before, after = (rows(read_answer(sent, one), Granularity.HOUR) for one in (body, other))
+    before, after = (rows(parse_response(sent, one), Granularity.HOUR) for one in (body, other))
     changed = {cell for cell in before if before[cell] != after[cell]}
     hour = datetime.fromisoformat(f"{path[2]}T{path[3]}:00:00+00:00")
     assert changed == {(path[0], path[1], hour)}
@@ -299,7 +299,7 @@ def test_the_order_of_keys_is_of_no_consequence() -> None:
     sent = totals(A, B, metrics=("favorites", "replies"))
     one = {"total": {A: {"favorites": "1", "replies": "2"}, B: {"favorites": "3", "replies": "4"}}}
     other = {"total": {B: {"replies": "4", "favorites": "3"}, A: {"replies": "2", "favorites": "1"}}}
-    assert read_answer(sent, one) == read_answer(sent, other)
+    assert parse_response(sent, one) == parse_response(sent, other)
 
 
 # What cannot be read without guessing
@@ -346,21 +346,21 @@ def test_the_order_of_keys_is_of_no_consequence() -> None:
 @pytest.mark.parametrize("neighbour", ["7", 7, None])
 def test_what_is_no_whole_number_of_64_bits_is_refused(value: Any, neighbour: Any) -> None:
     sent = totals(A, metrics=("favorites", "replies"))
-    with pytest.raises(UnreadableAnswerError):
-        read_answer(sent, {"total": {A: {"favorites": value, "replies": neighbour}}})
+    with pytest.raises(InvalidResponseError):
+        parse_response(sent, {"total": {A: {"favorites": value, "replies": neighbour}}})
 
 
 @pytest.mark.parametrize("value", [0, "0", "-0", "-1", -1, 2**63 - 1, -(2**63), str(2**63 - 1), str(-(2**63)), "007"])
 @pytest.mark.parametrize("neighbour", ["7", 7, None])
 def test_signed_whole_numbers_of_64_bits_are_read(value: Any, neighbour: Any) -> None:
     sent = totals(A, metrics=("favorites", "replies"))
-    answer = read_answer(sent, {"total": {A: {"favorites": value, "replies": neighbour}}})
+    answer = parse_response(sent, {"total": {A: {"favorites": value, "replies": neighbour}}})
     counts = answer.series[Granularity.TOTAL].counts
     assert counts == {"favorites": [int(value)], "replies": [None if neighbour is None else 7]}
 
 
 def test_an_unreadable_value_of_a_metric_that_was_not_asked_for_is_of_no_consequence() -> None:
-    answer = read_answer(totals(A), {"total": {A: {"favorites": "1", "new_metric": "0.5"}}})
+    answer = parse_response(totals(A), {"total": {A: {"favorites": "1", "new_metric": "0.5"}}})
     assert answer.series[Granularity.TOTAL].counts == {"favorites": [1]}
 
 
@@ -376,21 +376,21 @@ def test_a_count_at_the_wrong_depth_is_refused(order: tuple[Dimension, ...], cha
         parent[last] = "5"
     else:
         node[next(iter(node))] = {"another_level": "5"}
-    with pytest.raises(UnreadableAnswerError):
-        read_answer(request(groupings={"g": order}), body)
+    with pytest.raises(InvalidResponseError):
+        parse_response(request(groupings={"g": order}), body)
 
 
 def test_two_levels_of_dates_are_refused() -> None:
     body = {"g": {"impressions": {"2026-01-10": {"2026-01-10": {"22": "5"}}}}}
     for order in ((METRIC, HOUR), (METRIC, DAY, HOUR)):
-        with pytest.raises(UnreadableAnswerError):
-            read_answer(request(groupings={"g": order}), body)
+        with pytest.raises(InvalidResponseError):
+            parse_response(request(groupings={"g": order}), body)
 
 
 @pytest.mark.parametrize("grouping", ["text", 5, [], True])
 def test_a_grouping_that_is_no_object_is_refused(grouping: Any) -> None:
-    with pytest.raises(UnreadableAnswerError):
-        read_answer(totals(A), {"total": grouping})
+    with pytest.raises(InvalidResponseError):
+        parse_response(totals(A), {"total": grouping})
 
 
 @pytest.mark.parametrize(
@@ -405,32 +405,32 @@ def test_a_grouping_that_is_no_object_is_refused(grouping: Any) -> None:
     ],
 )
 def test_counts_from_outside_the_window_are_refused(grain: Granularity, tree: Any) -> None:
-    with pytest.raises(UnreadableAnswerError):
-        read_answer(request(grains=(grain,)), {str(grain): {A: {"impressions": tree}}})
+    with pytest.raises(InvalidResponseError):
+        parse_response(request(rollups=(grain,)), {str(grain): {A: {"impressions": tree}}})
 
 
 @pytest.mark.parametrize("start", ["2026-01-10T21:00:00Z", "2026-01-10T23:00:00Z"])
 def test_an_answer_for_another_window_than_was_asked_for_is_refused(start: str) -> None:
     body = {"start": start, "end": "2026-01-11T02:00:00Z", "total": {A: {"impressions": "5"}}}
-    with pytest.raises(UnreadableAnswerError):
-        read_answer(request(grains=(Granularity.TOTAL,)), body)
+    with pytest.raises(InvalidResponseError):
+        parse_response(request(rollups=(Granularity.TOTAL,)), body)
 
 
 @pytest.mark.parametrize("echo", ["yesterday", 5, [], "2026-13-01"])
 def test_an_echo_that_is_no_time_is_refused(echo: Any) -> None:
-    with pytest.raises(UnreadableAnswerError):
-        read_answer(totals(A), {"start": echo, "total": {A: {"favorites": "1"}}})
+    with pytest.raises(InvalidResponseError):
+        parse_response(totals(A), {"start": echo, "total": {A: {"favorites": "1"}}})
 
 
 def test_an_unreadable_answer_may_be_asked_for_again() -> None:
-    assert issubclass(UnreadableAnswerError, TransientError)
+    assert issubclass(InvalidResponseError, TransientError)
 
 
 # The window of the last 28 hours
 
 
 def test_the_window_of_the_last_28_hours_is_the_echoed_one() -> None:
-    sent = request(grains=(Granularity.HOUR, Granularity.TOTAL), window=None, endpoint=Endpoint.LAST_28_HOURS)
+    sent = request(rollups=(Granularity.HOUR, Granularity.TOTAL), window=None, endpoint=Endpoint.LAST_28_HOURS)
     hours = {"2026-01-10": {"22": "1", "23": "2"}, "2026-01-11": {"00": "3"}}
     body = {
         "start": "2026-01-10T22:00:00Z",
@@ -438,7 +438,7 @@ def test_the_window_of_the_last_28_hours_is_the_echoed_one() -> None:
         "hour": {A: {"impressions": hours}},
         "total": {A: {"impressions": "6"}},
     }
-    answer = read_answer(sent, body)
+    answer = parse_response(sent, body)
     assert answer.end == datetime(2026, 1, 11, 0, 27, 50, tzinfo=UTC)
     assert rows(answer, Granularity.HOUR) == {
         (A, "impressions", START + number * HOURS): number + 1 for number in range(3)
@@ -447,9 +447,9 @@ def test_the_window_of_the_last_28_hours_is_the_echoed_one() -> None:
 
 
 def test_hours_without_an_echo_to_tell_their_window_are_refused() -> None:
-    sent = request(grains=(Granularity.HOUR,), window=None, endpoint=Endpoint.LAST_28_HOURS)
-    with pytest.raises(UnreadableAnswerError):
-        read_answer(sent, {"hour": {A: {"impressions": {"2026-01-10": {"22": "1"}}}}})
+    sent = request(rollups=(Granularity.HOUR,), window=None, endpoint=Endpoint.LAST_28_HOURS)
+    with pytest.raises(InvalidResponseError):
+        parse_response(sent, {"hour": {A: {"impressions": {"2026-01-10": {"22": "1"}}}}})
 
 
 # Null, with a reason
@@ -461,7 +461,7 @@ def test_unavailable_tweets_have_no_numbers_and_a_reason(listed: Any, errors: An
     body = {"unavailable_tweet_ids": listed, "total": {A: {"favorites": "1"}, B: {"favorites": "0"}}}
     if errors:
         body["errors"] = errors
-    answer = read_answer(totals(A, B), body)
+    answer = parse_response(totals(A, B), body)
     assert rows(answer, Granularity.TOTAL) == {(A, "favorites", None): 1}
     assert outcomes(answer) == {A: ("ok", ()), B: ("unavailable", ("favorites",))}
     assert answer.messages == tuple(errors or ())
@@ -477,7 +477,7 @@ def test_impressions_and_engagements_of_listed_tweets_are_null_whatever_the_valu
             B: {"engagements": "11", "favorites": "2", "impressions": "80"},
         },
     }
-    answer = read_answer(totals(A, B, metrics=("favorites", "impressions", "engagements")), body)
+    answer = parse_response(totals(A, B, metrics=("favorites", "impressions", "engagements")), body)
     assert answer.series[Granularity.TOTAL].counts == {
         "favorites": [69, 2],
         "impressions": [None, 80],
@@ -506,7 +506,7 @@ def test_listed_metrics_are_null_at_any_place_of_any_nesting(order: tuple[Dimens
         "unavailable_tweet_ids": [C],
     }
     sent = request(A, B, C, metrics=("favorites", "impressions", "video_views"), groupings={"g": order})
-    answer = read_answer(sent, body)
+    answer = parse_response(sent, body)
     nulls = {(A, "video_views"), (A, "impressions"), (B, "impressions")}
     expected = {}
     for path, count in truth.summed(shown).items():
@@ -522,32 +522,32 @@ def test_listed_metrics_are_null_at_any_place_of_any_nesting(order: tuple[Dimens
 
 def test_an_id_list_about_metrics_that_were_not_asked_for_nulls_nothing() -> None:
     body = {"unsupported_for_video_views_tweet_ids": [A], "total": {A: {"favorites": "0"}}}
-    assert outcomes(read_answer(totals(A), body)) == {A: ("ok", ())}
+    assert outcomes(parse_response(totals(A), body)) == {A: ("ok", ())}
 
 
 def test_tweets_that_were_not_asked_for_are_in_no_status_and_no_row() -> None:
     body = {"unavailable_tweet_ids": [C], "total": {A: {"favorites": "1"}, B: {"favorites": "2"}}}
-    answer = read_answer(totals(A), body)
+    answer = parse_response(totals(A), body)
     assert set(answer.statuses) == {A}
     assert rows(answer, Granularity.TOTAL) == {(A, "favorites", None): 1}
 
 
 def test_a_tweet_in_no_list_and_no_grouping_has_no_data_rather_than_zero() -> None:
-    answer = read_answer(totals(A, B), {"total": {A: {"favorites": "1"}}})
+    answer = parse_response(totals(A, B), {"total": {A: {"favorites": "1"}}})
     assert rows(answer, Granularity.TOTAL) == {(A, "favorites", None): 1}
     assert outcomes(answer) == {A: ("ok", ()), B: ("no_data", ("favorites",))}
 
 
 @pytest.mark.parametrize("metrics", [{"favorites": "1"}, {"favorites": "1", "replies": None}])
 def test_a_metric_that_is_missing_or_null_has_no_data_rather_than_zero(metrics: dict[str, Any]) -> None:
-    answer = read_answer(totals(A, metrics=("favorites", "replies")), {"total": {A: metrics}})
+    answer = parse_response(totals(A, metrics=("favorites", "replies")), {"total": {A: metrics}})
     assert answer.series[Granularity.TOTAL].counts == {"favorites": [1], "replies": [None]}
     assert outcomes(answer) == {A: ("no_data", ("replies",))}
 
 
 def test_an_hour_that_is_missing_has_no_data_rather_than_zero() -> None:
     tree = {"2026-01-10": {"22": "1", "23": "2"}, "2026-01-11": {"01": "4"}}
-    answer = read_answer(request(grains=(Granularity.HOUR,)), {"hour": {A: {"impressions": tree}}})
+    answer = parse_response(request(rollups=(Granularity.HOUR,)), {"hour": {A: {"impressions": tree}}})
     assert answer.series[Granularity.HOUR].counts == {"impressions": [1, 2, None, 4]}
     assert outcomes(answer) == {A: ("no_data", ("impressions",))}
 
@@ -561,7 +561,7 @@ def test_an_hour_that_is_missing_has_no_data_rather_than_zero() -> None:
     ],
 )
 def test_an_hour_of_day_that_is_missing_has_no_data_rather_than_zero(tree: Any) -> None:
-    answer = read_answer(request(grains=(Granularity.HOUR_OF_DAY,)), {"hour_of_day": {A: {"impressions": tree}}})
+    answer = parse_response(request(rollups=(Granularity.HOUR_OF_DAY,)), {"hour_of_day": {A: {"impressions": tree}}})
     read = rows(answer, Granularity.HOUR_OF_DAY)
     assert {hour: count for (_, _, hour), count in read.items()} == {"22": 1, "23": 2, "00": None, "01": 4}
     assert outcomes(answer) == {A: ("no_data", ("impressions",))}
@@ -579,42 +579,42 @@ def test_what_a_grouping_of_the_callers_own_lacks_is_reported(
         for metric in metrics
         if tweet_id != lost[0] or lost[1] not in (None, metric)
     }
-    window = Window(START, START + HOURS)
+    window = TimeRange(START, START + HOURS)
     sent = request(A, B, metrics=metrics, groupings={"g": order}, window=window)
-    answer = read_answer(sent, Truth(counts, window, str).body(g=order))
+    answer = parse_response(sent, Truth(counts, window, str).body(g=order))
     assert outcomes(answer) == {A: ("ok", ()), B: ("no_data", metrics if lost[1] is None else (lost[1],))}
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: "-".join(order))
 @pytest.mark.parametrize("body", [{}, {"g": None}, {"g": {}}])
 def test_a_grouping_that_is_missing_as_a_whole_is_reported(order: tuple[Dimension, ...], body: Any) -> None:
-    answer = read_answer(request(A, B, groupings={"g": order}), body)
+    answer = parse_response(request(A, B, groupings={"g": order}), body)
     assert answer.groupings == {"g": {}}
     assert outcomes(answer) == dict.fromkeys((A, B), ("no_data", ("impressions",)))
 
 
 def test_a_sum_over_tweets_is_kept_and_what_it_lacks_stands_in_the_statuses() -> None:
     body = {"unavailable_tweet_ids": [B], "errors": ["1 Tweet ID(s) are unavailable"], "g": {"impressions": "5"}}
-    answer = read_answer(request(A, B, groupings={"g": (METRIC,)}), body)
+    answer = parse_response(request(A, B, groupings={"g": (METRIC,)}), body)
     assert answer.groupings == {"g": {"impressions": 5}}
     assert outcomes(answer) == {A: ("ok", ()), B: ("unavailable", ("impressions",))}
 
 
 def test_a_sum_of_nothing_but_unsupported_tweets_needs_no_further_reason() -> None:
     body = {"unsupported_for_impressions_engagements_tweet_ids": [A, B], "g": {}}
-    answer = read_answer(request(A, B, groupings={"g": (METRIC,)}), body)
+    answer = parse_response(request(A, B, groupings={"g": (METRIC,)}), body)
     assert outcomes(answer) == dict.fromkeys((A, B), ("unsupported_90d", ("impressions",)))
 
 
 def test_an_answer_to_a_request_without_any_available_tweet_holds_no_rows() -> None:
-    answer = nothing_available(totals(A, B), ("2 Tweet ID(s) are unavailable",))
+    answer = all_unavailable(totals(A, B), ("2 Tweet ID(s) are unavailable",))
     assert rows(answer, Granularity.TOTAL) == {}
     assert outcomes(answer) == dict.fromkeys((A, B), ("unavailable", ("favorites",)))
     assert answer.messages == ("2 Tweet ID(s) are unavailable",)
 
 
 def test_data_beside_errors_are_data() -> None:
-    answer = read_answer(totals(A), {"errors": ["something minor"], "total": {A: {"favorites": "1"}}})
+    answer = parse_response(totals(A), {"errors": ["something minor"], "total": {A: {"favorites": "1"}}})
     assert (rows(answer, Granularity.TOTAL), answer.messages) == ({(A, "favorites", None): 1}, ("something minor",))
 
 
@@ -643,7 +643,7 @@ def test_error_messages_are_read_in_every_shape_they_have(body: Any, messages: t
 
 
 def test_a_list_of_ids_that_is_none_is_refused() -> None:
-    with pytest.raises(UnreadableAnswerError):
+    with pytest.raises(InvalidResponseError):
         listed_ids({"unavailable_tweet_ids": 5}, "unavailable_tweet_ids")
 
 
@@ -656,7 +656,7 @@ def test_statuses_join_to_the_graver_with_both_reasons() -> None:
 
 @pytest.mark.parametrize("order", FOUR_ITEM_ORDERS)
 def test_a_grouping_of_four_is_made_of_the_hours_that_rows_are_made_of(order: tuple[Dimension, ...]) -> None:
-    window = Window(datetime(2026, 1, 10, 22, tzinfo=UTC), datetime(2026, 1, 11, tzinfo=UTC))
+    window = TimeRange(datetime(2026, 1, 10, 22, tzinfo=UTC), datetime(2026, 1, 11, tzinfo=UTC))
     query = Query(
         endpoint=Endpoint.HISTORICAL,
         auth=Auth.USER,
@@ -673,7 +673,7 @@ def test_a_grouping_of_four_is_made_of_the_hours_that_rows_are_made_of(order: tu
     }
 
     (request,) = plan(query)
-    own = read_answer(request, {"hour": counts}).groupings["own"]
+    own = parse_response(request, {"hour": counts}).groupings["own"]
 
     assert list(request.body()["groupings"]) == ["hour"]
     leaf = own["2"]["impressions"] if order[0] is Dimension.TWEET else own["impressions"]["2"]

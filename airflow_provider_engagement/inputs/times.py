@@ -12,7 +12,7 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 _FORMS = "Give a time with its zone (2026-01-05T06:00:00Z), a date, a span before now (7d, 36h, 2w), or now."
 
 
-def parse_moment(value: object, *, field: str, now: datetime) -> datetime:
+def parse_time(value: object, *, field: str, now: datetime) -> datetime:
     """Read an instant.
 
     * A date-time, as an object or in ISO 8601, must have a zone; what a naive one means is anybody's guess.

@@ -17,8 +17,8 @@ from airflow_provider_engagement.api import catalogue
 from airflow_provider_engagement.api.catalogue import Dimension, Endpoint
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Granularity
-from airflow_provider_engagement.api.window import HOUR, ceil_to_hour, floor_to_hour
-from airflow_provider_engagement.exceptions import UnreadableAnswerError
+from airflow_provider_engagement.api.time_range import HOUR, ceil_to_hour, floor_to_hour
+from airflow_provider_engagement.exceptions import InvalidResponseError
 
 Count = int | None
 Nested = dict[str, Any]
@@ -84,7 +84,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ParsedResponse:
     """What one request brought.
 
     :param series: counts by granularity.
@@ -132,12 +132,12 @@ _UNSUPPORTED = (
 _NO_NULLS = TweetStatus(Outcome.OK)
 
 
-def read_answer(request: Request, body: Mapping[str, Any]) -> Answer:
+def parse_response(request: Request, body: Mapping[str, Any]) -> ParsedResponse:
     """Read the body of a successful answer.
 
     :param request: what was asked.
     :param body: the decoded JSON object.
-    :raises UnreadableAnswerError: if a part of it has a shape that cannot be read without guessing.
+    :raises InvalidResponseError: if a part of it has a shape that cannot be read without guessing.
     """
     start, end = (_echo(body, key) for key in catalogue.WINDOW_KEYS)
     messages = error_messages(body)
@@ -150,7 +150,7 @@ def read_answer(request: Request, body: Mapping[str, Any]) -> Answer:
         name: _without_nulls(_read_tree(_node(request, body, name), group_by, _Counts(name), metrics), group_by, nulls)
         for name, group_by in levels.items()
     }
-    return Answer(
+    return ParsedResponse(
         series=series,
         groupings=groupings,
         statuses=_statuses(request, nulls, _missing(request, series, groupings, levels)),
@@ -174,9 +174,9 @@ def _node(request: Request, body: Mapping[str, Any], name: str) -> Any:
     return by_metric
 
 
-def nothing_available(request: Request, messages: tuple[str, ...]) -> Answer:
+def all_unavailable(request: Request, messages: tuple[str, ...]) -> ParsedResponse:
     """Return the answer to a request none of whose Tweets is available."""
-    return read_answer(
+    return parse_response(
         request, {catalogue.UNAVAILABLE_KEY: list(request.tweet_ids), catalogue.ERRORS_KEY: list(messages)}
     )
 
@@ -201,7 +201,7 @@ def listed_ids(body: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, Sequence):
-        raise UnreadableAnswerError(f"The answer's {key} is no list of ids.")
+        raise InvalidResponseError(f"The answer's {key} is no list of ids.")
     return tuple(str(item).strip() for item in value)
 
 
@@ -212,7 +212,7 @@ def _echo(body: Mapping[str, Any], key: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise UnreadableAnswerError(f"The answer's {key} {value!r} is no time.") from None
+        raise InvalidResponseError(f"The answer's {key} {value!r} is no time.") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -271,18 +271,18 @@ class _Counts(dict[Any, Count]):
         try:
             return list(map(self.__getitem__, values))
         except TypeError:
-            raise UnreadableAnswerError(f"The answer's grouping {self._name!r} is nested too deep.") from None
+            raise InvalidResponseError(f"The answer's grouping {self._name!r} is nested too deep.") from None
 
     def __missing__(self, value: Any) -> Count:
         if value is None:
             return None
         if type(value) not in (str, int):
-            raise UnreadableAnswerError(f"The answer's grouping {self._name!r} holds {value!r}, which is no count.")
+            raise InvalidResponseError(f"The answer's grouping {self._name!r} holds {value!r}, which is no count.")
         if type(value) is str and not _COUNT.fullmatch(value):
-            raise UnreadableAnswerError(f"The answer's grouping {self._name!r} holds a count that is no whole number.")
+            raise InvalidResponseError(f"The answer's grouping {self._name!r} holds a count that is no whole number.")
         count = int(value)
         if count not in _SIGNED_64_BIT:
-            raise UnreadableAnswerError(f"The answer's grouping {self._name!r} holds a count beyond 64 bits.")
+            raise InvalidResponseError(f"The answer's grouping {self._name!r} holds a count beyond 64 bits.")
         if type(value) is str:  # a number is not remembered: true and 1.0, which equal it, would pass for it
             self[value] = count
         return count
@@ -293,7 +293,7 @@ def _object(node: Any) -> Nested:
     if node is None:
         return {}
     if not isinstance(node, dict):
-        raise UnreadableAnswerError(f"The answer holds {str(node)[:40]!r} where an object should be.")
+        raise InvalidResponseError(f"The answer holds {str(node)[:40]!r} where an object should be.")
     return node
 
 
@@ -348,7 +348,7 @@ def _span(request: Request, start: datetime | None, end: datetime | None) -> tup
     if window is not None:
         start, end = start or window.start, end or window.end
         if (floor_to_hour(start), ceil_to_hour(end)) != (window.start, window.end):
-            raise UnreadableAnswerError(
+            raise InvalidResponseError(
                 f"The answer is for {start.isoformat()} to {end.isoformat()}, not for the window that was asked for."
             )
     if start is None or end is None:
@@ -421,7 +421,7 @@ def _picked(node: Any, *, keys: tuple[str, ...]) -> Iterable[Any]:
         return found.values()
     if stray_keys := found.keys() - set(keys):
         stray = min(stray_keys)
-        raise UnreadableAnswerError(f"The answer holds the period {stray!r}, which is outside its own window.")
+        raise InvalidResponseError(f"The answer holds the period {stray!r}, which is outside its own window.")
     return map(found.get, keys)
 
 

@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from airflow_provider_engagement.api.answer import Outcome, TweetStatus, read_answer
 from airflow_provider_engagement.api.catalogue import FOUR_ITEM_ORDERS, Auth, Dimension, Endpoint
 from airflow_provider_engagement.api.client import Fetched
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Granularity, Query
-from airflow_provider_engagement.api.window import Window
-from airflow_provider_engagement.dataset.parts import PartStore, part_of
+from airflow_provider_engagement.api.response import Outcome, TweetStatus, parse_response
+from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.dataset.response_store import ResponseStore, part_of
 
 MakeRequest = Callable[..., Request]
-Answer = Callable[..., Fetched]
+ParsedResponse = Callable[..., Fetched]
 
 BY_METRIC = (Dimension.METRIC,)
 BY_DAY = (Dimension.METRIC, Dimension.DAY)
-JANUARY = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))
+JANUARY = TimeRange(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))
 HISTORY = Query(
     endpoint=Endpoint.HISTORICAL,
     auth=Auth.USER,
@@ -37,15 +37,17 @@ HISTORY = Query(
 )
 
 
-def store(folder: Path, *, identity: str = "7@key", occasion: str = "20260112T000000") -> PartStore:
-    return PartStore(folder, identity=identity, occasion=occasion)
+def store(folder: Path, *, identity: str = "7@key", occasion: str = "20260112T000000") -> ResponseStore:
+    return ResponseStore(folder, identity=identity, occasion=occasion)
 
 
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_what_was_kept_is_read_again_as_it_was(tmp_path: Path, request_for: MakeRequest, answer_to: Answer) -> None:
+def test_what_was_kept_is_read_again_as_it_was(
+    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
+) -> None:
     request = request_for("10", "11", "12", groupings={"grand": BY_METRIC})
     fetched = answer_to(request, without=["12"], unavailable_tweet_ids=["12"], authors={"11": "99", "10": None})
     kept = part_of(fetched)
@@ -80,7 +82,7 @@ def test_what_was_kept_is_read_again_as_it_was(tmp_path: Path, request_for: Make
 
 def test_periods_and_the_window_that_the_api_echoed_are_kept(tmp_path: Path) -> None:
     query = replace(HISTORY, granularities=(Granularity.HOUR, Granularity.HOUR_OF_DAY), groupings={}, tweet_ids=("10",))
-    window = Window(datetime(2026, 1, 1, 22, tzinfo=UTC), datetime(2026, 1, 2, 1, tzinfo=UTC))
+    window = TimeRange(datetime(2026, 1, 1, 22, tzinfo=UTC), datetime(2026, 1, 2, 1, tzinfo=UTC))
     request = Request(replace(query, window=window), ("10",), window)
     hours = {"2026-01-01": {"22": "-1", "23": "9007199254740993"}, "2026-01-02": {"00": "3"}}
     of_day = {"22": "1", "23": "2", "00": "3"}
@@ -90,7 +92,9 @@ def test_periods_and_the_window_that_the_api_echoed_are_kept(tmp_path: Path) -> 
         "hour": {"10": {"impressions": hours, "favorites": hours}},
         "hour_of_day": {"10": {"impressions": of_day, "favorites": of_day}},
     }
-    part = part_of(Fetched(answer=read_answer(request, body), fetched_at=datetime(2026, 2, 1, tzinfo=UTC), authors={}))
+    part = part_of(
+        Fetched(answer=parse_response(request, body), fetched_at=datetime(2026, 2, 1, tzinfo=UTC), authors={})
+    )
     store(tmp_path).write(request, part)
     read = store(tmp_path).read(request)
     assert read is not None
@@ -125,8 +129,8 @@ def test_periods_and_the_window_that_the_api_echoed_are_kept(tmp_path: Path) -> 
         {"groupings": {}},
         {"groupings": {"other": BY_METRIC}},
         {"groupings": {"grand": BY_DAY}},
-        {"window": Window(datetime(2026, 1, 1, 1, tzinfo=UTC), JANUARY.end)},
-        {"window": Window(JANUARY.start, datetime(2026, 1, 2, 23, tzinfo=UTC))},
+        {"window": TimeRange(datetime(2026, 1, 1, 1, tzinfo=UTC), JANUARY.end)},
+        {"window": TimeRange(JANUARY.start, datetime(2026, 1, 2, 23, tzinfo=UTC))},
         {"endpoint": Endpoint.LAST_28_HOURS, "window": None},
     ],
     ids=str,
@@ -134,7 +138,7 @@ def test_periods_and_the_window_that_the_api_echoed_are_kept(tmp_path: Path) -> 
 def test_another_question_is_another_part(tmp_path: Path, changes: dict[str, Any]) -> None:
     request = Request(HISTORY, HISTORY.tweet_ids, HISTORY.window)
     kept = store(tmp_path)
-    answer = read_answer(request, {"unavailable_tweet_ids": list(request.tweet_ids)})
+    answer = parse_response(request, {"unavailable_tweet_ids": list(request.tweet_ids)})
     kept.write(request, part_of(Fetched(answer=answer, fetched_at=datetime(2026, 2, 1, tzinfo=UTC), authors={})))
     query = replace(HISTORY, **changes)
     other = Request(query, query.tweet_ids, query.window)
@@ -145,7 +149,7 @@ def test_another_question_is_another_part(tmp_path: Path, changes: dict[str, Any
 
 
 def test_the_same_question_to_another_endpoint_or_as_somebody_else_is_another_part(
-    tmp_path: Path, request_for: MakeRequest, answer_to: Answer
+    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("10")
     store(tmp_path).write(request, part_of(answer_to(request)))
@@ -156,7 +160,7 @@ def test_the_same_question_to_another_endpoint_or_as_somebody_else_is_another_pa
 
 @pytest.mark.parametrize("changes", [{"identity": "8@key"}, {"identity": "7@other"}, {"occasion": "20260113T000000"}])
 def test_another_identity_or_occasion_finds_nothing(
-    tmp_path: Path, request_for: MakeRequest, answer_to: Answer, changes: dict[str, str]
+    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse, changes: dict[str, str]
 ) -> None:
     request = request_for("10")
     store(tmp_path).write(request, part_of(answer_to(request)))
@@ -165,7 +169,7 @@ def test_another_identity_or_occasion_finds_nothing(
 
 
 def test_what_a_request_asks_counts_and_not_the_plan_that_it_is_of(
-    tmp_path: Path, request_for: MakeRequest, answer_to: Answer
+    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("10")
     store(tmp_path).write(request, part_of(answer_to(request)))
@@ -174,7 +178,7 @@ def test_what_a_request_asks_counts_and_not_the_plan_that_it_is_of(
 
 
 def test_a_part_without_an_explanation_is_kept_and_asked_for_again(
-    tmp_path: Path, request_for: MakeRequest, answer_to: Answer
+    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("10", "11")
     first = store(tmp_path)
@@ -195,7 +199,7 @@ def test_a_part_without_an_explanation_is_kept_and_asked_for_again(
 
 
 def test_a_later_answer_without_an_explanation_does_not_hide_a_settled_one(
-    tmp_path: Path, request_for: MakeRequest, answer_to: Answer
+    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("10")
     first, second = store(tmp_path), store(tmp_path)
@@ -207,7 +211,7 @@ def test_a_later_answer_without_an_explanation_does_not_hide_a_settled_one(
 
 
 def test_a_part_whose_writing_fails_is_not_there(
-    tmp_path: Path, request_for: MakeRequest, answer_to: Answer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = request_for("10")
     one = store(tmp_path)
@@ -228,7 +232,7 @@ def test_a_part_whose_writing_fails_is_not_there(
 
 
 def test_what_a_killed_writer_left_behind_is_not_read(
-    tmp_path: Path, request_for: MakeRequest, answer_to: Answer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = request_for("10")
     with monkeypatch.context() as killed:
@@ -243,12 +247,14 @@ def test_what_a_killed_writer_left_behind_is_not_read(
     assert store(tmp_path).holds(request)
 
 
-def test_two_stores_at_once_keep_every_part_whole(tmp_path: Path, request_for: MakeRequest, answer_to: Answer) -> None:
+def test_two_stores_at_once_keep_every_part_whole(
+    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
+) -> None:
     requests = [request_for(str(number)) for number in range(1, 31)]
     failures: list[BaseException] = []
     begin = threading.Barrier(4)
 
-    def write_all(one: PartStore) -> None:
+    def write_all(one: ResponseStore) -> None:
         try:
             begin.wait(timeout=10)
             for request in requests:
@@ -274,7 +280,7 @@ def test_two_stores_at_once_keep_every_part_whole(tmp_path: Path, request_for: M
 
 
 def test_parts_are_kept_out_of_the_way_of_readers_and_tell_nothing_of_who_asked(
-    tmp_path: Path, request_for: MakeRequest, answer_to: Answer
+    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
 ) -> None:
     request = request_for("10")
     store(tmp_path, identity="7@canary-key").write(request, part_of(answer_to(request)))
@@ -285,7 +291,7 @@ def test_parts_are_kept_out_of_the_way_of_readers_and_tell_nothing_of_who_asked(
 
 
 def test_groupings_that_are_made_of_the_hours_are_part_of_what_was_asked(tmp_path: Path) -> None:
-    window = Window(datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 1, 11, tzinfo=UTC))
+    window = TimeRange(datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 1, 11, tzinfo=UTC))
 
     def request(**groupings: tuple[Dimension, ...]) -> Request:
         query = Query(
@@ -302,9 +308,9 @@ def test_groupings_that_are_made_of_the_hours_are_part_of_what_was_asked(tmp_pat
     by_tweet, by_metric = FOUR_ITEM_ORDERS
     plain, own, other = request(), request(own=by_tweet), request(own=by_metric)
     assert plain.body() == own.body() == other.body()
-    store = PartStore(tmp_path, identity="someone")
+    store = ResponseStore(tmp_path, identity="someone")
     day = {"2026-01-10": {f"{hour:02d}": "1" for hour in range(24)}}
-    answer = read_answer(plain, {"hour": {"1": {"impressions": day}}})
+    answer = parse_response(plain, {"hour": {"1": {"impressions": day}}})
     store.write(plain, part_of(Fetched(answer=answer, fetched_at=window.end, authors={})))
 
     assert [store.holds(one) for one in (plain, own, other)] == [True, False, False]

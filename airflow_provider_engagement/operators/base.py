@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, ObjectStoragePath, conf
 
-from airflow_provider_engagement.api.answer import Outcome
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.response import Outcome
+from airflow_provider_engagement.dataset import saved_rate_limit
+from airflow_provider_engagement.dataset.fetch import FetchResult, Parts, PartsInMemory, fetch_missing
+from airflow_provider_engagement.dataset.folder import DatasetFolder, Output, ReturnedOutput
 from airflow_provider_engagement.dataset.formats import parse_format
 from airflow_provider_engagement.dataset.manifest import MANIFESTS, Manifest, parse_accepted_outcomes
-from airflow_provider_engagement.dataset.output import FolderOutput, Output, ReturnedOutput
-from airflow_provider_engagement.dataset.parts import PartStore, StillGood, always_good
-from airflow_provider_engagement.dataset.pull import Parts, PartsInMemory, Pulled, fetch_missing
+from airflow_provider_engagement.dataset.response_store import ResponseStore, ReuseRule, always_reuse
 from airflow_provider_engagement.dataset.result import Result
 from airflow_provider_engagement.dataset.storage import safe_name, unique_name
-from airflow_provider_engagement.dataset.tweet_id_files import read_tweet_ids
 from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired, airflow_failures
 from airflow_provider_engagement.hooks.engagement import EngagementHook
-from airflow_provider_engagement.operators import budget_record
+from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
+from airflow_provider_engagement.operators.attempt import remember
 from airflow_provider_engagement.operators.observability import count_report, count_requests, count_wait, span
-from airflow_provider_engagement.operators.tally import remember
 from airflow_provider_engagement.operators.waiting import first_start, wait_until
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class EngagementPullOperator(BaseOperator):
         are left out and reported. (templated)
     :param engagement_conn_id: the connection. (templated)
     :param workers: how many requests are under way at once; 8 by default.
-    :param inline_wait: the longest wait for the rate limit, in seconds, that the task sleeps through on its worker (30
+    :param max_inline_wait: the longest wait for the rate limit, in seconds, that the task sleeps through on its worker (30
         by default); for a longer one it gives the worker up. Without ``output_path`` it sleeps through any.
     :param max_wait: seconds from a try's first start past which the task fails rather than wait for the rate limit; six
         hours by default.
@@ -126,7 +126,7 @@ class EngagementPullOperator(BaseOperator):
         accepted_outcomes: Sequence[str] | str | None = None,
         engagement_conn_id: str = EngagementHook.default_conn_name,
         workers: int = 8,
-        inline_wait: float = 30.0,
+        max_inline_wait: float = 30.0,
         max_wait: float = 21_600.0,
         estimate_only: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -143,7 +143,7 @@ class EngagementPullOperator(BaseOperator):
         self.accepted_outcomes = accepted_outcomes
         self.engagement_conn_id = engagement_conn_id
         self.workers = workers
-        self.inline_wait = inline_wait
+        self.max_inline_wait = max_inline_wait
         self.max_wait = max_wait
         self.estimate_only = estimate_only
         self.deferrable = deferrable
@@ -194,16 +194,16 @@ class EngagementPullOperator(BaseOperator):
         """Return what sets apart two askings of the same request that may differ."""
 
     @abstractmethod
-    def _assemble(self, job: Job, pulled: Pulled, context: Context) -> Result:
+    def _assemble(self, job: Job, pulled: FetchResult, context: Context) -> Result:
         """Make rows of a job's parts, and write or return them."""
 
     @abstractmethod
     def _rows(self, query: Query) -> int:
         """Return about how many rows a query makes."""
 
-    def _still_good(self, context: Context) -> StillGood:
+    def _is_reusable(self, context: Context) -> ReuseRule:
         """Return what tells of an answer that is kept whether it need not be asked for again."""
-        return always_good
+        return always_reuse
 
     def _span(self, job: Job, context: Context) -> dict[str, Any]:
         """Return what the report says of time."""
@@ -216,11 +216,11 @@ class EngagementPullOperator(BaseOperator):
             return self._estimate(job)
         self._client = client = self.hook.get_conn(
             # Answers that are kept in memory would be lost with the worker, so that they would be asked for again.
-            inline_wait=self.inline_wait if self.output_path else None,
+            max_inline_wait=self.max_inline_wait if self.output_path else None,
             max_wait=self.max_wait,
             drop_forbidden=Outcome.FORBIDDEN in job.accepted,
             connections=self.workers,
-            known=budget_record.known(job.folder, self.hook.contract) if job.folder else None,
+            known=saved_rate_limit.known(job.folder, self.hook.contract) if job.folder else None,
         )
         self.log.info(
             "Pulling %s of %d Tweets as %s: %d requests.",
@@ -243,7 +243,7 @@ class EngagementPullOperator(BaseOperator):
             count_requests(self.endpoint, client)
             tally = remember(context, client)
             if job.folder and client.requests_sent:
-                budget_record.keep(job.folder, self.hook.contract, client.pace.snapshot())
+                saved_rate_limit.keep(job.folder, self.hook.contract, client.pace.snapshot())
         with span("assemble", endpoint=str(self.endpoint), tweets=len(job.query.tweet_ids)):
             result = self._assemble(job, pulled, context)
         manifest = Manifest(
@@ -291,7 +291,7 @@ class EngagementPullOperator(BaseOperator):
 
     def _job(self, context: Context) -> Job:
         _check_number("workers", self.workers, least=1, whole=True)
-        _check_number("inline_wait", self.inline_wait, least=0)
+        _check_number("max_inline_wait", self.max_inline_wait, least=0)
         _check_number("max_wait", self.max_wait, least=0)
         accepted = parse_accepted_outcomes(self.accepted_outcomes)
         file_format = parse_format(self.output_format)
@@ -312,16 +312,16 @@ class EngagementPullOperator(BaseOperator):
             query=query,
             requests=self._plan(query, context),
             parts=(
-                PartStore(
+                ResponseStore(
                     folder,
                     identity=self.hook.identity,
                     occasion=self._occasion(context),
-                    still_good=self._still_good(context),
+                    is_reusable=self._is_reusable(context),
                 )
                 if folder
                 else PartsInMemory()
             ),
-            output=FolderOutput(folder, file_format) if folder else ReturnedOutput(),
+            output=DatasetFolder(folder, file_format) if folder else ReturnedOutput(),
             folder=folder,
             accepted=accepted,
             run=context["run_id"],
