@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_engagement.simulator``: the simulator as a program of its own."""
+"""``python -m airflow_provider_engagement.simulator``: run the simulator as a program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_engagement.simulator.world import World
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the simulator until it is told to stop by ``SIGTERM`` or ``SIGINT``.
+    """Run the simulator until the process receives ``SIGTERM`` or ``SIGINT``.
 
     :param arguments: the command line; by default that of the process.
     :return: the exit status.
@@ -53,30 +53,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_engagement.simulator",
-        description="A stand-in for the Engagement API on this machine's loopback address.",
+        description="Simulate the Engagement API on this machine's loopback address.",
     )
-    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (default)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one (default)")
     parser.add_argument("--handles", type=int, default=3, help="number of users (default: %(default)s)")
-    parser.add_argument("--tweets", type=int, default=5000, help="Tweets of all users (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same world (default: %(default)s)")
-    parser.add_argument("--start", type=_instant, help="earliest Tweet (default: 400 days before --end)")
-    parser.add_argument("--end", type=_instant, help="latest Tweet (default: --now)")
-    parser.add_argument("--now", type=_instant, help="instant at which the data clock stands (default: the real time)")
     parser.add_argument(
-        "--requests-per-minute", type=int, default=60, help="the contract's budget (default: %(default)s)"
+        "--tweets", type=int, default=5000, help="number of Tweets, of all users together (default: %(default)s)"
     )
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds per answer (default: %(default)s)")
-    parser.add_argument("--world", type=Path, help="file to write addresses, credentials and Tweet ids to, as JSON")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same world (default: %(default)s)")
+    parser.add_argument("--start", type=_time, help="earliest creation time (default: 400 days before --end)")
+    parser.add_argument("--end", type=_time, help="latest creation time (default: --now)")
+    parser.add_argument("--now", type=_time, help="time at which the data clock stands still (default: the real time)")
+    parser.add_argument(
+        "--requests-per-minute", type=int, default=60, help="quota of the contract (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--latency", type=float, default=0.0, help="minimum seconds per response (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--world", type=Path, help="JSON file to write addresses, credentials, Tweet ids and Airflow connections to"
+    )
     return parser
 
 
-def _instant(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    """Write a file at once: whoever waits for it never reads half of it."""
+    """Write a file atomically: a process that waits for it never reads half of it."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(path)

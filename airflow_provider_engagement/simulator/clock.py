@@ -1,4 +1,4 @@
-"""A clock that tests can stop, set and move on."""
+"""A clock that tests can stop, set and advance."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """Tells the time in UTC: the real time, a fixed instant, or a time shifted against the real one.
+    """A clock in UTC that shows the real time, a fixed time, or the real time plus a shift.
 
-    :param at: the instant to stand still at; left out, the clock shows the real time.
+    :param at: the time at which the clock stands still; by default it shows the real time.
     :raises ValueError: ``at`` has no time zone.
     """
 
@@ -20,23 +20,26 @@ class Clock:
         self._shift = timedelta()
 
     def now(self) -> datetime:
-        """Return the time the clock shows, aware and in UTC."""
+        """Return the time the clock shows, in UTC."""
         with self._lock:
             return self._now()
 
     def set(self, at: datetime, *, running: bool = False) -> None:
-        """Put the clock to an instant.
+        """Set the clock.
 
-        :param at: an aware instant.
-        :param running: let the clock run on from there; by default it stands still.
+        :param at: the time, with a time zone.
+        :param running: let the clock run from there; by default it stands still.
         """
-        moment = _utc(at)
+        time = _utc(at)
         with self._lock:
-            self._fixed = None if running else moment
-            self._shift = moment - datetime.now(UTC) if running else timedelta()
+            self._fixed = None if running else time
+            self._shift = time - datetime.now(UTC) if running else timedelta()
 
     def advance(self, by: timedelta) -> None:
-        """Move the clock on, whether it stands still or runs; a negative duration moves it back."""
+        """Move the clock forward, whether it runs or stands still.
+
+        :param by: how far; a negative duration moves it back.
+        """
         with self._lock:
             if self._fixed is None:
                 self._shift += by
@@ -44,13 +47,13 @@ class Clock:
                 self._fixed += by
 
     def freeze(self) -> datetime:
-        """Stop the clock where it is, and return that instant."""
+        """Stop the clock and return the time it shows."""
         with self._lock:
             self._fixed = self._now()
             return self._fixed
 
     def reset(self) -> None:
-        """Return to what the clock showed when it was made: the given instant, or the real time."""
+        """Return to the initial state: the time given to the constructor, or the real time."""
         with self._lock:
             self._fixed = self._initial
             self._shift = timedelta()
@@ -59,7 +62,7 @@ class Clock:
         return datetime.now(UTC) + self._shift if self._fixed is None else self._fixed
 
 
-def _utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment.isoformat()} has no time zone; give an aware datetime, as with tzinfo=UTC")
-    return moment.astimezone(UTC)
+def _utc(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise ValueError(f"{time.isoformat()} has no time zone. Give an aware datetime, for example with tzinfo=UTC.")
+    return time.astimezone(UTC)

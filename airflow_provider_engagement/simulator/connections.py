@@ -1,22 +1,23 @@
-"""What a client needs to know of a running simulator: addresses, credentials, ids and Airflow connections."""
+"""What a client needs to reach a running simulator: addresses, credentials, ids and Airflow connections."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
 from typing import Any
 
+from airflow_provider_engagement.simulator.entities import Handle
 from airflow_provider_engagement.simulator.server import Simulator
-from airflow_provider_engagement.simulator.world import Handle
 
 
 def description(simulator: Simulator) -> dict[str, Any]:
-    """Return all a client needs to know of a running simulator, as JSON values; secrets included.
+    """Return everything a client needs to reach a running simulator, as JSON values, including secrets.
 
-    :return: ``base_url``, ``token_url``, ``app``, ``handles``, ``tweets`` (ids by user id) and ``connections``: by
-        screen name, an Airflow connection that reads that handle's Tweets, and under ``public`` one without a user.
+    :param simulator: a running simulator.
+    :return: ``base_url``, ``token_url``, ``app``, ``handles``, ``tweets`` (ids by user id) and ``connections``. The
+        last holds one Airflow connection per user, by screen name, and one without a user, as ``public``.
     """
     world = simulator.world
-    app = replace(world.app, requests_per_minute=simulator.budgets.limit(world.app)[0])
+    app = replace(world.app, requests_per_minute=simulator.quotas.limit(world.app)[0])
     return {
         "base_url": simulator.base_url,
         "token_url": simulator.token_url,
@@ -31,19 +32,20 @@ def description(simulator: Simulator) -> dict[str, Any]:
 
 
 def connection(simulator: Simulator, handle: Handle | None) -> dict[str, Any]:
-    """Return an Airflow connection to the simulator as JSON values, as ``AIRFLOW_CONN_…`` takes it.
+    """Return an Airflow connection to the simulator, in the JSON form of ``AIRFLOW_CONN_…``.
 
-    :param handle: the user whose Tweets are read; without one, the connection has only the app's credentials.
+    :param simulator: a running simulator.
+    :param handle: the user whose Tweets the connection reads; ``None`` for a connection with app credentials only.
     """
     app = simulator.world.app
     extra: dict[str, Any] = {
         "consumer_key": app.consumer_key,
         "consumer_secret": app.consumer_secret,
         "token_url": simulator.token_url,
-        "requests_per_minute": simulator.budgets.limit(app)[0],
+        "requests_per_minute": simulator.quotas.limit(app)[0],
     }
     if handle is None:
-        extra["bearer_token"] = simulator.service.bearer_token(app)
+        extra["bearer_token"] = simulator.api.tokens.current(app)
     else:
         extra["access_token"] = handle.access_token
         extra["access_token_secret"] = handle.access_token_secret

@@ -1,4 +1,4 @@
-"""What the simulator was asked, and what it answered."""
+"""The journal: every request the simulator has received, with the status of the response."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 class Entry:
     """One request.
 
-    :param number: counted from 1.
-    :param at: when it came in, by the rate clock.
+    :param number: its position in the journal, counted from 1.
+    :param at: when it arrived, by the rate clock.
     :param method: the HTTP method.
-    :param path: the path, without query.
-    :param auth: ``user``, ``app`` or ``none``: how it was, or tried to be, authenticated.
-    :param consumer_key: the app, if the credentials held.
-    :param user_id: the user whose access token it bears, if it is known.
-    :param signature: ``valid``, or why the credentials do not hold; ``not checked`` where none are needed.
-    :param body: the decoded JSON body; ``None`` if it was not JSON.
-    :param status: what was answered; ``None`` if the connection was dropped before an answer.
-    :param forced: the answer was a fault.
+    :param path: the path, without the query.
+    :param auth: the kind of credentials: ``user``, ``app`` or ``none``. Invalid credentials have a kind, too.
+    :param consumer_key: the app, if the credentials are valid.
+    :param user_id: the user of the access token, if it is known.
+    :param signature: ``valid``, the reason why the credentials are invalid, or ``not checked`` where none are needed.
+    :param body: the decoded JSON body; ``None`` if the body is not JSON.
+    :param status: the status of the response; ``None`` if the connection was dropped before the headers.
+    :param forced: whether a fault applied to the request.
     """
 
     number: int
@@ -44,24 +44,24 @@ class Entry:
 
 
 class Journal:
-    """All requests so far, in the order in which they were answered."""
+    """All requests so far, in the order of their responses."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: list[Entry] = []
-        self._number = 0
 
     def add(self, **fields: Any) -> None:
-        """Write down a request; the fields are those of :class:`Entry` without its number."""
+        """Add a request.
+
+        :param fields: the fields of :class:`Entry` without ``number``.
+        """
         with self._lock:
-            self._number += 1
-            self._entries.append(Entry(number=self._number, **fields))
+            self._entries.append(Entry(number=len(self._entries) + 1, **fields))
 
     def clear(self) -> None:
-        """Forget all requests, and count from 1 again."""
+        """Remove all requests, and count from 1 again."""
         with self._lock:
             self._entries.clear()
-            self._number = 0
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -70,11 +70,14 @@ class Journal:
             return tuple(self._entries)
 
     def to(self, path: str) -> tuple[Entry, ...]:
-        """Return the requests whose path ends with this, such as ``28hr``."""
+        """Return the requests to one endpoint.
+
+        :param path: the end of the path, such as ``28hr``.
+        """
         return tuple(entry for entry in self.entries if entry.path.endswith(path))
 
     def handles_by_month(self) -> dict[str, frozenset[str]]:
-        """Return the users in whose name data were read, by calendar month (``2026-01``), as a contract counts them."""
+        """Return the users whose credentials read data, by month (``2026-01``), as contracts count them."""
         months: dict[str, set[str]] = {}
         for entry in self.entries:
             if entry.auth == "user" and entry.user_id is not None and entry.status == 200:
@@ -82,7 +85,7 @@ class Journal:
         return {month: frozenset(users) for month, users in months.items()}
 
     def __len__(self) -> int:
-        """Return how many requests there were."""
+        """Return the number of requests."""
         return len(self.entries)
 
     def __iter__(self) -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""The simulator as an HTTP server on loopback."""
+"""The HTTP server on loopback."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from airflow_provider_engagement.simulator.budget import Budgets
 from airflow_provider_engagement.simulator.clock import Clock
 from airflow_provider_engagement.simulator.control import CONTROL_PATH, control
-from airflow_provider_engagement.simulator.counts import hours_since_1970
 from airflow_provider_engagement.simulator.faults import Faults
+from airflow_provider_engagement.simulator.http_messages import HttpRequest, HttpResponse
 from airflow_provider_engagement.simulator.journal import Journal
-from airflow_provider_engagement.simulator.service import TOKEN_PATH, Received, Reply, Service
+from airflow_provider_engagement.simulator.quota import Quotas
+from airflow_provider_engagement.simulator.simulated_api import SimulatedApi
 from airflow_provider_engagement.simulator.switches import Switches
+from airflow_provider_engagement.simulator.tokens import TOKEN_PATH
 from airflow_provider_engagement.simulator.world import World
 
 LOOPBACK = "127.0.0.1"
@@ -28,25 +30,26 @@ log = logging.getLogger(__name__)
 
 
 class Simulator:
-    """The Engagement API on a port of this machine; a context manager.
+    """The Engagement API on a port of this machine. Use it as a context manager.
 
     ::
 
         with Simulator(World.generate(seed=1)) as simulator:
             requests.post(simulator.base_url + "/insights/engagement/totals", ...)
 
-    :param world: who and what exists; by default a generated one.
-    :param switches: how it behaves where the documentation is silent.
-    :param clock: the data clock; by default the real time.
-    :param rate_clock: the clock of budgets, ``Date`` headers and the journal; by default the real time.
-    :param signature_clock: what OAuth timestamps are compared with; by default the real time, which clients sign with.
-    :param signature_window: how far such a timestamp may be off (not documented).
+    :param world: the data behind the API; by default a generated world.
+    :param switches: the behaviour where the documentation leaves it open.
+    :param clock: the data clock, which decides windows and ages; by default the real time.
+    :param rate_clock: the clock of quotas, ``Date`` headers and the journal; by default the real time.
+    :param signature_clock: the clock that OAuth timestamps are compared with; by default the real time, because
+        clients sign with it.
+    :param signature_window: how far an OAuth timestamp may differ from that clock (invented; no source documents it).
     :param date_skew: how far the ``Date`` header is ahead of the rate clock.
-    :param latency: seconds each answer takes at least.
-    :param public_url: the URL clients call, if it is not the one of their ``Host`` header, as behind a proxy.
-    :param host: where to listen; nothing but ``127.0.0.1`` is accepted.
-    :param port: the port; 0 takes a free one.
-    :raises ValueError: ``host`` is not loopback.
+    :param latency: minimum seconds per response.
+    :param public_url: the URL that clients call, if a proxy changes the ``Host`` header.
+    :param host: the address to listen on; only ``127.0.0.1`` is allowed.
+    :param port: the port; 0 picks a free one.
+    :raises ValueError: ``host`` is not ``127.0.0.1``.
     """
 
     def __init__(
@@ -65,8 +68,8 @@ class Simulator:
         port: int = 0,
     ) -> None:
         if host != LOOPBACK:
-            raise ValueError(f"the simulator listens on {LOOPBACK} only, not on {host}: its tokens are no secrets")
-        self.service = Service(
+            raise ValueError(f"host: {host} is not allowed. Use {LOOPBACK} only, because the simulator has no secrets.")
+        self.api = SimulatedApi(
             World.generate() if world is None else world,
             switches=switches or Switches(),
             clock=clock or Clock(),
@@ -76,7 +79,7 @@ class Simulator:
             date_skew=date_skew,
             latency=latency,
         )
-        self._server = _Server((LOOPBACK, port), self.service, public_url)
+        self._server = _Server((LOOPBACK, port), self.api, public_url)
         self._thread: threading.Thread | None = None
 
     @property
@@ -86,86 +89,84 @@ class Simulator:
 
     @property
     def token_url(self) -> str:
-        """Where application-only tokens are issued."""
+        """The address of the token endpoint."""
         return self.base_url + TOKEN_PATH
 
     @property
     def world(self) -> World:
-        """Who and what exists."""
-        return self.service.world
+        """The data behind the API."""
+        return self.api.world
 
     @property
     def clock(self) -> Clock:
         """The data clock."""
-        return self.service.clock
+        return self.api.clock
 
     @property
     def rate_clock(self) -> Clock:
-        """The clock of budgets, of ``Date`` headers and of the journal."""
-        return self.service.rate_clock
+        """The clock of quotas, ``Date`` headers and the journal."""
+        return self.api.rate_clock
 
     @property
-    def budgets(self) -> Budgets:
-        """The budgets, which can be changed and closed."""
-        return self.service.budgets
+    def quotas(self) -> Quotas:
+        """The quotas of the apps. You can change and close them."""
+        return self.api.quotas
 
     @property
     def faults(self) -> Faults:
-        """The faults waiting to happen."""
-        return self.service.faults
+        """The queue of faults."""
+        return self.api.faults
 
     @property
     def journal(self) -> Journal:
-        """All requests so far; those to the control plane are not among them."""
-        return self.service.journal
+        """All requests so far, except those to the control plane."""
+        return self.api.journal
 
     @property
     def switches(self) -> Switches:
-        """The behaviour; assign another :class:`Switches` to change it."""
-        return self.service.switches
+        """The behaviour of the API. You can assign other :class:`Switches`."""
+        return self.api.switches
 
     @switches.setter
     def switches(self, switches: Switches) -> None:
-        self.service.switches = switches
+        self.api.switches = switches
 
     @property
     def latency(self) -> float:
-        """Seconds each answer takes at least; can be assigned."""
-        return self.service.latency
+        """Minimum seconds per response. You can assign it."""
+        return self.api.latency
 
     @latency.setter
     def latency(self, seconds: float) -> None:
-        self.service.latency = seconds
+        self.api.latency = seconds
 
     @property
     def date_skew(self) -> timedelta:
-        """How far the ``Date`` header is ahead of the rate clock; can be assigned."""
-        return self.service.date_skew
+        """How far the ``Date`` header is ahead of the rate clock. You can assign it."""
+        return self.api.date_skew
 
     @date_skew.setter
     def date_skew(self, skew: timedelta) -> None:
-        self.service.date_skew = skew
+        self.api.date_skew = skew
 
     def count(self, tweet_id: str, metric: str, start: datetime, end: datetime) -> int:
-        """Return the engagement of a Tweet in a window as it is seen now, under the present switches."""
-        edges = [hours_since_1970(start), hours_since_1970(end)]
-        before, after = self.service.sight().cumulative(self.world.tweets[tweet_id], [metric], edges)[metric]
-        return after - before
+        """Return the count of a Tweet in a window, as the API shows it now."""
+        return self.api.visible_counts().count(self.world.tweets[tweet_id], metric, start, end)
 
     def total(self, tweet_id: str, metric: str) -> int:
-        """Return the running total of a Tweet as it is seen now, under the present switches."""
-        return self.world.seen_total(tweet_id, metric, self.service.sight())
+        """Return the total of a Tweet, as the API shows it now."""
+        return self.world.visible_total(tweet_id, metric, self.api.visible_counts())
 
     def set_limit(self, per_minute: int | None = None, per_second: int | None = None) -> None:
-        """Change the budget of the world's first app; see :meth:`Budgets.set_limit`."""
-        self.budgets.set_limit(self.world.app, per_minute=per_minute, per_second=per_second)
+        """Change the quota of the first app. See :meth:`Quotas.set_limit`."""
+        self.quotas.set_limit(self.world.app, per_minute=per_minute, per_second=per_second)
 
     def reset(self) -> None:
-        """Return to the beginning: clocks, budgets, switches, faults, tokens, nonces and journal, not the world."""
-        self.service.reset()
+        """Reset clocks, quotas, switches, faults, tokens, nonces and the journal. The world stays as it is."""
+        self.api.reset()
 
     def start(self) -> Simulator:
-        """Begin to answer, in a thread of its own."""
+        """Start the server in a thread, and return the simulator."""
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="engagement-simulator", daemon=True
         )
@@ -173,7 +174,7 @@ class Simulator:
         return self
 
     def stop(self) -> None:
-        """Stop answering, and end all connections. A simulator that was stopped cannot be started again."""
+        """Stop the server and end all connections. A stopped simulator cannot start again."""
         if self._thread is not None:
             self._server.shutdown()
             self._thread.join()
@@ -182,13 +183,13 @@ class Simulator:
         self._server.end_connections()
 
     def __enter__(self) -> Simulator:
-        """Begin to answer."""
+        """Start the server."""
         return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop answering."""
+        """Stop the server."""
         self.stop()
 
 
@@ -196,19 +197,19 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], service: Service, public_url: str | None) -> None:
-        self.service = service
+    def __init__(self, address: tuple[str, int], api: SimulatedApi, public_url: str | None) -> None:
+        self.api = api
         self.public_url = public_url
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer looks its own name up in DNS here, which may take seconds where there is none.
+        # HTTPServer looks up its host name in DNS here, which takes seconds on a machine without DNS.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
-        # The types allow for sockets of other kinds, whose addresses have no port; this one's is bound to the loopback.
+        # The declared types include sockets whose addresses have no port. This socket has one.
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -227,10 +228,10 @@ class _Server(ThreadingHTTPServer):
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError as problem:
-                    log.debug("a connection was gone already: %s", problem)
+                    log.debug("A connection was already closed: %s", problem)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.debug("connection of %s ended", client_address, exc_info=True)
+        log.debug("The connection of %s ended.", client_address, exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -241,13 +242,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self._body()
         if body is None:
+            self.close_connection = True
+            date = format_datetime(datetime.now(UTC), usegmt=True)
+            self._send(HttpResponse(status=411, headers={"Date": date}, body=b""))
             return
         if self.path.startswith(CONTROL_PATH):
-            self._send(control(self.server.service, self.command, self.path, body, self._base_url()))
+            self._send(control(self.server.api, self.command, self.path, body, self._base_url()))
             return
         self._send(
-            self.server.service.handle(
-                Received(
+            self.server.api.handle(
+                HttpRequest(
                     method=self.command,
                     url=(self.server.public_url or self._base_url()) + self.path,
                     headers={name.lower(): value for name, value in self.headers.items()},
@@ -262,30 +266,28 @@ class _Handler(BaseHTTPRequestHandler):
         return f"http://{self.headers.get('Host', f'{LOOPBACK}:{self.server.server_port}')}"
 
     def _body(self) -> bytes | None:
-        """Return the body; answer and return ``None`` if it cannot be read."""
+        """Return the body; ``None`` if its length is unknown."""
         length = self.headers.get("Content-Length", "0")
         if self.headers.get("Transfer-Encoding") or not length.isdecimal():
-            self.close_connection = True
-            self._send(Reply(status=411, headers={"Date": self._date()}, body=b""))
             return None
         return self.rfile.read(int(length))
 
-    def _date(self) -> str:
-        return f"{datetime.now(UTC):%a, %d %b %Y %H:%M:%S GMT}"
-
-    def _send(self, reply: Reply) -> None:
-        """Send headers and body in one piece, so that neither waits for the acknowledgement of the other."""
-        if reply.delay > 0:
-            time.sleep(reply.delay)
-        if reply.drop == "before_headers":
+    def _send(self, response: HttpResponse) -> None:
+        """Send a response. Headers and body go out in one write, so that TCP does not delay the body."""
+        if response.delay > 0:
+            time.sleep(response.delay)
+        if response.drop == "before_headers":
             self.close_connection = True
             return
-        headers = {**reply.headers, "Content-Length": str(len(reply.body))}
+        headers = {**response.headers, "Content-Length": str(len(response.body))}
         if self.close_connection:
             headers["Connection"] = "close"
-        lines = [f"HTTP/1.1 {reply.status} {_phrase(reply.status)}", *(f"{name}: {headers[name]}" for name in headers)]
-        body = b"" if self.command == "HEAD" else reply.body
-        if reply.drop == "after_headers":
+        lines = [
+            f"HTTP/1.1 {response.status} {_phrase(response.status)}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
+        body = b"" if self.command == "HEAD" else response.body
+        if response.drop == "after_headers":
             self.close_connection = True
             body = body[: len(body) // 2]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)

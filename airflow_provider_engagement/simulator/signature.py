@@ -1,4 +1,4 @@
-"""Checks who signed a request, with real OAuth 1.0a signatures."""
+"""Verifies the credentials of requests, with real OAuth 1.0a signatures."""
 
 from __future__ import annotations
 
@@ -13,148 +13,151 @@ from urllib.parse import quote, unquote, urlsplit
 
 from airflow_provider_engagement.api.catalogue import Auth
 from airflow_provider_engagement.simulator.clock import Clock
-from airflow_provider_engagement.simulator.refusal import (
-    TOKEN_NOT_FOUND,
-    UNKNOWN_AUTHORIZATION,
-)
-from airflow_provider_engagement.simulator.world import App, Handle, World
+from airflow_provider_engagement.simulator.entities import App, Handle
+from airflow_provider_engagement.simulator.errors import TOKEN_NOT_FOUND, UNKNOWN_AUTHORIZATION
+from airflow_provider_engagement.simulator.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a request comes from: an app, for itself or for one of its users."""
+    """The app that sent a request and, with user credentials, the user."""
 
     app: App
     handle: Handle | None = None
 
     @property
     def auth(self) -> Auth:
-        """How the request is authenticated."""
+        """The kind of credentials."""
         return Auth.APP if self.handle is None else Auth.USER
 
 
-class NotAuthenticated(Exception):
-    """Credentials that do not hold.
+class InvalidCredentials(Exception):
+    """Credentials that the API rejects.
 
-    :param reason: what the API says about it.
-    :param mode: ``user``, ``app`` or ``none``: what the request tried.
-    :param user_id: whom the access token names, if it is known.
+    :param reason: the reason in the error response.
+    :param auth: the kind of credentials: ``user``, ``app`` or ``none``.
+    :param user_id: the user of the access token, if it is known.
     """
 
-    def __init__(self, reason: str, mode: str, user_id: str | None = None) -> None:
+    def __init__(self, reason: str, auth: str, user_id: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.mode = mode
+        self.auth = auth
         self.user_id = user_id
 
 
-class Verifier:
+class CredentialsVerifier:
     """Verifies ``Authorization`` headers, and remembers nonces.
 
-    :param world: who exists.
-    :param clock: what timestamps are compared with.
-    :param window: how far a timestamp may be off (not documented; invented).
-    :param app_of_bearer: finds the app a bearer token is live for.
+    :param world: the world with the apps and users.
+    :param clock: the clock that timestamps are compared with.
+    :param window: how far a timestamp may differ from the clock (invented; no source documents it).
+    :param app_with_bearer_token: a function that returns the app with a valid bearer token.
     """
 
     def __init__(
-        self, world: World, *, clock: Clock, window: timedelta, app_of_bearer: Callable[[str], App | None]
+        self, world: World, *, clock: Clock, window: timedelta, app_with_bearer_token: Callable[[str], App | None]
     ) -> None:
         self._world = world
         self._clock = clock
         self._window = window.total_seconds()
-        self._app_of_bearer = app_of_bearer
+        self._app_with_bearer_token = app_with_bearer_token
         self._nonces: dict[tuple[str, str, str, str], float] = {}
         self._lock = threading.Lock()
 
-    def identify(self, authorization: str | None, *, method: str, url: str, body: bytes, content_type: str) -> Identity:
-        """Return who signed a request.
+    def verify(self, authorization: str | None, *, method: str, url: str, body: bytes, content_type: str) -> Identity:
+        """Return the app and the user of a request.
 
-        :param authorization: the header, as it was received.
-        :param url: the URL the client called, rebuilt from its ``Host`` header.
-        :param body: signed only if it is a form.
-        :raises NotAuthenticated: nobody we know did.
+        :param authorization: the header, as the server received it.
+        :param method: the HTTP method.
+        :param url: the URL the client called, as its ``Host`` header shows it.
+        :param body: the body; the signature covers it only if it is a form.
+        :param content_type: the content type of the body.
+        :raises InvalidCredentials: the credentials are missing or wrong.
         """
         if not authorization:
-            raise NotAuthenticated(TOKEN_NOT_FOUND, "none")
+            raise InvalidCredentials(TOKEN_NOT_FOUND, "none")
         scheme, _, rest = authorization.partition(" ")
         if scheme.lower() == "bearer":
-            app = self._app_of_bearer(rest.strip())
+            app = self._app_with_bearer_token(rest.strip())
             if app is None:
-                raise NotAuthenticated("Invalid or expired token" if rest.strip() else TOKEN_NOT_FOUND, "app")
+                raise InvalidCredentials("Invalid or expired token" if rest.strip() else TOKEN_NOT_FOUND, "app")
             return Identity(app)
         if scheme.lower() == "oauth":
-            return self._signed(authorization, method, url, body, content_type)
-        raise NotAuthenticated(UNKNOWN_AUTHORIZATION, "none")
+            return self._verify_signature(authorization, method, url, body, content_type)
+        raise InvalidCredentials(UNKNOWN_AUTHORIZATION, "none")
 
     def forget_nonces(self) -> None:
         """Accept every nonce again."""
         with self._lock:
             self._nonces.clear()
 
-    def _signed(self, authorization: str, method: str, url: str, body: bytes, content_type: str) -> Identity:
+    def _verify_signature(self, authorization: str, method: str, url: str, body: bytes, content_type: str) -> Identity:
         from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 
         try:
-            given = {name: unquote(value) for name, value in parse_authorization_header(authorization)}
+            parameters = {name: unquote(value) for name, value in parse_authorization_header(authorization)}
         except ValueError:
-            raise NotAuthenticated(UNKNOWN_AUTHORIZATION, "none") from None
-        token = given.get("oauth_token", "")
-        mode = "user" if token else "app"
+            raise InvalidCredentials(UNKNOWN_AUTHORIZATION, "none") from None
+        token = parameters.get("oauth_token", "")
+        auth = "user" if token else "app"
         handle = self._world.handle_with_token(token) if token else None
         user_id = handle.user_id if handle else None
 
-        def refuse(reason: str) -> NotAuthenticated:
-            return NotAuthenticated(reason, mode, user_id)
+        def invalid(reason: str) -> InvalidCredentials:
+            return InvalidCredentials(reason, auth, user_id)
 
-        if given.get("oauth_signature_method") != "HMAC-SHA1":
-            raise refuse("Unsupported signature method")
-        if given.get("oauth_version", "1.0") != "1.0":
-            raise refuse("Unsupported OAuth version")
-        timestamp, nonce = given.get("oauth_timestamp", ""), given.get("oauth_nonce", "")
+        if parameters.get("oauth_signature_method") != "HMAC-SHA1":
+            raise invalid("Unsupported signature method")
+        if parameters.get("oauth_version", "1.0") != "1.0":
+            raise invalid("Unsupported OAuth version")
+        timestamp, nonce = parameters.get("oauth_timestamp", ""), parameters.get("oauth_nonce", "")
         if not (timestamp.isascii() and timestamp.isdecimal()) or not nonce:
-            raise refuse("Timestamp or nonce missing")
-        app = self._world.apps.get(given.get("oauth_consumer_key", ""))
+            raise invalid("Timestamp or nonce missing")
+        app = self._world.apps.get(parameters.get("oauth_consumer_key", ""))
         if app is None:
-            raise refuse("Consumer key not found")
+            raise invalid("Consumer key not found")
         if token and handle is None:
-            raise refuse(TOKEN_NOT_FOUND)
+            raise invalid(TOKEN_NOT_FOUND)
         secret = handle.access_token_secret if handle else ""
         form = body.decode("ascii", "replace") if content_type.startswith("application/x-www-form-urlencoded") else ""
         expected = signature(authorization, method, url, app.consumer_secret, secret, form=form)
-        if not hmac.compare_digest(expected.encode(), given.get("oauth_signature", "").encode()):
-            raise refuse("Signature invalid")
-        body_hash = given.get("oauth_body_hash")
+        if not hmac.compare_digest(expected.encode(), parameters.get("oauth_signature", "").encode()):
+            raise invalid("Signature invalid")
+        body_hash = parameters.get("oauth_body_hash")
         if body_hash is not None and not hmac.compare_digest(_body_hash(body).encode(), body_hash.encode()):
-            raise refuse("Body hash invalid")
+            raise invalid("Body hash invalid")
         if handle is not None and handle.revoked:
-            raise refuse("Access token revoked")
+            raise invalid("Access token revoked")
         now = self._clock.now().timestamp()
         if abs(now - int(timestamp)) > self._window:
-            raise refuse("Timestamp out of bounds")
-        if not self._fresh((app.consumer_key, token, timestamp, nonce), now):
-            raise refuse("Nonce already used")
+            raise invalid("Timestamp out of bounds")
+        if not self._is_new((app.consumer_key, token, timestamp, nonce), now):
+            raise invalid("Nonce already used")
         return Identity(app, handle)
 
-    def _fresh(self, use: tuple[str, str, str, str], now: float) -> bool:
-        """Note a nonce, and tell whether it is new. What the time window refuses anyway is forgotten."""
+    def _is_new(self, nonce: tuple[str, str, str, str], now: float) -> bool:
+        """Remember a nonce, and return whether it was new. Nonces whose timestamp has expired are dropped."""
         with self._lock:
             while self._nonces and now - next(iter(self._nonces.values())) > 2 * self._window:
                 del self._nonces[next(iter(self._nonces))]
-            if use in self._nonces:
+            if nonce in self._nonces:
                 return False
-            self._nonces[use] = now
+            self._nonces[nonce] = now
             return True
 
 
 def signature(
     authorization: str, method: str, url: str, consumer_secret: str, token_secret: str, *, form: str = ""
 ) -> str:
-    """Return the HMAC-SHA1 signature that belongs to the other parameters of a header, in base64.
+    """Return the HMAC-SHA1 signature of a request, in base64.
 
     :param authorization: an ``OAuth …`` header, with or without a signature.
-    :param url: the URL, with its query if it has one.
-    :param form: the body, if it is a form; other bodies are not signed.
+    :param method: the HTTP method.
+    :param url: the URL, including its query.
+    :param consumer_secret: the app's secret.
+    :param token_secret: the user's secret; empty without a user.
+    :param form: the body, if it is a form. The signature does not cover other bodies.
     """
     from oauthlib.oauth1.rfc5849.signature import (
         base_string_uri,

@@ -1,4 +1,4 @@
-"""How the simulator behaves where the documentation is silent or contradicts itself."""
+"""Switches: one for each behaviour that the documentation leaves open or contradicts."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Switches:
-    """One choice for each open question about the API. The defaults are the likeliest answers.
+    """The choices for the behaviours that the documentation leaves open. The defaults are the most likely ones.
 
-    A client that is right works under every combination.
+    A correct client works under every combination.
 
-    :param hour_without_day: a grouping by hour without day adds up each hour of the day, or shows dates regardless.
-    :param errors_in_partial: a partial answer explains itself under ``errors`` as well as in its id lists.
+    :param hour_without_day: a grouping by hour without day sums each hour of the day, or includes the days anyway.
+    :param errors_in_partial: a partial response has ``errors`` in addition to its lists of ids.
     :param all_unavailable_status: the status when no Tweet of a request is available.
     :param old_impressions: impressions and engagements of Tweets past the age limit are left out, or are zero.
-    :param old_impressions_scope: where that limit applies: on totals alone, or on every endpoint.
+    :param old_impressions_scope: the endpoints with that age limit: only ``totals``, or all.
     :param age_boundary: ages are compared to the second, or by UTC day.
-    :param values: counts are strings, numbers, or now one and now the other.
-    :param forbidden_format: how foreign Tweets are named: one error per author, or one error for all.
-    :param history_floor: how far back historical reaches: 365 days, or to 2014-09-01.
-    :param require_gzip: requests that do not accept gzip are refused.
-    :param extra_metrics: answers hold a metric that was not asked for.
-    :param key_order: the order of the keys of an answer: shuffled (the same way each time), or sorted.
-    :param entitlement_status: the status for an app that may not use the product.
-    :param app_on_series: a bearer token on 28hr and historical is refused for the metrics, or for its type.
+    :param values: counts are strings, numbers, or a mixture of both.
+    :param forbidden_format: Tweets of other authors are listed in one error per author, or in a single error.
+    :param history_floor: ``historical`` reaches back 365 days, or to 2014-09-01.
+    :param require_gzip: a request without ``Accept-Encoding: gzip`` is rejected.
+    :param extra_metrics: responses contain a metric that was not requested.
+    :param key_order: the keys of a response are shuffled, always in the same way, or sorted.
+    :param entitlement_status: the status for an app that may not use the Engagement API.
+    :param app_on_series: a bearer token on ``28hr`` or ``historical`` is rejected for the metrics, or for its type.
     :param auth_errors: authentication errors are sentences, or objects with a code.
-    :param rate_headers: which budgets the headers tell: of the minute, of the minute and the second, or none.
-    :param reset_header: the headers tell when the budget is full again.
-    :param rate_body: the body of a 429: sentences, objects with a code, or nothing.
-    :param retry_after: a 429 carries ``Retry-After``: not at all, in seconds, or as an HTTP date.
-    :param media_clicks_alias: the name of old for ``media_engagements`` is still understood.
-    :param negative_counts: withdrawn likes and the like make some hours negative.
-    :param restatement: the numbers of the most recent 48 hours are incomplete and still grow.
+    :param rate_headers: the rate limit headers describe the minute, the minute and the second, or are missing.
+    :param reset_header: the rate limit headers include the time of the reset.
+    :param rate_body: the body of a 429 has sentences, objects with a code, or is empty.
+    :param retry_after: a 429 has no ``Retry-After`` header, or has it in seconds or as an HTTP date.
+    :param media_clicks_alias: ``media_clicks``, the former name of ``media_engagements``, is accepted.
+    :param negative_counts: withdrawn likes and follows make some hours negative.
+    :param restatement: the counts of the last 48 hours are incomplete and still grow.
     """
 
     hour_without_day: Literal["hour_of_day", "dated"] = "hour_of_day"
@@ -61,15 +61,19 @@ class Switches:
     restatement: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse values that no switch has."""
+        """Check the values.
+
+        :raises ValueError: a switch does not have such a value.
+        """
         for name, allowed in Switches.choices().items():
             value = getattr(self, name)
-            if not any(value is choice or (value == choice and type(value) is type(choice)) for choice in allowed):
-                raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, allowed))}")
+            # Compare the types as well, because 1 == True.
+            if not any(value == choice and type(value) is type(choice) for choice in allowed):
+                raise ValueError(f"{name}: {value!r} is unknown. Choose one of {', '.join(map(str, allowed))}.")
 
     @classmethod
     def choices(cls) -> dict[str, tuple[Any, ...]]:
-        """Return every switch with the values it can take, the default first."""
+        """Return the possible values of every switch, the default first."""
         hints = get_type_hints(cls)
         allowed = {
             field.name: get_args(hints[field.name]) if get_origin(hints[field.name]) is Literal else (True, False)
@@ -82,12 +86,12 @@ class Switches:
         }
 
     def changed(self, changes: Mapping[str, Any]) -> Switches:
-        """Return a copy in which some switches differ.
+        """Return a copy with other values.
 
-        :param changes: names of switches and their new values.
-        :raises ValueError: there is no such switch, or it has no such value.
+        :param changes: new values, by name of the switch.
+        :raises ValueError: there is no such switch, or it does not have such a value.
         """
         unknown = sorted(set(changes) - set(Switches.choices()))
         if unknown:
-            raise ValueError(f"there is no switch {', '.join(unknown)}; there are {', '.join(Switches.choices())}")
+            raise ValueError(f"{', '.join(unknown)}: no such switch. Choose from {', '.join(Switches.choices())}.")
         return replace(self, **changes)

@@ -1,85 +1,34 @@
-"""Who and what exists in the simulated world: an app, the handles it may act for, and their Tweets."""
+"""The simulated world: apps, the users who have authorized them, their Tweets and the counts."""
 
 from __future__ import annotations
 
 import random
-import string
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from airflow_provider_engagement.api.tweet_id import FIRST_SNOWFLAKE_ID, first_id_at
-from airflow_provider_engagement.simulator.counts import (
-    Counts,
-    ExplicitCounts,
-    SeededCounts,
-    Sight,
-    Tweet,
-    hours_since_1970,
+from airflow_provider_engagement.simulator.counts import CountSource, ExplicitCounts, SeededCounts, hours_since_1970
+from airflow_provider_engagement.simulator.entities import DEFAULT_APP, App, Handle, Tweet
+from airflow_provider_engagement.simulator.generation import (
+    TweetShares,
+    generate_app,
+    generate_handle,
+    generate_tweets,
 )
+from airflow_provider_engagement.simulator.visible_counts import VisibleCounts
 
-_SNOWFLAKE_BEGIN = datetime(2010, 11, 5, tzinfo=UTC)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class App:
-    """An app that calls the API.
-
-    :param consumer_key: its API key.
-    :param consumer_secret: its API secret.
-    :param bearer_token: its application-only token.
-    :param entitled: whether it was enabled for the Engagement API.
-    :param requests_per_minute: its contract's budget.
-    :param requests_per_second: a further budget, if any.
-    """
-
-    consumer_key: str
-    consumer_secret: str = field(repr=False)
-    bearer_token: str = field(repr=False)
-    entitled: bool = True
-    requests_per_minute: int = 6000
-    requests_per_second: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Handle:
-    """A user who has authorised the app.
-
-    :param user_id: the numeric id.
-    :param screen_name: the @name, without the @.
-    :param access_token: the user's token; begins with the user id and a hyphen.
-    :param access_token_secret: its secret.
-    :param protected: the account is protected: its Tweets are unavailable, even to itself.
-    :param revoked: the user has withdrawn the authorisation.
-    """
-
-    user_id: str
-    screen_name: str
-    access_token: str = field(repr=False)
-    access_token_secret: str = field(repr=False)
-    protected: bool = False
-    revoked: bool = False
-
-
-Item = TypeVar("Item", App, Handle, Tweet)
-
-DEFAULT_APP = App(
-    consumer_key="simulatorConsumerKey00001",
-    consumer_secret="simulatorConsumerSecret0000000000000000000000000001",
-    bearer_token="AAAAAAAAAAAAAAAAAAAAAsimulator%2FBearer%2BToken0000000000000000001%3D",
-)
+Entity = TypeVar("Entity", App, Handle, Tweet)
 
 
 class World:
-    """Everything the simulator knows. Tweets, handles and apps can be changed while it runs.
+    """The data behind the simulator. Tweets, users and apps can change while it runs.
 
-    :param apps: the apps; the first is the one ``app`` returns.
-    :param handles: the users who have authorised them.
-    :param tweets: the Tweets, of these users and of others.
+    :param apps: the apps; the first is :attr:`app`.
+    :param handles: the users who have authorized the apps.
+    :param tweets: Tweets of these users and of others.
     :param counts: the engagement of the Tweets.
     """
 
@@ -89,17 +38,17 @@ class World:
         handles: Iterable[Handle] = (),
         tweets: Iterable[Tweet] = (),
         apps: Iterable[App] = (DEFAULT_APP,),
-        counts: Counts | None = None,
+        counts: CountSource | None = None,
     ) -> None:
         self._lock = threading.Lock()
         self._apps = {app.consumer_key: app for app in apps}
         self._handles = {handle.user_id: handle for handle in handles}
         self._tweets = {tweet.id: tweet for tweet in tweets}
-        self._carriers: dict[str, list[str]] = {}
+        self._tweets_by_video: dict[str, list[str]] = {}
         for tweet in self._tweets.values():
             if tweet.video_id is not None:
-                self._carriers.setdefault(tweet.video_id, []).append(tweet.id)
-        self.counts: Counts = SeededCounts() if counts is None else counts
+                self._tweets_by_video.setdefault(tweet.video_id, []).append(tweet.id)
+        self.counts: CountSource = SeededCounts() if counts is None else counts
 
     @classmethod
     def generate(
@@ -117,78 +66,55 @@ class World:
         pre_snowflake: float = 0.0,
         app: App | None = None,
     ) -> World:
-        """Return a world that follows from a seed.
+        """Return a random but repeatable world.
 
         :param seed: the same arguments give the same world.
-        :param handles: how many users.
-        :param tweets: how many Tweets, of all users together.
+        :param handles: the number of users. The first has the most Tweets.
+        :param tweets: the number of Tweets, of all users together.
         :param start: the earliest creation time; by default 400 days before ``end``.
-        :param end: the latest creation time; by default the present hour.
-        :param deleted: which share of the Tweets is deleted.
-        :param video: which share carries a video.
-        :param shared_video: which share of those repeats the video of an earlier Tweet.
-        :param old: which share was written between 2010 and ``start``.
-        :param pre_snowflake: which share has an id from before snowflake.
-        :param app: the app; by default one made up from the seed.
-        :raises ValueError: a share is not between 0 and 1, or ``start`` is not before ``end``.
+        :param end: the latest creation time; by default the current hour.
+        :param deleted: the share of deleted Tweets.
+        :param video: the share of Tweets with a video.
+        :param shared_video: of the Tweets with a video, the share that repeats the video of another Tweet.
+        :param old: the share of Tweets created between 2010 and ``start``.
+        :param pre_snowflake: the share of Tweets with an id from before snowflake.
+        :param app: the app; by default a random one.
+        :raises ValueError: a share is not between 0 and 1, there are no users, or ``start`` is not before ``end``.
         """
-        shares = {
-            "deleted": deleted,
-            "video": video,
-            "shared_video": shared_video,
-            "old": old,
-            "pre_snowflake": pre_snowflake,
-        }
-        for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name}={share} is a share; give a number between 0 and 1")
+        shares = TweetShares(
+            deleted=deleted, video=video, shared_video=shared_video, old=old, pre_snowflake=pre_snowflake
+        )
         if handles < 1:
-            raise ValueError(f"handles={handles}: a Tweet needs an author; give at least 1")
+            raise ValueError(f"handles: {handles} is too few. Give at least 1, because every Tweet needs an author.")
         last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) if end is None else end.astimezone(UTC)
         first = last - timedelta(days=400) if start is None else start.astimezone(UTC)
         if first >= last:
-            raise ValueError(f"start={first.isoformat()} is not before end={last.isoformat()}")
-        chance = random.Random(f"world {seed}")
-        users = [_handle(chance, number) for number in range(1, handles + 1)]
-        weights = [1 / rank for rank in range(1, handles + 1)]
-        made: dict[str, Tweet] = {}
-        videos: list[str] = []
-        while len(made) < tweets:
-            tweet_id = _tweet_id(chance, first, last, old=old, pre_snowflake=pre_snowflake)
-            video_id = None
-            if chance.random() < video:
-                if videos and chance.random() < shared_video:
-                    video_id = chance.choice(videos)
-                else:
-                    video_id = str(int(tweet_id) + 1)
-                    videos.append(video_id)
-            author = chance.choices(users, weights)[0]
-            gone = chance.random() < deleted
-            if tweet_id not in made:
-                made[tweet_id] = Tweet(id=tweet_id, author_id=author.user_id, deleted=gone, video_id=video_id)
-        ordered = sorted(made.values(), key=lambda tweet: int(tweet.id))
-        return cls(handles=users, tweets=ordered, apps=(app or _app(chance),), counts=SeededCounts(seed))
+            raise ValueError(f"start: {first.isoformat()} is not before end, {last.isoformat()}. Give an earlier time.")
+        generator = random.Random(f"world {seed}")
+        users = [generate_handle(generator, number) for number in range(1, handles + 1)]
+        generated = generate_tweets(generator, users, tweets, start=first, end=last, shares=shares)
+        return cls(handles=users, tweets=generated, apps=(app or generate_app(generator),), counts=SeededCounts(seed))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> World:
-        """Return a world written down as JSON, with counts laid down by hand.
+        """Return a world with explicit counts from JSON values.
 
         :param data: ``apps``, ``handles`` and ``tweets`` as lists of objects with the fields of :class:`App`,
             :class:`Handle` and :class:`Tweet`; ``hourly`` as a list of ``[tweet id, metric, hour, count]`` and
-            ``totals`` as a list of ``[tweet id, metric, count]``. Instants are ISO 8601 strings.
+            ``totals`` as a list of ``[tweet id, metric, count]``. Times are ISO 8601 strings.
         """
         return cls(
             apps=[App(**entry) for entry in data.get("apps", ())] or (DEFAULT_APP,),
             handles=[Handle(**entry) for entry in data.get("handles", ())],
             tweets=[_tweet(entry) for entry in data.get("tweets", ())],
             counts=ExplicitCounts(
-                {(tweet, metric, _instant(hour)): count for tweet, metric, hour, count in data.get("hourly", ())},
+                {(tweet, metric, _utc_time(hour)): count for tweet, metric, hour, count in data.get("hourly", ())},
                 {(tweet, metric): count for tweet, metric, count in data.get("totals", ())},
             ),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the apps, handles and Tweets as JSON values, secrets included, without the counts."""
+        """Return the apps, users and Tweets as JSON values, including secrets. Counts are not included."""
         return {
             "apps": [asdict(app) for app in self.apps.values()],
             "handles": [asdict(handle) for handle in self.handles.values()],
@@ -225,9 +151,10 @@ class World:
         return MappingProxyType(self._tweets)
 
     def tweets_of(self, user_id: str, *, deleted: bool | None = None) -> list[str]:
-        """Return the ids of a user's Tweets in the order of the world.
+        """Return the ids of a user's Tweets.
 
-        :param deleted: only deleted Tweets, or only those that are not; by default both.
+        :param user_id: the author.
+        :param deleted: return only deleted Tweets, or only existing ones; by default both.
         """
         return [
             tweet.id
@@ -236,106 +163,72 @@ class World:
         ]
 
     def handle_with_token(self, access_token: str) -> Handle | None:
-        """Return the user an access token was issued to, if any."""
+        """Return the user with an access token, if any."""
         return next((handle for handle in self._handles.values() if handle.access_token == access_token), None)
 
     def change_app(self, consumer_key: str, **changes: Any) -> App:
-        """Change an app while the simulator runs, such as ``entitled=False``, and return it."""
+        """Change fields of an app, such as ``entitled=False``, and return the changed app."""
         return _change(self._lock, self._apps, consumer_key, changes)
 
     def change_handle(self, user_id: str, **changes: Any) -> Handle:
-        """Change a user while the simulator runs, such as ``revoked=True``, and return it."""
+        """Change fields of a user, such as ``revoked=True``, and return the changed user."""
         return _change(self._lock, self._handles, user_id, changes)
 
     def change_tweet(self, tweet_id: str, **changes: Any) -> Tweet:
-        """Change a Tweet while the simulator runs, such as ``deleted=True``, and return it."""
+        """Change fields of a Tweet, such as ``deleted=True``, and return the changed Tweet.
+
+        :raises ValueError: ``video_id`` is among the fields.
+        """
         if "video_id" in changes:
-            raise ValueError("a Tweet's video cannot be changed; make the world with the video it shall have")
+            raise ValueError("video_id: the video of a Tweet cannot change. Give it when you create the world.")
         return _change(self._lock, self._tweets, tweet_id, changes)
 
-    def carriers(self, tweet: Tweet) -> Sequence[Tweet]:
-        """Return all Tweets that carry the video of a Tweet, itself among them; itself alone if it has none."""
+    def tweets_with_video_of(self, tweet: Tweet) -> Sequence[Tweet]:
+        """Return the Tweets with the same video as a Tweet, itself included; without a video only the Tweet itself."""
         if tweet.video_id is None:
             return (tweet,)
-        return [self._tweets[tweet_id] for tweet_id in self._carriers[tweet.video_id]]
+        return [self._tweets[tweet_id] for tweet_id in self._tweets_by_video[tweet.video_id]]
 
     def count(self, tweet_id: str, metric: str, start: datetime, end: datetime) -> int:
-        """Return the true engagement of a Tweet in a window, once all of it is known.
+        """Return the final count of a Tweet in a window.
 
+        :param tweet_id: the Tweet.
+        :param metric: the metric.
         :param start: the beginning of the window, an aware whole hour, inclusive.
-        :param end: its end, an aware whole hour, exclusive.
+        :param end: the end of the window, an aware whole hour, exclusive.
         """
-        moments = [hours_since_1970(start), hours_since_1970(end)]
-        before, after = self.counts.cumulative(self._tweets[tweet_id], [metric], moments)[metric]
+        times = [hours_since_1970(start), hours_since_1970(end)]
+        before, after = self.counts.cumulative(self._tweets[tweet_id], [metric], times)[metric]
         return after - before
 
     def total(self, tweet_id: str, metric: str, now: datetime) -> int:
-        """Return the true running total of a Tweet; views of a video are those of all Tweets that carry it."""
-        return self.seen_total(tweet_id, metric, Sight(counts=self.counts, now=now))
+        """Return the final total of a Tweet until a given time.
 
-    def seen_total(self, tweet_id: str, metric: str, sight: Sight) -> int:
-        """Return the running total of a Tweet as it is seen at an instant."""
+        The total of ``video_views`` includes the views of the same video in other Tweets.
+        """
+        return self.visible_total(tweet_id, metric, VisibleCounts(source=self.counts, now=now))
+
+    def visible_total(self, tweet_id: str, metric: str, visible: VisibleCounts) -> int:
+        """Return the total of a Tweet as the API shows it at a given time."""
         tweet = self._tweets[tweet_id]
         if metric != "video_views" or self.counts.total(tweet, metric) is not None:
-            return sight.total(tweet, metric)
-        return sum(sight.total(carrier, metric) for carrier in self.carriers(tweet))
+            return visible.total(tweet, metric)
+        return sum(visible.total(other, metric) for other in self.tweets_with_video_of(tweet))
 
 
-def _change(lock: threading.Lock, items: dict[str, Item], key: str, changes: Mapping[str, Any]) -> Item:
+def _change(lock: threading.Lock, entities: dict[str, Entity], key: str, changes: Mapping[str, Any]) -> Entity:
     with lock:
-        if key not in items:
-            raise KeyError(f"{key} is not part of this world")
-        changed = replace(items[key], **changes)
-        items[key] = changed
+        if key not in entities:
+            raise KeyError(f"{key} does not exist in this world.")
+        changed = replace(entities[key], **changes)
+        entities[key] = changed
         return changed
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _tweet(entry: Mapping[str, Any]) -> Tweet:
     created = entry.get("created")
-    return Tweet(**{**entry, "created": None if created is None else _instant(created)})
+    return Tweet(**{**entry, "created": None if created is None else _utc_time(created)})
 
 
-def _letters(chance: random.Random, length: int) -> str:
-    return "".join(chance.choices(string.ascii_letters + string.digits, k=length))
-
-
-def _app(chance: random.Random) -> App:
-    return App(
-        consumer_key=_letters(chance, 25),
-        consumer_secret=_letters(chance, 50),
-        bearer_token=f"AAAAAAAAAAAAAAAAAAAAA{_letters(chance, 20)}%2F{_letters(chance, 30)}%3D{_letters(chance, 20)}",
-    )
-
-
-def _handle(chance: random.Random, number: int) -> Handle:
-    user_id = str(chance.randrange(10**6, 10**10))
-    return Handle(
-        user_id=user_id,
-        screen_name=f"handle_{number}",
-        access_token=f"{user_id}-{_letters(chance, 40)}",
-        access_token_secret=_letters(chance, 45),
-    )
-
-
-def _tweet_id(chance: random.Random, first: datetime, last: datetime, *, old: float, pre_snowflake: float) -> str:
-    lot = chance.random()
-    if lot < pre_snowflake:
-        return str(chance.randrange(20, FIRST_SNOWFLAKE_ID))
-    if lot < pre_snowflake + old and first > _SNOWFLAKE_BEGIN:
-        first, last = _SNOWFLAKE_BEGIN, first
-    return str(chance.randrange(int(first_id_at(first)), int(first_id_at(last))))
-
-
-def next_bearer_token(app: App, generation: int) -> str:
-    """Return the token an app gets after its former one was invalidated.
-
-    :param generation: how many tokens were invalidated so far; with none it is the app's own.
-    """
-    if generation == 0:
-        return app.bearer_token
-    digest = sha256(f"{app.bearer_token} {generation}".encode()).hexdigest()
-    return f"AAAAAAAAAAAAAAAAAAAAA{digest[:30]}%2F{digest[30:]}%3D"
+def _utc_time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -378,7 +378,7 @@ def test_an_api_that_does_not_answer_is_asked_once(
 def test_credentials_are_good_when_only_the_budget_is_used_up(
     simulated: Connect, simulator: Simulator, names: tuple[str, ...]
 ) -> None:
-    simulator.budgets.close(datetime(2100, 1, 1, tzinfo=UTC))
+    simulator.quotas.close(datetime(2100, 1, 1, tzinfo=UTC))
     accepted, message = simulated(*names).test_connection()
     assert accepted
     assert "budget" in message or "rate" in message

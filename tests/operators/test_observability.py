@@ -106,7 +106,7 @@ def test_a_wait_and_its_refusal_are_counted_though_no_report_was_made(
     backend: Backend, pull: Callable[..., Any], execute: Callable[..., Any], simulator: Simulator
 ) -> None:
     simulator.rate_clock.freeze()
-    simulator.budgets.close(simulator.rate_clock.now() + timedelta(seconds=50))
+    simulator.quotas.close(simulator.rate_clock.now() + timedelta(seconds=50))
     with pytest.raises(TaskDeferred):
         execute(pull(deferrable=True))
     assert backend.counted("engagement.requests.refused") == [(1, TOTALS)]

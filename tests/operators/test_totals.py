@@ -164,10 +164,10 @@ def test_one_count_more_in_the_answers_is_one_count_more_in_the_table(
 ) -> None:
     tweet_id = max(truths(simulator, mine, OWNED), key=int)
     expected = truths(simulator, mine, OWNED)
-    true_total = simulator.world.seen_total
+    true_total = simulator.world.visible_total
     monkeypatch.setattr(
         simulator.world,
-        "seen_total",
+        "visible_total",
         lambda one, metric, sight: true_total(one, metric, sight) + (one == tweet_id and metric == "replies"),
     )
     report = execute(pull())
@@ -799,7 +799,7 @@ def test_without_a_folder_the_wait_is_slept_through_so_that_nothing_is_asked_twi
 def test_a_refusal_for_the_rate_is_waited_for_and_costs_no_try(
     pull: Pull, execute: Execute, two_a_minute: Simulator
 ) -> None:
-    two_a_minute.budgets.close(two_a_minute.rate_clock.now() + timedelta(seconds=50))
+    two_a_minute.quotas.close(two_a_minute.rate_clock.now() + timedelta(seconds=50))
     with pytest.raises(TaskDeferred) as raised:
         execute(pull(deferrable=True))
     assert [entry.status for entry in two_a_minute.journal] == [429]
@@ -811,7 +811,7 @@ def test_a_cap_that_renews_in_weeks_fails_for_good_and_says_when(
     pull: Pull, execute: Execute, two_a_minute: Simulator
 ) -> None:
     renews_at = two_a_minute.rate_clock.now() + timedelta(days=20)
-    two_a_minute.budgets.close(renews_at)
+    two_a_minute.quotas.close(renews_at)
     with pytest.raises(AirflowFailException, match=re.escape(renews_at.date().isoformat())):
         execute(pull(deferrable=True))
     assert len(two_a_minute.journal) == 1
@@ -843,7 +843,7 @@ def test_tasks_that_wait_for_the_same_minute_wake_one_after_the_other(
 ) -> None:
     moments = set()
     for map_index in range(4):
-        two_a_minute.budgets.close(two_a_minute.rate_clock.now() + timedelta(seconds=50))
+        two_a_minute.quotas.close(two_a_minute.rate_clock.now() + timedelta(seconds=50))
         with pytest.raises(TaskDeferred) as raised:
             execute(pull(deferrable=True), ti=task_instance(task_id="totals", map_index=map_index))
         wake = raised.value.trigger.serialize()[1]["moment"]

@@ -225,7 +225,7 @@ def test_tasks_that_wait_for_the_same_reset_do_not_wake_in_the_same_second(
     wakes = []
     for map_index in range(8):
         time_travel.move_to(NOW, tick=False)
-        api.budgets.reset()
+        api.quotas.reset()
         api.set_limit(per_minute=6)
         wakes.append(drive(map_index=map_index, tweet_ids=sorted(api.world.tweets)[:14]).wakes[0])
     reset = NOW.replace(second=0) + MINUTE
@@ -292,9 +292,9 @@ def test_ten_minutes_of_refusals_cost_a_request_a_window(
     drive: Drive, api: Simulator, mode: str, retry_after: Any
 ) -> None:
     api.switches = Switches(retry_after=retry_after)
-    api.budgets.close(NOW + timedelta(minutes=10))
+    api.quotas.close(NOW + timedelta(minutes=10))
     end = NOW + timedelta(minutes=10)
-    drive(mode, before_each=lambda: api.budgets.close(end if datetime.now(UTC) < end else None))
+    drive(mode, before_each=lambda: api.quotas.close(end if datetime.now(UTC) < end else None))
     assert refused(api) <= 11
     assert max(windows(api, 429).values()) == 1
     assert len(asked(api)) == 20
@@ -326,14 +326,14 @@ def test_a_refusal_with_requests_remaining_is_a_refusal(drive: Drive, api: Simul
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_limit_that_is_lowered_in_the_middle_is_kept_to(drive: Drive, api: Simulator, mode: str) -> None:
-    spend = api.budgets.spend
+    spend = api.quotas.spend
 
     def spend_and_lower(app: Any) -> Any:
         if len(api.journal) == 8:
             api.set_limit(per_minute=3)
         return spend(app)
 
-    api.budgets.spend = spend_and_lower  # type: ignore[method-assign]
+    api.quotas.spend = spend_and_lower  # type: ignore[method-assign]
     drive(mode)
     assert list(windows(api, 200).values()) == [6, 3, 3, 3, 3, 2]
     assert refused(api) == 0

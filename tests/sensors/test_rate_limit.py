@@ -31,7 +31,7 @@ Sense = Callable[..., Any]
 def spend(simulator: Simulator, requests: int) -> None:
     """Use up some of this minute's requests, as another task would."""
     for _ in range(requests):
-        assert simulator.budgets.spend(simulator.world.app).allowed
+        assert simulator.quotas.spend(simulator.world.app).allowed
 
 
 def manifest(remaining: int, *, limit: int = 60, **told: Any) -> dict[str, Any]:
@@ -314,7 +314,7 @@ def test_an_api_that_fails_is_a_skip_with_never_fail(simulator: Simulator, sense
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_cap_that_renews_in_a_month_is_not_waited_for(simulator: Simulator, sense: Sense, mode: str) -> None:
-    simulator.budgets.close(NOW + timedelta(days=20))
+    simulator.quotas.close(NOW + timedelta(days=20))
     with pytest.raises(AirflowFailException, match="renews at 2026-02-01"):
         sense(mode, timeout=timedelta(days=60))
     assert len(probes(simulator)) == 1
@@ -324,7 +324,7 @@ def test_secrets_are_nowhere(simulator: Simulator, sense: Sense, caplog: pytest.
     caplog.set_level(logging.DEBUG)
     spend(simulator, 60)
     done = sense("deferrable")
-    simulator.budgets.close(NOW + timedelta(days=20))
+    simulator.quotas.close(NOW + timedelta(days=20))
     with pytest.raises(AirflowFailException) as failure:
         sense()
     app, handle = simulator.world.app, next(iter(simulator.world.handles.values()))

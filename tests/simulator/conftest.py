@@ -1,4 +1,4 @@
-"""A hand-made world, a simulator around it, and an independent client: requests with requests-oauthlib."""
+"""A small world, a simulator of it, and an independent client: requests with requests-oauthlib."""
 
 from __future__ import annotations
 
@@ -17,21 +17,27 @@ BY_TWEET = {"by_tweet": {"group_by": ["tweet.id", "engagement.type"]}}
 
 
 class Client:
-    """Calls a simulator the way a client knows how to: with a URL, credentials and a body."""
+    """Sends requests to a simulator."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator
         self.session = requests.Session()
 
-    def user(self, user_id: str) -> OAuth1:
+    def oauth1(self, user_id: str) -> OAuth1:
         app, handle = self.simulator.world.app, self.simulator.world.handles[user_id]
         return OAuth1(app.consumer_key, app.consumer_secret, handle.access_token, handle.access_token_secret)
 
     def post(
-        self, endpoint: str, body: Any, *, user: str | None = None, headers: dict[str, str] | None = None, **more: Any
+        self,
+        endpoint: str,
+        body: Any,
+        *,
+        user: str | None = None,
+        headers: dict[str, str] | None = None,
+        **options: Any,
     ) -> requests.Response:
-        """Post a body as a user, or with the app's bearer token."""
-        auth = more.pop("auth", None) or (self.user(user) if user else None)
+        """Post a body with user credentials, or with the app's bearer token."""
+        auth = options.pop("auth", None) or (self.oauth1(user) if user else None)
         bearer = {} if auth else {"Authorization": f"Bearer {self.simulator.world.app.bearer_token}"}
         return self.session.post(
             f"{self.simulator.base_url}/insights/engagement/{endpoint}",
@@ -39,12 +45,12 @@ class Client:
             auth=auth,
             headers={**bearer, **(headers or {})},
             timeout=10,
-            **more,
+            **options,
         )
 
-    def totals(self, *tweet_ids: str, metrics: tuple[str, ...] = ("favorites",), **more: Any) -> requests.Response:
+    def totals(self, *tweet_ids: str, metrics: tuple[str, ...] = ("favorites",), **options: Any) -> requests.Response:
         body = {"tweet_ids": list(tweet_ids), "engagement_types": list(metrics), "groupings": BY_TWEET}
-        return self.post("totals", body, **more)
+        return self.post("totals", body, **options)
 
     def historical(
         self,
@@ -59,7 +65,7 @@ class Client:
         body: dict[str, Any] = {
             "tweet_ids": list(tweet_ids),
             "engagement_types": list(metrics),
-            "groupings": {"asked": {"group_by": list(group_by)}},
+            "groupings": {"counts": {"group_by": list(group_by)}},
         }
         window = {"start": start, "end": end}
         return self.post(endpoint, body | {name: at for name, at in window.items() if at is not None}, user=user)
@@ -88,7 +94,7 @@ def handle(user_id: str, **changes: Any) -> Handle:
 
 @pytest.fixture
 def world() -> World:
-    """Two users; the author has a new Tweet, a second one, one past 90 days, a deleted and a pre-snowflake one."""
+    """Two users. The first has two new Tweets, one past 90 days, a deleted one and one from before snowflake."""
     return World(
         apps=[App(consumer_key="key", consumer_secret="secret & more", bearer_token="AAAA%2Fbearer%3D")],
         handles=[handle(AUTHOR), handle(OTHER)],
@@ -113,26 +119,26 @@ def world() -> World:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Client]]:
-    """Start simulators that are stopped after the test."""
+    """Start simulators, and stop them after the test."""
     running: list[Simulator] = []
 
-    def started(world: World, *, now: datetime = NOW, **settings: Any) -> Client:
+    def start_simulator(world: World, *, now: datetime = NOW, **settings: Any) -> Client:
         simulator = Simulator(world, clock=Clock(now), **settings).start()
         running.append(simulator)
         return Client(simulator)
 
-    yield started
+    yield start_simulator
     for simulator in running:
         simulator.stop()
 
 
 @pytest.fixture
 def client(start: Callable[..., Client], world: World) -> Client:
-    """A client of a simulator around the hand-made world, at 2026-01-12T09:30Z."""
+    """A client of a simulator with the small world, at 2026-01-12T09:30Z."""
     return start(world)
 
 
 @pytest.fixture
 def switched(start: Callable[..., Client], world: World) -> Callable[..., Client]:
-    """Start a simulator around the hand-made world, with some switches changed."""
+    """Start a simulator with the small world and other switches."""
     return lambda **changes: start(world, switches=Switches(**changes))

@@ -1,4 +1,4 @@
-"""The control plane: everything another process needs, over HTTP."""
+"""The control plane over HTTP."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ NEW, AUTHOR = "2000000000000000001", "7588892"
 
 @pytest.fixture
 def call(client: Any) -> Any:
-    """Call the control plane, and return the JSON of its answer."""
+    """Send a request to the control plane, and return the decoded response."""
 
-    def called(method: str, subject: str, body: Any = None, status: int = 200, **query: str) -> Any:
+    def send(method: str, subject: str, body: Any = None, status: int = 200, **query: str) -> Any:
         url = f"{client.simulator.base_url}/__simulator__/{subject}"
         response = requests.request(method, url, json=body, params=query, timeout=5)
         assert response.status_code == status, response.text
         return response.json()
 
-    return called
+    return send
 
 
-def test_the_clocks_can_be_set_and_moved(client: Any, call: Any) -> None:
-    told = call(
+def test_clocks_can_be_set_and_advanced(client: Any, call: Any) -> None:
+    times = call(
         "POST",
         "clock",
         {"data": {"now": "2026-02-01T00:00:00Z", "advance": 60}, "rate": {"now": "2026-02-02T00:00:00Z"}},
     )
-    assert told == {"data": "2026-02-01T00:01:00+00:00", "rate": "2026-02-02T00:00:00+00:00"}
-    assert call("GET", "clock") == told
-    assert client.simulator.clock.now().isoformat() == told["data"]
+    assert times == {"data": "2026-02-01T00:01:00+00:00", "rate": "2026-02-02T00:00:00+00:00"}
+    assert call("GET", "clock") == times
+    assert client.simulator.clock.now().isoformat() == times["data"]
 
 
-def test_a_clock_needs_a_time_zone(call: Any) -> None:
+def test_a_time_without_time_zone_is_rejected(call: Any) -> None:
     assert "time zone" in call("POST", "clock", {"data": {"now": "2026-02-01T00:00:00"}}, status=400)["error"]
 
 
-def test_limits_can_be_changed_and_closed(client: Any, call: Any) -> None:
+def test_quotas_can_be_changed_and_closed(client: Any, call: Any) -> None:
     assert call("POST", "limits", {"requests_per_minute": 1})["requests_per_minute"] == 1
     assert [client.totals(NEW).status_code for _ in range(2)] == [200, 429]
     call("POST", "limits", {"requests_per_minute": 100, "closed_until": "2999-01-01T00:00:00Z"})
@@ -64,10 +64,10 @@ def test_the_journal_can_be_read(client: Any, call: Any) -> None:
     assert call("GET", "journal")["entries"] == []
 
 
-def test_switches_can_be_thrown(client: Any, call: Any) -> None:
+def test_switches_can_be_changed(client: Any, call: Any) -> None:
     assert call("POST", "switches", {"values": "int"})["values"] == "int"
     assert client.totals(NEW).json() == {"by_tweet": {NEW: {"favorites": 3}}}
-    assert "no switch" in call("POST", "switches", {"weather": 1}, status=400)["error"]
+    assert "no such switch" in call("POST", "switches", {"weather": 1}, status=400)["error"]
 
 
 def test_the_world_can_be_read_and_changed(client: Any, call: Any) -> None:
@@ -87,14 +87,14 @@ def test_the_world_can_be_read_and_changed(client: Any, call: Any) -> None:
     assert "no planets" in call("POST", "world", {"planets": {}}, status=400)["error"]
 
 
-def test_the_truth_can_be_asked(call: Any) -> None:
+def test_the_true_counts_can_be_read(call: Any) -> None:
     window = {"start": "2026-01-10T00:00:00Z", "end": "2026-01-11T00:00:00Z"}
     assert call("GET", "truth", tweet_id=NEW, metric="impressions", **window) == {"count": 40}
     assert call("GET", "truth", tweet_id=NEW, metric="impressions") == {"count": 42}
-    assert "no Tweet 5" in call("GET", "truth", tweet_id="5", metric="impressions", status=404)["error"]
+    assert "Tweet 5 does not exist" in call("GET", "truth", tweet_id="5", metric="impressions", status=404)["error"]
 
 
-def test_a_reset_returns_to_the_beginning(client: Any, call: Any) -> None:
+def test_a_reset_restores_the_initial_state(client: Any, call: Any) -> None:
     call("POST", "limits", {"requests_per_minute": 1})
     call("POST", "switches", {"values": "int"})
     call("POST", "clock", {"data": {"advance": 60}})
@@ -106,10 +106,10 @@ def test_a_reset_returns_to_the_beginning(client: Any, call: Any) -> None:
     assert len(call("GET", "journal")["entries"]) == 1
 
 
-def test_what_does_not_exist_names_what_does(call: Any) -> None:
+def test_an_unknown_path_is_rejected_with_the_known_ones(call: Any) -> None:
     assert "GET /__simulator__/journal" in call("GET", "weather", status=404)["error"]
 
 
-def test_the_control_plane_is_not_in_the_journal(client: Any, call: Any) -> None:
+def test_requests_to_the_control_plane_are_not_in_the_journal(client: Any, call: Any) -> None:
     call("GET", "world")
     assert len(client.simulator.journal) == 0

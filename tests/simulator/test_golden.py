@@ -1,4 +1,4 @@
-"""The worked examples of the documentation, replayed over HTTP."""
+"""The examples of the documentation, replayed over HTTP."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from airflow_provider_engagement.simulator import Clock, Switches, World
 EXAMPLES = sorted((Path(__file__).parent.parent / "golden").glob("G*.json"))
 
 
-def test_all_fifteen_examples_are_there() -> None:
+def test_there_are_fifteen_examples() -> None:
     assert {path.stem for path in EXAMPLES} == {f"G{number}" for number in range(1, 16)}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_the_documented_request_gets_the_documented_answer(path: Path, start: Callable[..., Any]) -> None:
+def test_a_documented_request_gets_the_documented_response(path: Path, start: Callable[..., Any]) -> None:
     example = json.loads(path.read_text(encoding="utf-8"))
     rate_clock = example.get("rate_clock")
     client = start(
@@ -37,9 +37,9 @@ def test_the_documented_request_gets_the_documented_answer(path: Path, start: Ca
             user=example["auth"].get("user_id"),
             headers=exchange.get("headers"),
         )
-        answered = response.json()
+        body = response.json()
         for key in exchange.get("not_printed", ()):
-            assert answered.pop(key)
-        assert (response.status_code, answered) == (exchange["status"], exchange["response"])
+            assert body.pop(key)
+        assert (response.status_code, body) == (exchange["status"], exchange["response"])
         for name, value in exchange.get("response_headers", {}).items():
             assert response.headers[name] == value

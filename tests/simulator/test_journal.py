@@ -1,4 +1,4 @@
-"""What the simulator remembers of the requests it got."""
+"""The journal of requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEW, FOREIGN, AUTHOR, OTHER = "2000000000000000001", "2000000000000000009", "758
 AT = datetime(2026, 1, 31, 23, 59, 30, tzinfo=UTC)
 
 
-def test_each_request_is_written_down(start: Callable[..., Any], world: World) -> None:
+def test_every_request_has_an_entry(start: Callable[..., Any], world: World) -> None:
     client = start(world, rate_clock=Clock(AT))
     client.totals(NEW, user=AUTHOR)
     client.totals(NEW)
@@ -26,22 +26,22 @@ def test_each_request_is_written_down(start: Callable[..., Any], world: World) -
     assert (third.auth, third.signature, third.status) == ("none", "Unknown Authorization Type", 401)
 
 
-def test_a_bad_signature_is_noted_with_the_user_it_claims(client: Any) -> None:
-    auth = client.user(AUTHOR)
+def test_an_invalid_signature_is_recorded_with_the_user_of_the_token(client: Any) -> None:
+    auth = client.oauth1(AUTHOR)
     auth.client.client_secret = "wrong"
     assert client.totals(NEW, auth=auth).status_code == 401
     entry = client.simulator.journal.entries[-1]
     assert (entry.signature, entry.user_id) == ("Signature invalid", AUTHOR)
 
 
-def test_a_forced_answer_is_noted_as_such(client: Any) -> None:
+def test_a_forced_response_is_marked(client: Any) -> None:
     client.simulator.faults.add(Fault(status=503))
     client.totals(NEW, user=AUTHOR)
     entry = client.simulator.journal.entries[-1]
     assert (entry.status, entry.forced, entry.signature) == (503, True, "valid")
 
 
-def test_the_journal_can_be_read_by_path_and_cleared(client: Any) -> None:
+def test_entries_can_be_selected_by_path_and_cleared(client: Any) -> None:
     client.totals(NEW)
     client.historical(NEW, user=AUTHOR, endpoint="28hr")
     journal = client.simulator.journal
@@ -50,7 +50,7 @@ def test_the_journal_can_be_read_by_path_and_cleared(client: Any) -> None:
     assert len(journal) == 0
 
 
-def test_handles_are_counted_by_month_as_a_contract_does(start: Callable[..., Any], world: World) -> None:
+def test_users_whose_data_was_read_are_counted_by_month(start: Callable[..., Any], world: World) -> None:
     rate_clock = Clock(AT)
     client = start(world, rate_clock=rate_clock)
     client.totals(NEW, user=AUTHOR)

@@ -1,4 +1,4 @@
-"""The server as a process and as a listener."""
+"""The HTTP server, in a thread and as a program."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ NEW, AUTHOR = "2000000000000000001", "7588892"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "localhost", "192.0.2.1"])
-def test_it_listens_on_loopback_only(host: str) -> None:
-    with pytest.raises(ValueError, match="127\\.0\\.0\\.1 only"):
+def test_only_loopback_is_allowed(host: str) -> None:
+    with pytest.raises(ValueError, match="Use 127\\.0\\.0\\.1 only"):
         Simulator(World(), host=host)
 
 
-def test_a_connection_serves_many_requests(client: Any) -> None:
+def test_a_connection_is_kept_alive(client: Any) -> None:
     assert [client.totals(NEW).status_code for _ in range(20)] == [200] * 20
     pools = client.session.get_adapter("http://").poolmanager.pools
     assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118
 
 
-def test_requests_are_served_side_by_side_without_losing_count(client: Any) -> None:
+def test_concurrent_requests_are_all_in_the_journal(client: Any) -> None:
     client.simulator.set_limit(per_minute=1000)
     with ThreadPoolExecutor(8) as threads:
-        told = list(threads.map(lambda _: client.totals(NEW, user=AUTHOR).status_code, range(64)))
-    assert told == [200] * 64
+        statuses = list(threads.map(lambda _: client.totals(NEW, user=AUTHOR).status_code, range(64)))
+    assert statuses == [200] * 64
     assert [entry.number for entry in client.simulator.journal] == list(range(1, 65))
 
 
-def test_a_body_without_length_is_refused(client: Any) -> None:
+def test_a_body_without_length_is_rejected(client: Any) -> None:
     response = client.post("totals", None, data=iter([b"{}"]))
     assert response.status_code == 411
 
 
-def test_after_the_end_nobody_listens(start: Callable[..., Any], world: World) -> None:
+def test_a_stopped_simulator_accepts_no_connection(start: Callable[..., Any], world: World) -> None:
     with Simulator(world) as simulator:
         url = simulator.base_url + "/insights/engagement/totals"
         session = requests.Session()
@@ -57,7 +57,7 @@ def test_after_the_end_nobody_listens(start: Callable[..., Any], world: World) -
         session.post(url, timeout=5)
 
 
-def test_the_program_writes_its_world_down_and_stops_when_told(tmp_path: Path) -> None:
+def test_the_program_writes_a_description_and_stops_on_sigterm(tmp_path: Path) -> None:
     path = tmp_path / "world.json"
     arguments = ["--tweets", "40", "--handles", "2", "--now", "2026-01-12", "--requests-per-minute", "7"]
     program = subprocess.Popen(
@@ -96,34 +96,34 @@ def test_the_program_writes_its_world_down_and_stops_when_told(tmp_path: Path) -
         program.communicate()
 
 
-def test_wrong_arguments_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_reports_invalid_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(["--start", "2026-01-02", "--end", "2026-01-01"])
     assert exit_.value.code == 2
     assert "is not before" in capsys.readouterr().err
 
 
-def test_a_full_answer_is_complete(start: Callable[..., Any]) -> None:
+def test_the_largest_response_has_every_count(start: Callable[..., Any]) -> None:
     now = datetime(2026, 1, 12, tzinfo=UTC)
     client = start(World.generate(seed=1, handles=1, tweets=25, end=now, deleted=0.0, old=0.0), now=now)
     (user_id,) = client.simulator.world.handles
     metrics = metrics_of(Endpoint.HISTORICAL, Auth.USER)
-    answer = client.historical(
+    counts = client.historical(
         *client.simulator.world.tweets,
         user=user_id,
         start="2025-12-15",
         end="2026-01-12",
         metrics=metrics,
         group_by=("tweet.id", "engagement.type", "engagement.day", "engagement.hour"),
-    ).json()["asked"]
+    ).json()["counts"]
     assert {
         (tweet_id, metric): sum(int(count) for day in days.values() for count in day.values())
-        for tweet_id, by_metric in answer.items()
+        for tweet_id, by_metric in counts.items()
         for metric, days in by_metric.items()
     } == {
         (tweet_id, metric): client.simulator.world.count(tweet_id, metric, datetime(2025, 12, 15, tzinfo=UTC), now)
         for tweet_id in client.simulator.world.tweets
         for metric in metrics
     }
-    cells = [count for by in answer.values() for days in by.values() for day in days.values() for count in day.values()]
+    cells = [count for by in counts.values() for days in by.values() for day in days.values() for count in day.values()]
     assert len(cells) == 25 * 17 * 672

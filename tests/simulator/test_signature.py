@@ -1,4 +1,4 @@
-"""OAuth 1.0a, against the printed vectors and against requests-oauthlib."""
+"""OAuth 1.0a, compared with published signatures and with requests-oauthlib."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import requests
 from requests_oauthlib import OAuth1
 
 from airflow_provider_engagement.simulator import App, Clock, Handle, World
-from airflow_provider_engagement.simulator.signature import NotAuthenticated, Verifier, signature
+from airflow_provider_engagement.simulator.signature import CredentialsVerifier, InvalidCredentials, signature
 
 KEY = "xvz1evFS4wEEPTGEFPHBog"
 SECRET = "kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw"
@@ -46,16 +46,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def verifier(clock: Clock) -> Verifier:
+def verifier(clock: Clock) -> CredentialsVerifier:
     world = World(
         apps=[App(consumer_key=KEY, consumer_secret=SECRET, bearer_token="AAAA")],
         handles=[Handle(user_id="370773112", screen_name="demo", access_token=TOKEN, access_token_secret=TOKEN_SECRET)],
     )
-    return Verifier(world, clock=clock, window=timedelta(seconds=300), app_of_bearer=lambda token: None)
+    return CredentialsVerifier(
+        world, clock=clock, window=timedelta(seconds=300), app_with_bearer_token=lambda token: None
+    )
 
 
-def identify(verifier: Verifier, authorization: str, url: str, body: bytes = b"{}", content_type: str = "") -> Any:
-    return verifier.identify(authorization, method="POST", url=url, body=body, content_type=content_type)
+def verify(
+    verifier: CredentialsVerifier, authorization: str, url: str, body: bytes = b"{}", content_type: str = ""
+) -> Any:
+    return verifier.verify(authorization, method="POST", url=url, body=body, content_type=content_type)
 
 
 @pytest.mark.parametrize(
@@ -66,14 +70,16 @@ def identify(verifier: Verifier, authorization: str, url: str, body: bytes = b"{
         ("http://127.0.0.1:8080" + TOTALS, "UhK6MOM2EXJ6rCrCgh8scFbwi48="),
     ],
 )
-def test_the_printed_signature_of_a_json_request_is_accepted(verifier: Verifier, url: str, signed: str) -> None:
-    identity = identify(verifier, header(signed), url, b'{"any": "body"}', "application/json")
+def test_the_published_signature_of_a_json_request_is_valid(
+    verifier: CredentialsVerifier, url: str, signed: str
+) -> None:
+    identity = verify(verifier, header(signed), url, b'{"any": "body"}', "application/json")
     assert identity.handle.user_id == "370773112"
 
 
-def test_without_a_user_token_the_app_itself_has_signed(verifier: Verifier) -> None:
+def test_a_signature_without_user_token_identifies_the_app(verifier: CredentialsVerifier) -> None:
     authorization = header("9zv9uOdXKDNqYsgMVfwfdnwXL8U=", token=None)
-    identity = identify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
+    identity = verify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
     assert (identity.auth, identity.handle) == ("app", None)
 
 
@@ -81,10 +87,10 @@ def test_without_a_user_token_the_app_itself_has_signed(verifier: Verifier) -> N
     ("host", "signed"),
     [("api.x.com", "Ls93hJiZbQ3akF3HF3x1Bz8/zU4="), ("api.twitter.com", "hCtSmYh+iHYCEqBWrE7C7hYmtUk=")],
 )
-def test_a_form_and_a_query_are_part_of_the_signature(verifier: Verifier, host: str, signed: str) -> None:
+def test_the_signature_covers_form_and_query(verifier: CredentialsVerifier, host: str, signed: str) -> None:
     url = f"https://{host}/1.1/statuses/update.json?include_entities=true"
     form = b"status=Hello%20Ladies%20%2b%20Gentlemen%2c%20a%20signed%20OAuth%20request%21"
-    assert identify(verifier, header(signed), url, form, FORM).handle is not None
+    assert verify(verifier, header(signed), url, form, FORM).handle is not None
 
 
 @pytest.mark.parametrize(
@@ -99,78 +105,82 @@ def test_a_form_and_a_query_are_part_of_the_signature(verifier: Verifier, host: 
         ({"oauth_timestamp": "soon"}, "Timestamp or nonce missing"),
     ],
 )
-def test_a_changed_header_is_refused(verifier: Verifier, changes: dict[str, str], reason: str) -> None:
+def test_a_changed_header_is_rejected(verifier: CredentialsVerifier, changes: dict[str, str], reason: str) -> None:
     authorization = header("/pMYbW9O1cKhdPGpgGyscSuMVoU=", **changes)
-    with pytest.raises(NotAuthenticated, match=reason):
-        identify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
+    with pytest.raises(InvalidCredentials, match=reason):
+        verify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
 
 
-@pytest.mark.parametrize("authorization", ["OAuth", "OAuth nonsense", "Basic a2V5OnNlY3JldA==", "nonsense"])
-def test_a_header_nobody_understands_is_of_unknown_type(verifier: Verifier, authorization: str) -> None:
-    with pytest.raises(NotAuthenticated, match="Unknown Authorization Type"):
-        identify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
+def test_an_unknown_authorization_type_is_rejected(verifier: CredentialsVerifier) -> None:
+    for authorization in ("OAuth", "OAuth nonsense", "Basic a2V5OnNlY3JldA==", "nonsense"):
+        with pytest.raises(InvalidCredentials, match="Unknown Authorization Type"):
+            verify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
 
 
 @pytest.mark.parametrize(("seconds", "accepted"), [(300, True), (-300, True), (301, False), (-301, False)])
-def test_a_timestamp_may_be_five_minutes_off(verifier: Verifier, clock: Clock, seconds: int, accepted: bool) -> None:
+def test_a_timestamp_can_differ_by_five_minutes(
+    verifier: CredentialsVerifier, clock: Clock, seconds: int, accepted: bool
+) -> None:
     clock.advance(timedelta(seconds=seconds))
     authorization = header("/pMYbW9O1cKhdPGpgGyscSuMVoU=")
     if accepted:
-        assert identify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
+        assert verify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
     else:
-        with pytest.raises(NotAuthenticated, match="Timestamp"):
-            identify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
+        with pytest.raises(InvalidCredentials, match="Timestamp"):
+            verify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
 
 
-def test_the_same_header_is_not_accepted_twice(verifier: Verifier) -> None:
+def test_a_header_is_valid_only_once(verifier: CredentialsVerifier) -> None:
     authorization = header("/pMYbW9O1cKhdPGpgGyscSuMVoU=")
-    identify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
-    with pytest.raises(NotAuthenticated, match="Nonce"):
-        identify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
+    verify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
+    with pytest.raises(InvalidCredentials, match="Nonce"):
+        verify(verifier, authorization, "https://data-api.twitter.com" + TOTALS)
 
 
 @pytest.mark.parametrize(("hashed", "accepted"), [(b"{}", True), (b"{ }", False)])
-def test_a_body_hash_is_optional_but_has_to_be_right(verifier: Verifier, hashed: bytes, accepted: bool) -> None:
+def test_a_body_hash_is_optional_but_must_be_correct(
+    verifier: CredentialsVerifier, hashed: bytes, accepted: bool
+) -> None:
     url = "https://data-api.twitter.com" + TOTALS
     body_hash = base64.b64encode(hashlib.sha1(hashed).digest()).decode()
     unsigned = header("", oauth_body_hash=body_hash)
     signed = signature(unsigned, "POST", url, SECRET, TOKEN_SECRET)
     authorization = header(signed, oauth_body_hash=body_hash)
     if accepted:
-        assert identify(verifier, authorization, url)
+        assert verify(verifier, authorization, url)
     else:
-        with pytest.raises(NotAuthenticated, match="Body hash"):
-            identify(verifier, authorization, url)
+        with pytest.raises(InvalidCredentials, match="Body hash"):
+            verify(verifier, authorization, url)
 
 
-def test_requests_oauthlib_signs_what_the_server_verifies(client: Any) -> None:
+def test_the_signature_of_requests_oauthlib_is_valid(client: Any) -> None:
     response = client.totals(NEW, user=AUTHOR)
     assert response.status_code == 200
     assert client.simulator.journal.entries[-1].signature == "valid"
 
 
-def test_two_legged_requests_are_answered_as_the_app(client: Any) -> None:
+def test_a_two_legged_request_has_app_credentials(client: Any) -> None:
     app = client.simulator.world.app
     response = client.totals(NEW, auth=OAuth1(app.consumer_key, app.consumer_secret))
     assert response.status_code == 200
     assert client.simulator.journal.entries[-1].auth == "app"
 
 
-def test_a_revoked_user_is_refused(client: Any) -> None:
+def test_the_token_of_a_revoked_user_is_rejected(client: Any) -> None:
     client.simulator.world.change_handle(AUTHOR, revoked=True)
     response = client.totals(NEW, user=AUTHOR)
     assert response.status_code == 401
     assert response.json()["errors"][0].startswith("Your account could not be authenticated. Reason: ")
 
 
-def test_signatures_are_checked_against_the_real_time_whatever_the_data_clock_shows(
+def test_timestamps_are_compared_with_the_real_time_and_not_with_the_data_clock(
     start: Callable[..., Any], world: World
 ) -> None:
     client = start(world, now=datetime(2016, 1, 1, tzinfo=UTC))
     assert client.totals(NEW, user=AUTHOR).json()["unavailable_tweet_ids"] == [NEW]
 
 
-def test_behind_a_proxy_the_public_url_is_what_was_signed(start: Callable[..., Any], world: World) -> None:
+def test_the_signature_covers_the_public_url_behind_a_proxy(start: Callable[..., Any], world: World) -> None:
     client = start(world, public_url="https://data-api.twitter.com")
     request = client.session.prepare_request(
         requests.Request(
@@ -181,7 +191,7 @@ def test_behind_a_proxy_the_public_url_is_what_was_signed(start: Callable[..., A
                 "engagement_types": ["favorites"],
                 "groupings": {"all": {"group_by": ["engagement.type"]}},
             },
-            auth=client.user(AUTHOR),
+            auth=client.oauth1(AUTHOR),
         )
     )
     request.url = client.simulator.base_url + TOTALS

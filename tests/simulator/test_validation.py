@@ -1,4 +1,4 @@
-"""What a body may hold, and what each kind of window becomes."""
+"""The validation of request bodies, and the windows of valid requests."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import pytest
 
 from airflow_provider_engagement.api.catalogue import Endpoint
 from airflow_provider_engagement.simulator import Switches
-from airflow_provider_engagement.simulator.refusal import Refusal
-from airflow_provider_engagement.simulator.validation import Asked, read_body, validated
+from airflow_provider_engagement.simulator.errors import RejectedRequest
+from airflow_provider_engagement.simulator.validation import ParsedRequest, parse_body, parse_request
 
 NOW = datetime(2026, 1, 12, 9, 30, 45, tzinfo=UTC)
 TWEET, TYPE, DAY, HOUR = "tweet.id", "engagement.type", "engagement.day", "engagement.hour"
 MISSING = object()
 
 
-def ask(
+def parse(
     endpoint: Endpoint = Endpoint.HISTORICAL, switches: Switches | None = None, now: datetime = NOW, **body: Any
-) -> Asked:
-    whole = {
+) -> ParsedRequest:
+    fields = {
         "tweet_ids": ["2000000000000000001"],
         "engagement_types": ["favorites"],
-        "groupings": {"asked": {"group_by": [TWEET, TYPE]}},
+        "groupings": {"counts": {"group_by": [TWEET, TYPE]}},
         **body,
     }
-    given = {name: value for name, value in whole.items() if value is not MISSING}
-    return validated(endpoint, read_body(json.dumps(given).encode()), now=now, switches=switches or Switches())
+    content = {name: value for name, value in fields.items() if value is not MISSING}
+    return parse_request(endpoint, parse_body(json.dumps(content).encode()), now=now, switches=switches or Switches())
 
 
-def message(endpoint: Endpoint = Endpoint.HISTORICAL, **body: Any) -> str:
-    with pytest.raises(Refusal) as refusal:
-        ask(endpoint, **body)
-    assert refusal.value.status == 400
-    return str(refusal.value.errors[0])
+def error(endpoint: Endpoint = Endpoint.HISTORICAL, **body: Any) -> str:
+    with pytest.raises(RejectedRequest) as rejected:
+        parse(endpoint, **body)
+    assert rejected.value.status == 400
+    return str(rejected.value.errors[0])
 
 
 def grouped(*groupings: tuple[str, ...]) -> dict[str, Any]:
@@ -44,98 +44,98 @@ def grouped(*groupings: tuple[str, ...]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["tweet_ids", "engagement_types", "groupings"])
-def test_three_fields_are_required(name: str) -> None:
-    assert message(**{name: MISSING}) == f"{name}: field is required"
+def test_a_missing_field_is_reported(name: str) -> None:
+    assert error(**{name: MISSING}) == f"{name}: field is required"
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "most"), [(Endpoint.TOTALS, 250), (Endpoint.LAST_28_HOURS, 25), (Endpoint.HISTORICAL, 25)]
+    ("endpoint", "maximum"), [(Endpoint.TOTALS, 250), (Endpoint.LAST_28_HOURS, 25), (Endpoint.HISTORICAL, 25)]
 )
-def test_each_endpoint_limits_the_ids_of_a_request(endpoint: Endpoint, most: int) -> None:
-    ids = [str(2 * 10**18 + number) for number in range(most + 1)]
-    assert len(ask(endpoint, tweet_ids=ids[:most]).tweet_ids) == most
-    assert message(endpoint, tweet_ids=ids) == f"tweet_ids: size [{most + 1}] is not between 1 and {most}"
-    assert message(endpoint, tweet_ids=[]) == f"tweet_ids: size [0] is not between 1 and {most}"
+def test_each_endpoint_limits_the_number_of_ids(endpoint: Endpoint, maximum: int) -> None:
+    ids = [str(2 * 10**18 + number) for number in range(maximum + 1)]
+    assert len(parse(endpoint, tweet_ids=ids[:maximum]).tweet_ids) == maximum
+    assert error(endpoint, tweet_ids=ids) == f"tweet_ids: size [{maximum + 1}] is not between 1 and {maximum}"
+    assert error(endpoint, tweet_ids=[]) == f"tweet_ids: size [0] is not between 1 and {maximum}"
 
 
-def test_ids_may_be_numbers() -> None:
-    assert ask(tweet_ids=[2000000000000000001]).tweet_ids == ("2000000000000000001",)
+def test_ids_can_be_numbers() -> None:
+    assert parse(tweet_ids=[2000000000000000001]).tweet_ids == ("2000000000000000001",)
 
 
-@pytest.mark.parametrize("value", ["", "x", "-1", "1.0", "12345678901234567890", 1.5, True, None, ["1"], -1])
-def test_what_is_no_id_is_refused(value: Any) -> None:
-    assert message(tweet_ids=[value]).startswith("tweet_ids: ")
+def test_an_invalid_id_is_rejected() -> None:
+    for value in ("", "x", "-1", "1.0", "12345678901234567890", 1.5, True, None, ["1"], -1):
+        assert error(tweet_ids=[value]).startswith("tweet_ids: (")
 
 
-@pytest.mark.parametrize("ids", [["1", "1"], ["1", 1]])
-def test_an_id_is_named_once(ids: list[Any]) -> None:
-    assert message(tweet_ids=ids) == "tweet_ids: ids must be unique"
+def test_a_repeated_id_is_rejected() -> None:
+    for ids in (["1", "1"], ["1", 1]):
+        assert error(tweet_ids=ids) == "tweet_ids: ids must be unique"
 
 
-@pytest.mark.parametrize("names", [["foo"], ["favorites", "detail_clicks"], ["media_clicks"], [3], [["favorites"]]])
-def test_an_unknown_metric_is_refused(names: list[Any]) -> None:
-    assert "not supported" in message(engagement_types=names)
+def test_an_unknown_metric_is_rejected() -> None:
+    for names in (["foo"], ["favorites", "detail_clicks"], ["media_clicks"], [3], [["favorites"]]):
+        assert "not supported" in error(engagement_types=names)
 
 
-@pytest.mark.parametrize("names", [[], "favorites", {}, ["favorites", "favorites"]])
-def test_metrics_are_a_list_of_different_names(names: Any) -> None:
-    assert message(engagement_types=names).startswith("engagement_types: ")
+def test_metrics_must_be_a_list_of_different_names() -> None:
+    for names in ([], "favorites", {}, ["favorites", "favorites"]):
+        assert error(engagement_types=names).startswith("engagement_types: ")
 
 
-@pytest.mark.parametrize("length", [1, 2, 3])
-def test_up_to_three_items_may_stand_in_any_order(length: int) -> None:
-    for group_by in itertools.permutations((TWEET, TYPE, DAY, HOUR), length):
+def test_up_to_three_dimensions_can_be_in_any_order() -> None:
+    groupings = (itertools.permutations((TWEET, TYPE, DAY, HOUR), length) for length in (1, 2, 3))
+    for group_by in itertools.chain.from_iterable(groupings):
         if TYPE in group_by:
-            assert ask(groupings=grouped(group_by)).groupings["grouping 0"] == group_by
+            assert parse(groupings=grouped(group_by)).groupings["grouping 0"] == group_by
         else:
-            assert message(groupings=grouped(group_by)) == f"groupings: group_by must hold {TYPE}"
+            assert error(groupings=grouped(group_by)) == f"groupings: group_by must hold {TYPE}"
 
 
-def test_four_items_have_two_legal_orders() -> None:
+def test_four_dimensions_have_two_legal_orders() -> None:
     legal = {(TWEET, TYPE, DAY, HOUR), (TYPE, TWEET, DAY, HOUR)}
     for group_by in itertools.permutations((TWEET, TYPE, DAY, HOUR)):
         if group_by in legal:
-            assert ask(groupings=grouped(group_by))
+            assert parse(groupings=grouped(group_by))
         else:
-            assert message(groupings=grouped(group_by)) == "groupings: unsupported group_by order"
+            assert error(groupings=grouped(group_by)) == "groupings: unsupported group_by order"
 
 
-def test_only_one_grouping_has_four_items() -> None:
+def test_only_one_grouping_can_have_four_dimensions() -> None:
     four = (TWEET, TYPE, DAY, HOUR)
-    assert ask(groupings=grouped(four, (TYPE,), (TYPE, DAY)))
-    assert message(groupings=grouped(four, (TYPE, TWEET, DAY, HOUR))) == (
+    assert parse(groupings=grouped(four, (TYPE,), (TYPE, DAY)))
+    assert error(groupings=grouped(four, (TYPE, TWEET, DAY, HOUR))) == (
         "groupings: only one grouping with 4 group_by items is allowed"
     )
 
 
-def test_a_request_has_one_to_three_groupings() -> None:
-    assert message(groupings={}) == "groupings: size [0] is not between 1 and 3"
-    assert message(groupings=grouped(*[(TYPE,)] * 4)) == "groupings: size [4] is not between 1 and 3"
+def test_a_request_must_have_one_to_three_groupings() -> None:
+    assert error(groupings={}) == "groupings: size [0] is not between 1 and 3"
+    assert error(groupings=grouped(*[(TYPE,)] * 4)) == "groupings: size [4] is not between 1 and 3"
 
 
-@pytest.mark.parametrize("name", ["start", "end", "errors", "unavailable_tweet_ids", "unsupported_for_anything"])
-def test_a_grouping_must_not_take_the_name_of_metadata(name: str) -> None:
-    assert message(groupings={name: {"group_by": [TYPE]}}) == f"groupings: ({name}) is a reserved name"
+def test_a_grouping_must_not_have_the_name_of_metadata() -> None:
+    for name in ("start", "end", "errors", "unavailable_tweet_ids", "unsupported_for_anything"):
+        assert error(groupings={name: {"group_by": [TYPE]}}) == f"groupings: ({name}) is a reserved name"
 
 
-@pytest.mark.parametrize("grouping", [None, [], {}, {"group_by": TYPE}, {"group_by": [1]}, {"group_by": []}])
-def test_a_grouping_is_a_list_of_dimensions(grouping: Any) -> None:
-    assert message(groupings={"asked": grouping}).startswith("groupings: ")
+def test_a_grouping_must_be_a_list_of_dimensions() -> None:
+    for grouping in (None, [], {}, {"group_by": TYPE}, {"group_by": [1]}, {"group_by": []}):
+        assert error(groupings={"counts": grouping}).startswith("groupings: group_by must ")
 
 
-def test_a_dimension_is_named_once() -> None:
-    assert message(groupings=grouped((TYPE, TYPE))) == "groupings: group_by must hold 1 to 4 different items"
+def test_a_repeated_dimension_is_rejected() -> None:
+    assert error(groupings=grouped((TYPE, TYPE))) == "groupings: group_by must hold 1 to 4 different items"
 
 
 @pytest.mark.parametrize(("endpoint", "dimension"), [(Endpoint.TOTALS, DAY), (Endpoint.HISTORICAL, "Tweet.id")])
-def test_a_dimension_the_endpoint_does_not_have_is_named(endpoint: Endpoint, dimension: str) -> None:
-    assert message(endpoint, groupings=grouped((TYPE, dimension))) == (
+def test_an_unsupported_dimension_is_rejected(endpoint: Endpoint, dimension: str) -> None:
+    assert error(endpoint, groupings=grouped((TYPE, dimension))) == (
         f"One or more of the groupBys you have specified are not supported: ({dimension}). "
         "Please adjust your request and try again."
     )
 
 
-def at(text: str) -> datetime:
+def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
@@ -149,14 +149,14 @@ def at(text: str) -> datetime:
         ("2026-01-12T09:00:00Z", "2026-01-12T09:30:00Z", "2026-01-12T09:00", "2026-01-12T10:00"),
     ],
 )
-def test_a_window_widens_to_whole_hours(start: str, end: str, first: str, last: str) -> None:
-    window = ask(start=start, end=end).window
+def test_a_window_is_widened_to_whole_hours(start: str, end: str, first: str, last: str) -> None:
+    window = parse(start=start, end=end).window
     assert window is not None
-    assert (window.start, window.end) == (window.shown_start, window.shown_end) == (at(first), at(last))
+    assert (window.start, window.end) == (window.reported_start, window.reported_end) == (utc(first), utc(last))
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "told"),
+    ("start", "end", "message"),
     [
         ("2026-01-10", "2026-01-10", "start: must be before end"),
         ("2026-01-11", "2026-01-10", "start: must be before end"),
@@ -173,19 +173,19 @@ def test_a_window_widens_to_whole_hours(start: str, end: str, first: str, last: 
         (MISSING, "2026-01-10", "start: field is required when end is given"),
     ],
 )
-def test_a_window_the_api_does_not_serve_is_refused(start: Any, end: Any, told: str) -> None:
-    assert message(start=start, end=end) == told
+def test_an_unsupported_window_is_rejected(start: Any, end: Any, message: str) -> None:
+    assert error(start=start, end=end) == message
 
 
 def test_history_reaches_back_365_days() -> None:
-    assert ask(start="2025-01-12T10:00:00Z", end="2025-01-13").window is not None
+    assert parse(start="2025-01-12T10:00:00Z", end="2025-01-13").window is not None
 
 
-def test_without_a_window_historical_takes_the_last_four_weeks() -> None:
-    window = ask().window
+def test_the_default_window_of_historical_is_the_last_four_weeks() -> None:
+    window = parse().window
     assert window is not None
-    assert (window.start, window.shown_start) == (at("2025-12-15T10:00"), at("2025-12-15T10:00"))
-    assert (window.end, window.shown_end) == (at("2026-01-12T10:00"), at("2026-01-12T09:30"))
+    assert (window.start, window.reported_start) == (utc("2025-12-15T10:00"), utc("2025-12-15T10:00"))
+    assert (window.end, window.reported_end) == (utc("2026-01-12T10:00"), utc("2026-01-12T09:30"))
 
 
 @pytest.mark.parametrize(
@@ -195,16 +195,18 @@ def test_without_a_window_historical_takes_the_last_four_weeks() -> None:
         ("2026-01-12T09:00:00", "2026-01-11T05:00", "2026-01-12T09:00", 28),
     ],
 )
-def test_28hr_takes_the_clock_hours_that_28_hours_touch(now: str, start: str, end: str, hours: int) -> None:
-    window = ask(Endpoint.LAST_28_HOURS, now=at(now), start="2020-01-01", end="ignored").window
+def test_the_window_of_28hr_is_the_last_28_hours_widened_to_whole_hours(
+    now: str, start: str, end: str, hours: int
+) -> None:
+    window = parse(Endpoint.LAST_28_HOURS, now=utc(now), start="2020-01-01", end="ignored").window
     assert window is not None
-    assert (window.start, window.end) == (at(start), at(end))
+    assert (window.start, window.end) == (utc(start), utc(end))
     assert window.end - window.start == timedelta(hours=hours)
 
 
 def test_totals_have_no_window() -> None:
-    assert ask(Endpoint.TOTALS, start="2020-01-01", end="ignored").window is None
+    assert parse(Endpoint.TOTALS, start="2020-01-01", end="ignored").window is None
 
 
-def test_fields_nobody_knows_are_ignored() -> None:
-    assert ask(color="green").tweet_ids == ask().tweet_ids
+def test_unknown_fields_are_ignored() -> None:
+    assert parse(color="green").tweet_ids == parse().tweet_ids

@@ -1,4 +1,4 @@
-"""How the API says no: every message it is known to send, and those made up where nobody recorded one."""
+"""The error responses of the API: the documented messages, and invented ones where no source records a message."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
-class Refusal(Exception):
-    """A request that is not answered with data.
+class RejectedRequest(Exception):
+    """A request that receives an error response.
 
     :param status: the HTTP status.
-    :param errors: the entries of ``errors``: sentences, or objects with a code.
-    :param extra: what the body holds beside ``errors``.
+    :param errors: the entries of ``errors`` in the body: sentences, or objects with a code.
+    :param extra: further fields of the body.
     """
 
     def __init__(self, status: int, *errors: str | Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> None:
@@ -22,7 +22,7 @@ class Refusal(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        """The JSON body."""
+        """The JSON body of the response."""
         return {"errors": list(self.errors), **self.extra}
 
 
@@ -43,35 +43,39 @@ BAD_CREDENTIALS = {
 }
 
 
-def unauthenticated(reason: str) -> str:
-    """Return the message for credentials that do not hold."""
+def unauthenticated_message(reason: str) -> str:
+    """Return the message for invalid credentials."""
     return f"Your account could not be authenticated. Reason: {reason}"
 
 
-def unavailable(number: int) -> str:
+def unavailable_message(number: int) -> str:
     """Return the message for Tweets that are deleted or not public."""
     return f"{number} Tweet ID(s) are unavailable"
 
 
-def too_old(limit: str) -> str:
+def age_limit_message(limit: str) -> str:
     """Return the message for impressions and engagements of Tweets past the age limit."""
     return f"Impressions & engagements for tweets older than 90 days ({limit}) are not supported"
 
 
-def forbidden_metrics(metrics: Iterable[str]) -> str:
-    """Return the message for metrics that this endpoint or authentication does not give."""
+def forbidden_metrics_message(metrics: Iterable[str]) -> str:
+    """Return the message for metrics that the endpoint does not return for these credentials."""
     return f"Forbidden to access metrics: {', '.join(metrics)}"
 
 
-def forbidden_tweets(by_author: Mapping[str, Sequence[str]], *, plain: bool) -> list[str]:
-    """Return the messages for Tweets of other authors: one per author, or a single plain one."""
+def forbidden_tweets_messages(by_author: Mapping[str, Sequence[str]], *, plain: bool) -> list[str]:
+    """Return the messages for Tweets of other authors.
+
+    :param by_author: the Tweet ids, by author id.
+    :param plain: whether one message names all Tweets; otherwise there is one message per author.
+    """
     if plain:
         return [f"Forbidden to access tweets: {', '.join(tweet for ids in by_author.values() for tweet in ids)}"]
     return [f"Forbidden to access tweets for author id {author}: {', '.join(ids)}" for author, ids in by_author.items()]
 
 
-def unsupported_dimensions(dimensions: Iterable[str]) -> str:
-    """Return the message for something an endpoint cannot group by."""
+def unsupported_dimensions_message(dimensions: Iterable[str]) -> str:
+    """Return the message for dimensions by which an endpoint cannot group."""
     return (
         f"One or more of the groupBys you have specified are not supported: ({', '.join(dimensions)}). "
         "Please adjust your request and try again."

@@ -1,4 +1,4 @@
-"""The shapes and the metadata of answers."""
+"""The counts and the metadata of responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TWEET, TYPE, DAY, HOUR = "tweet.id", "engagement.type", "engagement.day", "engag
 START, END = datetime(2026, 1, 10, 20, tzinfo=UTC), datetime(2026, 1, 12, 3, tzinfo=UTC)
 WINDOW = {"start": "2026-01-10T20:00:00Z", "end": "2026-01-12T03:00:00Z"}
 METRICS = ("impressions", "favorites")
-EVERY_GROUPING = [
+LEGAL_GROUPINGS = [
     group_by
     for length in (1, 2, 3, 4)
     for group_by in itertools.permutations((TWEET, TYPE, DAY, HOUR), length)
@@ -31,34 +31,32 @@ EVERY_GROUPING = [
 ]
 
 
-def expected(world: Any, tweets: tuple[str, ...], group_by: tuple[str, ...]) -> dict[str, Any]:
-    """Add the true counts up, one hour at a time, into the nested shape."""
-    tree: dict[str, Any] = {}
+def expected_counts(world: Any, tweets: tuple[str, ...], group_by: tuple[str, ...]) -> dict[str, Any]:
+    """Sum the counts of the world by some dimensions, hour by hour."""
+    nested: dict[str, Any] = {}
     for tweet, metric, hours in itertools.product(tweets, METRICS, range((END - START) // timedelta(hours=1))):
         at = START + timedelta(hours=hours)
         keys = {TWEET: tweet, TYPE: metric, DAY: f"{at:%Y-%m-%d}", HOUR: f"{at:%H}"}
-        node = tree
+        level = nested
         for item in group_by[:-1]:
-            node = node.setdefault(keys[item], {})
+            level = level.setdefault(keys[item], {})
         last = keys[group_by[-1]]
-        node[last] = node.get(last, 0) + world.count(tweet, metric, at, at + timedelta(hours=1))
-    return tree
+        level[last] = level.get(last, 0) + world.count(tweet, metric, at, at + timedelta(hours=1))
+    return nested
 
 
-def as_strings(tree: Any) -> Any:
-    return {key: as_strings(value) for key, value in tree.items()} if isinstance(tree, dict) else str(tree)
+def as_strings(nested: Any) -> Any:
+    return {key: as_strings(value) for key, value in nested.items()} if isinstance(nested, dict) else str(nested)
 
 
-@pytest.mark.parametrize("group_by", EVERY_GROUPING, ids="/".join)
-def test_every_legal_grouping_nests_the_same_counts(client: Any, group_by: tuple[str, ...]) -> None:
-    response = client.historical(NEW, SECOND, user=AUTHOR, metrics=METRICS, group_by=group_by, **WINDOW)
-    assert response.json() == {
-        **WINDOW,
-        "asked": as_strings(expected(client.simulator.world, (NEW, SECOND), group_by)),
-    }
+def test_every_legal_grouping_nests_the_same_counts(client: Any) -> None:
+    for group_by in LEGAL_GROUPINGS:
+        response = client.historical(NEW, SECOND, user=AUTHOR, metrics=METRICS, group_by=group_by, **WINDOW)
+        expected = as_strings(expected_counts(client.simulator.world, (NEW, SECOND), group_by))
+        assert response.json() == {**WINDOW, "counts": expected}, group_by
 
 
-def test_an_unavailable_tweet_is_listed_and_left_out(client: Any) -> None:
+def test_unavailable_tweets_are_listed_and_have_no_counts(client: Any) -> None:
     assert client.totals(NEW, DELETED, "2000000000000000777", user=AUTHOR).json() == {
         "errors": ["2 Tweet ID(s) are unavailable"],
         "unavailable_tweet_ids": [DELETED, "2000000000000000777"],
@@ -66,18 +64,18 @@ def test_an_unavailable_tweet_is_listed_and_left_out(client: Any) -> None:
     }
 
 
-def test_a_tweet_of_the_future_does_not_exist_yet(client: Any) -> None:
+def test_a_tweet_is_unavailable_before_its_creation(client: Any) -> None:
     client.simulator.clock.set(datetime(2025, 12, 1, tzinfo=UTC))
     assert client.totals(FOREIGN, user=AUTHOR).json()["unavailable_tweet_ids"] == [FOREIGN]
 
 
-def test_the_tweets_of_a_protected_account_are_unavailable_even_to_itself(client: Any) -> None:
+def test_tweets_of_a_protected_user_are_unavailable_even_to_that_user(client: Any) -> None:
     client.simulator.world.change_handle(AUTHOR, protected=True)
     response = client.totals(NEW, user=AUTHOR)
     assert (response.status_code, response.json()["unavailable_tweet_ids"]) == (400, [NEW])
 
 
-def test_impressions_past_90_days_are_listed_and_left_out(client: Any) -> None:
+def test_tweets_past_90_days_are_listed_and_have_no_impressions(client: Any) -> None:
     response = client.totals(NEW, OLD, ANCIENT, metrics=("impressions", "engagements", "favorites"), user=AUTHOR)
     assert response.status_code == 200
     assert response.json() == {
@@ -91,33 +89,33 @@ def test_impressions_past_90_days_are_listed_and_left_out(client: Any) -> None:
     }
 
 
-def test_old_tweets_have_impressions_on_historical(client: Any) -> None:
-    assert client.historical(OLD, user=AUTHOR, **WINDOW).json() == {**WINDOW, "asked": {OLD: {"impressions": "11"}}}
+def test_historical_returns_impressions_of_tweets_past_90_days(client: Any) -> None:
+    assert client.historical(OLD, user=AUTHOR, **WINDOW).json() == {**WINDOW, "counts": {OLD: {"impressions": "11"}}}
 
 
 @pytest.mark.parametrize("endpoint", ["totals", "28hr", "historical"])
-def test_views_of_videos_past_1800_days_are_listed_and_zero(client: Any, endpoint: str) -> None:
-    answer = client.historical(NEW, ANCIENT, user=AUTHOR, metrics=("video_views",), endpoint=endpoint).json()
-    assert answer["unsupported_for_video_views_tweet_ids"] == [ANCIENT]
-    assert answer["asked"] == {NEW: {"video_views": "0"}, ANCIENT: {"video_views": "0"}}
+def test_video_views_of_tweets_past_1800_days_are_listed_and_zero(client: Any, endpoint: str) -> None:
+    body = client.historical(NEW, ANCIENT, user=AUTHOR, metrics=("video_views",), endpoint=endpoint).json()
+    assert body["unsupported_for_video_views_tweet_ids"] == [ANCIENT]
+    assert body["counts"] == {NEW: {"video_views": "0"}, ANCIENT: {"video_views": "0"}}
     assert client.simulator.total(ANCIENT, "video_views") == 9
 
 
-def test_age_lists_are_silent_about_metrics_nobody_asked_for(client: Any) -> None:
+def test_age_limits_of_metrics_not_requested_are_not_reported(client: Any) -> None:
     assert client.totals(NEW, OLD, ANCIENT, user=AUTHOR).json() == {
         "by_tweet": {NEW: {"favorites": "3"}, OLD: {"favorites": "5"}, ANCIENT: {"favorites": "0"}}
     }
 
 
-def test_a_tweet_of_exactly_90_days_is_still_supported(client: Any) -> None:
+def test_a_tweet_of_exactly_90_days_has_impressions(client: Any) -> None:
     created = client.simulator.world.tweets[OLD].created_at
-    for over, listed in ((timedelta(), False), (timedelta(milliseconds=1), True)):
-        client.simulator.clock.set(created + timedelta(days=90) + over)
-        answer = client.totals(OLD, metrics=("impressions",), user=AUTHOR).json()
-        assert ("unsupported_for_impressions_engagements_tweet_ids" in answer) is listed
+    for extra, listed in ((timedelta(), False), (timedelta(milliseconds=1), True)):
+        client.simulator.clock.set(created + timedelta(days=90) + extra)
+        body = client.totals(OLD, metrics=("impressions",), user=AUTHOR).json()
+        assert ("unsupported_for_impressions_engagements_tweet_ids" in body) is listed
 
 
-def test_likes_before_september_2015_are_absent_from_historical(start: Any) -> None:
+def test_historical_has_no_likes_from_before_september_2015(start: Any) -> None:
     tweet_id = "640020000000000000"
     metrics = ("favorites", "retweets", "replies", "impressions")
     hours = (datetime(2015, 9, 14, 23, tzinfo=UTC), datetime(2015, 9, 15, 0, tzinfo=UTC))
@@ -127,35 +125,35 @@ def test_likes_before_september_2015_are_absent_from_historical(start: Any) -> N
         counts=ExplicitCounts({(tweet_id, metric, hour): 4 for metric in metrics for hour in hours}),
     )
     client = start(world, now=datetime(2015, 9, 16, tzinfo=UTC))
-    answer = client.historical(
+    body = client.historical(
         tweet_id, user=AUTHOR, start="2015-09-14", end="2015-09-16", metrics=metrics, group_by=(TYPE,)
     ).json()
-    assert answer["asked"] == {"favorites": "4", "retweets": "4", "replies": "4", "impressions": "8"}
+    assert body["counts"] == {"favorites": "4", "retweets": "4", "replies": "4", "impressions": "8"}
 
 
-def test_keys_come_in_no_order_but_always_the_same(client: Any) -> None:
+def test_keys_are_shuffled_in_the_same_way_every_time(client: Any) -> None:
     def keys() -> list[str]:
-        answer = client.historical(NEW, SECOND, user=AUTHOR, group_by=(TWEET, TYPE, DAY, HOUR), **WINDOW).json()
-        return list(answer["asked"][NEW]["impressions"]["2026-01-11"])
+        body = client.historical(NEW, SECOND, user=AUTHOR, group_by=(TWEET, TYPE, DAY, HOUR), **WINDOW).json()
+        return list(body["counts"][NEW]["impressions"]["2026-01-11"])
 
     assert keys() == keys()
     assert keys() != sorted(keys())
     assert sorted(keys()) == [f"{hour:02}" for hour in range(24)]
 
 
-def test_answers_are_compressed_errors_too(client: Any) -> None:
+def test_responses_and_error_responses_are_compressed(client: Any) -> None:
     for response in (client.totals(NEW), client.totals(NEW, headers={"Authorization": "Bearer wrong"})):
         assert response.headers["Content-Encoding"] == "gzip"
         assert response.headers["Content-Type"].startswith("application/json")
 
 
-@pytest.mark.parametrize("offer", ["gzip", "gzip, deflate", "deflate, GZIP;q=0.5", "*"])
-def test_gzip_may_be_one_of_several_offers(client: Any, offer: str) -> None:
-    assert client.totals(NEW, headers={"Accept-Encoding": offer}).status_code == 200
+@pytest.mark.parametrize("encodings", ["gzip", "gzip, deflate", "deflate, GZIP;q=0.5", "*"])
+def test_gzip_can_be_one_of_several_accepted_encodings(client: Any, encodings: str) -> None:
+    assert client.totals(NEW, headers={"Accept-Encoding": encodings}).status_code == 200
 
 
-@pytest.mark.parametrize("offer", ["", "identity", "deflate", "gzip;q=0"])
-def test_without_gzip_there_is_no_answer(client: Any, offer: str) -> None:
-    response = client.totals(NEW, headers={"Accept-Encoding": offer})
+@pytest.mark.parametrize("encodings", ["", "identity", "deflate", "gzip;q=0"])
+def test_requests_that_do_not_accept_gzip_are_rejected(client: Any, encodings: str) -> None:
+    response = client.totals(NEW, headers={"Accept-Encoding": encodings})
     assert response.status_code == 406
     assert "Content-Encoding" not in response.headers
