@@ -4,14 +4,19 @@
 #
 # makes a virtual environment with this package, editable, with its development tools and the further requirements, and
 # puts it first on PATH. An environment that was made for the same pyproject.toml and requirements is used as it is.
+# Where uv is on PATH, it installs the packages, otherwise pip does.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
+is_python() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null
+}
+
 find_python() {
     local candidate
     for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
-        if [[ -n $candidate ]] && "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then
+        if [[ -n $candidate ]] && is_python "$candidate"; then
             echo "$candidate"
             return
         fi
@@ -33,8 +38,14 @@ PYTHON
     )
     if [[ $(cat "$folder/stamp" 2>/dev/null) != "$stamp" ]]; then
         echo "Installing into ${folder#"$root/"}; this is done once and takes a minute or two." >&2
-        "$python" -m venv --clear "$folder"
-        "$folder/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[dev]" "$@" >&2
+        if command -v uv >/dev/null; then
+            rm -rf "$folder"
+            uv venv --quiet --python "$(command -v "$python")" "$folder"
+            uv pip install --quiet --python "$folder/bin/python" --editable ".[dev]" "$@" >&2
+        else
+            "$python" -m venv --clear "$folder"
+            "$folder/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[dev]" "$@" >&2
+        fi
         echo "$stamp" >"$folder/stamp"
     fi
     unset PYTHONHOME PYTHONPATH
