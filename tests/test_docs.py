@@ -15,6 +15,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -29,15 +30,14 @@ from airflow_provider_engagement.api import catalogue
 from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.dataset.schema import TABLES
 from airflow_provider_engagement.exceptions import EngagementError
-from airflow_provider_engagement.get_provider_info import get_provider_info
 from airflow_provider_engagement.operators.base import EngagementPullOperator
-from airflow_provider_engagement.operators.series import EngagementSeriesOperator
-from airflow_provider_engagement.simulator import Handle, Simulator, Switches, World, connection
+from airflow_provider_engagement.simulator import Handle, Simulator, World, connection
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 SNIPPETS = DOCS / "snippets"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES += sorted(DOCS.rglob("*.md"))
 
 PAGE_OF = {
     "EngagementTotalsOperator": "operators/totals.md",
@@ -47,9 +47,6 @@ PAGE_OF = {
 }
 """Where each operator and sensor is described. What all pulls share is described once, in ``operators/index.md``."""
 
-BASES = (EngagementPullOperator, EngagementSeriesOperator)
-"""No DAG holds these; what they take is described with the operators that are made of them."""
-
 SHARED_PAGE = "operators/index.md"
 
 _FENCE = re.compile(
@@ -58,6 +55,18 @@ _FENCE = re.compile(
 )
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TABLES_OF_CODE = load(ROOT / "scripts" / "docs_tables.py")
 
 
 def name_of(path: Path) -> str:
@@ -181,96 +190,73 @@ def public_operators() -> list[type[BaseOperator]]:
         and issubclass(value, BaseOperator)
         and value.__module__ == module.__name__
         and not name.startswith("_")
-        and value not in BASES
+        and not inspect.isabstract(value)
     ]
 
 
-def parameters(operator: type[BaseOperator]) -> dict[str, type[BaseOperator]]:
-    """Return the parameters that this package gives an operator, each with the class that declares it."""
-    return {
-        name: cls
-        for cls in reversed(operator.__mro__)
-        if cls.__module__.startswith(airflow_provider_engagement.__name__) and "__init__" in vars(cls)
-        for name, parameter in inspect.signature(vars(cls)["__init__"]).parameters.items()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD and name != "self"
-    }
+def declaring(operator: type[BaseOperator]) -> list[type[BaseOperator]]:
+    """Return the classes of this package that declare parameters of an operator."""
+    ours = [cls for cls in operator.__mro__ if cls.__module__.startswith(f"{airflow_provider_engagement.__name__}.")]
+    return [cls for cls in ours if "__init__" in vars(cls)]
+
+
+def parameters(cls: type[BaseOperator]) -> list[str]:
+    """Return the parameters that a class declares itself."""
+    declared = inspect.signature(vars(cls)["__init__"]).parameters
+    return [name for name, it in declared.items() if it.kind is not inspect.Parameter.VAR_KEYWORD and name != "self"]
+
+
+def regions() -> dict[str, list[Path]]:
+    """Return the pages of each generated region."""
+    found: dict[str, list[Path]] = {}
+    for path, call in TABLES_OF_CODE.regions():
+        found.setdefault(call, []).append(path)
+    return found
+
+
+@pytest.mark.parametrize("path", TABLES_OF_CODE.PAGES, ids=name_of)
+def test_the_generated_tables_agree_with_the_code(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    assert text == TABLES_OF_CODE.generated(text), "Run scripts/docs_tables."
+
+
+def test_an_edited_table_is_restored_from_the_code() -> None:
+    text = page("operations.md")
+
+    assert TABLES_OF_CODE.generated(text.replace("| counter |", "| gauge |")) == text
+
+
+def test_every_list_of_the_code_has_a_generated_table() -> None:
+    parameters = {f"parameters {cls.__name__}" for operator in public_operators() for cls in declaring(operator)}
+    columns = {f"columns {name}" for name in TABLES}
+    whole = {"metrics", "metric changes", "endpoints", "switches", "connection fields", "stats"}
+
+    assert {call for call in regions() if not call.startswith("errors ")} == parameters | columns | whole
 
 
 @pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
-def test_every_parameter_of_an_operator_is_described(operator: type[BaseOperator]) -> None:
-    own, shared = page(PAGE_OF[operator.__name__]), page(SHARED_PAGE)
+def test_the_parameters_of_an_operator_are_on_its_page(operator: type[BaseOperator]) -> None:
+    pages = {path for cls in declaring(operator) for path in regions()[f"parameters {cls.__name__}"]}
 
-    undescribed = [
-        name
-        for name, cls in parameters(operator).items()
-        if f"| `{name}` |" not in (shared if cls is EngagementPullOperator else own)
-    ]
-
-    assert undescribed == []
-    assert operator.__name__ in own
+    assert pages <= {DOCS / PAGE_OF[operator.__name__], DOCS / SHARED_PAGE}
+    assert operator.__name__ in page(PAGE_OF[operator.__name__])
 
 
 @pytest.mark.parametrize("operator", public_operators(), ids=lambda operator: operator.__name__)
-def test_a_parameter_that_is_rendered_is_marked_as_templated(operator: type[BaseOperator]) -> None:
-    text = page(SHARED_PAGE) + page(PAGE_OF[operator.__name__])
-    rows = {line.split("|")[1].strip(" `"): line for line in text.splitlines() if line.startswith("| `")}
+def test_a_docstring_describes_every_parameter_and_marks_those_that_are_templated(
+    operator: type[BaseOperator],
+) -> None:
+    for cls in declaring(operator):
+        described = TABLES_OF_CODE.described_parameters(cls)
+        templated = {name for name, text in described.items() if text.endswith("(templated)")}
 
-    wrong = [
-        name for name in parameters(operator) if (name in operator.template_fields) != ("(templated)" in rows[name])
-    ]
-
-    assert wrong == []
-
-
-def test_every_field_of_the_connection_is_described() -> None:
-    (connection_type,) = get_provider_info()["connection-types"]
-
-    assert [name for name in connection_type["conn-fields"] if f"| `{name}` |" not in page("connection.md")] == []
+        assert list(described) == parameters(cls)
+        assert templated == set(described) & set(operator.template_fields)
 
 
-def test_every_metric_is_described_with_its_limits() -> None:
-    rows = {
-        line.split("|")[1].strip(" `"): line
-        for line in page("metric-changes.md").splitlines()
-        if line.startswith("| `") and line.count("|") > 5
-    }
-
-    assert list(rows) == list(catalogue.METRICS)
-    for metric in catalogue.METRICS.values():
-        cells = [cell.strip() for cell in rows[metric.name].split("|")[2:-1]]
-        assert cells == [
-            metric.meaning,
-            "yes" if catalogue.Endpoint.TOTALS in metric.endpoints else "no",
-            "yes" if catalogue.Endpoint.HISTORICAL in metric.endpoints else "no",
-            "yes" if metric.public else "no",
-            f"{metric.totals_age_limit.days} days" if metric.totals_age_limit else "none",
-            f"{metric.series_age_limit.days} days" if metric.series_age_limit else "none",
-            str(metric.counts),
-        ]
-
-
-def test_every_change_of_a_metric_is_told() -> None:
-    rows = [line for line in page("metric-changes.md").splitlines() if line.startswith("| 20")]
-
-    assert [[cell.strip(" `") for cell in row.split("|")[1:5]] for row in rows] == [
-        [change.on.isoformat(), change.metric, change.what, change.source] for change in catalogue.METRIC_CHANGES
-    ]
+def test_former_names_of_metrics_are_described() -> None:
     assert all(f"`{old}`" in page("metric-changes.md") for old in catalogue.RENAMED_METRICS)
-
-
-def test_every_endpoint_is_told_with_its_limits() -> None:
-    for endpoint, rule in catalogue.ENDPOINTS.items():
-        assert f"`{rule.path}`" in page("api-rules.md"), endpoint
-        assert re.search(rf"\| `{endpoint}` \|.*\b{rule.tweets_per_request}\b", page("api-rules.md")), endpoint
-
-
-def test_every_switch_of_the_simulator_is_described_with_its_values() -> None:
-    text = page("simulator.md")
-    rows = {line.split("|")[1].strip(" `"): line.split("|")[2] for line in text.splitlines() if line.startswith("| `")}
-
-    for name, choices in Switches.choices().items():
-        told = [re.sub("[`*]", "", value).strip() for value in rows[name].split(",")]
-        assert told == [json.dumps(value).strip('"') for value in choices], name
 
 
 def all_errors(cls: type[EngagementError] = EngagementError) -> Iterator[type[EngagementError]]:
@@ -280,33 +266,49 @@ def all_errors(cls: type[EngagementError] = EngagementError) -> Iterator[type[En
         yield from all_errors(subclass)
 
 
-def test_every_error_is_described() -> None:
-    assert [error.__name__ for error in set(all_errors()) if f"`{error.__name__}`" not in page("errors.md")] == []
+def test_every_error_is_in_one_generated_table() -> None:
+    listed = [name for call in regions() if call.startswith("errors ") for name in call.split()[1:]]
+    bases = {error for error in all_errors() if error.__subclasses__()}
 
-
-def test_every_column_of_every_table_is_described() -> None:
-    text = page("dataset.md")
-    for table in TABLES.values():
-        section = text.split(f"### {table.name}\n", 1)[1].split("\n## ")[0].split("\n### ")[0]
-        assert [name for name in (*table.key, *table.columns) if f"| `{name}` |" not in section] == [], table.name
-        key = ", ".join(f"`{name}`" for name in table.key)
-        assert f"Key: {key}." in section
+    assert sorted(listed) == sorted({error.__name__ for error in all_errors()} - {base.__name__ for base in bases})
+    assert all(f"`{base.__name__}`" in page("errors.md") for base in bases)
 
 
 def test_every_outcome_is_described() -> None:
     assert [outcome for outcome in Outcome if f"| `{outcome}` |" not in page("dataset.md")] == []
 
 
+MODULES = [module for module in TABLES_OF_CODE.modules() if module.__file__]
+_ROLE = re.compile(r":(?:attr|class|const|data|exc|func|meth|mod|obj):`[~!]?(?P<target>[\w.]+)(?:\(\))?`")
+
+
+def exists(target: str, module: ModuleType) -> bool:
+    """Return whether a name exists in a module, or as a path of modules and members."""
+    try:
+        attrgetter(target)(module)
+    except AttributeError:
+        try:
+            pkgutil.resolve_name(target)
+        except (ImportError, AttributeError):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.partition(".")[2])
+def test_every_reference_in_a_docstring_names_something_that_exists(module: ModuleType) -> None:
+    text = Path(str(module.__file__)).read_text(encoding="utf-8")
+    classes = [
+        value for value in vars(module).values() if inspect.isclass(value) and value.__module__ == module.__name__
+    ]
+
+    assert [
+        target
+        for target in _ROLE.findall(text)
+        if not exists(target, module) and not any(hasattr(value, target) for value in classes)
+    ] == []
+
+
 # What the snippets do
-
-
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"snippet_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def dags(path: Path) -> list[DAG]:
@@ -433,7 +435,7 @@ def test_a_pull_of_the_snippets_brings_a_number_for_every_tweet(
     if operator.estimate_only:
         assert report["requests"] == report["planned"] > 0
         return
-    assert report["asked"] == len(tweet_ids)
+    assert report["requested"] == len(tweet_ids)
     assert report["requests"]["failed"] == 0
     assert sum(report["outcomes"].values()) == len(tweet_ids)
     assert sum(rows for table, rows in report["rows"].items() if table in ("tweet_totals", "tweet_metrics")) or (

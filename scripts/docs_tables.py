@@ -1,0 +1,281 @@
+"""Write tables of the code into the pages of the documentation.
+
+A table stands between ``<!-- generated: NAME ARGUMENT… -->`` and ``<!-- end -->``. The name is that of a function in
+``TABLES`` below. The descriptions come from docstrings and data of the package.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import airflow_provider_engagement
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+REGION = re.compile(r"(?P<start><!-- generated: (?P<call>[^>]+?) -->\n)(?P<text>.*?)(?P<end><!-- end -->)", re.DOTALL)
+
+
+@cache
+def modules() -> list[ModuleType]:
+    package = airflow_provider_engagement
+    names = [module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    return [importlib.import_module(name) for name in names if not name.endswith(".__main__")]
+
+
+def member(name: str) -> Any:
+    """Return the class, function or constant of a name, whichever module of the package defines it."""
+    found = {id(vars(module)[name]): vars(module)[name] for module in modules() if name in vars(module)}
+    if len(found) != 1:
+        raise LookupError(f"the package defines {len(found)} members named {name}")
+    return next(iter(found.values()))
+
+
+def markdown(text: str) -> str:
+    """Return reStructuredText on one line of Markdown that fits into a cell of a table."""
+    text = re.sub(r":\w+:`~?([^`]+)`", lambda role: f"`{role[1].rpartition('.')[2]}`", text)
+    return " ".join(text.replace("``", "`").replace("|", "\\|").split())
+
+
+def sentence(text: str) -> str:
+    text = markdown(text)
+    return text if not text else text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def code(value: object) -> str:
+    return f"`{value}`"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [" | ".join(header), " | ".join("---" for _ in header), *(" | ".join(row) for row in rows)]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def described_parameters(documented: type) -> dict[str, str]:
+    """Return the text of each ``:param name:`` in the docstring of a class."""
+    fields = re.findall(r"^:param (\w+):(.*?)(?=^:|^\S|\Z)", inspect.cleandoc(documented.__doc__ or ""), re.M | re.S)
+    return {name: text.strip() for name, text in fields}
+
+
+def defaults(operator: type) -> dict[str, str]:
+    """Return the default of each parameter that the ``__init__`` of an operator declares."""
+    source = ast.parse(textwrap.dedent(inspect.getsource(vars(operator)["__init__"]))).body[0]
+    signature = inspect.signature(vars(operator)["__init__"]).parameters
+    found = {}
+    for argument, default in zip(source.args.kwonlyargs, source.args.kw_defaults, strict=True):
+        if isinstance(default, ast.Call):
+            # A setting of Airflow, such as conf.getboolean("operators", "default_deferrable").
+            section, option = (ast.literal_eval(value) for value in default.args)
+            found[argument.arg] = code(f"[{section}] {option}")
+        else:
+            found[argument.arg] = code(repr(signature[argument.arg].default))
+    return found
+
+
+def parameters(name: str) -> str:
+    operator = member(name)
+    described = described_parameters(operator)
+    return table(
+        ("parameter", "default", "templated", "meaning"),
+        (
+            (
+                code(parameter),
+                default,
+                "yes" if parameter in operator.template_fields else "",
+                sentence(described[parameter].removesuffix("(templated)").strip()),
+            )
+            for parameter, default in defaults(operator).items()
+        ),
+    )
+
+
+def metrics() -> str:
+    endpoint = member("Endpoint")
+
+    def age(limit: Any) -> str:
+        return f"{limit.days} days" if limit else "none"
+
+    def has(answer: object) -> str:
+        return "yes" if answer else "no"
+
+    return table(
+        (
+            "metric",
+            "what it counts",
+            "totals",
+            "series",
+            "public",
+            "age limit on totals",
+            "age limit on series",
+            "counts",
+        ),
+        (
+            (
+                code(metric.name),
+                markdown(metric.meaning),
+                has(endpoint.TOTALS in metric.endpoints),
+                has(endpoint.HISTORICAL in metric.endpoints),
+                has(metric.public),
+                age(metric.totals_age_limit),
+                age(metric.series_age_limit),
+                str(metric.counted),
+            )
+            for metric in member("METRICS").values()
+        ),
+    )
+
+
+def metric_changes() -> str:
+    return table(
+        ("date", "metric", "change", "effect on a series", "source"),
+        (
+            (change.on.isoformat(), code(change.metric), markdown(change.what), markdown(change.effect), change.source)
+            for change in member("METRIC_CHANGES")
+        ),
+    )
+
+
+def endpoints() -> str:
+    metrics_of = member("metrics_of")
+    return table(
+        ("endpoint", "path", "Tweets per request", "metrics", "credentials", "time range of the counts"),
+        (
+            (
+                code(endpoint),
+                code(rule.path),
+                str(rule.tweets_per_request),
+                str(max(len(metrics_of(endpoint, auth)) for auth in rule.auths)),
+                ", ".join(map(code, rule.auths)),
+                markdown(rule.time_range),
+            )
+            for endpoint, rule in member("ENDPOINTS").items()
+        ),
+    )
+
+
+def errors(*names: str) -> str:
+    transient = member("TransientError")
+
+    def row(name: str) -> tuple[str, ...]:
+        error = member(name)
+        meaning, remedy, *_ = (*inspect.cleandoc(error.__doc__).split("\n\n"), "", "")
+        if remedy.startswith(":"):
+            raise ValueError(f"the docstring of {name} does not say what to do")
+        return code(name), sentence(meaning), sentence(remedy), "yes" if issubclass(error, transient) else "no"
+
+    return table(("error", "meaning", "what to do", "retried"), map(row, names))
+
+
+def switches() -> str:
+    switches = member("Switches")
+    described = described_parameters(switches)
+    return table(
+        ("switch", "values", "meaning"),
+        (
+            (code(name), ", ".join(code(json.dumps(value).strip('"')) for value in values), sentence(described[name]))
+            for name, values in switches.choices().items()
+        ),
+    )
+
+
+def connection_fields() -> str:
+    (connection_type,) = member("get_provider_info")()["connection-types"]
+    return table(
+        ("field", "label in the form", "meaning"),
+        (
+            (code(name), field["label"], sentence(field["description"]))
+            for name, field in connection_type["conn-fields"].items()
+        ),
+    )
+
+
+def stats() -> str:
+    return table(
+        ("name", "kind", "tags", "meaning"),
+        (
+            (code(name), stat.kind, ", ".join(map(code, stat.tags)), sentence(stat.meaning))
+            for name, stat in member("STATS").items()
+        ),
+    )
+
+
+def columns(name: str) -> str:
+    described, meanings = member("TABLES")[name], member("COLUMN_MEANINGS")
+    schema = member("arrow_schema")(described)
+    kinds = {"string": "string", "int64": "integer", "bool": "boolean", "timestamp[ms, tz=UTC]": "timestamp"}
+    rows = [
+        (
+            code(column),
+            kinds[str(schema.field(column).type)],
+            "yes" if column in described.key else "",
+            sentence(meanings[column]),
+        )
+        for column in (*described.key, *described.columns)
+    ]
+    if described.metrics:
+        rows.append((", ".join(map(code, described.metrics)), "integer", "", "The counts of the metrics."))
+    return table(("column", "type", "key", "meaning"), rows)
+
+
+TABLES: dict[str, Callable[..., str]] = {
+    "parameters": parameters,
+    "metrics": metrics,
+    "metric changes": metric_changes,
+    "endpoints": endpoints,
+    "errors": errors,
+    "switches": switches,
+    "connection fields": connection_fields,
+    "stats": stats,
+    "columns": columns,
+}
+
+
+def generate(call: str) -> str:
+    """Return the text of a region.
+
+    :param call: the name of a table and its arguments, such as ``columns tweet_totals``.
+    """
+    if call in TABLES:
+        return TABLES[call]()
+    name, *arguments = call.split()
+    return TABLES[name](*arguments)
+
+
+def generated(text: str) -> str:
+    """Return a page with its regions as the code describes them now."""
+    return REGION.sub(lambda region: f"{region['start']}\n{generate(region['call'])}\n{region['end']}", text)
+
+
+def regions() -> Iterator[tuple[Path, str]]:
+    """Yield the page and the call of every region."""
+    for page in PAGES:
+        for region in REGION.finditer(page.read_text(encoding="utf-8")):
+            yield page, region["call"]
+
+
+def main() -> int:
+    stale = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if (new := generated(text)) != text:
+            stale.append(str(page.relative_to(ROOT)))
+            if "--check" not in sys.argv:
+                page.write_text(new, encoding="utf-8")
+    for name in stale:
+        print(name, "differs from the code." if "--check" in sys.argv else "is updated.")
+    return int("--check" in sys.argv and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
