@@ -1,1 +1,1 @@
-"""The Engagement API: its rules, its requests and its answers. Imports nothing of Airflow."""
+"""The Engagement API: its rules, requests and responses. This package does not import Airflow."""

@@ -1,4 +1,4 @@
-"""Who asks: credentials, OAuth 1.0a signatures, and bearer tokens, given or obtained."""
+"""Credentials, OAuth 1.0a signatures, and bearer tokens."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from airflow_provider_engagement.api.catalogue import Auth
-from airflow_provider_engagement.api.response import error_messages
+from airflow_provider_engagement.api.error_responses import error_messages, json_or_none
 from airflow_provider_engagement.exceptions import AuthenticationError, InvalidConnectionError, InvalidResponseError
 
 if TYPE_CHECKING:
@@ -25,13 +25,14 @@ SIGNING_LOGGERS = ("oauthlib.oauth1.rfc5849", "requests_oauthlib.oauth1_auth")
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Credentials:
-    """The secrets of a connection. Its ``repr`` names those that are set and shows none.
+    """The secrets of a connection. The ``repr`` contains only the names of those that are set.
 
     :param consumer_key: the app's key, also called API key.
     :param consumer_secret: the app's secret.
-    :param access_token: a user's token: with it, that user's own Tweets can be read.
-    :param access_token_secret: the secret that belongs to it.
-    :param bearer_token: the app's token: with it, public metrics of any Tweet can be read.
+    :param access_token: a user's token, which reads all metrics of Tweets that the user posted.
+    :param access_token_secret: the secret of the access token.
+    :param bearer_token: the app's token, which reads public metrics of any Tweet.
+    :raises InvalidConnectionError: if a secret is missing.
     """
 
     consumer_key: str | None = None
@@ -41,21 +42,18 @@ class Credentials:
     bearer_token: str | None = None
 
     def __post_init__(self) -> None:
-        given = self.given
-        if bool(self.consumer_key) != bool(self.consumer_secret):
-            raise InvalidConnectionError("consumer_key and consumer_secret belong together: one of them is missing.")
-        if bool(self.access_token) != bool(self.access_token_secret):
-            raise InvalidConnectionError(
-                "access_token and access_token_secret belong together: one of them is missing."
-            )
+        for names in (("consumer_key", "consumer_secret"), ("access_token", "access_token_secret")):
+            missing = [name for name in names if not getattr(self, name)]
+            if len(missing) == 1:
+                raise InvalidConnectionError(f"{missing[0]} is missing. Set both of {' and '.join(names)}, or neither.")
         if self.access_token and not self.consumer_key:
             raise InvalidConnectionError(
-                "An access_token needs the app's consumer_key and consumer_secret to sign with."
+                "consumer_key and consumer_secret are missing. Set them: they sign requests with an access_token."
             )
-        if not given:
+        if not self.given:
             raise InvalidConnectionError(
-                "The connection holds no credentials: set a bearer_token, or consumer_key and consumer_secret, and for "
-                "an author's own Tweets also access_token and access_token_secret."
+                "The connection has no credentials. Set bearer_token, or consumer_key and consumer_secret. To read all "
+                "metrics of a user's Tweets, also set access_token and access_token_secret."
             )
 
     def __repr__(self) -> str:
@@ -68,109 +66,112 @@ class Credentials:
 
     @property
     def has_user(self) -> bool:
-        """Whether requests can be signed as a user."""
+        """Whether requests can be signed with user credentials."""
         return all(name in self.given for name in USER_FIELDS)
 
     @property
     def has_app(self) -> bool:
-        """Whether a bearer token is given or can be obtained."""
+        """Whether there is a bearer token, or the keys to obtain one."""
         return bool(self.bearer_token or self.consumer_key)
 
     @property
     def user_id(self) -> str | None:
-        """The id of the user whose access token this is, which the token begins with."""
+        """The id of the access token's user, with which the token begins."""
         prefix, hyphen, _ = (self.access_token or "").partition("-")
         return prefix if hyphen and prefix.isdigit() else None
 
     @property
     def identity(self) -> str:
-        """A text that differs between apps and users, and that no secret can be read from."""
-        who = json.dumps([self.user_id or self.access_token, self.consumer_key, self.bearer_token])
-        return hashlib.sha256(who.encode()).hexdigest()
+        """A text that identifies the app and the user. It contains no secret."""
+        names = json.dumps([self.user_id or self.access_token, self.consumer_key, self.bearer_token])
+        return hashlib.sha256(names.encode()).hexdigest()
 
     def redact(self, text: str) -> str:
-        """Return a text with every secret in it blotted out, in whatever form a request carries it."""
+        """Return a text with every secret in it replaced, in every form that a request contains."""
         secrets = [getattr(self, name) for name in self.given]
         if self.consumer_key and self.consumer_secret:
             pair = f"{quote(self.consumer_key, safe='')}:{quote(self.consumer_secret, safe='')}"
-            secrets += [b64encode(pair.encode()).decode()]
-        return _redacted(text, secrets)
+            secrets.append(b64encode(pair.encode()).decode())
+        return _redact(text, secrets)
 
 
 class Signer:
-    """Adds the ``Authorization`` header to requests, anew for each attempt.
+    """Adds the ``Authorization`` header to requests, a new one for each attempt.
 
     :param credentials: the secrets to sign with.
-    :param obtain: asks the token URL for a bearer token, with the user name and password of basic authentication that
-        it is given, and returns the answer.
+    :param post_for_bearer_token: sends a request for a bearer token, given the user name and password of its basic
+        authentication, and returns the response.
     """
 
-    def __init__(self, credentials: Credentials, obtain: Callable[[str, str], Response]) -> None:
+    def __init__(self, credentials: Credentials, post_for_bearer_token: Callable[[str, str], Response]) -> None:
         self._credentials = credentials
-        self._obtain = obtain
+        self._post_for_bearer_token = post_for_bearer_token
         self._lock = threading.Lock()
         self._obtained: str | None = None
 
     def __call__(self, auth: Auth) -> Callable[[PreparedRequest], PreparedRequest]:
-        """Return what signs one attempt, as ``requests`` takes it."""
-        if auth is Auth.USER:
-            from requests_oauthlib import OAuth1
+        """Return what signs one attempt, as ``requests`` accepts it.
 
-            for name in SIGNING_LOGGERS:
-                # At DEBUG, these libraries log the header that they have just signed.
-                logging.getLogger(name).addFilter(_is_no_debug_line)
-            if not self._credentials.has_user:
-                raise InvalidConnectionError(
-                    "An author's own Tweets are asked for, but the connection has no access token of a user: set "
-                    f"{', '.join(USER_FIELDS)}."
-                )
-            signature: Callable[[PreparedRequest], PreparedRequest] = OAuth1(
-                *(getattr(self._credentials, name) for name in USER_FIELDS)
-            )
-            return signature
-        return _Bearer(self.bearer_token())
-
-    def renew(self, refused: PreparedRequest) -> bool:
-        """Forget an obtained bearer token that was refused, so that the next attempt obtains another.
-
-        :param refused: the request that was refused.
-        :return: whether a repetition may succeed: not for a token that the connection gave, nor for a signature.
+        :param auth: the kind of credentials.
         """
-        authorization = str(refused.headers.get("Authorization"))
+        if auth is Auth.APP:
+            return _Bearer(self.bearer_token())
+        from requests_oauthlib import OAuth1
+
+        for name in SIGNING_LOGGERS:
+            # At DEBUG, these libraries log the header that they have just signed.
+            logging.getLogger(name).addFilter(_is_above_debug)
+        if not self._credentials.has_user:
+            raise InvalidConnectionError(
+                "The request needs user credentials, but the connection has no access token. Set "
+                f"{', '.join(USER_FIELDS)}."
+            )
+        signature: Callable[[PreparedRequest], PreparedRequest] = OAuth1(
+            *(getattr(self._credentials, name) for name in USER_FIELDS)
+        )
+        return signature
+
+    def renew(self, rejected: PreparedRequest) -> bool:
+        """Discard an obtained bearer token that the API rejected, so that the next attempt obtains another.
+
+        :param rejected: the request that the API rejected.
+        :return: whether a repetition may succeed. It cannot with the connection's own token, or with a signature.
+        """
+        authorization = str(rejected.headers.get("Authorization"))
         if self._credentials.bearer_token or not authorization.startswith("Bearer "):
             return False
         with self._lock:
-            # Another thread may have renewed it already: then there is a new one to try.
+            # If another thread has renewed the token already, keep the new one.
             if authorization == f"Bearer {self._obtained}":
                 self._obtained = None
         return True
 
     def redact(self, text: str) -> str:
-        """Return a text with every secret in it blotted out, the obtained token included."""
+        """Return a text with every secret in it replaced, including the obtained bearer token."""
         text = self._credentials.redact(text)
-        return _redacted(text, [self._obtained]) if self._obtained else text
+        return _redact(text, [self._obtained]) if self._obtained else text
 
     def bearer_token(self) -> str:
-        """Return the bearer token that the connection gave, or one obtained with the app's key and secret."""
+        """Return the bearer token of the connection, or one that is obtained with the app's key and secret."""
         if self._credentials.bearer_token:
             return self._credentials.bearer_token
         with self._lock:
             if self._obtained is None:
-                self._obtained = self._fetch_bearer_token()
+                self._obtained = self._obtain_bearer_token()
             return self._obtained
 
-    def _fetch_bearer_token(self) -> str:
-        """Exchange the app's key and secret for its bearer token (vendor's guide, application-only authentication)."""
+    def _obtain_bearer_token(self) -> str:
+        """Exchange the app's key and secret for its bearer token (guide, application-only authentication)."""
         key, secret = self._credentials.consumer_key, self._credentials.consumer_secret
         if not key or not secret:
             raise InvalidConnectionError(
-                "Public metrics are asked for as the app: set bearer_token, or consumer_key and consumer_secret."
+                "The request needs app credentials. Set bearer_token, or consumer_key and consumer_secret."
             )
-        response = self._obtain(quote(key, safe=""), quote(secret, safe=""))
-        body = _json_or_none(response)
+        response = self._post_for_bearer_token(quote(key, safe=""), quote(secret, safe=""))
+        body = json_or_none(response)
         if response.status_code in (400, 401, 403):
             raise AuthenticationError(
-                "The app's consumer_key and consumer_secret were refused when asking for a bearer token.",
+                "The API rejected consumer_key and consumer_secret in the request for a bearer token. Check both.",
                 endpoint="oauth2/token",
                 status=response.status_code,
                 messages=tuple(map(self._credentials.redact, error_messages(body))),
@@ -178,7 +179,7 @@ class Signer:
         token = body.get("access_token") if isinstance(body, dict) else None
         if response.status_code != 200 or not isinstance(token, str) or str(body.get("token_type")).lower() != "bearer":
             raise InvalidResponseError(
-                f"The token URL answered HTTP {response.status_code} without a bearer token: check token_url."
+                f"The token URL returned HTTP {response.status_code} without a bearer token. Check token_url."
             )
         return token
 
@@ -192,19 +193,12 @@ class _Bearer:
         return request
 
 
-def _is_no_debug_line(record: logging.LogRecord) -> bool:
+def _is_above_debug(record: logging.LogRecord) -> bool:
     return record.levelno > logging.DEBUG
 
 
-def _redacted(text: str, secrets: Iterable[str]) -> str:
+def _redact(text: str, secrets: Iterable[str]) -> str:
     forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), unquote(secret))}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, "***")
     return text
-
-
-def _json_or_none(response: Response) -> Any:
-    try:
-        return response.json()
-    except ValueError:
-        return None

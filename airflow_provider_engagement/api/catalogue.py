@@ -1,7 +1,7 @@
-"""What the Engagement API documents: endpoints, metrics, groupings, limits and dated changes. Data, with sources.
+"""The documented facts about the Engagement API: endpoints, metrics, groupings, limits and dated changes.
 
 Sources are named as in ``docs/api-rules.md``: *reference* is the vendor's API reference, *guide* its guides and FAQ,
-*changes* its page of metric changes, *changelog* its platform changelog, *sample* its own sample clients.
+*changes* its page of metric changes, *changelog* its platform changelog, *sample* its sample clients.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 
 class Endpoint(StrEnum):
-    """The three endpoints, by the last part of their path."""
+    """An endpoint, by the last part of its path."""
 
     TOTALS = "totals"
     LAST_28_HOURS = "28hr"
@@ -23,14 +23,14 @@ class Endpoint(StrEnum):
 
 
 class Auth(StrEnum):
-    """How a request is authenticated: as the Tweets' author, or as the app alone."""
+    """A kind of credentials: those of the user who posted the Tweets, or those of the app."""
 
     USER = "user"
     APP = "app"
 
 
 class Dimension(StrEnum):
-    """What an answer can be grouped by."""
+    """A dimension that a response can be grouped by."""
 
     TWEET = "tweet.id"
     METRIC = "engagement.type"
@@ -38,7 +38,7 @@ class Dimension(StrEnum):
     HOUR = "engagement.hour"
 
 
-class Counts(StrEnum):
+class Counted(StrEnum):
     """Which engagement a metric counts."""
 
     ORGANIC = "organic only"
@@ -48,39 +48,41 @@ class Counts(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndpointRule:
-    """The limits of one endpoint.
+    """The rules of one endpoint.
 
-    :param path: path below the base URL.
-    :param tweets_per_request: how many Tweet ids one request may name.
-    :param dimensions: what its answers can be grouped by.
-    :param auths: how its requests may be authenticated.
-    :param source: where the rule is documented.
+    :param path: the path below the base URL.
+    :param tweets_per_request: how many Tweets one request can name.
+    :param dimensions: the dimensions that a response can be grouped by.
+    :param auths: the kinds of credentials that it accepts.
+    :param time_range: the time range of the counts in a response.
+    :param source: where the rules are documented.
     """
 
     path: str
     tweets_per_request: int
     dimensions: tuple[Dimension, ...]
     auths: tuple[Auth, ...]
+    time_range: str
     source: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """One metric.
+    """A metric.
 
-    :param name: the API's name, which is also the column's name.
-    :param meaning: what is counted.
-    :param counts: whether promoted engagement is in it.
-    :param endpoints: where it can be asked for.
-    :param public: whether a bearer token suffices on ``totals``.
-    :param totals_age_limit: on ``totals``, the age past which a Tweet has no value.
-    :param series_age_limit: the same on ``28hr`` and ``historical``.
+    :param name: the API's name.
+    :param meaning: what it counts.
+    :param counted: whether it includes promoted engagement.
+    :param endpoints: the endpoints that have it.
+    :param public: whether app credentials can read it on ``totals``.
+    :param totals_age_limit: the age after which a Tweet has no value on ``totals``.
+    :param series_age_limit: the age after which a Tweet has no value on ``28hr`` and ``historical``.
     :param source: where the rules are documented.
     """
 
     name: str
     meaning: str
-    counts: Counts = Counts.UNSTATED
+    counted: Counted = Counted.UNSTATED
     endpoints: frozenset[Endpoint] = frozenset({Endpoint.LAST_28_HOURS, Endpoint.HISTORICAL})
     public: bool = False
     totals_age_limit: timedelta | None = None
@@ -90,23 +92,31 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MetricChange:
-    """A documented change of what a metric counts or where it is to be had.
+    """A documented change of what a metric counts, or of which endpoints have it.
 
     :param on: the day of the change.
-    :param metric: the metric concerned.
+    :param metric: the metric.
     :param what: the change in one sentence.
+    :param effect: what the change means for a series of stored counts.
     :param source: where it is documented.
     """
 
     on: date
     metric: str
     what: str
+    effect: str
     source: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RenamedMetric:
-    """A metric name of old and the one that replaced it."""
+    """A former name of a metric.
+
+    :param old: the former name.
+    :param new: the present name.
+    :param on: the day of the change.
+    :param source: where it is documented.
+    """
 
     old: str
     new: str
@@ -114,27 +124,46 @@ class RenamedMetric:
     source: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgeLimit:
+    """A list in a response that names Tweets which are too old for some metrics.
+
+    :param key: the key of the list.
+    :param metrics: the metrics that have no value for these Tweets.
+    :param max_age: the age of the oldest Tweets that have a value.
+    """
+
+    key: str
+    metrics: tuple[str, ...]
+    max_age: timedelta
+
+    @property
+    def message(self) -> str:
+        """The reason why a Tweet has no value."""
+        return f"the Tweet is more than {self.max_age.days} days old"
+
+
 ENGAGEMENT_AGE_LIMIT: Final = timedelta(days=90)
 VIDEO_AGE_LIMIT: Final = timedelta(days=1800)
 
 MAX_WINDOW: Final = timedelta(days=28)
-"""Longest window of one ``historical`` request (reference, "Start and End Date")."""
+"""The longest window of a request on ``historical`` (reference, "Start and End Date")."""
 
 HISTORY_MAX_AGE: Final = timedelta(days=365)
-"""How far back ``historical`` reaches, counted by engagement time (guide, overview; the newer of two statements)."""
+"""The age of the oldest engagement on ``historical`` (guide, overview; the newer of two statements)."""
 
 HISTORY_START: Final = datetime(2014, 9, 1, tzinfo=UTC)
-"""The older promise of how far back ``historical`` reaches (reference)."""
+"""The time of the oldest engagement on ``historical`` (reference; the older of two statements)."""
 
 ZERO_BEFORE: Final = datetime(2015, 9, 15, tzinfo=UTC)
-"""``historical`` has no likes, replies and Retweets from before this instant: a zero there is absence of data."""
+"""``historical`` has no likes, replies and Retweets before this time. A zero there means that there is no data."""
 
 MAX_GROUPINGS: Final = 3
 FOUR_ITEM_ORDERS: Final = (
     (Dimension.TWEET, Dimension.METRIC, Dimension.DAY, Dimension.HOUR),
     (Dimension.METRIC, Dimension.TWEET, Dimension.DAY, Dimension.HOUR),
 )
-"""The only legal orders of a grouping of four, of which a request may hold one (reference)."""
+"""The valid orders of a grouping with four dimensions. A request can have one such grouping (reference)."""
 
 WINDOW_KEYS: Final = ("start", "end")
 ERRORS_KEY: Final = "errors"
@@ -142,8 +171,12 @@ UNAVAILABLE_KEY: Final = "unavailable_tweet_ids"
 UNSUPPORTED_PREFIX: Final = "unsupported_for_"
 UNSUPPORTED_ENGAGEMENTS_KEY: Final = "unsupported_for_impressions_engagements_tweet_ids"
 UNSUPPORTED_VIDEO_KEY: Final = "unsupported_for_video_views_tweet_ids"
+AGE_LIMITS: Final = (
+    AgeLimit(key=UNSUPPORTED_ENGAGEMENTS_KEY, metrics=("impressions", "engagements"), max_age=ENGAGEMENT_AGE_LIMIT),
+    AgeLimit(key=UNSUPPORTED_VIDEO_KEY, metrics=("video_views",), max_age=VIDEO_AGE_LIMIT),
+)
 RESERVED_GROUPING_NAMES: Final = frozenset({*WINDOW_KEYS, ERRORS_KEY, UNAVAILABLE_KEY})
-"""Results and metadata share one JSON level, so a grouping must not bear one of these names."""
+"""Groupings and these keys are in the same JSON object, so a grouping cannot have one of these names."""
 
 DEFAULT_BASE_URL: Final = "https://data-api.twitter.com"
 DEFAULT_TOKEN_URL: Final = "https://api.twitter.com/oauth2/token"
@@ -157,6 +190,7 @@ ENDPOINTS: Final[Mapping[Endpoint, EndpointRule]] = MappingProxyType(
             tweets_per_request=250,
             dimensions=(Dimension.TWEET, Dimension.METRIC),
             auths=(Auth.APP, Auth.USER),
+            time_range="since the creation of the Tweet",
             source="reference, POST insights/engagement/totals",
         ),
         Endpoint.LAST_28_HOURS: EndpointRule(
@@ -164,6 +198,7 @@ ENDPOINTS: Final[Mapping[Endpoint, EndpointRule]] = MappingProxyType(
             tweets_per_request=25,
             dimensions=_SERIES,
             auths=(Auth.USER,),
+            time_range="the last 28 hours, as the API counts them",
             source="reference, POST insights/engagement/28hr",
         ),
         Endpoint.HISTORICAL: EndpointRule(
@@ -171,6 +206,7 @@ ENDPOINTS: Final[Mapping[Endpoint, EndpointRule]] = MappingProxyType(
             tweets_per_request=25,
             dimensions=_SERIES,
             auths=(Auth.USER,),
+            time_range="``start`` to ``end`` of the request: at most 28 days, at most 365 days ago",
             source="reference, POST insights/engagement/historical",
         ),
     }
@@ -185,14 +221,14 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
             Metric(
                 name="impressions",
                 meaning="times the Tweet was seen",
-                counts=Counts.ORGANIC,
+                counted=Counted.ORGANIC,
                 endpoints=_EVERYWHERE,
                 totals_age_limit=ENGAGEMENT_AGE_LIMIT,
             ),
             Metric(
                 name="engagements",
-                meaning="clicks and interactions of any kind, some of which have no metric of their own",
-                counts=Counts.ALL,
+                meaning="clicks and interactions of any kind, including some without a metric",
+                counted=Counted.ALL,
                 endpoints=_EVERYWHERE,
                 totals_age_limit=ENGAGEMENT_AGE_LIMIT,
             ),
@@ -209,7 +245,7 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
                 name="video_views",
                 meaning=(
                     "views of at least two seconds with half of the video in view; on totals summed over every Tweet "
-                    "that carries the video, elsewhere of this Tweet alone"
+                    "with the video, elsewhere of this Tweet alone"
                 ),
                 endpoints=_EVERYWHERE,
                 public=True,
@@ -218,14 +254,14 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
             ),
             Metric(name="media_views", meaning="views of videos, GIFs and images, played automatically or by a click"),
             Metric(name="media_engagements", meaning="clicks on media"),
-            Metric(name="url_clicks", meaning="clicks on URLs, and on some links that are none, such as hashtags"),
+            Metric(name="url_clicks", meaning="clicks on URLs and some other links, such as hashtags"),
             Metric(name="hashtag_clicks", meaning="clicks on hashtags"),
             Metric(name="detail_expands", meaning="clicks that show the Tweet's details"),
-            Metric(name="permalink_clicks", meaning="clicks on the link to the Tweet's own page"),
+            Metric(name="permalink_clicks", meaning="clicks on the permanent link to the Tweet"),
             Metric(name="app_install_attempts", meaning="attempts to install an app from the Tweet"),
             Metric(name="app_opens", meaning="apps opened from the Tweet"),
             Metric(name="email_tweet", meaning="times the Tweet was shared by e-mail"),
-            Metric(name="user_follows", meaning="follows of the author from the Tweet"),
+            Metric(name="user_follows", meaning="follows of the Tweet's author from the Tweet"),
             Metric(name="user_profile_clicks", meaning="clicks on the author's profile from the Tweet"),
         )
     }
@@ -244,43 +280,53 @@ METRIC_CHANGES: Final = (
         on=date(2017, 10, 9),
         metric="engagements",
         what="Media views are no longer counted as engagements.",
+        effect="Engagement rates of Tweets with media fall on that day. Do not compare rates across it.",
         source="changes, October 2017",
     ),
     MetricChange(
         on=date(2017, 10, 9),
         metric="media_engagements",
         what="Replaces media_clicks.",
+        effect="One series has two names. Clicks on media continue under the new name.",
         source="changes, October 2017",
     ),
     MetricChange(
         on=date(2017, 10, 9),
         metric="media_views",
-        what="New: views of videos, GIFs and images, however they were started.",
+        what="New: views of videos, GIFs and images, played automatically or by a click.",
+        effect="No values before that day. Tweets with images have values, which the platform does not show.",
         source="changes, October 2017",
     ),
     MetricChange(
         on=date(2018, 7, 6),
         metric="video_views",
-        what="On totals for any public Tweet, summed over every Tweet that carries the video.",
+        what="On totals for any public Tweet, summed over every Tweet with the video.",
+        effect="Before, only the user's own Tweets had values. A sum over Tweets counts a shared video several times.",
         source="changes, July 2018",
     ),
     MetricChange(
         on=date(2020, 7, 7),
         metric="quote_tweets",
         what="New on totals, for any public Tweet.",
+        effect="No values before that day. Only totals have the metric, so there are no hourly counts.",
         source="changes, July 2020; changelog",
     ),
     MetricChange(
         on=date(2021, 8, 16),
         metric="video_views",
-        what="Tweets over 1800 days old are listed as unsupported; before, they bore a bare 0.",
+        what="Tweets more than 1800 days old are listed as unsupported. Before, they had the value 0.",
+        effect="A zero that was stored before that day may mean that there was no value.",
         source="changelog, August 2021",
     ),
 )
 
 
 def metrics_of(endpoint: Endpoint, auth: Auth) -> tuple[str, ...]:
-    """Return the names of the metrics that an endpoint gives under a kind of authentication, in catalogue order."""
+    """Return the names of the metrics that an endpoint has for a kind of credentials, in the order of the catalogue.
+
+    :param endpoint: the endpoint.
+    :param auth: the kind of credentials.
+    """
     if auth not in ENDPOINTS[endpoint].auths:
         return ()
     return tuple(

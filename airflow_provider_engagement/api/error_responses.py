@@ -1,16 +1,15 @@
-"""An answer with an error status -> the exception it means.
+"""Map error responses to exceptions.
 
-The text decides where the API documents one, whatever the status, because for several errors nobody recorded the
-status; then the status decides.
+A documented text has precedence over the status, because the status of several errors is not documented.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_engagement.api.response import error_messages
+from airflow_provider_engagement.api.catalogue import ERRORS_KEY
 from airflow_provider_engagement.exceptions import (
     ApiError,
     AuthenticationError,
@@ -22,8 +21,11 @@ from airflow_provider_engagement.exceptions import (
     ServerError,
 )
 
-_PASSING = (408, 425)
-"""Statuses below 500 that say "later" and not "never"."""
+if TYPE_CHECKING:
+    from requests import Response
+
+_TRANSIENT_STATUSES = (408, 425)
+"""Statuses below 500 after which a repetition may succeed."""
 
 _NOT_ENTITLED = "application id is not authorized"
 _NOT_AUTHENTICATED = "could not be authenticated"
@@ -35,84 +37,116 @@ _FORBIDDEN_TWEETS = re.compile(
 _UNAVAILABLE = re.compile(r"(?P<number>[0-9]+) Tweet ID\(s\) are unavailable", re.IGNORECASE)
 
 
-def refusal(*, endpoint: str, status: int, body: Any, host: str, request_id: str | None = None) -> ApiError:
-    """Return the exception that an error answer means.
+def error_for_response(
+    *, endpoint: str, status: int, messages: Sequence[str], host: str, request_id: str | None = None
+) -> ApiError:
+    """Return the exception for an error response.
 
-    :param endpoint: the last part of the path that was asked.
+    :param endpoint: the last part of the endpoint's path.
     :param status: the HTTP status.
-    :param body: the decoded JSON body, or ``None`` where there was none.
-    :param host: the address that was asked, to name it where it may be wrong.
+    :param messages: the texts of the response, from :func:`error_messages`.
+    :param host: the address of the API.
     :param request_id: the id that the API gave the request, if any.
     """
-    messages = error_messages(body)
-    told: dict[str, Any] = {"endpoint": endpoint, "status": status, "messages": messages, "request_id": request_id}
+    details: dict[str, Any] = {
+        "endpoint": endpoint,
+        "status": status,
+        "messages": tuple(messages),
+        "request_id": request_id,
+    }
     text = " ".join(messages).lower()
     if _NOT_ENTITLED in text:
-        return NotEntitledError("The app is not enabled for the Engagement API: ask X to enable its app id.", **told)
+        return NotEntitledError("The app has no access to the Engagement API. Ask X to enable its app id.", **details)
     forbidden = forbidden_tweets(messages)
     if forbidden:
-        return ForbiddenTweetsError(forbidden_summary(forbidden), tweet_ids_by_author=forbidden, **told)
+        return ForbiddenTweetsError(forbidden_summary(forbidden), tweet_ids_by_author=forbidden, **details)
     if _FORBIDDEN_METRICS in text:
-        return ForbiddenMetricsError("These credentials cannot read these metrics on this endpoint.", **told)
+        return ForbiddenMetricsError(
+            "These credentials cannot read these metrics on this endpoint. Request other metrics, or use the access "
+            "token of the user who posted the Tweets.",
+            **details,
+        )
     if status == 401 or _NOT_AUTHENTICATED in text:
         return AuthenticationError(
-            "The credentials were refused: check the connection's keys and tokens, and that the user has not revoked "
-            "the app.",
-            **told,
+            "The API rejected the credentials. Check the keys and tokens, and that the user has not revoked the app.",
+            **details,
         )
     if status == 403:
-        return NotEntitledError("The credentials do not allow this request.", **told)
+        return NotEntitledError(
+            "The credentials do not allow this request. Check that the contract includes it.", **details
+        )
     if status in (404, 410):
         return EndpointNotFoundError(
-            f"{host} does not serve this endpoint: check the connection's host, and that the contract includes it.",
-            **told,
+            f"{host} does not have this endpoint. Check the host, and that the contract includes the endpoint.",
+            **details,
         )
     if 300 <= status < 400:
         return EndpointNotFoundError(
-            f"{host} redirects elsewhere, which a signed request must not follow: put the new address into the "
-            "connection's host.",
-            **told,
+            f"{host} redirects to another address, which a signed request cannot follow. Use the new address as host.",
+            **details,
         )
     if status == 406:
-        return RequestRejectedError("The API saw no offer of gzip: a proxy may strip Accept-Encoding.", **told)
+        return RequestRejectedError(
+            "The API requires gzip, but the request arrived without Accept-Encoding. Check the proxy.", **details
+        )
     if 200 <= status < 300:
-        return ServerError("The answer holds errors and no data.", **told)
-    if status >= 500 or status in _PASSING:
-        return ServerError("The API failed.", **told)
-    return RequestRejectedError("The API refused the request.", **told)
+        return ServerError("The response has errors and no data.", **details)
+    if status >= 500 or status in _TRANSIENT_STATUSES:
+        return ServerError("The API failed.", **details)
+    return RequestRejectedError("The API rejected the request as invalid.", **details)
+
+
+def json_or_none(response: Response) -> Any:
+    """Return the decoded body of a response, or ``None`` if it is not JSON."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def error_messages(body: Any) -> tuple[str, ...]:
+    """Return the error messages of a body: strings, or objects with a ``message``, under ``errors`` or without it."""
+    errors = body.get(ERRORS_KEY) if isinstance(body, Mapping) else body
+    if isinstance(errors, (str, Mapping)):
+        errors = [errors]
+    if not isinstance(errors, Sequence):
+        return ()
+    return tuple(
+        str(error.get("message", error)) if isinstance(error, Mapping) else str(error) for error in errors if error
+    )
 
 
 def forbidden_tweets(messages: Sequence[str]) -> dict[str | None, tuple[str, ...]]:
-    """Return the Tweets that the texts say are other authors', by author (``None`` where it is not named)."""
-    found: dict[str | None, tuple[str, ...]] = {}
+    """Return the Tweets of other users that error messages name, by user (``None`` if the user is not named)."""
+    by_author: dict[str | None, tuple[str, ...]] = {}
     for message in messages:
         match = _FORBIDDEN_TWEETS.fullmatch(message.strip())
         if match:
             ids = tuple(re.findall("[0-9]+", match["ids"]))
-            found[match["author"]] = tuple(dict.fromkeys(found.get(match["author"], ()) + ids))
-    return found
+            by_author[match["author"]] = tuple(dict.fromkeys(by_author.get(match["author"], ()) + ids))
+    return by_author
 
 
 def unavailable_count(messages: Sequence[str]) -> int:
-    """Return how many Tweets the texts say are unavailable."""
+    """Return how many Tweets error messages report as unavailable."""
     return sum(int(match["number"]) for match in map(_UNAVAILABLE.search, messages) if match)
 
 
 def forbidden_summary(forbidden: Mapping[str | None, tuple[str, ...]]) -> str:
-    """Return in words whose Tweets were refused, and what to do about it.
+    """Return a text that names Tweets of other users, and says what to do about them.
 
-    :param forbidden: the refused ids by author, or by ``None`` where the API did not name one.
+    :param forbidden: the Tweet ids by user, or by ``None`` if the API did not name the user.
     """
     number = sum(map(len, forbidden.values()))
     named = "; ".join(
-        f"{f'author {author}' if author else 'author not named'}: {_few(ids)}" for author, ids in forbidden.items()
+        f"{f'user {author}' if author else 'unknown user'}: {_abbreviated(ids)}" for author, ids in forbidden.items()
     )
     return (
-        f"{number} Tweet(s) are not the token's own ({named}), and one such Tweet refuses the whole request: leave "
-        "them out, use their author's token, ask for public metrics with a bearer token, or accept the outcome "
-        "'forbidden' to have them dropped."
+        f"The user of the access token did not post {number} of the Tweets ({named}), and the API rejects a request "
+        "that names one of them. Leave them out, use the access token of the user who posted them, request public "
+        "metrics with app credentials, or accept the outcome 'forbidden'."
     )
 
 
-def _few(ids: Sequence[str]) -> str:
+def _abbreviated(ids: Sequence[str]) -> str:
     return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")

@@ -1,4 +1,4 @@
-"""Holds requests back until the budget lets them go; shared by the threads of one client."""
+"""Hold requests back until the rate limit allows them, for all threads of a client."""
 
 from __future__ import annotations
 
@@ -15,98 +15,103 @@ from airflow_provider_engagement.exceptions import StoppedError, WaitRequired
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 2.0
-"""Waits up to so many seconds are mere pauses, most of them for an answer that is under way: no reason to leave."""
+"""Shorter waits, in seconds, never raise ``WaitRequired``: most of them are for a response that is about to arrive."""
 
 
 class Limiter:
-    """The budget, a clock and a way to sleep, behind one lock.
+    """A rate limit with a clock, a way to sleep, and a lock.
 
-    :param budget: decides when the next request may go.
-    :param max_inline_wait: the longest wait in seconds that is slept through in place, two at least; ``None`` for any. A
-        longer one raises :class:`~airflow_provider_engagement.exceptions.WaitRequired` with the moment to come back.
-    :param clock: the wall clock in epoch seconds.
-    :param sleep: waits a number of seconds; by default until then or until :meth:`stop`.
+    :param rate_limit: decides when the next request may be sent.
+    :param max_inline_wait: the longest wait in seconds that is slept through, at least 2; ``None`` for any. A longer
+        wait raises :class:`~airflow_provider_engagement.exceptions.WaitRequired`.
+    :param clock: returns the time in epoch seconds.
+    :param sleep: sleeps for a number of seconds; by default until :meth:`stop` is called, at most.
     """
 
     def __init__(
         self,
-        budget: RateLimit,
+        rate_limit: RateLimit,
         *,
         max_inline_wait: float | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        self._budget = budget
-        self._inline_wait = max_inline_wait
+        self._rate_limit = rate_limit
+        self._max_inline_wait = max_inline_wait
         self._clock = clock
         self._stopped = threading.Event()
         self._sleep = sleep or self._stopped.wait
         self._lock = threading.Lock()
-        self._skew_told = False
+        self._warned_of_skew = False
         self.waited_seconds = 0.0
-        self.refused_requests = 0
+        self.rate_limited_requests = 0
 
     def now(self) -> float:
-        """Return the time by the pace's clock, in epoch seconds."""
+        """Return the time of the limiter's clock, in epoch seconds."""
         return self._clock()
 
-    def enter(self) -> None:
-        """Return as soon as the next request may go.
+    def acquire(self) -> None:
+        """Return as soon as the next request may be sent.
 
-        :raises WaitRequired: if that is further away than what is slept through in place.
+        :raises WaitRequired: if that takes longer than ``max_inline_wait``.
+        :raises StoppedError: after :meth:`stop`.
         """
         now = self._clock()
         while True:
-            self._check()
+            self._check_stopped()
             with self._lock:
-                moment = self._budget.acquire(now)
-            if moment <= now:
+                next_check = self._rate_limit.acquire(now)
+            if next_check <= now:
                 return
-            if self._inline_wait is not None and moment - now > max(self._inline_wait, LONGEST_PAUSE):
-                raise WaitRequired(datetime.fromtimestamp(moment, UTC))
-            self.wait(moment - now)
+            wait = next_check - now
+            if self._max_inline_wait is not None and wait > max(self._max_inline_wait, LONGEST_PAUSE):
+                raise WaitRequired(datetime.fromtimestamp(next_check, UTC))
+            self.wait(wait)
             now = self._clock()
 
     def wait(self, seconds: float) -> None:
-        """Sleep, and account for it.
+        """Sleep, and add the time to ``waited_seconds``.
 
-        :raises StoppedError: if there is no use in waiting any more.
+        :raises StoppedError: after :meth:`stop`.
         """
         with self._lock:
             self.waited_seconds += seconds
         self._sleep(seconds)
-        self._check()
+        self._check_stopped()
 
     def stop(self) -> None:
-        """Wake all that wait, and let no further request go."""
+        """End all waits, and allow no further request."""
         self._stopped.set()
 
-    def _check(self) -> None:
-        if self._stopped.is_set():
-            raise StoppedError("The pull was stopped. What was fetched is kept.")
-
-    def answered(self, headers: RateHeaders) -> None:
-        """Take note of an answer that was no refusal for the rate."""
+    def responded(self, headers: RateHeaders) -> None:
+        """Record a response with any status but 429."""
         with self._lock:
-            self._budget.answered(headers, now=self._clock())
-            skew = self._budget.skew_seconds
-            tell = self._budget.has_large_skew and not self._skew_told
-            self._skew_told |= tell
-        if tell:
-            log.warning("This machine's clock and the API's differ by %.0f s; waits are reckoned by the API's.", skew)
+            self._rate_limit.responded(headers, now=self._clock())
+            skew = self._rate_limit.skew_seconds
+            warn = self._rate_limit.has_large_skew and not self._warned_of_skew
+            self._warned_of_skew |= warn
+        if warn:
+            log.warning(
+                "This machine's clock differs from the API's by %.0f s. Waits for the rate limit are not affected.",
+                skew,
+            )
 
-    def refused(self, headers: RateHeaders) -> ExceededLimit:
-        """Take note of a refusal for the rate, and return of which kind it was."""
+    def rate_limited(self, headers: RateHeaders) -> ExceededLimit:
+        """Record a response with status 429, and return which limit was exceeded."""
         with self._lock:
-            self.refused_requests += 1
-            return self._budget.refused(headers, now=self._clock())
+            self.rate_limited_requests += 1
+            return self._rate_limit.rate_limited(headers, now=self._clock())
 
     def failed(self) -> None:
-        """Take note that no answer came."""
+        """Record that a request got no response."""
         with self._lock:
-            self._budget.failed(self._clock())
+            self._rate_limit.failed(self._clock())
 
     def snapshot(self) -> RateLimitSnapshot:
-        """Return what is known of the budget now."""
+        """Return the current state of the rate limit."""
         with self._lock:
-            return self._budget.snapshot(self._clock())
+            return self._rate_limit.snapshot(self._clock())
+
+    def _check_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise StoppedError("The client was stopped and sends no further requests.")

@@ -1,18 +1,18 @@
-"""From what is wanted to the fewest requests that fetch it. Pure: no clock, no network, no storage.
+"""Plan the fewest requests that fetch what a query asks for. Pure: no clock, no network, no storage.
 
-The API meters requests, not their size, so a plan packs Tweets full and asks for windows as long as the API grants.
-Tweets are packed in the order of their creation, oldest first. That has three effects:
+The API limits the number of requests, not their size. So each request names as many Tweets as the API accepts, for as
+long a window as it accepts. A *batch* is the Tweets of one request. Batches are filled in the order of creation:
 
-* a pack's members are of about the same age, so that few requests reach back before a member's creation;
-* the Tweets alive in a window are the first packs of the list, so that each pack is the same in every window but for
-  the youngest;
-* Tweets added later fill up the last pack and leave the others as they are, and so the parts named after them.
+* The Tweets of a batch are of about the same age, so few requests include hours before the creation of a Tweet.
+* The Tweets that exist in a window are the first batches of the list. So a batch is the same in every window, except
+  for the youngest batch.
+* A new Tweet goes into the last batch. The other batches, and so their requests, stay the same.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -29,9 +29,9 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 class Request:
     """One request of a plan.
 
-    :param query: the query it is a part of, shared by all requests of the plan.
-    :param tweet_ids: the Tweets it names, oldest first, as many as the endpoint takes at most.
-    :param window: the span it asks for; ``None`` where the endpoint takes none.
+    :param query: the query, which all requests of a plan share.
+    :param tweet_ids: the Tweets, oldest first, at most as many as the endpoint accepts.
+    :param window: the time range; ``None`` if the endpoint accepts none.
     """
 
     query: Query
@@ -40,268 +40,277 @@ class Request:
 
     def body(self) -> dict[str, Any]:
         """Return the JSON body to send (reference, "Request body")."""
-        span = {} if self.window is None else {"start": to_api(self.window.start), "end": to_api(self.window.end)}
-        groupings = self.query.all_groupings()
+        edges = {} if self.window is None else {"start": to_api(self.window.start), "end": to_api(self.window.end)}
+        groupings = self.query.requested_groupings()
         return {
-            **span,
+            **edges,
             "tweet_ids": list(self.tweet_ids),
             "engagement_types": list(self.query.metrics),
             "groupings": {name: {"group_by": [str(item) for item in group_by]} for name, group_by in groupings.items()},
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """What a pull would cost.
+    """What a pull costs.
 
-    :param tweets: how many Tweets are asked about.
-    :param owners: how many distinct owners they have; each is asked with a token of its own.
-    :param windows: how many windows the span falls into; 0 where the endpoint takes none.
-    :param requests: how many requests are sent when none was answered before.
-    :param lower_bound: how many requests no plan can do without.
-    :param minutes: how long they take at the contract's rate; ``None`` if the rate is not known.
+    :param endpoint: the endpoint.
+    :param auth: the kind of credentials.
+    :param tweets: how many Tweets the query names.
+    :param owners: how many users' access tokens are used: 1 with user credentials, 0 with app credentials.
+    :param planned_requests: how many requests the plan has.
+    :param requests: how many of them are sent; the others have stored responses.
+    :param lower_bound: the fewest requests in which any plan fetches the whole query.
+    :param requests_per_minute: the quota, if known.
+    :param minutes: how long the requests take at the quota, if known.
     """
 
+    endpoint: str
+    auth: str
     tweets: int
     owners: int
-    windows: int
+    planned_requests: int
     requests: int
     lower_bound: int
+    requests_per_minute: float | None
     minutes: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the estimate as plain data."""
+        """Return the estimate as JSON-compatible values."""
         return asdict(self)
 
 
-def plan(query: Query) -> list[Request]:
-    """Return the requests that fetch what a query wants.
+def estimate(
+    query: Query, requests: Sequence[Request], *, to_send: int | None = None, requests_per_minute: float | None = None
+) -> Estimate:
+    """Return what a pull costs.
 
-    The same set of Tweets gives the same requests, whatever its order. On ``historical`` the windows are laid from the
-    end backwards and asked for in the order of time, so that hours about to fall out of the API's reach come first;
-    there are at most :func:`lower_bound` and one request for each window. Tweets from after the window's end are in no
-    request: see :func:`never_live`. Hours from before a Tweet's creation, which an older Tweet of the same pack brings
-    along, are to be dropped: see :func:`wanted_hours`.
+    :param query: the query.
+    :param requests: its plan.
+    :param to_send: how many requests of the plan are sent; by default all.
+    :param requests_per_minute: the quota, if known.
     """
-    packs = _packs(_by_age(query), query)
-    if query.window is None:
-        return [Request(query, pack, None) for pack in packs]
-    births = [_birth(pack) for pack in packs]
+    sent = len(requests) if to_send is None else to_send
+    return Estimate(
+        endpoint=str(query.endpoint),
+        auth=str(query.auth),
+        tweets=len(query.tweet_ids),
+        owners=int(query.auth is catalogue.Auth.USER),
+        planned_requests=len(requests),
+        requests=sent,
+        lower_bound=lower_bound(query),
+        requests_per_minute=requests_per_minute,
+        minutes=sent / requests_per_minute if requests_per_minute else None,
+    )
+
+
+def lower_bound(query: Query) -> int:
+    """Return the fewest requests in which any plan can fetch a query.
+
+    A request names up to 25 Tweets for up to 672 hours, so a Tweet is named once for every 672 hours that it has.
+    """
+    tweet_ids = _by_creation(query)
+    if query.interval is None:
+        named = len(tweet_ids)
+    else:
+        named = sum(_count_created(tweet_ids, window.end) for window in split(query.interval))
+    return -(-named // _batch_size(query))
+
+
+def plan(query: Query) -> list[Request]:
+    """Return the requests that fetch a query.
+
+    The order of the Tweet ids does not matter. The requests are in the order of time, because the oldest hours are the
+    first that the API no longer returns. A plan exceeds :func:`lower_bound` by at most one request per window. It names
+    no Tweet that was created after the interval. A Tweet can share a request with an older one, whose window starts
+    earlier: :func:`wanted_hours` returns the hours to keep.
+
+    :param query: the query.
+    """
+    batches = _batches(query)
+    if query.interval is None:
+        return [Request(query, batch, None) for batch in batches]
+    first_hours = [_creation_hour(batch[0]) for batch in batches]
     requests = []
-    for window in split(query.window):
-        for pack, birth in zip(packs, births, strict=True):
-            if birth is not None and birth >= window.end:
+    for window in split(query.interval):
+        for batch, first_hour in zip(batches, first_hours, strict=True):
+            used = _from_hour(window, first_hour)
+            if used is None:
                 break
-            asked = window if birth is None or birth <= window.start else replace(window, start=birth)
-            requests.append(Request(query, _alive(pack, window.end), asked))
+            requests.append(Request(query, _created_before(batch, window.end), used))
     return requests
 
 
-def plan_shared(query: Query, *, span: TimeRange) -> list[Request]:
-    """Return requests that other queries over the same Tweets, for other windows, need too.
+def plan_shared(query: Query, *, available: TimeRange) -> list[Request]:
+    """Return requests that queries for other intervals over the same Tweets share.
 
-    A backfill of daily runs would send a request for each pack and day. Here the part of the query's window inside
-    ``span`` is widened: for each pack, to the *blocks* of 28 days that it meets, counted from the creation day of the
-    pack's oldest Tweet (from 2014-09-01T00:00Z where that is not known) and cut to ``span``. All blocks of a pack are
-    hardly more requests than one pull over the whole ``span`` sends. What of the window lies outside ``span`` is asked
-    for as it is.
+    Queries for one day each would send a request for each batch and day. Here, each batch has *blocks* of 28 days,
+    counted from the day on which its oldest Tweet was created (from 2014-09-01 if the id contains no time). A query
+    requests every block that its interval overlaps, cut to ``available``. All blocks of a batch are hardly more
+    requests than one query over ``available`` sends. The part of the interval outside ``available`` is requested as it
+    is.
 
-    A block inside ``span`` never changes; those at its edges change with it. A span of whole UTC days (see
-    :func:`~airflow_provider_engagement.api.time_range.whole_days_within`) is the same for all runs of a day.
+    A block within ``available`` never changes, and a block at its edge changes with it. If ``available`` is whole UTC
+    days (see :func:`~airflow_provider_engagement.api.time_range.whole_days_within`), it stays the same for a day.
 
-    :param query: a query on ``historical``. Hours outside its window are in the answers and to be dropped.
-    :param span: the span in which requests are shared, the same for all queries that shall share.
-    :raises InvalidQueryError: if a grouping does not tell hours of the window from others.
+    :param query: a query on ``historical``. The responses contain hours outside its interval, which are not wanted.
+    :param available: the hours that the API can return, the same for all queries that share requests.
+    :raises InvalidQueryError: if a grouping adds hours of the interval to other hours.
     """
-    inside = None if query.window is None else query.window.intersection(span)
-    if query.window is None or inside is None:
+    inside = None if query.interval is None else query.interval.intersection(available)
+    if query.interval is None or inside is None:
         return plan(query)
-    _check_separable(query)
-    requests = [request for rest in query.window.difference(span) for request in plan(replace(query, window=rest))]
-    for pack in _packs(_by_age(query), query):
-        birth = _birth(pack)
-        if birth is not None and birth >= inside.end:
+    _check_hours_are_separate(query)
+    outside = query.interval.difference(available)
+    requests = [request for rest in outside for request in plan(replace(query, interval=rest))]
+    for batch in _batches(query):
+        first_hour = _creation_hour(batch[0])
+        wanted = _from_hour(inside, first_hour)
+        if wanted is None:
             break
-        anchor = HISTORY_START if birth is None else floor_to_day(birth)
-        wanted = inside if birth is None or birth <= inside.start else replace(inside, start=birth)
-        for block in _blocks(wanted, anchor):
-            asked = block.intersection(span)
-            if asked is not None:
-                requests.append(Request(query, _alive(pack, asked.end), asked))
+        for block in _blocks(wanted, anchor=HISTORY_START if first_hour is None else floor_to_day(first_hour)):
+            window = block.intersection(available)
+            if window is not None:
+                requests.append(Request(query, _created_before(batch, window.end), window))
     return sorted(requests, key=lambda request: (request.window, int(request.tweet_ids[0])))
 
 
 def plan_after_post(query: Query, *, days: int, repetition: int = 1) -> list[Request]:
-    """Return the requests that fetch so many days of each Tweet's life, counted from its creation hour.
+    """Return the requests that fetch the first days of each Tweet, counted from the hour of its creation.
 
-    Tweets posted close together share requests whose windows span the days of all of them; of all ways to part the
-    Tweets, in the order of their creation, into groups of up to 25, the one with the fewest requests is taken. Hours
-    that are in an answer and not in the days of a Tweet are to be dropped: see
+    Tweets that were posted close together share requests, whose windows cover the days of all of them. Of all ways to
+    divide the Tweets, in the order of creation, into batches of up to 25, the plan is the one with the fewest requests.
+    A response can contain other hours of a Tweet, which are not wanted: see
     :func:`~airflow_provider_engagement.api.time_range.range_after_post`.
 
-    :param query: a query on ``historical``; of the days, those in its window are asked for.
-    :param days: how many times 24 hours.
-    :param repetition: 1 for the first so many days, 2 for as many after them, and so on.
-    :raises InvalidQueryError: if an id is from before 2010-11-04 and carries no time.
+    :param query: a query on ``historical``. Only days within its interval are requested.
+    :param days: the number of days, each of 24 hours.
+    :param repetition: 1 for the first ``days`` days, 2 for the ``days`` days that follow, and so on.
+    :raises InvalidQueryError: if an id is older than 2010-11-04 and contains no time.
     """
-    if query.window is None:
+    if query.interval is None:
         return plan(query)
-    lives = []
-    for tweet_id in _by_age(query):
-        life = range_after_post(tweet_id, days=days, repetition=repetition).intersection(query.window)
-        if life is not None:
-            lives.append((tweet_id, life))
+    wanted = []
+    for tweet_id in _by_creation(query):
+        hours = range_after_post(tweet_id, days=days, repetition=repetition).intersection(query.interval)
+        if hours is not None:
+            wanted.append((tweet_id, hours))
     requests = []
-    for group in _groups_of_neighbours(lives, _pack_size(query)):
-        for window in split(TimeRange(group[0][1].start, group[-1][1].end)):
-            members = tuple(tweet_id for tweet_id, life in group if life.intersection(window) is not None)
-            if members:
-                requests.append(Request(query, members, window))
+    for batch in _batches_of_neighbours(wanted, _batch_size(query)):
+        for window in split(TimeRange(batch[0][1].start, batch[-1][1].end)):
+            tweet_ids = tuple(tweet_id for tweet_id, hours in batch if hours.intersection(window) is not None)
+            if tweet_ids:
+                requests.append(Request(query, tweet_ids, window))
     return requests
 
 
-def split(window: TimeRange) -> list[TimeRange]:
-    """Return the windows that a span falls into, in the order of time.
+def split(interval: TimeRange) -> list[TimeRange]:
+    """Return the windows of an interval, in the order of time.
 
-    They are laid from the end backwards, so that the short one is the oldest, where the fewest Tweets are alive.
+    They start at the end of the interval and go backwards. So the oldest window is the short one, and the fewest Tweets
+    exist in it.
     """
     windows = []
-    end = window.end
-    while end > window.start:
-        start = max(window.start, end - MAX_WINDOW)
+    end = interval.end
+    while end > interval.start:
+        start = max(interval.start, end - MAX_WINDOW)
         windows.append(TimeRange(start, end))
         end = start
     return windows[::-1]
 
 
-def wanted_hours(tweet_id: str, window: TimeRange) -> TimeRange | None:
-    """Return the part of a window from a Tweet's creation hour on; ``None`` if it was created after the window.
+def wanted_hours(tweet_id: str, time_range: TimeRange) -> TimeRange | None:
+    """Return the part of a time range from a Tweet's creation hour on; ``None`` if the Tweet was created later.
 
-    :param tweet_id: an id from before snowflake carries no time, and the whole window is wanted.
+    :param tweet_id: the Tweet. If its id contains no time, the whole time range is wanted.
+    :param time_range: the time range.
     """
-    birth = _birth((tweet_id,))
-    if birth is None or birth <= window.start:
-        return window
-    return replace(window, start=birth) if birth < window.end else None
+    return _from_hour(time_range, _creation_hour(tweet_id))
 
 
-def never_live(query: Query) -> tuple[str, ...]:
-    """Return the Tweets that were created at or after the end of a query's window, oldest first."""
-    if query.window is None:
-        return ()
-    tweet_ids = _by_age(query)
-    return tuple(tweet_ids[_count_alive(tweet_ids, query.window.end) :])
+def _batches_of_neighbours(wanted: list[tuple[str, TimeRange]], batch_size: int) -> list[list[tuple[str, TimeRange]]]:
+    """Divide Tweets, with their hours, into batches that need the fewest windows in total.
 
-
-def lower_bound(query: Query) -> int:
-    """Return the number of requests that no plan for a query can do without.
-
-    A Tweet needs to be named in one request for every 672 hours or part of them, and a request names 25 Tweets.
-    """
-    return -(-sum(_alive_counts(query)) // _pack_size(query))
-
-
-def estimate(query: Query, requests_per_minute: float | None = None, *, owners: int = 1) -> Estimate:
-    """Return what a pull would cost, without sending anything.
-
-    :param query: what would be pulled.
-    :param requests_per_minute: the contract's rate, if known.
-    :param owners: how many distinct owners the Tweets have.
-    """
-    size = _pack_size(query)
-    requests = sum(-(-count // size) for count in _alive_counts(query))
-    return Estimate(
-        tweets=len(query.tweet_ids),
-        owners=owners,
-        windows=0 if query.window is None else len(split(query.window)),
-        requests=requests,
-        lower_bound=lower_bound(query),
-        minutes=requests / requests_per_minute if requests_per_minute else None,
-    )
-
-
-def _groups_of_neighbours(lives: list[tuple[str, TimeRange]], most: int) -> list[list[tuple[str, TimeRange]]]:
-    """StoredResponse lives, whose starts and ends both ascend, into groups that take the fewest windows in sum.
-
-    The fewest for the first lives follow from the fewest for less of them and one last group.
+    Starts and ends of the hours both ascend. The fewest windows for the first Tweets follow from the fewest for even
+    fewer Tweets and one last batch.
     """
     fewest = [0]
-    last_group_start = [0]
-    for stop in range(1, len(lives) + 1):
-        end = lives[stop - 1][1].end
+    last_batch_start = [0]
+    for stop in range(1, len(wanted) + 1):
+        end = wanted[stop - 1][1].end
         windows, start = min(
-            (fewest[start] - (lives[start][1].start - end) // MAX_WINDOW, start)
-            for start in range(max(0, stop - most), stop)
+            (fewest[start] - (wanted[start][1].start - end) // MAX_WINDOW, start)
+            for start in range(max(0, stop - batch_size), stop)
         )
         fewest.append(windows)
-        last_group_start.append(start)
-    groups = []
-    stop = len(lives)
+        last_batch_start.append(start)
+    batches = []
+    stop = len(wanted)
     while stop:
-        start = last_group_start[stop]
-        groups.append(lives[start:stop])
+        start = last_batch_start[stop]
+        batches.append(wanted[start:stop])
         stop = start
-    return groups[::-1]
+    return batches[::-1]
 
 
-def _check_separable(query: Query) -> None:
-    """Refuse groupings that would add up hours of the window and hours of the blocks around it."""
-    edges = () if query.window is None else (query.window.start, query.window.end)
-    days = all(edge == floor_to_day(edge) for edge in edges)
-    needed = {Dimension.DAY} if days else {Dimension.DAY, Dimension.HOUR}
-    for name, group_by in query.all_groupings().items():
+def _check_hours_are_separate(query: Query) -> None:
+    """Reject groupings that add hours of the interval to other hours of the blocks."""
+    edges = () if query.interval is None else (query.interval.start, query.interval.end)
+    whole_days = all(edge == floor_to_day(edge) for edge in edges)
+    needed = {Dimension.DAY} if whole_days else {Dimension.DAY, Dimension.HOUR}
+    for name, group_by in query.requested_groupings().items():
         missing = sorted(needed.difference(group_by))
         if missing:
             raise InvalidQueryError(
                 "groupings",
                 f"{name!r} lacks {missing[0]}, which shared requests need",
-                "Ask by the hour and add up, or do not share.",
+                f"Add {missing[0]}, or do not share requests.",
             )
 
 
-def _pack_size(query: Query) -> int:
+def _batch_size(query: Query) -> int:
     return catalogue.ENDPOINTS[query.endpoint].tweets_per_request
 
 
-def _by_age(query: Query) -> list[str]:
-    """Ids grow with time, those from before snowflake too."""
+def _by_creation(query: Query) -> list[str]:
+    """Return the Tweet ids in the order of creation. Ids increase with time, also those that contain none."""
     return sorted(query.tweet_ids, key=int)
 
 
-def _packs(tweet_ids: list[str], query: Query) -> list[tuple[str, ...]]:
-    size = _pack_size(query)
+def _batches(query: Query) -> list[tuple[str, ...]]:
+    tweet_ids, size = _by_creation(query), _batch_size(query)
     return [tuple(tweet_ids[index : index + size]) for index in range(0, len(tweet_ids), size)]
 
 
-def _birth(pack: tuple[str, ...]) -> datetime | None:
-    """Return the hour of a pack's oldest Tweet; ``None`` if that is from before snowflake."""
-    created = created_at(pack[0])
+def _creation_hour(tweet_id: str) -> datetime | None:
+    created = created_at(tweet_id)
     return None if created is None else floor_to_hour(created)
 
 
-def _first_unborn(end: datetime) -> int:
+def _from_hour(time_range: TimeRange, hour: datetime | None) -> TimeRange | None:
+    """Return the part of a time range from an hour on; all of it if the hour is unknown."""
+    if hour is None or hour <= time_range.start:
+        return time_range
+    return replace(time_range, start=hour) if hour < time_range.end else None
+
+
+def _first_id_from(end: datetime) -> int:
+    """Return the first id of Tweets that are created at or after a time."""
     return max(int(first_id_at(end)), FIRST_SNOWFLAKE_ID)
 
 
-def _count_alive(tweet_ids: list[str] | tuple[str, ...], end: datetime) -> int:
-    return bisect_left(tweet_ids, _first_unborn(end), key=int)
+def _count_created(tweet_ids: Sequence[str], end: datetime) -> int:
+    """Return how many Tweets were created before a time."""
+    return bisect_left(tweet_ids, _first_id_from(end), key=int)
 
 
-def _alive(pack: tuple[str, ...], end: datetime) -> tuple[str, ...]:
-    return pack if int(pack[-1]) < _first_unborn(end) else pack[: _count_alive(pack, end)]
+def _created_before(batch: tuple[str, ...], end: datetime) -> tuple[str, ...]:
+    return batch if int(batch[-1]) < _first_id_from(end) else batch[: _count_created(batch, end)]
 
 
-def _alive_counts(query: Query) -> list[int]:
-    """Return how many Tweets each window has to name."""
-    if query.window is None:
-        return [len(query.tweet_ids)]
-    tweet_ids = _by_age(query)
-    return [_count_alive(tweet_ids, window.end) for window in split(query.window)]
-
-
-def _blocks(window: TimeRange, anchor: datetime) -> Iterator[TimeRange]:
-    """Yield the blocks that a window meets, of those counted from an anchor in both directions."""
-    start = anchor + (window.start - anchor) // MAX_WINDOW * MAX_WINDOW
-    while start < window.end:
+def _blocks(interval: TimeRange, *, anchor: datetime) -> Iterator[TimeRange]:
+    """Yield the blocks that an interval overlaps. They are counted from an anchor in both directions."""
+    start = anchor + (interval.start - anchor) // MAX_WINDOW * MAX_WINDOW
+    while start < interval.end:
         yield TimeRange(start, start + MAX_WINDOW)
         start += MAX_WINDOW

@@ -1,9 +1,9 @@
-"""What the headers of an answer say about the rate limits, and what a refusal means. Pure: no clock, no I/O.
+"""Read the rate limit headers of a response, and decide how long to wait after HTTP 429. Pure: no clock, no I/O.
 
-The contract meters requests by the minute and every answer tells how many are left (reference, "Rate limits"). Moments
-are epoch seconds, durations are seconds. The server's clock is never compared with the caller's: how long its window
-still lasts is ``reset - Date``, both its own. ``Date`` lacks fractions and is old on arrival; both make a window look
-longer, never shorter, so the least of several estimates is nearest to the truth and still safe.
+The API counts requests by the minute, and every response states how many remain (reference, "Rate limits"). Times are
+epoch seconds, durations are seconds. The server's clock is never compared with the caller's: the rest of a minute is
+``reset - Date``, and both are the server's. ``Date`` has no fractions and is old on arrival. Both make the rest look
+longer, never shorter, so the smallest of several estimates is the most accurate, and it is safe.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from enum import StrEnum
 from typing import Final
 
 MINUTE: Final = 60.0
-#: Added to every moment at which something renews, for the granularity of clocks and networks.
+#: Seconds added to every reset, because clocks and networks are not exact.
 MARGIN: Final = 0.1
-#: A refusal that asks for a longer wait is a cap of some longer period.
+#: A longer ``Retry-After`` means that a limit of a longer period is used up.
 LONGEST_RETRY_AFTER: Final = 900.0
-#: A window that ends later than this belongs to no minute but to a cap. An hour is a server's mistake instead.
+#: A reset further ahead belongs to a limit of a longer period. A nearer one past the minute is an error of the server.
 FARTHEST_RESET: Final = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RateHeaders:
-    """What the headers of one answer say; ``None`` is what they do not say, or not legibly.
+    """The rate limit headers of a response; ``None`` for a header that is missing or unreadable.
 
-    :param limit: requests a minute in the contract.
-    :param remaining: requests left in this minute.
-    :param reset_at: when this minute ends, on the server's clock.
-    :param second_limit: requests a second.
-    :param second_remaining: requests left in this second.
-    :param second_reset_at: when this second ends, on the server's clock.
+    :param limit: requests per minute.
+    :param remaining: requests that remain in this minute.
+    :param reset_at: when this minute ends, by the server's clock.
+    :param second_limit: requests per second.
+    :param second_remaining: requests that remain in this second.
+    :param second_reset_at: when this second ends, by the server's clock.
     :param retry_after: seconds to wait, from either form of ``Retry-After``.
     :param server_time: the server's ``Date``.
     """
@@ -50,7 +50,7 @@ class RateHeaders:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the minute still lasts, at most; ``None`` if ``reset`` or ``Date`` is missing or they disagree."""
+        """Seconds until the minute ends, at most; ``None`` if ``reset`` or ``Date`` is missing or they contradict."""
         if self.reset_at is None or self.server_time is None:
             return None
         left = self.reset_at - self.server_time
@@ -58,10 +58,10 @@ class RateHeaders:
 
 
 def read_headers(headers: Mapping[str, str], *, received_at: float) -> RateHeaders:
-    """Read the rate headers of an answer, whatever the case of their names.
+    """Read the rate limit headers of a response. The case of their names does not matter.
 
-    :param headers: all headers of the answer.
-    :param received_at: when it arrived; a dated ``Retry-After`` is measured from it where the answer has no ``Date``.
+    :param headers: all headers of the response.
+    :param received_at: when the response arrived; used as the server's time if there is no ``Date``.
     """
     by_name = {name.lower(): value.strip() for name, value in headers.items()}
 
@@ -84,6 +84,56 @@ def read_headers(headers: Mapping[str, str], *, received_at: float) -> RateHeade
     )
 
 
+class ExceededLimit(StrEnum):
+    """The limit that a request with HTTP 429 exceeded."""
+
+    SECOND = "second"
+    """Requests per second: a short wait is enough."""
+    MINUTE = "minute"
+    """Requests per minute: the next minute allows more."""
+    PERIOD = "period"
+    """Requests of a longer period, which renews far in the future: waiting does not help."""
+
+
+def exceeded_limit(headers: RateHeaders, *, now: float) -> ExceededLimit:
+    """Return which limit a request with HTTP 429 exceeded.
+
+    :param headers: the headers of the response.
+    :param now: used as the server's time if the response has no ``Date``.
+    """
+    if (headers.retry_after or 0) > LONGEST_RETRY_AFTER or _until_reset(headers, now) > FARTHEST_RESET:
+        return ExceededLimit.PERIOD
+    if headers.second_remaining == 0 and headers.remaining != 0:
+        return ExceededLimit.SECOND
+    return ExceededLimit.MINUTE
+
+
+def wait_after_429(headers: RateHeaders, *, now: float, in_a_row: int = 1) -> float:
+    """Return how many seconds to send nothing after HTTP 429.
+
+    ``Retry-After`` has precedence, then the end of the exceeded second or minute, then a whole minute. After a second
+    429 in a row, the wait is at least a minute, so that at most one request per minute is rate-limited.
+
+    :param headers: the headers of the response.
+    :param now: used as the server's time if the response has no ``Date``.
+    :param in_a_row: how many consecutive requests were rate-limited, including this one.
+    """
+    exceeded = exceeded_limit(headers, now=now)
+    if exceeded is ExceededLimit.PERIOD:
+        return max(headers.retry_after or 0, _until_reset(headers, now))
+    if headers.retry_after is not None:
+        wait = headers.retry_after
+    elif exceeded is ExceededLimit.SECOND:
+        wait = min(max(2.0, (headers.second_reset_at or 0) - (headers.server_time or now)), 5.0)
+    else:
+        wait = headers.seconds_left or MINUTE
+    return max(wait, MINUTE if in_a_row > 1 else 1.0) + MARGIN
+
+
+def _until_reset(headers: RateHeaders, now: float) -> float:
+    return (headers.reset_at or 0) - (now if headers.server_time is None else headers.server_time)
+
+
 def _count(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 6 else None
 
@@ -97,66 +147,14 @@ def _seconds(text: str) -> float | None:
 
 
 def _epoch(text: str) -> float | None:
-    """Read Unix seconds; milliseconds and mere durations fall outside the years 2001 to 2286."""
+    """Read Unix seconds. Milliseconds and durations are outside the years 2001 to 2286, and give ``None``."""
     number = _seconds(text)
     return number if number is not None and 1e9 <= number < 1e10 else None
 
 
 def _http_date(text: str) -> float | None:
     try:
-        moment = parsedate_to_datetime(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        time = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-
-
-class ExceededLimit(StrEnum):
-    """Which budget a refused request (429) went over."""
-
-    SECOND = "second"
-    """That of the second: a short wait is enough."""
-    MINUTE = "minute"
-    """That of the minute: the next minute helps."""
-    PERIOD = "period"
-    """One that renews far in the future: waiting is futile."""
-
-
-def exceeded_limit(headers: RateHeaders, *, now: float) -> ExceededLimit:
-    """Tell which budget a refused request went over.
-
-    A minute that would end within a day is the server's mistake, later it is the end of a longer period.
-
-    :param headers: those of the refusal.
-    :param now: stands in for the server's clock where the refusal has no ``Date``.
-    """
-    if (headers.retry_after or 0) > LONGEST_RETRY_AFTER or _until_reset(headers, now) > FARTHEST_RESET:
-        return ExceededLimit.PERIOD
-    if headers.second_remaining == 0 and headers.remaining != 0:
-        return ExceededLimit.SECOND
-    return ExceededLimit.MINUTE
-
-
-def wait_after_429(headers: RateHeaders, *, now: float, in_a_row: int = 1) -> float:
-    """Return for how many seconds a refusal (429) stops everything.
-
-    ``Retry-After`` comes first, then the end of the second or minute that is used up, then a whole minute. A second
-    refusal in a row shows that a shorter time was wrong, so that no more than one request a minute is refused.
-
-    :param headers: those of the refusal.
-    :param now: stands in for the server's clock where the refusal has no ``Date``.
-    :param in_a_row: how many requests, one after the other, were refused, this one included.
-    """
-    kind = exceeded_limit(headers, now=now)
-    if kind is ExceededLimit.PERIOD:
-        return max(headers.retry_after or 0, _until_reset(headers, now))
-    if headers.retry_after is not None:
-        wait = headers.retry_after
-    elif kind is ExceededLimit.SECOND:
-        wait = min(max(2.0, (headers.second_reset_at or 0) - (headers.server_time or now)), 5.0)
-    else:
-        wait = headers.seconds_left or MINUTE
-    return max(wait, MINUTE if in_a_row > 1 else 1.0) + MARGIN
-
-
-def _until_reset(headers: RateHeaders, now: float) -> float:
-    return (headers.reset_at or 0) - (now if headers.server_time is None else headers.server_time)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -1,4 +1,4 @@
-"""A client that never really sleeps, and a server on loopback that says exactly what a test wants."""
+"""A client that never really sleeps, and a server on loopback that sends scripted responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint
 from airflow_provider_engagement.api.client import Address, EngagementClient
 from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.query import Granularity, Query
+from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.rate_limit import RateLimit
 from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.simulator import Clock, Simulator, Switches, World
@@ -35,7 +35,7 @@ def golden() -> Callable[[str], dict[str, Any]]:
 
 @pytest.fixture
 def request_of() -> Callable[..., Request]:
-    """Turn a documented request body into the package's own request, in one piece."""
+    """Return the request of a documented example. Its groupings are requested beside the rows."""
 
     def made(exchange: Mapping[str, Any], auth: str) -> Request:
         body = exchange["body"]
@@ -48,23 +48,22 @@ def request_of() -> Callable[..., Request]:
             auth=Auth(auth),
             tweet_ids=tuple(body["tweet_ids"]),
             metrics=tuple(body["engagement_types"]),
-            granularities=(),
             groupings={
                 name: tuple(map(Dimension, grouping["group_by"])) for name, grouping in body["groupings"].items()
             },
-            window=window,
+            interval=window,
         )
-        return Request(query, query.tweet_ids, query.window)
+        return Request(query, query.tweet_ids, window)
 
     return made
 
 
 @pytest.fixture
 def totals() -> Callable[..., Request]:
-    """A request for totals, by default as the app."""
+    """Return a request on ``totals``, by default with app credentials."""
 
-    def made(*tweet_ids: str, metrics: tuple[str, ...] = ("favorites",), auth: Auth = Auth.APP, **more: Any) -> Request:
-        query = Query(endpoint=Endpoint.TOTALS, auth=auth, tweet_ids=tweet_ids, metrics=metrics, **more)
+    def made(*tweet_ids: str, metrics: tuple[str, ...] = ("favorites",), auth: Auth = Auth.APP) -> Request:
+        query = Query(endpoint=Endpoint.TOTALS, auth=auth, tweet_ids=tweet_ids, metrics=metrics)
         return Request(query, tweet_ids, None)
 
     return made
@@ -72,23 +71,11 @@ def totals() -> Callable[..., Request]:
 
 @pytest.fixture
 def historical() -> Callable[..., Request]:
-    """A request for a window, as the author, by default hour by hour."""
+    """Return a request on ``historical``."""
 
-    def made(
-        *tweet_ids: str,
-        window: TimeRange,
-        metrics: tuple[str, ...] = ("impressions",),
-        granularities: tuple[Granularity, ...] = (Granularity.HOUR,),
-        **more: Any,
-    ) -> Request:
+    def made(*tweet_ids: str, window: TimeRange, metrics: tuple[str, ...] = ("impressions",)) -> Request:
         query = Query(
-            endpoint=Endpoint.HISTORICAL,
-            auth=Auth.USER,
-            tweet_ids=tweet_ids,
-            metrics=metrics,
-            granularities=granularities,
-            window=window,
-            **more,
+            endpoint=Endpoint.HISTORICAL, auth=Auth.USER, tweet_ids=tweet_ids, metrics=metrics, interval=window
         )
         return Request(query, tweet_ids, window)
 
@@ -97,7 +84,7 @@ def historical() -> Callable[..., Request]:
 
 @dataclass
 class Connected:
-    """A simulator and a client of it, whose sleeps only move the simulator's rate clock on."""
+    """A simulator and its client. The client's sleeps only advance the simulator's rate limit clock."""
 
     simulator: Simulator
     client: EngagementClient
@@ -106,7 +93,7 @@ class Connected:
 
 @pytest.fixture
 def connect() -> Iterator[Callable[..., Connected]]:
-    """Start a simulator around a world and connect a client to it."""
+    """Start a simulator of a world, and connect a client to it."""
     running: list[Connected] = []
 
     def connected(
@@ -118,7 +105,6 @@ def connect() -> Iterator[Callable[..., Connected]]:
         switches: Switches | None = None,
         rate_clock: Clock | None = None,
         address: Mapping[str, Any] | None = None,
-        budget: RateLimit | None = None,
         max_inline_wait: float | None = None,
         **settings: Any,
     ) -> Connected:
@@ -138,14 +124,14 @@ def connect() -> Iterator[Callable[..., Connected]]:
             slept.append(seconds)
             rate_clock.advance(timedelta(seconds=seconds))
 
-        pace = Limiter(
-            budget or RateLimit(),
+        limiter = Limiter(
+            RateLimit(),
             max_inline_wait=max_inline_wait,
             clock=lambda: rate_clock.now().timestamp(),
             sleep=sleep,
         )
         where = Address(base_url=simulator.base_url, token_url=simulator.token_url, **(address or {}))
-        client = EngagementClient(credentials, address=where, pace=pace, **settings)
+        client = EngagementClient(credentials, address=where, limiter=limiter, **settings)
         running.append(Connected(simulator, client, slept))
         return running[-1]
 
@@ -157,28 +143,30 @@ def connect() -> Iterator[Callable[..., Connected]]:
 
 @dataclass
 class Wire:
-    """A server on loopback that answers as it is told and keeps the headers of what it was asked.
+    """A server on loopback that sends scripted responses, and keeps what it received.
 
-    :param reply: what it says to a request, whose path and headers it is given: status, headers and body.
+    :param url: its address.
+    :param reply: returns status, headers and body of a response, given the path and headers of the request.
+    :param received: the path, headers and body of each request.
     """
 
     url: str
     reply: Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], Any]]
-    heard: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    received: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
 
 @pytest.fixture
 def wire() -> Iterator[Wire]:
-    """A server that a test scripts; by default it reports an internal error and echoes who asked."""
+    """A server that a test scripts. By default it reports an internal error that contains the credentials."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            scripted.heard.append((self.path, dict(self.headers), body))
-            status, headers, answer = scripted.reply(self.path, self.headers)
-            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            request_body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            scripted.received.append((self.path, dict(self.headers), request_body))
+            status, headers, body = scripted.reply(self.path, self.headers)
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
             if "gzip" in self.headers.get("Accept-Encoding", "") and "Content-Encoding" not in headers:
                 content, headers = gzip.compress(content), {**headers, "Content-Encoding": "gzip"}
             self.send_response(status)

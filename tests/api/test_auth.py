@@ -1,10 +1,9 @@
-"""Credentials, signatures against published vectors, and bearer tokens."""
+"""Credentials, signatures compared with published examples, and bearer tokens."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,7 +21,7 @@ from airflow_provider_engagement.exceptions import (
     TransientError,
 )
 
-# The dead demo credentials of the vendor's page on signatures.
+# The demo credentials of the vendor's page on signatures. They are not valid.
 DEMO = Credentials(
     consumer_key="xvz1evFS4wEEPTGEFPHBog",
     consumer_secret="kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw",
@@ -30,15 +29,15 @@ DEMO = Credentials(
     access_token_secret="LswwdoUaIvS8ltyTt5jkRh4J50vUPVVHtR2YPi5kE",
 )
 STATUS = {"status": "Hello Ladies + Gentlemen, a signed OAuth request!"}
-QUESTION = {
+BODY = {
     "tweet_ids": ["1"],
     "engagement_types": ["favorites"],
     "groupings": {"g": {"group_by": ["engagement.type"]}},
 }
 
 
-def never(user: str, password: str) -> requests.Response:
-    raise LookupError("no token is to be asked for here")
+def must_not_post(user: str, password: str) -> requests.Response:
+    raise LookupError("a bearer token was requested")
 
 
 def signed(signer: Signer, auth: Auth, url: str, **content: Any) -> dict[str, str]:
@@ -55,7 +54,7 @@ def oauth_parameters(header: str) -> dict[str, str]:
 
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The nonce and the timestamp of the published vectors."""
+    """Use the nonce and the timestamp of the published examples."""
     nonce = "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg"
     monkeypatch.setattr(oauthlib.oauth1.rfc5849, "generate_nonce", lambda: nonce)
     monkeypatch.setattr(oauthlib.oauth1.rfc5849, "generate_timestamp", lambda: "1318622958")
@@ -65,10 +64,10 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("url", "content", "signature"),
     [
-        ("https://data-api.twitter.com/insights/engagement/totals", {"json": QUESTION}, "/pMYbW9O1cKhdPGpgGyscSuMVoU="),
+        ("https://data-api.twitter.com/insights/engagement/totals", {"json": BODY}, "/pMYbW9O1cKhdPGpgGyscSuMVoU="),
         ("https://data-api.twitter.com/insights/engagement/totals", {}, "/pMYbW9O1cKhdPGpgGyscSuMVoU="),
-        ("https://data-api.x.com/insights/engagement/totals", {"json": QUESTION}, "oETXxUmB7d/+eFImVyDWymiE1SA="),
-        ("http://127.0.0.1:8080/insights/engagement/totals", {"json": QUESTION}, "UhK6MOM2EXJ6rCrCgh8scFbwi48="),
+        ("https://data-api.x.com/insights/engagement/totals", {"json": BODY}, "oETXxUmB7d/+eFImVyDWymiE1SA="),
+        ("http://127.0.0.1:8080/insights/engagement/totals", {"json": BODY}, "UhK6MOM2EXJ6rCrCgh8scFbwi48="),
         (
             "https://api.x.com/1.1/statuses/update.json?include_entities=true",
             {"data": STATUS},
@@ -81,8 +80,8 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_signatures_are_the_published_ones(url: str, content: dict[str, Any], signature: str) -> None:
-    header = signed(Signer(DEMO, never), Auth.USER, url, **content)["Authorization"]
+def test_signatures_equal_the_published_ones(url: str, content: dict[str, Any], signature: str) -> None:
+    header = signed(Signer(DEMO, must_not_post), Auth.USER, url, **content)["Authorization"]
     assert oauth_parameters(header) == {
         "oauth_consumer_key": DEMO.consumer_key,
         "oauth_nonce": "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg",
@@ -94,15 +93,17 @@ def test_signatures_are_the_published_ones(url: str, content: dict[str, Any], si
     }
 
 
-def test_the_body_stays_json_when_it_is_signed() -> None:
-    request = requests.Request("POST", "https://data-api.x.com/x", json=QUESTION, auth=Signer(DEMO, never)(Auth.USER))
+def test_a_signed_request_keeps_its_json_body() -> None:
+    request = requests.Request(
+        "POST", "https://data-api.x.com/x", json=BODY, auth=Signer(DEMO, must_not_post)(Auth.USER)
+    )
     prepared = request.prepare()
-    assert json.loads(prepared.body or b"") == QUESTION
+    assert json.loads(prepared.body or b"") == BODY
     assert prepared.headers["Content-Type"] in ("application/json", b"application/json")
 
 
-def test_every_signature_has_a_nonce_of_its_own() -> None:
-    signer = Signer(DEMO, never)
+def test_every_signature_has_another_nonce() -> None:
+    signer = Signer(DEMO, must_not_post)
     nonces = {
         oauth_parameters(signed(signer, Auth.USER, "https://data-api.x.com/", json={})["Authorization"])["oauth_nonce"]
         for _ in range(10)
@@ -128,7 +129,7 @@ def test_every_signature_has_a_nonce_of_its_own() -> None:
         ({"consumer_key": "", "bearer_token": ""}, "no credentials"),
     ],
 )
-def test_credentials_that_do_not_belong_together_are_refused(given: dict[str, str], missing: str) -> None:
+def test_incomplete_credentials_are_rejected(given: dict[str, str], missing: str) -> None:
     with pytest.raises(InvalidConnectionError, match=missing) as caught:
         Credentials(**given)
     assert isinstance(caught.value, PermanentError)
@@ -146,7 +147,7 @@ def test_credentials_that_do_not_belong_together_are_refused(given: dict[str, st
         ),
     ],
 )
-def test_credentials_know_as_whom_they_can_ask(given: dict[str, str], has_user: bool, has_app: bool) -> None:
+def test_credentials_state_which_kinds_they_contain(given: dict[str, str], has_user: bool, has_app: bool) -> None:
     credentials = Credentials(**given)
     assert (credentials.has_user, credentials.has_app) == (has_user, has_app)
 
@@ -155,16 +156,16 @@ def test_credentials_know_as_whom_they_can_ask(given: dict[str, str], has_user: 
     ("token", "user_id"),
     [("7588892-kagS", "7588892"), ("370773112-GmHx-y", "370773112"), ("abc-def", None), ("7588892", None)],
 )
-def test_an_access_token_tells_whose_it_is(token: str, user_id: str | None) -> None:
+def test_an_access_token_begins_with_the_user_id(token: str, user_id: str | None) -> None:
     credentials = Credentials(consumer_key="k", consumer_secret="s", access_token=token, access_token_secret="u")
     assert credentials.user_id == user_id
 
 
-def test_a_bearer_token_tells_no_user() -> None:
+def test_a_bearer_token_has_no_user_id() -> None:
     assert Credentials(bearer_token="7588892-b").user_id is None
 
 
-def test_credentials_show_which_secrets_are_set_and_none_of_them() -> None:
+def test_the_repr_names_the_secrets_and_contains_none() -> None:
     shown = repr(DEMO)
     assert all(f"{name}=***" in shown for name in DEMO.given)
     assert "bearer_token" not in shown
@@ -175,7 +176,7 @@ def secrets(credentials: Credentials) -> list[str]:
     return [getattr(credentials, name) for name in credentials.given]
 
 
-def test_secrets_are_blotted_out_in_every_form_a_request_carries_them() -> None:
+def test_secrets_are_redacted_in_every_form_of_a_request() -> None:
     credentials = Credentials(
         consumer_key="key/1",
         consumer_secret="key/1+more",
@@ -192,82 +193,82 @@ def test_secrets_are_blotted_out_in_every_form_a_request_carries_them() -> None:
 # Bearer tokens
 
 
-def answer(status: int = 200, body: Any = None) -> requests.Response:
-    response = requests.Response()
-    response.status_code = status
-    response._content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return response
+def response(status: int = 200, body: Any = None) -> requests.Response:
+    made = requests.Response()
+    made.status_code = status
+    made._content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return made
 
 
 APP = Credentials(consumer_key="key/1", consumer_secret="se cret")
 
 
-def obtaining(*answers: requests.Response) -> tuple[Signer, list[tuple[str, str]]]:
-    asked: list[tuple[str, str]] = []
-    waiting = iter(answers)
+def obtaining(*responses: requests.Response) -> tuple[Signer, list[tuple[str, str]]]:
+    posted: list[tuple[str, str]] = []
+    left = iter(responses)
 
-    def obtain(user: str, password: str) -> requests.Response:
-        asked.append((user, password))
-        return next(waiting)
+    def post(user: str, password: str) -> requests.Response:
+        posted.append((user, password))
+        return next(left)
 
-    return Signer(APP, obtain), asked
+    return Signer(APP, post), posted
 
 
 def token(text: str) -> requests.Response:
-    return answer(200, {"token_type": "bearer", "access_token": text})
+    return response(200, {"token_type": "bearer", "access_token": text})
 
 
 def bearer_request(text: str) -> requests.PreparedRequest:
     return requests.Request("POST", "https://data-api.x.com/", headers={"Authorization": f"Bearer {text}"}).prepare()
 
 
-def test_a_given_bearer_token_is_sent_verbatim_and_none_is_asked_for() -> None:
-    signer = Signer(Credentials(bearer_token="AAAA%2Fb%3D", consumer_key="k", consumer_secret="s"), never)
+def test_a_bearer_token_of_the_connection_is_sent_unchanged() -> None:
+    signer = Signer(Credentials(bearer_token="AAAA%2Fb%3D", consumer_key="k", consumer_secret="s"), must_not_post)
     assert signed(signer, Auth.APP, "https://data-api.x.com/", json={})["Authorization"] == "Bearer AAAA%2Fb%3D"
 
 
-def test_an_obtained_bearer_token_is_sent_verbatim_and_asked_for_once() -> None:
-    signer, asked = obtaining(token("AAAA%2Fb%3D"))
+def test_a_bearer_token_is_obtained_once_and_sent_unchanged() -> None:
+    signer, posted = obtaining(token("AAAA%2Fb%3D"))
     for _ in range(3):
         assert signed(signer, Auth.APP, "https://data-api.x.com/", json={})["Authorization"] == "Bearer AAAA%2Fb%3D"
-    assert asked == [("key%2F1", "se%20cret")]
+    assert posted == [("key%2F1", "se%20cret")]
 
 
-def test_a_refused_obtained_token_is_forgotten_and_another_obtained() -> None:
-    signer, asked = obtaining(token("one"), token("two"))
+def test_a_rejected_obtained_token_is_replaced() -> None:
+    signer, posted = obtaining(token("one"), token("two"))
     assert signer.bearer_token() == "one"
     assert signer.renew(bearer_request("one"))
     assert signer.bearer_token() == "two"
-    assert len(asked) == 2
+    assert len(posted) == 2
 
 
-def test_threads_whose_common_token_was_refused_obtain_one_new_token_between_them() -> None:
-    signer, asked = obtaining(token("one"), token("two"))
+def test_threads_with_the_same_rejected_token_obtain_one_new_token() -> None:
+    signer, posted = obtaining(token("one"), token("two"))
     signer.bearer_token()
     assert signer.renew(bearer_request("one"))
-    assert signer.renew(bearer_request("one"))  # the second thread comes before the first has obtained another
+    assert signer.renew(bearer_request("one"))  # a second thread, before the first has obtained a new token
     assert signer.bearer_token() == "two"
-    assert signer.renew(bearer_request("one"))  # the third comes after
+    assert signer.renew(bearer_request("one"))  # a third thread, after it
     assert signer.bearer_token() == "two"
-    assert len(asked) == 2
+    assert len(posted) == 2
 
 
-def test_a_given_token_cannot_be_renewed() -> None:
-    signer = Signer(Credentials(bearer_token="b", consumer_key="k", consumer_secret="s"), never)
+def test_a_token_of_the_connection_cannot_be_renewed() -> None:
+    signer = Signer(Credentials(bearer_token="b", consumer_key="k", consumer_secret="s"), must_not_post)
     assert not signer.renew(bearer_request("b"))
 
 
-def test_a_signature_cannot_be_renewed_even_where_a_token_was_obtained() -> None:
+def test_a_signature_cannot_be_renewed() -> None:
     signer = Signer(DEMO, lambda user, password: token("one"))
     signer.bearer_token()
-    refused = requests.Request("POST", "https://data-api.x.com/", json={}, auth=signer(Auth.USER)).prepare()
-    assert not signer.renew(refused)
+    rejected = requests.Request("POST", "https://data-api.x.com/", json={}, auth=signer(Auth.USER)).prepare()
+    assert not signer.renew(rejected)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refused_key_and_secret_are_named(status: int) -> None:
+def test_a_rejected_key_and_secret_are_named(status: int) -> None:
     body = {"errors": [{"code": 99, "label": "authenticity_token_error", "message": "Unable to verify key/1"}]}
-    signer, _ = obtaining(answer(status, body))
+    signer, _ = obtaining(response(status, body))
     with pytest.raises(AuthenticationError, match="consumer_key and consumer_secret") as caught:
         signer.bearer_token()
     assert caught.value.messages == ("Unable to verify ***",)
@@ -275,37 +276,37 @@ def test_a_refused_key_and_secret_are_named(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "response",
+    ("status", "body"),
     [
-        lambda: answer(200, {"token_type": "mac", "access_token": "t"}),
-        lambda: answer(200, {"token_type": "bearer"}),
-        lambda: answer(200, {"token_type": "bearer", "access_token": 5}),
-        lambda: answer(200, ["t"]),
-        lambda: answer(200, b"<html>"),
-        lambda: answer(200, b""),
-        lambda: answer(503, {"token_type": "bearer", "access_token": "t"}),
-        lambda: answer(307, b""),
+        (200, {"token_type": "mac", "access_token": "t"}),
+        (200, {"token_type": "bearer"}),
+        (200, {"token_type": "bearer", "access_token": 5}),
+        (200, ["t"]),
+        (200, b"<html>"),
+        (200, b""),
+        (503, {"token_type": "bearer", "access_token": "t"}),
+        (307, b""),
     ],
 )
-def test_a_token_answer_without_a_bearer_token_may_be_asked_for_again(response: Callable[[], Any]) -> None:
-    signer, _ = obtaining(response())
+def test_a_response_without_a_bearer_token_is_a_transient_error(status: int, body: Any) -> None:
+    signer, _ = obtaining(response(status, body))
     with pytest.raises(InvalidResponseError, match="token_url") as caught:
         signer.bearer_token()
     assert isinstance(caught.value, TransientError)
 
 
-def test_what_is_missing_is_named_before_a_request_is_sent() -> None:
+def test_missing_user_credentials_are_named() -> None:
     with pytest.raises(InvalidConnectionError, match="access_token_secret"):
-        Signer(APP, never)(Auth.USER)
+        Signer(APP, must_not_post)(Auth.USER)
 
 
-def test_an_obtained_token_is_blotted_out_too() -> None:
+def test_an_obtained_token_is_redacted_too() -> None:
     signer, _ = obtaining(token("AAAA%2Fb%3D"))
     signer.bearer_token()
     assert signer.redact("Bearer AAAA%2Fb%3D of key/1") == "Bearer *** of ***"
 
 
-def test_a_signer_shows_no_secret() -> None:
+def test_the_repr_of_a_signer_contains_no_secret() -> None:
     signer, _ = obtaining(token("obtained"))
     shown = repr(signer) + repr(signer(Auth.APP)) + repr(vars(signer))
     assert not any(secret in shown for secret in secrets(APP))

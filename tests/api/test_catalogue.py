@@ -1,4 +1,4 @@
-"""The catalogue against the reference's tables, written down here once more by hand."""
+"""The catalogue has the facts of the reference, which are repeated here independently."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.catalogue import METRICS, Auth, Counts, Dimension, Endpoint, metrics_of
+from airflow_provider_engagement.api.catalogue import METRICS, Auth, Counted, Dimension, Endpoint, metrics_of
 
 PUBLIC = {"favorites", "retweets", "replies", "quote_tweets", "video_views"}
 ON_TOTALS = PUBLIC | {"impressions", "engagements"}
@@ -43,13 +43,13 @@ SERIES = {
         (Endpoint.HISTORICAL, Auth.APP, set()),
     ],
 )
-def test_each_endpoint_gives_the_documented_metrics(endpoint: Endpoint, auth: Auth, metrics: set[str]) -> None:
-    given = metrics_of(endpoint, auth)
-    assert set(given) == metrics
-    assert len(given) == len(metrics)
+def test_each_endpoint_has_the_documented_metrics(endpoint: Endpoint, auth: Auth, metrics: set[str]) -> None:
+    names = metrics_of(endpoint, auth)
+    assert set(names) == metrics
+    assert len(names) == len(metrics)
 
 
-def test_there_are_eighteen_metrics_each_under_its_own_name() -> None:
+def test_eighteen_metrics_are_listed_by_name() -> None:
     assert len(METRICS) == 18
     assert all(name == metric.name for name, metric in METRICS.items())
 
@@ -62,14 +62,14 @@ def test_there_are_eighteen_metrics_each_under_its_own_name() -> None:
         (Endpoint.HISTORICAL, "/insights/engagement/historical", 25, set(Dimension)),
     ],
 )
-def test_each_endpoint_has_the_documented_path_and_limits(
+def test_each_endpoint_has_the_documented_rules(
     endpoint: Endpoint, path: str, tweets: int, dimensions: set[Dimension]
 ) -> None:
     rule = catalogue.ENDPOINTS[endpoint]
     assert (rule.path, rule.tweets_per_request, set(rule.dimensions)) == (path, tweets, dimensions)
 
 
-def test_dimensions_are_spelt_as_the_api_spells_them() -> None:
+def test_dimensions_have_the_names_of_the_api() -> None:
     assert [*Dimension] == ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"]
 
 
@@ -86,12 +86,21 @@ def test_only_impressions_engagements_and_video_views_have_age_limits() -> None:
     }
 
 
+def test_the_lists_of_the_api_match_the_age_limits_of_the_metrics() -> None:
+    for limit in catalogue.AGE_LIMITS:
+        assert {METRICS[name].totals_age_limit for name in limit.metrics} == {limit.max_age}
+    assert [limit.message for limit in catalogue.AGE_LIMITS] == [
+        "the Tweet is more than 90 days old",
+        "the Tweet is more than 1800 days old",
+    ]
+
+
 def test_impressions_are_organic_and_engagements_are_not() -> None:
-    assert METRICS["impressions"].counts is Counts.ORGANIC
-    assert METRICS["engagements"].counts is Counts.ALL
+    assert METRICS["impressions"].counted is Counted.ORGANIC
+    assert METRICS["engagements"].counted is Counted.ALL
 
 
-def test_the_dated_changes_are_the_documented_ones() -> None:
+def test_all_documented_changes_are_listed() -> None:
     dated = {(change.on, change.metric) for change in catalogue.METRIC_CHANGES}
     assert {
         (date(2017, 10, 9), "engagements"),
@@ -103,7 +112,7 @@ def test_the_dated_changes_are_the_documented_ones() -> None:
     } == dated
 
 
-def test_every_metric_change_and_endpoint_names_its_source() -> None:
+def test_every_fact_names_its_source() -> None:
     sourced = [*METRICS.values(), *catalogue.METRIC_CHANGES, *catalogue.ENDPOINTS.values()]
     sourced += catalogue.RENAMED_METRICS.values()
     assert all(
@@ -112,13 +121,13 @@ def test_every_metric_change_and_endpoint_names_its_source() -> None:
     )
 
 
-def test_media_clicks_became_media_engagements_and_nothing_else_was_renamed() -> None:
+def test_media_clicks_is_the_only_renamed_metric() -> None:
     assert {old: (new.old, new.new) for old, new in catalogue.RENAMED_METRICS.items()} == {
         "media_clicks": ("media_clicks", "media_engagements")
     }
 
 
-def test_the_limits_of_a_request_and_of_history_are_the_documented_ones() -> None:
+def test_requests_and_history_have_the_documented_limits() -> None:
     assert catalogue.MAX_GROUPINGS == 3
     assert timedelta(hours=672) == catalogue.MAX_WINDOW
     assert timedelta(days=365) == catalogue.HISTORY_MAX_AGE
@@ -130,7 +139,7 @@ def test_the_limits_of_a_request_and_of_history_are_the_documented_ones() -> Non
     ]
 
 
-def test_the_keys_beside_the_groupings_are_spelt_as_documented() -> None:
+def test_response_keys_have_the_names_of_the_api() -> None:
     assert {"start", "end", "errors", "unavailable_tweet_ids"} == catalogue.RESERVED_GROUPING_NAMES
     assert catalogue.UNSUPPORTED_ENGAGEMENTS_KEY == "unsupported_for_impressions_engagements_tweet_ids"
     assert catalogue.UNSUPPORTED_VIDEO_KEY == "unsupported_for_video_views_tweet_ids"

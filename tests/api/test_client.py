@@ -1,16 +1,17 @@
-"""One request over real HTTP, against the simulator and against servers that behave worse than it."""
+"""One request over real HTTP, to the simulator and to servers that fail in other ways."""
 
 from __future__ import annotations
 
 import base64
 import json
 import logging
+import random
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import combinations
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +24,7 @@ from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint,
 from airflow_provider_engagement.api.client import Address, EngagementClient
 from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.query import Granularity, Query
+from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.rate_limit import RateLimit
 from airflow_provider_engagement.api.response import Outcome, ParsedResponse
 from airflow_provider_engagement.api.time_range import TimeRange
@@ -64,7 +65,7 @@ NEW, SECOND, OLD, VIDEO, ANCIENT, DELETED, FOREIGN, FOREIGN_TOO = (
     "2000000000000000002",
     "1850000000000000001",  # more than 90 days
     "1070059276213702656",  # more than 1800 days
-    "20",  # from before snowflake
+    "20",  # older than snowflakes
     "2000000000000000003",
     "2000000000000000009",
     "2000000000000000010",
@@ -98,7 +99,7 @@ def make_world() -> World:
 
 @pytest.fixture
 def world() -> World:
-    """An author with Tweets of every age, one of them deleted, and Tweets of two others."""
+    """A user with Tweets of every age, one of them deleted, and Tweets of two other users."""
     return make_world()
 
 
@@ -118,25 +119,25 @@ def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         client.close()
 
 
-def numbers(answer: ParsedResponse, grain: Granularity = Granularity.TOTAL) -> dict[tuple[str, str, Any], int | None]:
-    series = answer.series[grain]
-    cells = [(tweet_id, period) for tweet_id in series.tweet_ids for period in series.periods]
+def counts_of(response: ParsedResponse) -> dict[tuple[str, str, Any], int | None]:
+    counts = response.counts
+    cells = [(tweet_id, period) for tweet_id in counts.tweet_ids for period in counts.periods]
     return {
         (tweet_id, metric, period): count
-        for metric, counts in series.counts.items()
-        for (tweet_id, period), count in zip(cells, counts, strict=True)
+        for metric, column in counts.by_metric.items()
+        for (tweet_id, period), count in zip(cells, column, strict=True)
     }
 
 
-def outcomes(answer: ParsedResponse) -> dict[str, str]:
-    return {tweet_id: str(status.outcome) for tweet_id, status in answer.statuses.items()}
+def outcomes(response: ParsedResponse) -> dict[str, str]:
+    return {tweet_id: str(status.outcome) for tweet_id, status in response.statuses.items()}
 
 
-def as_numbers(tree: Any) -> Any:
-    return {key: as_numbers(child) for key, child in tree.items()} if isinstance(tree, dict) else int(tree)
+def as_integers(nested: Any) -> Any:
+    return {key: as_integers(child) for key, child in nested.items()} if isinstance(nested, dict) else int(nested)
 
 
-# The documented examples, end to end
+# Documented examples, end to end
 
 
 def connected_to(golden: Mapping[str, Any], connect: Connect, **settings: Any) -> Any:
@@ -154,27 +155,32 @@ def connected_to(golden: Mapping[str, Any], connect: Connect, **settings: Any) -
 
 
 @pytest.mark.parametrize("name", ["G1", "G2", "G3", "G4", "G5", "G7", "G13", "G15"])
-def test_documented_examples_come_through_number_by_number(
+def test_documented_examples_are_fetched_number_by_number(
     name: str, golden: Callable[[str], dict[str, Any]], request_of: Make, connect: Connect
 ) -> None:
     example = golden(name)
     one = connected_to(example, connect)
     for exchange in example["exchanges"]:
         sent = request_of(exchange, example["auth"]["mode"])
-        answer = one.client.fetch(sent).answer
-        expected = {grouping: as_numbers(exchange["response"][grouping]) for grouping in sent.query.groupings}
-        if name == "G2":  # quote_tweets, which nobody asked for
+        response = one.client.fetch(sent).response
+        expected = {grouping: as_integers(exchange["response"][grouping]) for grouping in sent.query.groupings}
+        if name == "G2":  # quote_tweets, which is not requested
             for counts in expected["perTweetMetricsOwned"].values():
                 del counts["quote_tweets"]
         if name == "G7":
             for tweet_id in exchange["response"]["unsupported_for_video_views_tweet_ids"]:
                 expected["grouping name"][tweet_id]["video_views"] = None
-                assert answer.statuses[tweet_id].outcome is Outcome.UNSUPPORTED_VIDEO
-        assert answer.groupings == expected
-        assert [entry.body for entry in one.simulator.journal][-1]["groupings"] == exchange["body"]["groupings"]
+                assert response.statuses[tweet_id].outcome is Outcome.UNSUPPORTED_VIDEO
+        assert response.groupings == expected
+        # A grouping with four dimensions is made of the hourly rows, so it is not requested.
+        documented = exchange["body"]["groupings"].items()
+        added = {grouping for grouping, group_by in documented if len(group_by["group_by"]) < 4}
+        groupings = [entry.body for entry in one.simulator.journal][-1]["groupings"]
+        assert groupings.keys() == added | {sent.query.rows_grouping}
+        assert all(groupings[grouping] == group_by for grouping, group_by in documented if grouping in added)
 
 
-def test_g6_hours_of_day_come_through(golden: Callable[[str], dict[str, Any]], connect: Connect) -> None:
+def test_g6_hours_of_day_are_fetched(golden: Callable[[str], dict[str, Any]], connect: Connect) -> None:
     example = golden("G6")
     one = connected_to(example, connect)
     (exchange,) = example["exchanges"]
@@ -184,16 +190,15 @@ def test_g6_hours_of_day_come_through(golden: Callable[[str], dict[str, Any]], c
         auth=Auth.USER,
         tweet_ids=("695310089847111681",),
         metrics=("impressions",),
-        granularities=(),
         groupings={"hourly_timeseries": (METRIC, TWEET, HOUR)},
-        window=window,
+        interval=window,
     )
-    answer = one.client.fetch(Request(query, query.tweet_ids, window)).answer
-    expected = {"hourly_timeseries": as_numbers(exchange["response"]["hourly_timeseries"])}
-    assert answer.groupings == expected
+    response = one.client.fetch(Request(query, query.tweet_ids, window)).response
+    expected = {"hourly_timeseries": as_integers(exchange["response"]["hourly_timeseries"])}
+    assert response.groupings == expected
 
 
-def test_g8_foreign_tweets_refuse_the_whole_request(
+def test_g8_tweets_of_other_users_make_the_request_fail(
     golden: Callable[[str], dict[str, Any]], request_of: Make, connect: Connect
 ) -> None:
     example = golden("G8")
@@ -208,7 +213,7 @@ def test_g8_foreign_tweets_refuse_the_whole_request(
     assert len(one.simulator.journal) == 1
 
 
-def test_g9_time_on_totals_is_refused_before_a_request_is_spent(
+def test_g9_time_dimensions_on_totals_are_rejected_before_sending(
     golden: Callable[[str], dict[str, Any]], request_of: Make, totals: Make, connect: Connect
 ) -> None:
     example = golden("G9")
@@ -221,12 +226,12 @@ def test_g9_time_on_totals_is_refused_before_a_request_is_spent(
         one.client.fetch(totals(NEW))
 
 
-def test_g10_a_missing_offer_of_gzip_is_no_reason_to_try_again(
+def test_g10_missing_gzip_is_not_retried(
     golden: Callable[[str], dict[str, Any]], totals: Make, connect: Connect
 ) -> None:
     example = golden("G10")
     one = connected_to(example, connect)
-    assert one.client.fetch(totals(NEW)).answer.statuses[NEW].outcome is Outcome.OK
+    assert one.client.fetch(totals(NEW)).response.statuses[NEW].outcome is Outcome.OK
     one.simulator.faults.add(Fault(status=406, body=example["exchanges"][0]["response"]))
     with pytest.raises(RequestRejectedError, match="gzip"):
         one.client.fetch(totals(NEW))
@@ -234,17 +239,17 @@ def test_g10_a_missing_offer_of_gzip_is_no_reason_to_try_again(
 
 
 @pytest.mark.parametrize("status", [400, 200])
-def test_g11_all_unavailable_is_an_answer_whatever_the_status(
+def test_g11_a_response_without_available_tweets_succeeds_with_either_status(
     status: int, golden: Callable[[str], dict[str, Any]], request_of: Make, connect: Connect
 ) -> None:
     example = golden("G11")
     one = connected_to({**example, "switches": {"all_unavailable_status": status}}, connect)
-    answer = one.client.fetch(request_of(example["exchanges"][0], "app")).answer
-    assert outcomes(answer) == dict.fromkeys(("2000000000000000003", "2000000000000000004"), "unavailable")
+    response = one.client.fetch(request_of(example["exchanges"][0], "app")).response
+    assert outcomes(response) == dict.fromkeys(("2000000000000000003", "2000000000000000004"), "unavailable")
     assert len(one.simulator.journal) == 1
 
 
-def test_g12_the_seventh_request_of_a_minute_waits_instead_of_being_refused(
+def test_g12_the_seventh_request_of_a_minute_waits_and_gets_no_429(
     golden: Callable[[str], dict[str, Any]], request_of: Make, connect: Connect
 ) -> None:
     example = golden("G12")
@@ -255,7 +260,7 @@ def test_g12_the_seventh_request_of_a_minute_waits_instead_of_being_refused(
     assert 29 <= sum(one.slept) <= 35
 
 
-def test_g14_edges_within_an_hour_are_refused_before_a_request_is_spent(
+def test_g14_unaligned_times_are_rejected_before_sending(
     golden: Callable[[str], dict[str, Any]], request_of: Make
 ) -> None:
     with pytest.raises(InvalidQueryError, match="whole hour"):
@@ -265,11 +270,11 @@ def test_g14_edges_within_an_hour_are_refused_before_a_request_is_spent(
 # How a request is sent
 
 
-def test_every_attempt_is_signed_anew(world: World, connect: Connect, totals: Make) -> None:
+def test_every_attempt_has_a_new_signature(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, user=AUTHOR)
     one.simulator.faults.add(Fault.text(503, times=3))
     one.client.fetch(totals(NEW, auth=Auth.USER))
-    # The simulator refuses a nonce that it has seen, a forced answer or not.
+    # The simulator rejects a nonce that it has seen before.
     assert [entry.signature for entry in one.simulator.journal] == ["valid"] * 4
     assert [entry.status for entry in one.simulator.journal] == [503, 503, 503, 200]
 
@@ -285,23 +290,23 @@ def on_the_wire(wire: Any, **credentials: str) -> EngagementClient:
     return EngagementClient(
         Credentials(**given),
         address=Address(base_url=wire.url, token_url=f"{wire.url}/oauth2/token"),
-        pace=Limiter(RateLimit(), sleep=lambda seconds: None),
+        limiter=Limiter(RateLimit(), sleep=lambda seconds: None),
         attempts=3,
         user_agent="tests",
     )
 
 
-def test_two_attempts_bear_different_nonces(wire: Any, totals: Make) -> None:
+def test_attempts_have_different_nonces(wire: Any, totals: Make) -> None:
     with pytest.raises(ServerError):
         on_the_wire(wire).fetch(totals(NEW, auth=Auth.USER))
-    nonces = [re.findall('oauth_nonce="([^"]+)"', headers["Authorization"]) for _, headers, _ in wire.heard]
+    nonces = [re.findall('oauth_nonce="([^"]+)"', headers["Authorization"]) for _, headers, _ in wire.received]
     assert len({nonce for found in nonces for nonce in found}) == 3
 
 
-def test_the_request_is_as_the_reference_has_it(wire: Any, totals: Make) -> None:
+def test_the_request_is_as_documented(wire: Any, totals: Make) -> None:
     wire.reply = lambda path, headers: (200, {}, {"total": {NEW: {"favorites": "5"}}})
-    assert numbers(on_the_wire(wire).fetch(totals(NEW)).answer) == {(NEW, "favorites", None): 5}
-    ((path, headers, body),) = wire.heard
+    assert counts_of(on_the_wire(wire).fetch(totals(NEW)).response) == {(NEW, "favorites", None): 5}
+    ((path, headers, body),) = wire.received
     assert path == "/insights/engagement/totals"
     assert headers["Authorization"] == "Bearer AAAA%2FcanaryBearer%3D"
     assert headers["Accept-Encoding"] == "gzip"
@@ -315,10 +320,10 @@ def test_the_request_is_as_the_reference_has_it(wire: Any, totals: Make) -> None
     }
 
 
-def test_an_answer_that_is_not_compressed_is_read_too(wire: Any, totals: Make) -> None:
+def test_a_response_without_compression_is_parsed(wire: Any, totals: Make) -> None:
     body = {"total": {NEW: {"favorites": "5"}}}
     wire.reply = lambda path, headers: (200, {"Content-Encoding": "identity"}, body)
-    assert numbers(on_the_wire(wire).fetch(totals(NEW)).answer) == {(NEW, "favorites", None): 5}
+    assert counts_of(on_the_wire(wire).fetch(totals(NEW)).response) == {(NEW, "favorites", None): 5}
 
 
 def test_no_cookie_is_kept(wire: Any, totals: Make) -> None:
@@ -326,12 +331,10 @@ def test_no_cookie_is_kept(wire: Any, totals: Make) -> None:
     client = on_the_wire(wire)
     for _ in range(2):
         client.fetch(totals(NEW))
-    assert all("Cookie" not in headers for _, headers, _ in wire.heard)
+    assert all("Cookie" not in headers for _, headers, _ in wire.received)
 
 
-def test_the_moment_of_an_answer_is_that_of_the_attempt_that_brought_it(
-    world: World, connect: Connect, totals: Make
-) -> None:
+def test_fetched_at_is_the_time_of_the_successful_attempt(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW)
     one.simulator.faults.add(Fault.text(503, delay=0.2))
     before = datetime.now(UTC)
@@ -340,14 +343,22 @@ def test_the_moment_of_an_answer_is_that_of_the_attempt_that_brought_it(
     assert fetched.fetched_at.utcoffset() == timedelta()
 
 
+def test_a_client_closes_its_connections_at_the_end_of_the_block(wire: Any, totals: Make) -> None:
+    wire.reply = lambda path, headers: (200, {}, {"total": {NEW: {"favorites": "5"}}})
+    with on_the_wire(wire) as client:
+        client.fetch(totals(NEW))
+        session = client._open_session()
+    assert client._open_session() is not session
+
+
 def test_threads_share_a_client(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW)
-    one.client.pace = Limiter(RateLimit())
+    one.client.limiter = Limiter(RateLimit())
     with ThreadPoolExecutor(4) as threads:
         fetched = list(threads.map(one.client.fetch, [totals(NEW), totals(SECOND)] * 8))
     for result, tweet_id in zip(fetched, [NEW, SECOND] * 8, strict=True):
         truth = one.simulator.total(tweet_id, "favorites")
-        assert numbers(result.answer) == {(tweet_id, "favorites", None): truth}
+        assert counts_of(result.response) == {(tweet_id, "favorites", None): truth}
     assert one.client.requests_sent == len(one.simulator.journal) == 16
 
 
@@ -361,7 +372,7 @@ def test_a_bearer_token_is_obtained_once(world: World, connect: Connect, totals:
     assert [entry.path for entry in one.simulator.journal].count("/oauth2/token") == 1
 
 
-def test_the_token_is_asked_for_as_documented(wire: Any, totals: Make) -> None:
+def test_the_bearer_token_is_requested_as_documented(wire: Any, totals: Make) -> None:
     def reply(path: str, headers: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
         if path == "/oauth2/token":
             return 200, {}, {"token_type": "bearer", "access_token": "AAAA%2Fobtained%3D"}
@@ -369,9 +380,9 @@ def test_the_token_is_asked_for_as_documented(wire: Any, totals: Make) -> None:
 
     wire.reply = reply
     on_the_wire(wire, consumer_key="key/1", consumer_secret="se cret").fetch(totals(NEW))
-    (_, asked, form), (_, sent, _) = wire.heard
-    assert asked["Authorization"] == "Basic " + base64.b64encode(b"key%2F1:se%20cret").decode()
-    assert asked["Content-Type"] == "application/x-www-form-urlencoded;charset=UTF-8"
+    (_, token_headers, form), (_, sent, _) = wire.received
+    assert token_headers["Authorization"] == "Basic " + base64.b64encode(b"key%2F1:se%20cret").decode()
+    assert token_headers["Content-Type"] == "application/x-www-form-urlencoded;charset=UTF-8"
     assert form == b"grant_type=client_credentials"
     assert sent["Authorization"] == "Bearer AAAA%2Fobtained%3D"
 
@@ -383,12 +394,12 @@ def invalidate(one: Any) -> None:
     assert requests.post(url, data={"access_token": token}, auth=basic, timeout=10).status_code == 200
 
 
-def test_an_obtained_token_that_has_died_is_renewed_once(world: World, connect: Connect, totals: Make) -> None:
+def test_an_invalid_obtained_token_is_renewed_once(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, bearer=False)
     one.client.fetch(totals(NEW))
     invalidate(one)
     one.simulator.journal.clear()
-    assert outcomes(one.client.fetch(totals(NEW)).answer) == {NEW: "ok"}
+    assert outcomes(one.client.fetch(totals(NEW)).response) == {NEW: "ok"}
     assert [(entry.path.rpartition("/")[2], entry.status) for entry in one.simulator.journal] == [
         ("totals", 401),
         ("token", 200),
@@ -397,7 +408,7 @@ def test_an_obtained_token_that_has_died_is_renewed_once(world: World, connect: 
     assert not one.slept
 
 
-def test_a_token_that_is_refused_again_fails(world: World, connect: Connect, totals: Make) -> None:
+def test_a_renewed_token_that_is_rejected_again_fails(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, bearer=False)
     one.simulator.faults.add(Fault(status=401, body={"errors": ["no"]}, path="totals", times=None))
     with pytest.raises(AuthenticationError):
@@ -406,7 +417,7 @@ def test_a_token_that_is_refused_again_fails(world: World, connect: Connect, tot
 
 
 @pytest.mark.parametrize(("auth", "bearer"), [(Auth.APP, True), (Auth.USER, True), (Auth.USER, False)])
-def test_what_the_connection_gave_is_not_renewed(
+def test_credentials_of_the_connection_are_not_renewed(
     auth: Auth, bearer: bool, world: World, connect: Connect, totals: Make
 ) -> None:
     one = connect(world, now=NOW, user=AUTHOR, bearer=bearer)
@@ -418,15 +429,15 @@ def test_what_the_connection_gave_is_not_renewed(
     assert len(one.simulator.journal) == 1
 
 
-def test_a_token_url_that_fails_is_asked_again(world: World, connect: Connect, totals: Make) -> None:
+def test_a_failing_token_url_is_retried(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, bearer=False)
     faults = [Fault.text(503), Fault.html(502), Fault(drop="before_headers"), Fault(status=200, body={})]
     one.simulator.faults.add(*faults)
-    assert outcomes(one.client.fetch(totals(NEW)).answer) == {NEW: "ok"}
+    assert outcomes(one.client.fetch(totals(NEW)).response) == {NEW: "ok"}
     assert len(one.slept) == 4
 
 
-def test_a_refused_key_and_secret_are_not_tried_again(world: World, connect: Connect, totals: Make) -> None:
+def test_a_rejected_key_and_secret_are_not_retried(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, bearer=False)
     world.change_app("canaryKey", consumer_secret="another")
     with pytest.raises(AuthenticationError, match="consumer_key and consumer_secret"):
@@ -434,9 +445,9 @@ def test_a_refused_key_and_secret_are_not_tried_again(world: World, connect: Con
     assert len(one.simulator.journal) == 1
 
 
-# What is worth a retry, and what is not
+# Retries
 
-PASSING = {
+TRANSIENT_FAULTS = {
     "500": Fault(status=500, body={"errors": ["internal server error"]}),
     "502 in HTML": Fault.html(502),
     "503 in plain text": Fault.text(503),
@@ -445,7 +456,7 @@ PASSING = {
     "200 in HTML": Fault.html(200),
     "200 without a body": Fault(status=200),
     "200 with half a body": Fault(status=200, body='{"total": {'),
-    "200 with a bare list": Fault(status=200, body=["internal server error"]),
+    "200 with a list": Fault(status=200, body=["internal server error"]),
     "200 with null": Fault(status=200, body="null"),
     "200 with errors only": Fault(status=200, body={"errors": ["internal server error"]}),
     "200 with errors and a window only": Fault(
@@ -453,21 +464,21 @@ PASSING = {
     ),
     "200 with an unreadable count": Fault(status=200, body={"total": {NEW: {"favorites": "five"}}}),
     "truncated gzip": Fault(truncate_gzip=True),
-    "gzip that is none": Fault(status=200, body=b"{}", headers={"Content-Encoding": "deflate, gzip"}),
-    "no answer": Fault(drop="before_headers"),
-    "half an answer": Fault(drop="after_headers"),
-    "an answer that takes too long": Fault(delay=0.5),
+    "invalid gzip": Fault(status=200, body=b"{}", headers={"Content-Encoding": "deflate, gzip"}),
+    "no response": Fault(drop="before_headers"),
+    "half a response": Fault(drop="after_headers"),
+    "a slow response": Fault(delay=0.5),
 }
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_what_may_pass_is_tried_again_and_nothing_is_lost(
+@pytest.mark.parametrize("fault", TRANSIENT_FAULTS.values(), ids=TRANSIENT_FAULTS)
+def test_transient_faults_are_retried_and_nothing_is_lost(
     fault: Fault, world: World, connect: Connect, totals: Make
 ) -> None:
     one = connect(world, now=NOW, user=AUTHOR, address={"read_timeout": 0.3})
     one.simulator.faults.add(fault)
-    answer = one.client.fetch(totals(NEW, auth=Auth.USER)).answer
-    assert numbers(answer) == {(NEW, "favorites", None): one.simulator.total(NEW, "favorites")}
+    response = one.client.fetch(totals(NEW, auth=Auth.USER)).response
+    assert counts_of(response) == {(NEW, "favorites", None): one.simulator.total(NEW, "favorites")}
     assert one.client.requests_sent == 2
     (pause,) = one.slept
     assert 1 <= pause <= 2
@@ -484,7 +495,7 @@ def test_what_may_pass_is_tried_again_and_nothing_is_lost(
         (Fault(drop="before_headers", times=None), NoResponseError),
     ],
 )
-def test_what_does_not_pass_fails_after_as_many_attempts_as_allowed(
+def test_a_persistent_fault_fails_after_the_last_attempt(
     fault: Fault, error: type[EngagementError], world: World, connect: Connect, totals: Make
 ) -> None:
     one = connect(world, now=NOW, user=AUTHOR, attempts=4)
@@ -495,14 +506,14 @@ def test_what_does_not_pass_fails_after_as_many_attempts_as_allowed(
     assert [low <= pause <= low + 1 for low, pause in zip((1, 2, 4), one.slept, strict=True)] == [True] * 3
 
 
-def test_pauses_never_exceed_a_minute(world: World, connect: Connect, totals: Make) -> None:
+def test_waits_between_attempts_do_not_exceed_a_minute(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, attempts=10)
     one.simulator.faults.add(Fault.text(503, times=None))
     with pytest.raises(ServerError):
         one.client.fetch(totals(NEW))
     assert len(one.slept) == 9
     assert max(one.slept) <= 61
-    assert one.client.pace.waited_seconds == pytest.approx(sum(one.slept))
+    assert one.client.limiter.waited_seconds == pytest.approx(sum(one.slept))
 
 
 @pytest.mark.parametrize(
@@ -521,7 +532,7 @@ def test_pauses_never_exceed_a_minute(world: World, connect: Connect, totals: Ma
         (405, "", RequestRejectedError),
     ],
 )
-def test_what_would_fail_again_is_not_tried_again(
+def test_permanent_errors_are_not_retried(
     status: int, body: Any, error: type[EngagementError], world: World, connect: Connect, totals: Make
 ) -> None:
     one = connect(world, now=NOW, user=AUTHOR)
@@ -534,71 +545,73 @@ def test_what_would_fail_again_is_not_tried_again(
     assert not one.slept
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(status: int, wire: Any, world: World, connect: Connect, totals: Make) -> None:
+def test_a_redirect_is_not_followed(wire: Any, world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, user=AUTHOR)
-    one.simulator.faults.add(Fault.redirect(f"{wire.url}/elsewhere", status=status, times=None))
-    with pytest.raises(EndpointNotFoundError, match="redirects"):
-        one.client.fetch(totals(NEW, auth=Auth.USER))
-    assert not wire.heard
-    assert len(one.simulator.journal) == 1
+    for status in (301, 302, 303, 307, 308):
+        one.simulator.journal.clear()
+        one.simulator.faults.add(Fault.redirect(f"{wire.url}/elsewhere", status=status))
+        with pytest.raises(EndpointNotFoundError, match="redirects"):
+            one.client.fetch(totals(NEW, auth=Auth.USER))
+        assert not wire.received
+        assert len(one.simulator.journal) == 1
 
 
-def test_an_address_nobody_listens_at_is_named(totals: Make) -> None:
+def test_an_address_without_a_server_is_named(totals: Make) -> None:
     address = Address(base_url="http://127.0.0.1:9", connect_timeout=0.5)
     slept: list[float] = []
     client = EngagementClient(
-        Credentials(bearer_token="canary"), address=address, pace=Limiter(RateLimit(), sleep=slept.append), attempts=2
+        Credentials(bearer_token="canary"),
+        address=address,
+        limiter=Limiter(RateLimit(), sleep=slept.append),
+        attempts=2,
     )
     with pytest.raises(NoResponseError, match=re.escape("http://127.0.0.1:9")):
         client.fetch(totals(NEW))
     assert len(slept) == 1
 
 
-# The rate
+# The rate limit
 
 
-def test_the_budget_headers_reach_the_snapshot(world: World, connect: Connect, totals: Make) -> None:
+def test_the_snapshot_has_the_rate_limit_of_the_headers(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW)
     one.simulator.set_limit(per_minute=42)
     one.client.fetch(totals(NEW))
-    snapshot = one.client.pace.snapshot()
+    snapshot = one.client.limiter.snapshot()
     assert (snapshot.limit, snapshot.remaining) == (42, 41)
     assert snapshot.resets_at is not None
     assert 0 < snapshot.resets_at - snapshot.observed_at <= 61
 
 
-def test_the_budget_headers_of_an_error_count_too(world: World, connect: Connect, totals: Make) -> None:
+def test_the_headers_of_an_error_response_are_read_too(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, user=AUTHOR)
     one.simulator.set_limit(per_minute=42)
     with pytest.raises(ForbiddenTweetsError):
         one.client.fetch(totals(FOREIGN, auth=Auth.USER))
-    assert one.client.pace.snapshot().remaining == 41
+    assert one.client.limiter.snapshot().remaining == 41
 
 
 @pytest.mark.parametrize("body", [{"errors": ["Rate limit exceeded"]}, {"errors": [{"code": 88}]}, "", "<html>"])
-def test_a_refusal_for_the_rate_is_waited_for_and_costs_no_attempt(
+def test_429_is_waited_for_and_does_not_count_as_an_attempt(
     body: Any, world: World, connect: Connect, totals: Make
 ) -> None:
     one = connect(world, now=NOW, attempts=1)
     one.simulator.faults.add(Fault(status=429, body=body, headers={"Retry-After": "3"}, times=2))
-    answer = one.client.fetch(totals(NEW)).answer
-    assert numbers(answer) == {(NEW, "favorites", None): one.simulator.total(NEW, "favorites")}
+    response = one.client.fetch(totals(NEW)).response
+    assert counts_of(response) == {(NEW, "favorites", None): one.simulator.total(NEW, "favorites")}
     assert [entry.status for entry in one.simulator.journal] == [429, 429, 200]
     assert sum(one.slept) >= 3
-    assert one.client.pace.refused_requests == 2
+    assert one.client.limiter.rate_limited_requests == 2
 
 
-def test_a_refusal_that_outlasts_the_patience_fails_and_may_be_retried(
-    world: World, connect: Connect, totals: Make
-) -> None:
+def test_429_after_the_longest_wait_is_a_transient_error(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, max_wait=0)
     one.simulator.faults.add(Fault(status=429, body={"errors": ["Rate limit exceeded"]}, times=None))
     with pytest.raises(RateLimitedError, match="Rate limit exceeded"):
         one.client.fetch(totals(NEW))
 
 
-def test_a_cap_that_renews_far_in_the_future_is_not_waited_for(world: World, connect: Connect, totals: Make) -> None:
+def test_a_limit_that_renews_far_in_the_future_is_not_waited_for(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW)
     one.simulator.faults.add(Fault(status=429, headers={"Retry-After": "864000"}, times=None))
     with pytest.raises(PeriodCapError) as caught:
@@ -608,7 +621,7 @@ def test_a_cap_that_renews_far_in_the_future_is_not_waited_for(world: World, con
     assert not one.slept
 
 
-def test_a_wait_longer_than_allowed_in_place_is_handed_up(world: World, connect: Connect, totals: Make) -> None:
+def test_a_wait_longer_than_max_inline_wait_raises_wait_required(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, max_inline_wait=5.0)
     one.simulator.faults.add(Fault(status=429, headers={"Retry-After": "30"}))
     with pytest.raises(WaitRequired) as caught:
@@ -618,11 +631,11 @@ def test_a_wait_longer_than_allowed_in_place_is_handed_up(world: World, connect:
     assert not one.slept
 
 
-# Tweets of other authors
+# Tweets of other users
 
 
 @pytest.mark.parametrize("form", Switches.choices()["forbidden_format"])
-def test_foreign_tweets_refuse_the_request_unless_they_are_to_be_dropped(
+def test_tweets_of_other_users_make_the_request_fail_by_default(
     form: str, world: World, connect: Connect, totals: Make
 ) -> None:
     one = connect(world, now=NOW, user=AUTHOR, switches=Switches(forbidden_format=form))
@@ -636,42 +649,42 @@ def test_foreign_tweets_refuse_the_request_unless_they_are_to_be_dropped(
 
 
 @pytest.mark.parametrize("form", Switches.choices()["forbidden_format"])
-def test_foreign_tweets_are_dropped_and_reported_with_their_authors(
+def test_dropped_tweets_of_other_users_are_reported_with_their_authors(
     form: str, world: World, connect: Connect, totals: Make
 ) -> None:
     one = connect(world, now=NOW, user=AUTHOR, switches=Switches(forbidden_format=form), drop_forbidden=True)
     fetched = one.client.fetch(totals(NEW, FOREIGN, SECOND, FOREIGN_TOO, auth=Auth.USER))
-    assert list(fetched.answer.statuses) == [NEW, FOREIGN, SECOND, FOREIGN_TOO]
-    assert outcomes(fetched.answer) == {NEW: "ok", FOREIGN: "forbidden", SECOND: "ok", FOREIGN_TOO: "forbidden"}
-    assert fetched.answer.statuses[FOREIGN].metrics_affected == ("favorites",)
+    assert list(fetched.response.statuses) == [NEW, FOREIGN, SECOND, FOREIGN_TOO]
+    assert outcomes(fetched.response) == {NEW: "ok", FOREIGN: "forbidden", SECOND: "ok", FOREIGN_TOO: "forbidden"}
+    assert fetched.response.statuses[FOREIGN].metrics_affected == ("favorites",)
     named = form == "by_author"
     assert fetched.authors == {FOREIGN: OTHER if named else None, FOREIGN_TOO: THIRD if named else None}
-    assert {key[0] for key in numbers(fetched.answer)} == {NEW, SECOND}
+    assert {key[0] for key in counts_of(fetched.response)} == {NEW, SECOND}
     assert [entry.body["tweet_ids"] for entry in one.simulator.journal] == [
         [NEW, FOREIGN, SECOND, FOREIGN_TOO],
         [NEW, SECOND],
     ]
 
 
-def test_when_every_tweet_is_foreign_nothing_is_left_to_ask(world: World, connect: Connect, totals: Make) -> None:
+def test_if_all_tweets_are_dropped_no_other_request_is_sent(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, user=AUTHOR, drop_forbidden=True)
     fetched = one.client.fetch(totals(FOREIGN, FOREIGN_TOO, auth=Auth.USER))
-    assert outcomes(fetched.answer) == {FOREIGN: "forbidden", FOREIGN_TOO: "forbidden"}
-    assert numbers(fetched.answer) == {}
+    assert outcomes(fetched.response) == {FOREIGN: "forbidden", FOREIGN_TOO: "forbidden"}
+    assert counts_of(fetched.response) == {}
     assert len(one.simulator.journal) == 1
 
 
-def test_offenders_that_are_named_one_after_the_other_are_dropped_in_rounds(
+def test_tweets_that_are_named_in_several_responses_are_dropped_in_rounds(
     world: World, connect: Connect, totals: Make
 ) -> None:
     one = connect(world, now=NOW, user=AUTHOR, drop_forbidden=True)
     for tweet_id in (SECOND, OLD):
         one.simulator.faults.add(Fault(status=403, body={"errors": [f"Forbidden to access tweets: {tweet_id};"]}))
     fetched = one.client.fetch(totals(NEW, SECOND, OLD, auth=Auth.USER))
-    assert outcomes(fetched.answer) == {NEW: "ok", SECOND: "forbidden", OLD: "forbidden"}
+    assert outcomes(fetched.response) == {NEW: "ok", SECOND: "forbidden", OLD: "forbidden"}
 
 
-def test_a_refusal_that_names_no_tweet_of_the_request_is_final(world: World, connect: Connect, totals: Make) -> None:
+def test_an_error_that_names_no_tweet_of_the_request_is_raised(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, user=AUTHOR, drop_forbidden=True)
     one.simulator.faults.add(Fault(status=403, body={"errors": [f"Forbidden to access tweets: {OLD}"]}, times=None))
     with pytest.raises(ForbiddenTweetsError):
@@ -679,63 +692,61 @@ def test_a_refusal_that_names_no_tweet_of_the_request_is_final(world: World, con
     assert len(one.simulator.journal) == 1
 
 
-# Tweets that are not available
+# Unavailable Tweets
 
 
 @pytest.mark.parametrize("status", [400, 200])
-def test_a_refusal_for_some_unavailable_tweets_is_repeated_without_them(
+def test_a_request_that_is_rejected_for_some_unavailable_tweets_is_repeated_without_them(
     status: int, world: World, connect: Connect, totals: Make
 ) -> None:
     one = connect(world, now=NOW)
     body = {"errors": ["1 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": [SECOND]}
     one.simulator.faults.add(Fault(status=status, body=body))
     fetched = one.client.fetch(totals(NEW, SECOND))
-    assert outcomes(fetched.answer) == {NEW: "ok", SECOND: "unavailable"}
-    assert fetched.answer.statuses[SECOND].metrics_affected == ("favorites",)
+    assert outcomes(fetched.response) == {NEW: "ok", SECOND: "unavailable"}
+    assert fetched.response.statuses[SECOND].metrics_affected == ("favorites",)
     assert fetched.authors == {}
     assert [entry.body["tweet_ids"] for entry in one.simulator.journal] == [[NEW, SECOND], [NEW]]
 
 
 @pytest.mark.parametrize("status", [400, 200])
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_a_response_without_available_tweets_succeeds_in_every_form(
+    status: int, world: World, connect: Connect, totals: Make
+) -> None:
+    one = connect(world, now=NOW)
+    bodies: list[dict[str, Any]] = [
         {"errors": ["2 Tweet ID(s) are unavailable"], "unavailable_tweet_ids": [NEW, SECOND]},
         {"errors": ["2 Tweet ID(s) are unavailable"]},
         {"unavailable_tweet_ids": [NEW, SECOND]},
         {"unavailable_tweet_ids": f"{NEW}, {SECOND}"},
-    ],
-)
-def test_all_unavailable_is_an_answer_in_every_form(
-    status: int, body: Any, world: World, connect: Connect, totals: Make
-) -> None:
-    one = connect(world, now=NOW)
-    one.simulator.faults.add(Fault(status=status, body=body, times=None))
-    fetched = one.client.fetch(totals(NEW, SECOND))
-    assert outcomes(fetched.answer) == {NEW: "unavailable", SECOND: "unavailable"}
-    assert numbers(fetched.answer) == {}
-    assert len(one.simulator.journal) == 1
+    ]
+    for body in bodies:
+        one.simulator.faults.add(Fault(status=status, body=body))
+        response = one.client.fetch(totals(NEW, SECOND)).response
+        assert outcomes(response) == {NEW: "unavailable", SECOND: "unavailable"}
+        assert counts_of(response) == {}
+    assert len(one.simulator.journal) == len(bodies)
 
 
-def test_a_protected_author_has_no_available_tweets(world: World, connect: Connect, totals: Make) -> None:
+def test_tweets_of_a_protected_user_are_unavailable(world: World, connect: Connect, totals: Make) -> None:
     world.change_handle(AUTHOR, protected=True)
     one = connect(world, now=NOW, user=AUTHOR)
-    assert outcomes(one.client.fetch(totals(NEW, auth=Auth.USER)).answer) == {NEW: "unavailable"}
+    assert outcomes(one.client.fetch(totals(NEW, auth=Auth.USER)).response) == {NEW: "unavailable"}
 
 
-def test_another_refusal_is_not_taken_for_unavailable_tweets(world: World, connect: Connect, totals: Make) -> None:
+def test_an_error_about_some_tweets_without_ids_is_raised(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW)
     one.simulator.faults.add(Fault(status=400, body={"errors": ["1 Tweet ID(s) are unavailable"]}))
     with pytest.raises(RequestRejectedError, match="unavailable"):
         one.client.fetch(totals(NEW, SECOND))
 
 
-def test_data_beside_errors_are_kept(world: World, connect: Connect, totals: Make) -> None:
+def test_data_next_to_errors_is_kept(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW)
     body = {"errors": ["something minor"], "total": {NEW: {"favorites": "5"}}}
     one.simulator.faults.add(Fault(status=200, body=body))
-    answer = one.client.fetch(totals(NEW)).answer
-    assert (numbers(answer), answer.messages) == ({(NEW, "favorites", None): 5}, ("something minor",))
+    response = one.client.fetch(totals(NEW)).response
+    assert (counts_of(response), response.messages) == ({(NEW, "favorites", None): 5}, ("something minor",))
 
 
 # Secrets
@@ -767,46 +778,51 @@ ECHOES: dict[str, Callable[[str], Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("status", "echo"),
-    [
-        *((status, "string") for status in (307, 400, 403, 404, 406, 429, 500)),
-        *((status, echo) for status in (200, 401) for echo in ECHOES),
-    ],
-)
-@pytest.mark.parametrize("way", ["user", "given bearer", "obtained bearer", "token url"])
-def test_no_secret_shows_even_if_the_server_echoes_it(
-    way: str, status: int, echo: str, wire: Any, totals: Make, caplog: pytest.LogCaptureFixture
-) -> None:
-    def reply(path: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], Any]:
-        if path == "/oauth2/token" and way == "obtained bearer":
-            return 200, {}, {"token_type": "bearer", "access_token": "AAAA%2FcanaryObtained%3D"}
-        return status, {"Retry-After": "864000"}, ECHOES[echo](headers["Authorization"])
+ECHOING_RESPONSES = [
+    *((status, "string") for status in (307, 400, 403, 404, 406, 429, 500)),
+    *((status, echo) for status in (200, 401) for echo in ECHOES),
+]
 
-    wire.reply = reply
+
+@pytest.mark.parametrize("way", ["user", "given bearer", "obtained bearer", "token url"])
+def test_no_secret_is_shown_even_if_the_server_returns_it(
+    way: str, wire: Any, totals: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     app = {"consumer_key": "canaryKey", "consumer_secret": "canarySecret"}
     user = {"access_token": "7-canaryToken", "access_token_secret": "canaryTokenSecret"}
     bearer = {"bearer_token": "AAAA%2FcanaryBearer%3D"}
-    given = {
+    credentials = {
         "user": app | user | bearer,
         "given bearer": bearer,
         "obtained bearer": app | user,
         "token url": app | user,
     }[way]
-    client = on_the_wire(wire, **given)
-    shown = [repr(client), str(client), repr(client.credentials)]
-    with caplog.at_level(logging.DEBUG):
-        try:
-            fetched = client.fetch(totals(NEW, auth=Auth.USER if way == "user" else Auth.APP))
-        except EngagementError as error:
-            shown += [str(error), repr(error), repr(vars(error)), *traceback.format_exception(error)]
-        else:
-            shown.append(repr(fetched))
-    assert wire.heard
-    assert_no_canary("\n".join([*shown, caplog.text, *(repr(vars(record)) for record in caplog.records)]))
+    for status, echo in ECHOING_RESPONSES:
+
+        def reply(
+            path: str, headers: Mapping[str, str], status: int = status, echo: str = echo
+        ) -> tuple[int, Mapping[str, str], Any]:
+            if path == "/oauth2/token" and way == "obtained bearer":
+                return 200, {}, {"token_type": "bearer", "access_token": "AAAA%2FcanaryObtained%3D"}
+            return status, {"Retry-After": "864000"}, ECHOES[echo](headers["Authorization"])
+
+        wire.reply = reply
+        wire.received.clear()
+        caplog.clear()
+        client = on_the_wire(wire, **credentials)
+        shown = [repr(client), str(client), repr(client.credentials)]
+        with caplog.at_level(logging.DEBUG):
+            try:
+                fetched = client.fetch(totals(NEW, auth=Auth.USER if way == "user" else Auth.APP))
+            except EngagementError as error:
+                shown += [str(error), repr(error), repr(vars(error)), *traceback.format_exception(error)]
+            else:
+                shown.append(repr(fetched))
+        assert wire.received
+        assert_no_canary("\n".join([*shown, caplog.text, *(repr(vars(record)) for record in caplog.records)]))
 
 
-def test_the_canary_test_would_find_a_leak() -> None:
+def test_the_check_for_secrets_finds_a_leak() -> None:
     for leak in ("x canaryKey", base64.b64encode(b"canaryKey:canarySecret").decode()):
         with pytest.raises(AssertionError):
             assert_no_canary(leak)
@@ -815,16 +831,15 @@ def test_the_canary_test_would_find_a_leak() -> None:
 # Addresses
 
 
-def test_the_default_address_is_https_at_the_documented_host() -> None:
+def test_the_default_address_is_the_documented_one() -> None:
     address = Address()
     assert address.base_url == "https://data-api.twitter.com"
     assert address.token_url == "https://api.twitter.com/oauth2/token"
 
 
 @pytest.mark.parametrize("name", ["base_url", "token_url"])
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_invalid_addresses_are_rejected_without_showing_them(name: str) -> None:
+    for url in (
         "",
         "data-api.twitter.com",
         "ftp://data-api.twitter.com",
@@ -839,34 +854,35 @@ def test_the_default_address_is_https_at_the_documented_host() -> None:
         "https://data-api.twitter.com:99999",
         "https://data-api.twitter.com?token=canarySecret",
         "https://data-api.twitter.com#canarySecret",
-    ],
-)
-def test_an_address_that_cannot_be_used_is_refused_without_being_shown(name: str, url: str) -> None:
-    with pytest.raises(InvalidConnectionError, match=name) as caught:
-        Address(**{name: url})
-    assert "canary" not in "".join(traceback.format_exception(caught.value))
+    ):
+        with pytest.raises(InvalidConnectionError, match=name) as caught:
+            Address(**{name: url})
+        assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize(
-    "url", ["http://localhost:8080", "http://127.0.0.1:8080/", "http://[::1]:8080", "https://data-api.x.com/"]
-)
-def test_loopback_may_do_without_https_and_a_trailing_slash_is_dropped(url: str) -> None:
-    assert Address(base_url=url).base_url == url.rstrip("/")
+def test_loopback_addresses_can_use_http_and_a_trailing_slash_is_removed() -> None:
+    for url in (
+        "http://localhost:8080",
+        "http://127.0.0.1:8080/",
+        "http://[::1]:8080",
+        "https://data-api.x.com/",
+    ):
+        assert Address(base_url=url).base_url == url.rstrip("/")
 
 
-@pytest.mark.parametrize("name", ["connect_timeout", "read_timeout"])
-@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_a_timeout_must_be_positive(name: str, seconds: float) -> None:
-    with pytest.raises(InvalidConnectionError, match=name):
-        Address(**{name: seconds})
+def test_timeouts_must_be_above_zero() -> None:
+    for name in ("connect_timeout", "read_timeout"):
+        for seconds in (0, -1, float("nan")):
+            with pytest.raises(InvalidConnectionError, match=name):
+                Address(**{name: seconds})
 
 
-# What loopback cannot show
+# Addresses outside this machine
 
 
 @pytest.fixture
 def internet() -> Iterator[responses.RequestsMock]:
-    """The hosts of the world outside, answered within this process."""
+    """Respond to requests to other hosts within this process."""
     with responses.RequestsMock() as mock:
         yield mock
 
@@ -874,20 +890,20 @@ def internet() -> Iterator[responses.RequestsMock]:
 def without_sleep(address: Address | None = None, **credentials: str) -> EngagementClient:
     given = credentials or {"bearer_token": "canary"}
     return EngagementClient(
-        Credentials(**given), address=address, pace=Limiter(RateLimit(), sleep=lambda seconds: None), attempts=2
+        Credentials(**given), address=address, limiter=Limiter(RateLimit(), sleep=lambda seconds: None), attempts=2
     )
 
 
 @pytest.mark.parametrize("host", ["https://data-api.twitter.com", "https://data-api.x.com"])
-def test_the_real_hosts_are_asked_under_their_documented_paths(
-    host: str, internet: responses.RequestsMock, totals: Make
-) -> None:
+def test_requests_go_to_the_documented_paths(host: str, internet: responses.RequestsMock, totals: Make) -> None:
     internet.post(f"{host}/insights/engagement/totals", json={"total": {NEW: {"favorites": "5"}}})
     address = None if host == "https://data-api.twitter.com" else Address(base_url=host)
-    assert numbers(without_sleep(address).fetch(totals(NEW)).answer) == {(NEW, "favorites", None): 5}
+    assert counts_of(without_sleep(address).fetch(totals(NEW)).response) == {(NEW, "favorites", None): 5}
 
 
-def test_the_real_token_url_is_asked_by_default(internet: responses.RequestsMock, totals: Make) -> None:
+def test_tokens_are_requested_from_the_documented_url_by_default(
+    internet: responses.RequestsMock, totals: Make
+) -> None:
     internet.post("https://api.twitter.com/oauth2/token", json={"token_type": "bearer", "access_token": "obtained"})
     internet.post(
         "https://data-api.twitter.com/insights/engagement/totals",
@@ -895,10 +911,10 @@ def test_the_real_token_url_is_asked_by_default(internet: responses.RequestsMock
         match=[responses.matchers.header_matcher({"Authorization": "Bearer obtained"})],
     )
     client = without_sleep(consumer_key="k", consumer_secret="s")
-    assert numbers(client.fetch(totals(NEW)).answer) == {(NEW, "favorites", None): 5}
+    assert counts_of(client.fetch(totals(NEW)).response) == {(NEW, "favorites", None): 5}
 
 
-def test_an_invalid_certificate_is_not_tried_again(internet: responses.RequestsMock, totals: Make) -> None:
+def test_an_invalid_certificate_is_not_retried(internet: responses.RequestsMock, totals: Make) -> None:
     url = "https://data-api.twitter.com/insights/engagement/totals"
     internet.post(url, body=requests.exceptions.SSLError("certificate verify failed"))
     with pytest.raises(InvalidConnectionError, match="certificate verify failed"):
@@ -906,9 +922,7 @@ def test_an_invalid_certificate_is_not_tried_again(internet: responses.RequestsM
     assert len(internet.calls) == 1
 
 
-def test_an_invalid_certificate_of_the_token_url_is_not_tried_again(
-    internet: responses.RequestsMock, totals: Make
-) -> None:
+def test_an_invalid_certificate_of_the_token_url_is_not_retried(internet: responses.RequestsMock, totals: Make) -> None:
     internet.post(
         "https://api.twitter.com/oauth2/token", body=requests.exceptions.SSLError("certificate verify failed")
     )
@@ -927,9 +941,7 @@ def test_an_invalid_certificate_of_the_token_url_is_not_tried_again(
     ],
     ids=lambda problem: type(problem).__name__,
 )
-def test_a_connection_that_fails_is_tried_again(
-    problem: Exception, internet: responses.RequestsMock, totals: Make
-) -> None:
+def test_a_failed_connection_is_retried(problem: Exception, internet: responses.RequestsMock, totals: Make) -> None:
     internet.post("https://data-api.twitter.com/insights/engagement/totals", body=problem)
     with pytest.raises(NoResponseError) as caught:
         without_sleep().fetch(totals(NEW))
@@ -937,12 +949,12 @@ def test_a_connection_that_fails_is_tried_again(
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-# Whatever the API turns out to do where its documentation is silent
+# Every behaviour that the documentation leaves open
 
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Simulator]:
-    """One simulator for all the combinations below."""
+    """One simulator for all combinations of switches."""
     with Simulator(make_world(), clock=Clock(NOW)) as simulator:
         yield simulator
 
@@ -958,23 +970,42 @@ def client_of(simulator: Simulator) -> EngagementClient:
             bearer_token=app.bearer_token,
         ),
         address=Address(base_url=simulator.base_url, token_url=simulator.token_url),
-        pace=Limiter(RateLimit(), sleep=lambda seconds: None),
+        limiter=Limiter(RateLimit(), sleep=lambda seconds: None),
         drop_forbidden=True,
     )
 
 
-def combinations(*names: str) -> list[Any]:
-    """Return every combination of the values of some switches, and each value of every other switch by itself."""
+def every_pair_of_choices() -> list[Switches]:
+    """Return switches in which every value of a switch occurs with every value of every other switch."""
     choices = Switches.choices()
-    together = [dict(zip(names, values, strict=True)) for values in product(*(choices[name] for name in names))]
-    alone = [{name: value} for name in choices if name not in names for value in choices[name][1:]]
-    return [
-        pytest.param(changes, id=" ".join(f"{value}" for value in changes.values())) for changes in together + alone
-    ]
+    pairs = {
+        (first, one, second, other)
+        for first, second in combinations(choices, 2)
+        for one in choices[first]
+        for other in choices[second]
+    }
+    chance = random.Random(1)
+    found = []
+    while pairs:
+        first, one, second, other = min(pairs, key=str)
+        candidates = [
+            {name: chance.choice(values) for name, values in choices.items()} | {first: one, second: other}
+            for _ in range(30)
+        ]
+        covered = [
+            {pair for pair in pairs if row[pair[0]] == pair[1] and row[pair[2]] == pair[3]} for row in candidates
+        ]
+        best = max(range(30), key=lambda number: len(covered[number]))
+        pairs -= covered[best]
+        found.append(Switches(**candidates[best]))
+    return found
+
+
+SWITCHES = every_pair_of_choices()
 
 
 def expected_nulls(endpoint: Endpoint, switches: Switches, metrics: tuple[str, ...]) -> set[tuple[str, str]]:
-    """Return the pairs of own Tweet and metric for which there is no number, by the documented rules."""
+    """Return the pairs of Tweet and metric without a count, by the documented rules."""
     nulls = {(DELETED, metric) for metric in metrics}
     if endpoint is Endpoint.TOTALS or switches.old_impressions_scope == "all":
         nulls |= {(tweet_id, metric) for tweet_id in (OLD, VIDEO, ANCIENT) for metric in ("impressions", "engagements")}
@@ -982,24 +1013,23 @@ def expected_nulls(endpoint: Endpoint, switches: Switches, metrics: tuple[str, .
     return {(tweet_id, metric) for tweet_id, metric in nulls if metric in metrics}
 
 
-def assert_true_or_null_with_a_reason(
-    answer: ParsedResponse,
-    grain: Granularity,
+def assert_true_or_null_with_reason(
+    response: ParsedResponse,
     nulls: set[tuple[str, str]],
     metrics: tuple[str, ...],
     truth: Callable[[str, str, Any], int],
-    asked: tuple[str, ...] = OWN,
+    requested: tuple[str, ...] = OWN,
 ) -> None:
-    read = numbers(answer, grain)
+    read = counts_of(response)
     assert read
     for (tweet_id, metric, period), count in read.items():
         if (tweet_id, metric) in nulls:
             assert count is None
         else:
             assert count == truth(tweet_id, metric, period)
-    assert {key[0] for key in read} == set(asked) - {DELETED, FOREIGN}
-    for tweet_id in asked:
-        status = answer.statuses[tweet_id]
+    assert {key[0] for key in read} == set(requested) - {DELETED, FOREIGN}
+    for tweet_id in requested:
+        status = response.statuses[tweet_id]
         lacking = {metric for metric in metrics if (tweet_id, metric) in nulls}
         if tweet_id == FOREIGN:
             assert status.outcome is Outcome.FORBIDDEN
@@ -1009,99 +1039,93 @@ def assert_true_or_null_with_a_reason(
         assert bool(status.message) == bool(lacking)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    combinations(
-        "values", "errors_in_partial", "old_impressions", "extra_metrics", "forbidden_format", "negative_counts"
-    ),
-)
-def test_owned_totals_are_true_under_every_combination(changes: dict[str, Any], api: Simulator, totals: Make) -> None:
-    api.switches = Switches(**changes)
+@pytest.mark.parametrize("switches", SWITCHES, ids=lambda _: "")
+def test_counts_are_true_or_null_with_a_reason_whatever_the_api_does(switches: Switches, api: Simulator) -> None:
+    api.switches = switches
+    _check_owned_totals(api)
+    _check_public_totals(api)
+    _check_historical(api)
+    _check_last_28_hours(api)
+
+
+def _check_owned_totals(api: Simulator) -> None:
     metrics = ("impressions", "engagements", "favorites", "video_views")
-    answer = client_of(api).fetch(totals(*OWN, FOREIGN, metrics=metrics, auth=Auth.USER)).answer
+    named = (*OWN, FOREIGN)
+    query = Query(endpoint=Endpoint.TOTALS, auth=Auth.USER, tweet_ids=named, metrics=metrics)
+    response = client_of(api).fetch(Request(query, named, None)).response
     nulls = expected_nulls(Endpoint.TOTALS, api.switches, metrics)
-    assert_true_or_null_with_a_reason(
-        answer, Granularity.TOTAL, nulls, metrics, lambda tweet, metric, _: api.total(tweet, metric), (*OWN, FOREIGN)
-    )
+    assert_true_or_null_with_reason(response, nulls, metrics, lambda tweet, metric, _: api.total(tweet, metric), named)
 
 
-@pytest.mark.parametrize("changes", combinations("values", "errors_in_partial", "extra_metrics", "negative_counts"))
-def test_public_totals_are_true_under_every_combination(changes: dict[str, Any], api: Simulator, totals: Make) -> None:
-    api.switches = Switches(**changes)
+def _check_public_totals(api: Simulator) -> None:
     metrics = metrics_of(Endpoint.TOTALS, Auth.APP)
-    answer = client_of(api).fetch(totals(*OWN, metrics=metrics)).answer
+    query = Query(endpoint=Endpoint.TOTALS, auth=Auth.APP, tweet_ids=OWN, metrics=metrics)
+    response = client_of(api).fetch(Request(query, OWN, None)).response
     nulls = expected_nulls(Endpoint.TOTALS, api.switches, metrics)
-    assert_true_or_null_with_a_reason(
-        answer, Granularity.TOTAL, nulls, metrics, lambda tweet, metric, _: api.total(tweet, metric)
-    )
+    assert_true_or_null_with_reason(response, nulls, metrics, lambda tweet, metric, _: api.total(tweet, metric))
 
 
-@pytest.mark.parametrize(
-    "changes",
-    combinations(
-        "values", "errors_in_partial", "old_impressions", "old_impressions_scope", "hour_without_day", "negative_counts"
-    ),
-)
-def test_historical_hours_are_true_under_every_combination(
-    changes: dict[str, Any], api: Simulator, historical: Make
-) -> None:
-    api.switches = Switches(**changes)
+def _check_historical(api: Simulator) -> None:
     metrics = ("impressions", "favorites", "video_views")
     start = datetime(2026, 1, 11, 20, tzinfo=UTC)
     window = TimeRange(start, start + timedelta(hours=7))
-    rollups = (Granularity.HOUR, Granularity.HOUR_OF_DAY)
-    answer = client_of(api).fetch(historical(*OWN, window=window, metrics=metrics, granularities=rollups)).answer
-    hours = {f"{hour:%H}": hour for number in range(7) for hour in [start + timedelta(hours=number)]}
-
-    def truth(tweet_id: str, metric: str, period: Any) -> int:
-        hour = hours[period] if isinstance(period, str) else period
-        return api.count(tweet_id, metric, hour, hour + timedelta(hours=1))
-
-    nulls = expected_nulls(Endpoint.HISTORICAL, api.switches, metrics)
-    for grain in rollups:
-        assert_true_or_null_with_a_reason(answer, grain, nulls, metrics, truth)
-        assert len(answer.series[grain].periods) == 7
-
-
-@pytest.mark.parametrize("changes", combinations("values", "old_impressions", "old_impressions_scope"))
-def test_the_last_28_hours_are_true_under_every_combination(changes: dict[str, Any], api: Simulator) -> None:
-    api.switches = Switches(**changes)
-    metrics = ("impressions", "favorites")
     query = Query(
-        endpoint=Endpoint.LAST_28_HOURS,
+        endpoint=Endpoint.HISTORICAL,
         auth=Auth.USER,
         tweet_ids=OWN,
         metrics=metrics,
-        granularities=(Granularity.HOUR,),
+        groupings={"hours of day": (TWEET, METRIC, HOUR)},
+        interval=window,
     )
-    answer = client_of(api).fetch(Request(query, OWN, None)).answer
+    response = client_of(api).fetch(Request(query, OWN, window)).response
+
+    def truth(tweet_id: str, metric: str, hour: Any) -> int:
+        return api.count(tweet_id, metric, hour, hour + timedelta(hours=1))
+
+    nulls = expected_nulls(Endpoint.HISTORICAL, api.switches, metrics)
+    assert_true_or_null_with_reason(response, nulls, metrics, truth)
+    assert len(response.counts.periods) == 7
+    by_hour = {f"{hour:%H}": hour for hour in response.counts.periods if hour is not None}
+    for tweet_id, by_metric in response.groupings["hours of day"].items():
+        for metric, hours in by_metric.items():
+            if (tweet_id, metric) not in nulls:
+                flat = {key: count for days in hours.values() for key, count in days.items()} if dated(hours) else hours
+                assert flat == {key: truth(tweet_id, metric, hour) for key, hour in by_hour.items()}
+
+
+def dated(hours: Mapping[str, Any]) -> bool:
+    return any(isinstance(child, dict) for child in hours.values())
+
+
+def _check_last_28_hours(api: Simulator) -> None:
+    metrics = ("impressions", "favorites")
+    query = Query(endpoint=Endpoint.LAST_28_HOURS, auth=Auth.USER, tweet_ids=OWN, metrics=metrics)
+    response = client_of(api).fetch(Request(query, OWN, None)).response
     nulls = expected_nulls(Endpoint.LAST_28_HOURS, api.switches, metrics)
-    assert_true_or_null_with_a_reason(
-        answer,
-        Granularity.HOUR,
+    assert_true_or_null_with_reason(
+        response,
         nulls,
         metrics,
         lambda tweet, metric, hour: api.count(tweet, metric, hour, hour + timedelta(hours=1)),
     )
-    assert 28 <= len(answer.series[Granularity.HOUR].periods) <= 29
+    assert 28 <= len(response.counts.periods) <= 29
 
 
 @pytest.mark.parametrize("status", Switches.choices()["all_unavailable_status"])
 @pytest.mark.parametrize("errors", Switches.choices()["errors_in_partial"])
-def test_no_available_tweet_is_an_answer_on_every_endpoint(
+def test_a_response_without_available_tweets_succeeds_on_every_endpoint(
     status: int, errors: bool, api: Simulator, totals: Make, historical: Make
 ) -> None:
     api.switches = Switches(all_unavailable_status=status, errors_in_partial=errors)
     window = TimeRange(NOW.replace(minute=0) - timedelta(hours=4), NOW.replace(minute=0))
-    rollups = (Granularity.HOUR, Granularity.DAY, Granularity.TOTAL)
-    for request in (totals(DELETED), historical(DELETED, window=window, granularities=rollups)):
-        answer = client_of(api).fetch(request).answer
-        assert outcomes(answer) == {DELETED: "unavailable"}
-        assert all(not numbers(answer, grain) for grain in answer.series)
+    for request in (totals(DELETED), historical(DELETED, window=window)):
+        response = client_of(api).fetch(request).response
+        assert outcomes(response) == {DELETED: "unavailable"}
+        assert not counts_of(response)
 
 
 @pytest.mark.parametrize("endpoint_status", Switches.choices()["entitlement_status"])
-def test_an_app_without_the_product_is_told_so_whatever_the_status(
+def test_an_app_without_access_is_not_entitled_with_either_status(
     endpoint_status: int, world: World, connect: Connect, totals: Make
 ) -> None:
     world.change_app("canaryKey", entitled=False)
@@ -1112,7 +1136,7 @@ def test_an_app_without_the_product_is_told_so_whatever_the_status(
 
 
 @pytest.mark.parametrize("form", Switches.choices()["auth_errors"])
-def test_a_revoked_user_is_an_authentication_error_in_both_forms(
+def test_a_revoked_user_is_an_authentication_error_in_both_formats(
     form: str, world: World, connect: Connect, totals: Make
 ) -> None:
     world.change_handle(AUTHOR, revoked=True)
@@ -1122,14 +1146,13 @@ def test_a_revoked_user_is_an_authentication_error_in_both_forms(
     assert len(one.simulator.journal) == 1
 
 
-def test_an_answer_off_by_one_count_does_not_pass_for_the_truth(world: World, connect: Connect, totals: Make) -> None:
+def test_the_check_of_counts_finds_a_wrong_count(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW)
     truth = one.simulator.total(NEW, "favorites")
     one.simulator.faults.add(Fault(status=200, body={"total": {NEW: {"favorites": str(truth + 1)}}}))
     with pytest.raises(AssertionError):
-        assert_true_or_null_with_a_reason(
-            one.client.fetch(totals(NEW)).answer,
-            Granularity.TOTAL,
+        assert_true_or_null_with_reason(
+            one.client.fetch(totals(NEW)).response,
             set(),
             ("favorites",),
             lambda tweet, metric, _: one.simulator.total(tweet, metric),
@@ -1137,7 +1160,7 @@ def test_an_answer_off_by_one_count_does_not_pass_for_the_truth(world: World, co
         )
 
 
-def test_a_refusal_that_breaks_off_is_asked_for_again_since_what_it_says_decides(
+def test_an_incomplete_error_response_is_retried_because_its_text_decides(
     world: World, connect: Connect, totals: Make
 ) -> None:
     one = connect(world, now=NOW, user=AUTHOR)

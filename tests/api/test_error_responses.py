@@ -1,17 +1,16 @@
-"""The catalogue of documented errors, each as the exception whose base class decides whether Airflow retries."""
+"""Every documented error response is mapped to an exception, whose base class states whether a retry can succeed."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.api.error_responses import (
+    error_for_response,
+    error_messages,
     forbidden_summary,
     forbidden_tweets,
-    refusal,
     unavailable_count,
 )
 from airflow_provider_engagement.exceptions import (
@@ -30,8 +29,8 @@ from airflow_provider_engagement.exceptions import (
 HOST = "https://data-api.twitter.com"
 
 
-def refused(status: int, body: Any, **more: Any) -> ApiError:
-    return refusal(endpoint="totals", status=status, body=body, host=HOST, **more)
+def error_for(status: int, *messages: str) -> ApiError:
+    return error_for_response(endpoint="totals", status=status, messages=messages, host=HOST, request_id="r-1")
 
 
 E1 = "Your account could not be authenticated. Reason: Access token not found"
@@ -49,10 +48,10 @@ E11 = (
     "to 'gzip'."
 )
 
-CATALOGUE = [
+DOCUMENTED = [
     (401, E1, AuthenticationError),
     (401, E2, AuthenticationError),
-    (403, E1, AuthenticationError),  # the text decides where nobody recorded the status
+    (403, E1, AuthenticationError),  # the text has precedence over the status
     (401, "anything else", AuthenticationError),
     (401, E4, NotEntitledError),
     (403, E4, NotEntitledError),
@@ -80,48 +79,54 @@ CATALOGUE = [
     (599, "network", ServerError),
     (200, "something went wrong", ServerError),
 ]
-ENVELOPES = {
-    "strings": lambda text: {"errors": [text]},
-    "objects": lambda text: {"errors": [{"code": 1, "message": text}]},
-    "bare list": lambda text: [text],
-    "bare string": lambda text: {"errors": text},
-}
 
 
-@pytest.mark.parametrize("envelope", ENVELOPES)
-@pytest.mark.parametrize(("status", "text", "kind"), CATALOGUE)
-def test_each_documented_error_is_an_exception_of_its_own(
-    status: int, text: str, kind: type[ApiError], envelope: str
-) -> None:
-    error = refused(status, ENVELOPES[envelope](text), request_id="r-1")
+@pytest.mark.parametrize(("status", "text", "kind"), DOCUMENTED)
+def test_each_documented_error_is_an_exception(status: int, text: str, kind: type[ApiError]) -> None:
+    error = error_for(status, text)
     assert type(error) is kind
     assert (error.status, error.endpoint, error.messages, error.request_id) == (status, "totals", (text,), "r-1")
     for part in ("totals", str(status), text, "r-1"):
         assert part in str(error)
+    assert isinstance(error, TransientError) is (kind is ServerError)
+    assert isinstance(error, PermanentError) is (kind is not ServerError)
 
 
-def test_only_errors_of_the_server_are_worth_a_retry() -> None:
-    for status, text, kind in CATALOGUE:
-        error = refused(status, [text])
-        assert isinstance(error, TransientError) is (kind is ServerError)
-        assert isinstance(error, PermanentError) is (kind is not ServerError)
+def test_a_wrong_address_is_named() -> None:
+    for status in (404, 410, 307):
+        assert HOST in str(error_for(status))
 
 
-@pytest.mark.parametrize("status", [404, 410, 307])
-def test_a_wrong_address_is_named(status: int) -> None:
-    assert HOST in str(refused(status, None))
-
-
-@pytest.mark.parametrize("body", [None, {}, [], "", {"errors": []}, {"errors": None}])
 @pytest.mark.parametrize(("status", "kind"), [(500, ServerError), (403, NotEntitledError), (401, AuthenticationError)])
-def test_without_a_text_the_status_decides(status: int, kind: type[ApiError], body: Any) -> None:
-    assert type(refused(status, body)) is kind
+def test_without_a_text_the_status_decides(status: int, kind: type[ApiError]) -> None:
+    assert type(error_for(status)) is kind
 
 
-# Tweets of other authors
+@pytest.mark.parametrize(
+    ("body", "messages"),
+    [
+        ({"errors": ["a", "b"]}, ("a", "b")),
+        ({"errors": [{"code": 34, "message": "a"}]}, ("a",)),
+        ({"errors": [{"code": 34}]}, ("{'code': 34}",)),
+        ({"errors": "a"}, ("a",)),
+        ({"errors": {"message": "a"}}, ("a",)),
+        (["a", {"message": "b"}], ("a", "b")),
+        ({"errors": []}, ()),
+        ({"errors": None}, ()),
+        ({"errors": 5}, ()),
+        ({}, ()),
+        (None, ()),
+        (5, ()),
+    ],
+)
+def test_error_messages_are_read_in_every_shape(body: object, messages: tuple[str, ...]) -> None:
+    assert error_messages(body) == messages
 
 
-def test_both_formats_name_the_foreign_tweets() -> None:
+# Tweets of other users
+
+
+def test_both_formats_name_the_tweets_of_other_users() -> None:
     by_author = [
         "Forbidden to access tweets for author id 1114564404: 640022366307745792",
         "Forbidden to access tweets for author id 18435372: 640026211712786432, 640026277605339136,640027450420756481",
@@ -139,7 +144,7 @@ def test_both_formats_name_the_foreign_tweets() -> None:
     }
 
 
-def test_an_author_named_twice_keeps_all_his_tweets() -> None:
+def test_messages_about_the_same_user_are_merged() -> None:
     lines = [f"Forbidden to access tweets for author id 7: {ids}" for ids in ("1, 2", "2, 3")]
     assert forbidden_tweets(lines) == {"7": ("1", "2", "3")}
 
@@ -149,7 +154,7 @@ def test_an_author_named_twice_keeps_all_his_tweets() -> None:
     st.sampled_from([", ", ",", " , "]),
     st.sampled_from(["", ";", " ; ", " "]),
 )
-def test_whatever_ids_are_named_are_read(named: dict[str | None, list[str]], comma: str, end: str) -> None:
+def test_all_named_ids_are_read(named: dict[str | None, list[str]], comma: str, end: str) -> None:
     lines = [
         f"Forbidden to access tweets{f' for author id {author}' if author else ''}: {comma.join(ids)}{end}"
         for author, ids in named.items()
@@ -157,29 +162,27 @@ def test_whatever_ids_are_named_are_read(named: dict[str | None, list[str]], com
     assert forbidden_tweets(lines) == {author: tuple(dict.fromkeys(ids)) for author, ids in named.items()}
 
 
-@pytest.mark.parametrize(
-    "line", ["", "Forbidden to access tweets", "Forbidden to access tweets: ", "Forbidden to access tweets: a, b", E7]
-)
-def test_a_line_that_names_no_ids_names_none(line: str) -> None:
-    assert forbidden_tweets([line]) == {}
+def test_other_messages_name_no_tweets() -> None:
+    prefix = "Forbidden to access tweets"
+    assert forbidden_tweets(["", prefix, f"{prefix}: ", f"{prefix}: a, b", E7]) == {}
 
 
-def test_the_error_carries_the_foreign_tweets_by_author_and_says_what_to_do() -> None:
-    error = refused(403, {"errors": [E6]})
+def test_the_error_names_the_tweets_by_user_and_the_remedy() -> None:
+    error = error_for(403, E6)
     assert isinstance(error, ForbiddenTweetsError)
     assert error.tweet_ids_by_author == {"1114564404": ("640022366307745792",)}
-    assert "author 1114564404" in error.summary
-    assert "bearer token" in error.summary
+    assert "user 1114564404" in error.summary
+    assert "app credentials" in error.summary
 
 
-def test_a_summary_stays_short_however_many_tweets_are_foreign() -> None:
+def test_the_summary_of_many_tweets_is_short() -> None:
     summary = forbidden_summary({None: tuple(map(str, range(250))), "7": ("1",)})
-    assert "251 Tweet(s)" in summary
+    assert "251 of the Tweets" in summary
     assert "245 more" in summary
     assert len(summary) < 500
 
 
-# Tweets that are not available
+# Unavailable Tweets
 
 
 @pytest.mark.parametrize(
