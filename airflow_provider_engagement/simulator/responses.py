@@ -31,7 +31,7 @@ from airflow_provider_engagement.simulator.errors import (
     unauthenticated_message,
     unavailable_message,
 )
-from airflow_provider_engagement.simulator.nested_counts import NestedCounts, in_key_order
+from airflow_provider_engagement.simulator.grouped_counts import GroupedCounts, in_key_order
 from airflow_provider_engagement.simulator.signature import Identity
 from airflow_provider_engagement.simulator.switches import Switches
 from airflow_provider_engagement.simulator.validation import ParsedRequest, format_time, present_name
@@ -54,7 +54,7 @@ def response_body(
     :param switches: the behaviour of the API.
     :raises RejectedRequest: a metric or a Tweet is forbidden, or no Tweet is available.
     """
-    _check_metrics(request, identity, switches)
+    _check_metric_access(request, identity, switches)
     if identity.handle is not None:
         _check_ownership(request, identity.handle.user_id, world, now, switches)
     available = [tweet for tweet_id in request.tweet_ids if (tweet := _available(world, tweet_id, now)) is not None]
@@ -84,15 +84,15 @@ def response_body(
     series = {tweet.id: _series(request, tweet, metrics, world, visible) for tweet in available}
     _remove_unsupported(series, set(too_old), set(old_videos), zero=switches.old_impressions == "zero")
     shuffler = random.Random("".join(request.tweet_ids)) if switches.key_order == "shuffled" else None
-    nested = NestedCounts(series, metrics, request.window, shuffler, switches)
-    body |= {name: nested.by(group_by) for name, group_by in request.groupings.items()}
+    grouped = GroupedCounts(series, metrics, request.window, shuffler, switches)
+    body |= {name: grouped.by(group_by) for name, group_by in request.groupings.items()}
     if request.window is not None:
         body["start"] = format_time(request.window.reported_start)
         body["end"] = format_time(request.window.reported_end)
     return dict(in_key_order(body.items(), shuffler))
 
 
-def _check_metrics(request: ParsedRequest, identity: Identity, switches: Switches) -> None:
+def _check_metric_access(request: ParsedRequest, identity: Identity, switches: Switches) -> None:
     if request.endpoint is not Endpoint.TOTALS and identity.auth is Auth.APP and switches.app_on_series == "type":
         raise RejectedRequest(401, unauthenticated_message(UNKNOWN_AUTHORIZATION))
     allowed = metrics_of(request.endpoint, identity.auth)

@@ -158,7 +158,10 @@ class Simulator:
         return self.world.visible_total(tweet_id, metric, self.api.visible_counts())
 
     def set_limit(self, per_minute: int | None = None, per_second: int | None = None) -> None:
-        """Change the quota of the first app. See :meth:`Quotas.set_limit`."""
+        """Change the quota of the first app.
+
+        .. seealso:: :meth:`airflow_provider_engagement.simulator.quota.Quotas.set_limit`
+        """
         self.quotas.set_limit(self.world.app, per_minute=per_minute, per_second=per_second)
 
     def reset(self) -> None:

@@ -49,7 +49,7 @@ class BearerTokens:
     def handle(self, request: HttpRequest) -> dict[str, str]:
         """Return the body of a response of the token endpoint.
 
-        :param request: a request to :data:`TOKEN_PATH` or :data:`INVALIDATE_PATH`.
+        :param request: a request to ``TOKEN_PATH`` or ``INVALIDATE_PATH``.
         :raises RejectedRequest: the credentials, the grant or the token are wrong.
         """
         app = self._app_with_basic_credentials(request.headers.get("authorization", ""))

@@ -1,4 +1,4 @@
-"""The simulator as a fixture of your own tests."""
+"""Use the simulator as a fixture in your own tests."""
 
 # [START fixture]
 import json
@@ -27,15 +27,15 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 
 # [START test]
-def test_our_totals_are_those_of_the_world(simulator: Simulator) -> None:
+def test_totals_equal_the_counts_of_the_world(simulator: Simulator) -> None:
     user = next(iter(simulator.world.handles))
     tweet_ids = simulator.world.tweets_of(user, deleted=False)
     simulator.faults.add(Fault(status=503, times=1))
 
-    (answer,) = EngagementHook().totals(tweet_ids, metrics=["impressions", "retweets"], auth="user")
+    (response,) = EngagementHook().totals(tweet_ids, metrics=["impressions", "retweets"], auth="user")
 
-    totals = answer.series["total"]
-    assert totals.counts["retweets"] == [simulator.total(tweet_id, "retweets") for tweet_id in totals.tweet_ids]  # noqa: S101
+    retweets = dict(zip(response.counts.tweet_ids, response.counts.by_metric["retweets"], strict=True))
+    assert retweets == {tweet_id: simulator.total(tweet_id, "retweets") for tweet_id in tweet_ids}  # noqa: S101
     assert [entry.status for entry in simulator.journal] == [503, 200]  # noqa: S101
 
 

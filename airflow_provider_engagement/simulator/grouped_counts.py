@@ -1,4 +1,4 @@
-"""Nests counts by the dimensions of a grouping."""
+"""Groups counts by Tweet, metric, day and hour, and nests them as a response does."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TimeBuckets = dict[str, Any] | Sequence[int] | int
 """The hours that one count sums, as indexes into a series. Dictionaries nest them by day, hour or both."""
 
 
-class NestedCounts:
-    """Nests the counts of a response.
+class GroupedCounts:
+    """The counts of a response, ready for any grouping.
 
     :param series: the counts by Tweet id and metric: one per hour of the window, or a single total.
     :param metrics: the metrics of the response.
