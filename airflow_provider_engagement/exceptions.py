@@ -1,35 +1,39 @@
-"""Everything that can go wrong, in one tree whose base classes say what a retry would do.
+"""All exceptions of this package. The base classes state whether a retry can succeed.
 
-A :class:`PermanentError` would fail again the same way: the hook and the operators hand it to Airflow as an
-``AirflowFailException``, so that no retry is spent on it. Every other error is left as it is and Airflow retries it.
+A retry after a :class:`PermanentError` would fail in the same way. The hook and the operators convert it to Airflow's
+``AirflowFailException``, so that Airflow does not retry the task. Airflow retries the task after every other error.
 
-This module imports nothing of Airflow, so that the ``api`` package works in a notebook too.
+This module does not import Airflow, so that the ``api`` package also works in a notebook.
+
+The docstring of an exception states what happened, and in a second paragraph what to do. The table of errors in the
+documentation consists of these texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 
 class EngagementError(Exception):
-    """Base of every error of this package."""
+    """Base class of all exceptions of this package."""
 
 
 class PermanentError(EngagementError):
-    """A retry would fail the same way: a person has to change something first."""
+    """A retry fails in the same way. Something has to be changed first."""
 
 
 class TransientError(EngagementError):
-    """A retry may succeed, and goes on from what has been fetched."""
+    """A retry may succeed, and continues from the responses that are stored."""
 
 
 class InvalidQueryError(PermanentError):
-    """What was asked for is refused before a request is spent.
+    """A parameter has a value that the API or this package does not accept. No request is sent.
 
-    :param field: the parameter that is wrong.
-    :param problem: what is wrong with it.
+    Correct the parameter that the message names.
+
+    :param field: the name of the parameter.
+    :param problem: what is wrong, with the value.
     :param remedy: what to do about it.
     """
 
@@ -41,25 +45,34 @@ class InvalidQueryError(PermanentError):
 
 
 class InvalidConnectionError(PermanentError):
-    """The connection lacks something or holds something that cannot be used."""
+    """The connection lacks a field or has a field with an invalid value. No request is sent.
+
+    Correct the field of the connection that the message names.
+    """
 
 
 class MaxWaitExceededError(PermanentError):
-    """A task would have to wait for the rate limit past its ``max_wait``."""
+    """The task would have to wait for the rate limit longer than ``max_wait``. The stored responses are kept.
+
+    Clear the task to continue, raise ``max_wait``, or pull fewer Tweets.
+    """
 
 
-class NeverEnoughRoomError(PermanentError):
-    """More requests are waited for than the contract allows in a minute."""
+class QuotaTooSmallError(PermanentError):
+    """The sensor waits for more requests than the quota allows in a minute.
+
+    Lower ``min_remaining``. A pull waits between windows of the rate limit by itself.
+    """
 
 
 class ApiError(EngagementError):
-    """The API answered with an error.
+    """The API returned an error response.
 
-    :param summary: what happened and what to do about it.
-    :param endpoint: the last part of the path, such as ``totals``.
+    :param summary: what happened, and what to do about it.
+    :param endpoint: the last part of the endpoint's path, such as ``totals``.
     :param status: the HTTP status.
-    :param messages: the texts the API gave.
-    :param request_id: the id the API gave the request, if any.
+    :param messages: the error messages of the response.
+    :param request_id: the id that the API gave the request, if any.
     """
 
     def __init__(
@@ -71,9 +84,9 @@ class ApiError(EngagementError):
         messages: Sequence[str] = (),
         request_id: str | None = None,
     ) -> None:
-        said = f" The API said: {'; '.join(messages)}" if messages else ""
-        named = f" (request {request_id})" if request_id else ""
-        super().__init__(f"{endpoint}: HTTP {status}. {summary}{said}{named}")
+        quoted = f" The API's message: {'; '.join(messages)}" if messages else ""
+        request = f" (request {request_id})" if request_id else ""
+        super().__init__(f"{endpoint}: HTTP {status}. {summary}{quoted}{request}")
         self.summary = summary
         self.endpoint = endpoint
         self.status = status
@@ -82,21 +95,34 @@ class ApiError(EngagementError):
 
 
 class AuthenticationError(ApiError, PermanentError):
-    """The credentials were refused (401)."""
+    """The API rejected the credentials (HTTP 401, or 403 from the token URL).
+
+    Check the keys and tokens. The user may have revoked the app or changed the password. A clock that is minutes off
+    makes signatures invalid.
+    """
 
 
 class NotEntitledError(ApiError, PermanentError):
-    """The app is not enabled for the Engagement API, or not for what was asked."""
+    """The app is not enabled for the Engagement API, or not for this request (HTTP 403 or 401).
+
+    Ask X to enable the app id for the Engagement API.
+    """
 
 
 class ForbiddenMetricsError(ApiError, PermanentError):
-    """A metric cannot be had with these credentials on this endpoint."""
+    """The credentials cannot read some of the metrics on this endpoint (HTTP 403).
+
+    Remove these metrics from ``metrics``, or use other credentials.
+    """
 
 
 class ForbiddenTweetsError(ApiError, PermanentError):
-    """Some Tweets are not authored by the user whose token signed the request.
+    """Other users posted some of the Tweets (HTTP 403). ``tweet_ids_by_author`` lists them.
 
-    :param tweet_ids_by_author: the refused ids by their author's id, or by ``None`` where the API did not name it.
+    Use the token of their author, use ``auth="app"`` for public metrics, or add ``forbidden`` to ``accepted_outcomes``
+    to leave them out.
+
+    :param tweet_ids_by_author: these Tweets by the user who posted them, or by ``None`` if the API names no user.
     """
 
     def __init__(
@@ -114,17 +140,26 @@ class ForbiddenTweetsError(ApiError, PermanentError):
 
 
 class RequestRejectedError(ApiError, PermanentError):
-    """The API holds the request itself to be wrong (400, 406 and the like)."""
+    """The API rejected the request as invalid (HTTP 400, 406 or another 4xx).
+
+    Read the API's message. HTTP 406 means that a proxy removes the ``Accept-Encoding`` header. If the request looks
+    right, report it as a bug.
+    """
 
 
 class EndpointNotFoundError(ApiError, PermanentError):
-    """The address is not that of the Engagement API, or the contract does not include the endpoint (404, 410)."""
+    """The host does not have the endpoint, or redirects to another address (HTTP 404, 410 or 3xx).
+
+    Check the host of the connection, and ask X whether the contract includes the endpoint.
+    """
 
 
 class PeriodCapError(ApiError, PermanentError):
-    """A cap that renews far in the future is used up; waiting for it in a task is futile.
+    """A limit that renews far in the future is used up (HTTP 429). ``renews_at`` is the time, if the API states it.
 
-    :param renews_at: when the cap renews, if the API said so.
+    Run the task again after that time.
+
+    :param renews_at: when the limit renews, if the API stated it.
     """
 
     def __init__(
@@ -142,25 +177,39 @@ class PeriodCapError(ApiError, PermanentError):
 
 
 class ServerError(ApiError, TransientError):
-    """The API failed (5xx) as often as it was tried."""
+    """The API failed on every attempt (HTTP 5xx, 408 or 425, or errors without data).
+
+    Usually no action is needed: the retry sends the missing requests.
+    """
 
 
 class RateLimitedError(ApiError, TransientError):
-    """The API refused the request for its rate (429) as often as it was tried."""
+    """The API rejected the request with HTTP 429 until ``max_wait`` was over.
+
+    Find out which other clients use the quota, or let tasks run one after the other in a pool.
+    """
 
 
 class NoResponseError(TransientError):
-    """No answer came: the host cannot be reached, the connection broke or timed out."""
+    """The API sent no response: the host is unreachable, or the connection broke or timed out on every attempt.
+
+    Check the host, and the proxy and firewall of the worker. Raise ``read_timeout`` if responses are large.
+    """
 
 
 class InvalidResponseError(TransientError):
-    """An answer came that cannot be read: broken compression, no JSON, or a shape nobody documents."""
+    """The response cannot be read: broken compression, no JSON, or an undocumented structure.
+
+    If it persists, a proxy changes the responses or the API has changed. Report it as a bug.
+    """
 
 
 class WaitRequired(TransientError):
-    """The next request may go only later than the caller is willing to wait in place.
+    """The rate limit allows the next request only later than the caller waits in place.
 
-    :param until: the earliest moment at which to ask again, in UTC.
+    No action is needed: an operator waits until then. With ``RateLimitRetryPolicy``, Airflow retries the task then.
+
+    :param until: when to try again, in UTC.
     """
 
     def __init__(self, until: datetime) -> None:
@@ -169,23 +218,22 @@ class WaitRequired(TransientError):
 
 
 class StoppedError(TransientError):
-    """The pull was told to stop, as when its task is killed; a retry goes on from what was fetched."""
+    """The pull was stopped, for example because its task was killed. The stored responses are kept.
+
+    No action is needed: a retry sends the missing requests.
+    """
 
 
 class IncompletePullError(TransientError):
-    """Something that was asked for is missing for a reason that the completeness rule does not accept."""
+    """Counts are missing that a retry may bring.
+
+    No action is needed at first: the retry sends the missing requests. If the outcome ``no_data`` persists, add it to
+    ``accepted_outcomes``.
+    """
 
 
 class UnacceptedGapsError(PermanentError):
-    """What the completeness rule does not accept is missing for good: the API said why, and would say so again."""
+    """Counts are missing permanently, with an outcome that ``accepted_outcomes`` does not include.
 
-
-@contextmanager
-def airflow_failures() -> Iterator[None]:
-    """Hand a :class:`PermanentError` to Airflow as an ``AirflowFailException``, which no retry is spent on."""
-    try:
-        yield
-    except PermanentError as error:
-        from airflow.sdk.exceptions import AirflowFailException
-
-        raise AirflowFailException(str(error)) from error
+    Add the outcome to ``accepted_outcomes``, or remove the Tweets.
+    """

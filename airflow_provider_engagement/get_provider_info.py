@@ -1,4 +1,4 @@
-"""What Airflow discovers of this package: data only, so that discovery imports nothing else."""
+"""The provider's description for Airflow. It contains data only, so that discovery imports nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ INTEGRATION = "Tweet Engagement"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's description, as ``provider_info.schema.json`` of Airflow has it."""
+    """Return the provider's description, in the form of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-engagement",
         "name": "Tweet Engagement",
@@ -41,36 +41,42 @@ def get_provider_info() -> dict[str, Any]:
                     "placeholders": {"host": "https://data-api.twitter.com"},
                 },
                 "conn-fields": {
-                    "consumer_key": _secret("Consumer key", "The app's key, also called API key."),
-                    "consumer_secret": _secret("Consumer secret", "The app's secret, also called API secret."),
+                    "consumer_key": _secret("Consumer key", "The app's consumer key. X also calls it the API key."),
+                    "consumer_secret": _secret(
+                        "Consumer secret", "The app's consumer secret. X also calls it the API secret."
+                    ),
                     "access_token": _secret(
                         "Access token",
-                        "Of the user whose own Tweets are asked for: the user's id, a hyphen and more. "
-                        "Needs the consumer key and secret.",
+                        "The access token of the user who posted the Tweets. It starts with the user's id and a "
+                        "hyphen. It requires the consumer key and secret.",
                     ),
-                    "access_token_secret": _secret("Access token secret", "Belongs to the access token."),
+                    "access_token_secret": _secret("Access token secret", "The secret of the access token."),
                     "bearer_token": _secret(
                         "Bearer token",
-                        "For public metrics of anyone's Tweets. Left empty, one is obtained with the consumer key and "
-                        "secret.",
+                        "Reads the public metrics of any Tweet. If it is empty, the provider obtains a token with the "
+                        "consumer key and secret.",
                     ),
                     "token_url": {
                         "label": "Token URL",
-                        "description": "Where a bearer token is obtained; by default https://api.twitter.com/oauth2/token.",
+                        "description": "The URL that issues bearer tokens. The default is https://api.twitter.com/oauth2/token.",
                         "schema": {"type": ["string", "null"], "format": "url"},
                     },
                     "requests_per_minute": {
                         "label": "Requests per minute",
-                        "description": "A ceiling to stay under where the contract is shared; none by default.",
+                        "description": "Your own limit, if other clients use the same quota. By default there is none.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "quota_share": {
-                        "label": "Share of the contract",
-                        "description": "Of what the API allows in a minute, the share to use; all of it by default.",
+                        "label": "Quota share",
+                        "description": "The share of the quota to use, above 0 and up to 1. The default is 1.",
                         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
                     },
-                    "connect_timeout": _seconds("Connect timeout", "Seconds until a connection must stand."),
-                    "read_timeout": _seconds("Read timeout", "Seconds that the API may be silent."),
+                    "connect_timeout": _seconds(
+                        "Connect timeout", "Seconds to wait for a connection. The default is 10."
+                    ),
+                    "read_timeout": _seconds(
+                        "Read timeout", "Seconds to wait for data of a response. The default is 60."
+                    ),
                 },
             }
         ],

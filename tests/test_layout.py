@@ -1,4 +1,4 @@
-"""Who may import whom. The rules keep the API free of Airflow and the simulator free of the client."""
+"""Which module can import which. The API knows nothing of Airflow, and the simulator nothing of the client."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,31 +18,36 @@ PACKAGE = airflow_provider_engagement.__name__
 FOLDER = Path(airflow_provider_engagement.__file__).parent
 
 API = ("api", "exceptions")
-EVERYTHING_BUT_THE_SIMULATOR = ("api", "dataset", "exceptions", "hooks", "operators", "sensors", "transfers")
+DATASET = ("dataset", *API)
+INPUTS = ("inputs", "dataset.granularity", "dataset.storage", *API)
+TASKS = ("operators", "sensors", "hooks", *INPUTS, *DATASET)
 
 ALLOWED = {
     "api": API,
-    "dataset": ("dataset", *API),
-    "hooks": ("hooks", *API),
-    "operators": EVERYTHING_BUT_THE_SIMULATOR,
-    "sensors": EVERYTHING_BUT_THE_SIMULATOR,
-    "transfers": EVERYTHING_BUT_THE_SIMULATOR,
-    "retry_policies": EVERYTHING_BUT_THE_SIMULATOR,
+    "dataset": DATASET,
+    "inputs": INPUTS,
+    "hooks": ("hooks", "inputs", *API),
+    "operators": TASKS,
+    "sensors": TASKS,
+    "retry_policies": TASKS,
     "simulator": ("simulator", "api.catalogue", "api.tweet_id"),
     "exceptions": (),
     "get_provider_info": (),
     "__init__": (),
 }
-"""What of the package each part of it may import, by prefix. Anyone may read the version from its root."""
+"""What each room of the package can import, by prefix. Every module can read the version from the root."""
 
-WITHOUT_AIRFLOW = ("api", "dataset", "simulator", "get_provider_info", "__init__")
-NO_BUSINESS_OF_A_TASK = ("airflow.models", "airflow.utils.session", "airflow.settings")
+WITHOUT_AIRFLOW = ("api", "dataset", "inputs", "exceptions", "simulator", "get_provider_info", "__init__")
+NOT_FOR_TASKS = ("airflow.models", "airflow.utils.session", "airflow.settings")
 SLOW_TO_IMPORT = ("requests", "requests_oauthlib", "oauthlib", "pyarrow")
+
+SAME_IN_EVERY_ROOM = ("engagement.py", "rate_limit.py")
+"""The hook, the operators and the sensor have the name of what they are for, as in Airflow's own providers."""
 
 MODULES = sorted(FOLDER.rglob("*.py"))
 
 
-def part_of(module: Path) -> str:
+def room_of(module: Path) -> str:
     return module.relative_to(FOLDER).parts[0].removesuffix(".py")
 
 
@@ -61,26 +67,42 @@ def is_in(name: str, prefixes: tuple[str, ...]) -> bool:
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(FOLDER)))
-def test_a_module_imports_only_what_its_part_may(module: Path) -> None:
-    part = part_of(module)
-    ours = [name.removeprefix(f"{PACKAGE}.") for name in imports(module) if is_in(name, (PACKAGE,))]
+def test_a_module_imports_only_what_its_room_allows() -> None:
+    forbidden = {}
+    for module in MODULES:
+        ours = [name.removeprefix(f"{PACKAGE}.") for name in imports(module) if is_in(name, (PACKAGE,))]
+        wrong = [name for name in ours if name != "__version__" and not is_in(name, ALLOWED[room_of(module)])]
+        if wrong:
+            forbidden[str(module.relative_to(FOLDER))] = wrong
 
-    forbidden = [name for name in ours if name != "__version__" and not is_in(name, ALLOWED[part])]
-
-    assert forbidden == []
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(FOLDER)))
-def test_no_module_reaches_into_airflows_inside(module: Path) -> None:
-    theirs = NO_BUSINESS_OF_A_TASK + (("airflow",) if part_of(module) in WITHOUT_AIRFLOW else ())
-
-    assert [name for name in imports(module) if is_in(name, theirs)] == []
+    assert forbidden == {}
 
 
-def test_the_rules_find_what_they_forbid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_module_imports_the_internals_of_airflow() -> None:
+    forbidden = {}
+    for module in MODULES:
+        theirs = NOT_FOR_TASKS + (("airflow",) if room_of(module) in WITHOUT_AIRFLOW else ())
+        if wrong := [name for name in imports(module) if is_in(name, theirs)]:
+            forbidden[str(module.relative_to(FOLDER))] = wrong
+
+    assert forbidden == {}
+
+
+def test_no_two_modules_and_no_two_public_classes_have_the_same_name() -> None:
+    modules = Counter(module.name for module in MODULES if module.name not in ("__init__.py", *SAME_IN_EVERY_ROOM))
+    classes = Counter(
+        node.name
+        for module in MODULES
+        for node in ast.parse(module.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert [name for name, number in (modules + classes).items() if number > 1] == []
+
+
+def test_the_rules_find_a_forbidden_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "simulator").mkdir()
-    module = tmp_path / "simulator" / "cheat.py"
+    module = tmp_path / "simulator" / "forbidden.py"
     module.write_text(
         "from ..api import planner\n"
         "def later():\n"
@@ -99,10 +121,10 @@ def test_the_rules_find_what_they_forbid(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def loaded_by(*modules: str) -> set[str]:
-    """Import modules in a fresh process and return the first component of all that is then loaded."""
+    """Import modules in a new process, and return the top-level packages that are loaded then."""
     program = f"import json, sys, {', '.join(modules)}; print(json.dumps(sorted(sys.modules)))"
-    answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    return {name.partition(".")[0] for name in json.loads(answer.stdout.splitlines()[-1])}
+    completed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return {name.partition(".")[0] for name in json.loads(completed.stdout.splitlines()[-1])}
 
 
 def test_importing_the_operators_loads_nothing_slow() -> None:

@@ -1,1 +1,1 @@
-"""Answers on storage: parts, the tables made of them, and the report of a run."""
+"""The dataset: stored responses, the tables made of them, and the manifest of each pull. Imports nothing of Airflow."""

@@ -1,13 +1,15 @@
-"""The rule that decides whether a pull succeeded."""
+"""Completeness: how many Tweets have each outcome, and whether that lets the pull succeed."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_provider_engagement.api.error_responses import forbidden_summary
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.response import Outcome
-from airflow_provider_engagement.dataset.manifest import Outcomes
+from airflow_provider_engagement.api.response import Outcome, TweetStatus
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
@@ -16,19 +18,68 @@ from airflow_provider_engagement.exceptions import (
     UnacceptedGapsError,
 )
 
+MAX_EXAMPLES = 10
+"""How many Tweets the manifest names for each outcome. The table ``tweet_status`` has all of them."""
+
+
+@dataclass(slots=True)
+class OutcomeSummary:
+    """Counts Tweets by outcome, with a few examples of each and the most frequent reason."""
+
+    numbers: Counter[Outcome] = field(default_factory=Counter)
+    examples: dict[Outcome, list[str]] = field(default_factory=dict)
+    _reasons: dict[Outcome, Counter[str]] = field(default_factory=dict)
+
+    def add(self, statuses: Iterable[tuple[str, TweetStatus]]) -> None:
+        """Count Tweets, given their ids and statuses."""
+        for tweet_id, status in statuses:
+            self.numbers[status.outcome] += 1
+            if status.outcome is not Outcome.OK:
+                examples = self.examples.setdefault(status.outcome, [])
+                if len(examples) < MAX_EXAMPLES:
+                    examples.append(tweet_id)
+                self._reasons.setdefault(status.outcome, Counter())[status.message] += 1
+
+    @property
+    def reasons(self) -> dict[Outcome, str]:
+        """The most frequent reason of each outcome."""
+        return {outcome: reasons.most_common(1)[0][0] for outcome, reasons in self._reasons.items()}
+
+    def not_accepted(self, accepted: Collection[Outcome]) -> dict[Outcome, int]:
+        """Return how many Tweets have each outcome that is not accepted."""
+        return {
+            outcome: number
+            for outcome, number in sorted(self.numbers.items())
+            if outcome is not Outcome.OK and outcome not in accepted
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers and examples as JSON-compatible values."""
+        reasons = self.reasons
+        return {
+            "outcomes": {str(outcome): self.numbers[outcome] for outcome in Outcome if self.numbers[outcome]},
+            "missing": {
+                str(outcome): {"tweets": self.numbers[outcome], "reason": reasons[outcome], "examples": examples}
+                for outcome, examples in self.examples.items()
+            },
+        }
+
 
 def check_complete(
-    outcomes: Outcomes, accepted: Collection[Outcome], failures: Sequence[tuple[Request, EngagementError]]
+    outcomes: OutcomeSummary,
+    accepted: Collection[Outcome],
+    failures: Sequence[tuple[Request, EngagementError]],
 ) -> None:
-    """Raise if something is missing for a reason that is not accepted.
+    """Raise an error if something is missing for a reason that is not accepted.
 
-    :param outcomes: what became of the Tweets.
-    :param accepted: the outcomes that do not fail a task.
-    :param failures: requests that failed, with the error.
-    :raises ForbiddenTweetsError: if all that failed are requests that named other authors' Tweets; it names them all.
-    :raises PermanentError: the first, if only requests failed that would fail again.
-    :raises UnacceptedGapsError: if the API gave its reason for all that is missing, so that a retry changes nothing.
-    :raises IncompletePullError: else; a retry may bring what is missing.
+    :param outcomes: the outcomes of all requested Tweets.
+    :param accepted: the outcomes that do not fail the task.
+    :param failures: the requests that failed, with the error.
+    :raises ForbiddenTweetsError: if requests failed only because they named Tweets of other users. It names all of
+        these Tweets.
+    :raises PermanentError: the first error, if requests failed and each of them would fail again.
+    :raises UnacceptedGapsError: if the API gave a reason for everything that is missing. A retry returns no more.
+    :raises IncompletePullError: otherwise; a retry may return what is missing.
     """
     missing = outcomes.not_accepted(accepted)
     if not missing:
@@ -37,20 +88,20 @@ def check_complete(
     permanent = all(isinstance(error, PermanentError) for error in errors) and Outcome.NO_DATA not in missing
     if errors and permanent and set(missing) == {Outcome.FAILED}:
         forbidden = [error for error in errors if isinstance(error, ForbiddenTweetsError)]
-        raise _joined(forbidden) if len(forbidden) == len(errors) else errors[0]
-    tweets = ", ".join(
-        f"{number} {outcome} (such as {', '.join(outcomes.examples[outcome][:3])}: {outcomes.reasons[outcome]})"
+        raise _merge_forbidden(forbidden) if len(forbidden) == len(errors) else errors[0]
+    details = ", ".join(
+        f"{number} {outcome} (for example {', '.join(outcomes.examples[outcome][:3])}: {outcomes.reasons[outcome]})"
         for outcome, number in missing.items()
     )
-    retry = "would change nothing" if permanent else "asks only for the rest"
-    told = (
-        f"{sum(missing.values())} of {outcomes.numbers.total()} Tweets are not complete: {tweets}. What was fetched is "
-        f"kept, and a retry {retry}. To do without, add the outcome to accepted_outcomes."
+    on_retry = "A retry returns the same result" if permanent else "A retry requests only what is missing"
+    message = (
+        f"{sum(missing.values())} of {outcomes.numbers.total()} Tweets are not complete: {details}. The responses are "
+        f"stored. {on_retry}. To accept an outcome, add it to accepted_outcomes."
     )
-    raise UnacceptedGapsError(told) if permanent else IncompletePullError(told)
+    raise UnacceptedGapsError(message) if permanent else IncompletePullError(message)
 
 
-def _joined(errors: Sequence[ForbiddenTweetsError]) -> ForbiddenTweetsError:
+def _merge_forbidden(errors: Sequence[ForbiddenTweetsError]) -> ForbiddenTweetsError:
     by_author: dict[str | None, tuple[str, ...]] = {}
     for error in errors:
         for author, ids in error.tweet_ids_by_author.items():

@@ -1,18 +1,18 @@
-"""Sends the requests whose parts are missing, several at a time, and keeps each answer as it comes."""
+"""Send the requests whose responses are not stored, several at a time, and store each response as it arrives."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from itertools import islice
 
-from airflow_provider_engagement.api.client import Fetched
+from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.dataset.response_store import StoredResponse, part_of
+from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
     EndpointNotFoundError,
@@ -28,7 +28,7 @@ from airflow_provider_engagement.exceptions import (
 
 log = logging.getLogger(__name__)
 
-CONCERNS_EVERY_REQUEST = (
+AFFECTS_EVERY_REQUEST = (
     AuthenticationError,
     NotEntitledError,
     ForbiddenMetricsError,
@@ -37,154 +37,111 @@ CONCERNS_EVERY_REQUEST = (
     InvalidConnectionError,
     StoppedError,
 )
-"""Errors after which no other request of a pull could succeed."""
+"""Errors after which no other request of a pull can succeed."""
 
-FAILURES_IN_A_ROW = 5
-"""After so many requests that the server failed one after the other, the rest of a pull is not asked for."""
+MAX_CONSECUTIVE_FAILURES = 5
+"""After this many consecutive failures of the server, the remaining requests of a pull are not sent."""
 
-SECONDS_BETWEEN_LINES = 10.0
-
-
-class Parts(Protocol):
-    """Where parts are kept."""
-
-    def holds(self, request: Request) -> bool:
-        """Tell whether a request need not be sent."""
-
-    def write(self, request: Request, part: StoredResponse) -> None:
-        """Keep the answer to a request."""
-
-    def fetched_at(self, request: Request) -> datetime | None:
-        """Return when the answer to a request was fetched, if it is there."""
-
-    def read(self, request: Request) -> StoredResponse | None:
-        """Return the answer to a request, if it is there."""
-
-
-class PartsInMemory:
-    """Keeps parts for as long as the process lives; for small pulls that write no files."""
-
-    def __init__(self) -> None:
-        self._parts: dict[str, StoredResponse] = {}
-
-    def holds(self, request: Request) -> bool:
-        """Tell whether a request need not be sent."""
-        return _key(request) in self._parts
-
-    def write(self, request: Request, part: StoredResponse) -> None:
-        """Keep the answer to a request."""
-        self._parts[_key(request)] = part
-
-    def fetched_at(self, request: Request) -> datetime | None:
-        """Return when the answer to a request was fetched, if it is there."""
-        part = self.read(request)
-        return None if part is None else part.fetched_at
-
-    def read(self, request: Request) -> StoredResponse | None:
-        """Return the answer to a request, if it is there."""
-        return self._parts.get(_key(request))
+PROGRESS_INTERVAL_SECONDS = 10.0
 
 
 @dataclass(slots=True)
 class FetchResult:
-    """What became of the requests of a plan.
+    """What happened to the requests of a plan.
 
     :param requests: the plan.
-    :param reused: how many of its requests needed not be sent, because their parts were there.
-    :param answered: how many were answered in this try, over all of its waits.
-    :param failures: those that failed, with the error.
-    :param given_up: whether the rest was not asked for after too many failures in a row.
+    :param reused: how many requests were not sent, because their responses were stored.
+    :param succeeded: how many requests got a response in this attempt, before and after its waits.
+    :param failures: the requests that failed, with the error.
+    :param stopped_early: whether the remaining requests were not sent after too many consecutive failures.
     """
 
     requests: Sequence[Request]
     reused: int = 0
-    answered: int = 0
+    succeeded: int = 0
     failures: list[tuple[Request, EngagementError]] = field(default_factory=list)
-    given_up: bool = False
+    stopped_early: bool = False
 
-    def why_missing(self, request: Request) -> str:
-        """Return why a request brought no answer."""
+    def reason_missing(self, request: Request) -> str:
+        """Return why a request has no response."""
         return next(
             (str(error) for failed, error in self.failures if failed is request),
-            "not asked for after too many failures in a row",
+            f"not sent after {MAX_CONSECUTIVE_FAILURES} consecutive failures",
         )
 
 
 def fetch_missing(
     requests: Sequence[Request],
     *,
-    parts: Parts,
-    fetch: Callable[[Request], Fetched],
-    workers: int = 8,
+    store: ResponseStore,
+    fetch: Callable[[Request], FetchedResponse],
+    concurrent_requests: int = 8,
     since: datetime | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> FetchResult:
-    """Send every request of a plan whose part is missing, and keep what comes back.
+    """Send every request of a plan whose response is not stored, and store the responses.
 
-    A request that fails for reasons of its own does not keep the others from being sent; one that fails for reasons
-    that concern them all does. Whatever happens, answers that came are kept.
+    A failed request does not stop the others, unless its error affects them too. Responses that arrived are stored
+    whatever happens.
 
     :param requests: the plan.
-    :param parts: where parts are kept.
-    :param fetch: sends one request; called by several threads at once.
-    :param workers: how many requests are under way at once.
-    :param since: when the try began: parts that are newer were answered in it, before it had to wait.
-    :param clock: a monotonic clock in seconds, for the lines of progress.
-    :raises WaitRequired: if the rate limit allows the next request only later than is waited for in place.
-    :raises EngagementError: if a request failed for a reason that concerns them all.
+    :param store: where responses are stored.
+    :param fetch: sends one request; several threads call it at once.
+    :param concurrent_requests: how many requests are in flight at once.
+    :param since: when the attempt began. Newer stored responses count as succeeded, not as reused: the attempt fetched
+        them before it waited.
+    :param clock: a monotonic clock in seconds, for the progress in the log.
+    :raises WaitRequired: if the rate limit allows the next request only later than the client waits in place.
+    :raises EngagementError: if an error affects every request.
     """
-    missing = [request for request in requests if not parts.holds(request)]
-    pulled = FetchResult(requests, reused=len(requests) - len(missing))
+    missing = [request for request in requests if not store.contains(request)]
+    result = FetchResult(requests, reused=len(requests) - len(missing))
     if since is not None:
-        earlier = {id(request) for request in missing}
-        there = (parts.fetched_at(request) for request in requests if id(request) not in earlier)
-        pulled.answered = sum(fetched_at is not None and fetched_at >= since for fetched_at in there)
-        pulled.reused -= pulled.answered
-    progress = _Progress(pulled, clock)
+        missing_ids = {id(request) for request in missing}
+        stored_at = (store.fetched_at(request) for request in requests if id(request) not in missing_ids)
+        result.succeeded = sum(fetched_at is not None and fetched_at >= since for fetched_at in stored_at)
+        result.reused -= result.succeeded
+    progress = _ProgressLog(result, clock)
     stop: BaseException | None = None
-    in_a_row = 0
+    consecutive_failures = 0
     queue = iter(missing)
-    under_way: dict[Future[None], Request] = {}
+    in_flight: dict[Future[None], Request] = {}
 
-    def fetch_and_keep(request: Request) -> None:
-        parts.write(request, part_of(fetch(request)))
+    def fetch_and_store(request: Request) -> None:
+        store.write(request, StoredResponse.of(fetch(request)))
 
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="engagement") as pool:
+    with ThreadPoolExecutor(max_workers=concurrent_requests, thread_name_prefix="engagement") as pool:
         while True:
-            if stop is None and not pulled.given_up:
-                for request in _first(queue, workers - len(under_way)):
-                    under_way[pool.submit(fetch_and_keep, request)] = request
-            if not under_way:
+            if stop is None and not result.stopped_early:
+                for request in islice(queue, concurrent_requests - len(in_flight)):
+                    in_flight[pool.submit(fetch_and_store, request)] = request
+            if not in_flight:
                 break
-            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
             for future in done:
-                request = under_way.pop(future)
+                request = in_flight.pop(future)
                 error = future.exception()
                 if error is None:
-                    pulled.answered += 1
-                    in_a_row = 0
+                    result.succeeded += 1
+                    consecutive_failures = 0
                 elif isinstance(error, EngagementError) and not isinstance(
-                    error, (WaitRequired, *CONCERNS_EVERY_REQUEST)
+                    error, (WaitRequired, *AFFECTS_EVERY_REQUEST)
                 ):
-                    pulled.failures.append((request, error))
-                    # What is wrong with one request says nothing of the next; a server that fails does.
-                    in_a_row += isinstance(error, TransientError)
-                    pulled.given_up |= in_a_row >= FAILURES_IN_A_ROW
-                    log.warning("A request for %d Tweets failed: %s", len(request.tweet_ids), error)
+                    result.failures.append((request, error))
+                    # A permanent error is about one request; a transient one is likely to hit the next request too.
+                    consecutive_failures += isinstance(error, TransientError)
+                    result.stopped_early |= consecutive_failures >= MAX_CONSECUTIVE_FAILURES
+                    log.warning("Request for %d Tweets failed: %s", len(request.tweet_ids), error)
                 else:
-                    stop = _graver(stop, error)
-            progress.tell()
+                    stop = _more_severe(stop, error)
+            progress.update()
     if stop is not None:
         raise stop
-    return pulled
+    return result
 
 
-def _key(request: Request) -> str:
-    return repr(request.body())
-
-
-def _graver(first: BaseException | None, second: BaseException) -> BaseException:
-    """Return the error to raise of two: any but a mere wait, else the longer wait."""
+def _more_severe(first: BaseException | None, second: BaseException) -> BaseException:
+    """Return the error to raise: any other error before a wait, and of two waits the longer."""
     if first is None or (isinstance(first, WaitRequired) and not isinstance(second, WaitRequired)):
         return second
     if isinstance(first, WaitRequired) and isinstance(second, WaitRequired):
@@ -192,29 +149,25 @@ def _graver(first: BaseException | None, second: BaseException) -> BaseException
     return first
 
 
-def _first(items: Iterable[Request], number: int) -> Iterable[Request]:
-    for _, item in zip(range(number), items, strict=False):
-        yield item
+class _ProgressLog:
+    """Logs the progress of a pull every few seconds."""
 
-
-class _Progress:
-    """Tells the log how far a pull is, every few seconds at most."""
-
-    def __init__(self, pulled: FetchResult, clock: Callable[[], float]) -> None:
-        self._pulled = pulled
+    def __init__(self, result: FetchResult, clock: Callable[[], float]) -> None:
+        self._result = result
         self._clock = clock
-        self._told_at = clock()
+        self._logged_at = clock()
 
-    def tell(self) -> None:
+    def update(self) -> None:
         now = self._clock()
-        if now - self._told_at >= SECONDS_BETWEEN_LINES:
-            self._told_at = now
-            pulled = self._pulled
-            log.info(
-                "%d of %d requests done: %d answered now, %d reused, %d failed.",
-                pulled.answered + pulled.reused + len(pulled.failures),
-                len(pulled.requests),
-                pulled.answered,
-                pulled.reused,
-                len(pulled.failures),
-            )
+        if now - self._logged_at < PROGRESS_INTERVAL_SECONDS:
+            return
+        self._logged_at = now
+        result = self._result
+        log.info(
+            "%d of %d requests done: %d succeeded, %d reused, %d failed.",
+            result.succeeded + result.reused + len(result.failures),
+            len(result.requests),
+            result.succeeded,
+            result.reused,
+            len(result.failures),
+        )

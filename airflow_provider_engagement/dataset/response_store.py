@@ -1,7 +1,7 @@
-"""One answer, one file; what exists is not asked for again.
+"""The checkpoint: one file for each response, named after its request, so that no request is sent twice.
 
-Parts are the checkpoint of a pull and the only one: a part is named after everything that was asked, so that the same
-request finds it and another one cannot.
+The name of a file is a digest of everything that was requested and of the credentials. An equal request finds the file;
+a different request cannot. There is no other state to resume from.
 """
 
 from __future__ import annotations
@@ -10,169 +10,187 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 
-from airflow_provider_engagement.api.client import Fetched
+import pyarrow
+import pyarrow.parquet
+
+from airflow_provider_engagement.api.client import FetchedResponse
+from airflow_provider_engagement.api.groupings import NestedCounts
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.query import Granularity
-from airflow_provider_engagement.api.response import Nested, Outcome, ParsedResponse, Series, TweetStatus
+from airflow_provider_engagement.api.response import CountColumns, Outcome, TweetStatus
 from airflow_provider_engagement.dataset.storage import StoragePath, safe_name, write_atomically
 
-if TYPE_CHECKING:
-    import pyarrow
+FOLDER = "_responses"
+VERSION = 2
+"""The version of the files' layout. A file of another version is not found."""
 
-FOLDER = "_parts"
-VERSION = 1
-"""Of the files' layout: parts of another version are not found."""
-
-UNEXPLAINED = frozenset({Outcome.NO_DATA, Outcome.FAILED})
-"""Outcomes that a repetition may better: a part that holds one is kept, and asked for again by a rerun."""
+INCONCLUSIVE_OUTCOMES = frozenset({Outcome.NO_DATA, Outcome.FAILED})
+"""Outcomes that another request may improve. A response with one of them is stored, and a rerun requests it again."""
 
 _METADATA_KEY = b"engagement"
 _SUFFIX = ".parquet"
-_SETTLED = f".settled{_SUFFIX}"
-_UNSETTLED = f".unsettled{_SUFFIX}"
+_CONCLUSIVE = f".conclusive{_SUFFIX}"
+_INCONCLUSIVE = f".inconclusive{_SUFFIX}"
 _FETCHED_AT = "%Y%m%dT%H%M%S%f"
 
 ReuseRule = Callable[[Request, datetime], bool]
-"""Tells of a request and of when it was answered whether that answer need not be asked for again."""
+"""Returns whether a response can be reused, given its request and the time at which it was fetched."""
 
 
 def always_reuse(request: Request, fetched_at: datetime) -> bool:
-    """Take an answer for good, however old it is."""
+    """Reuse every stored response, however old it is."""
     return True
+
+
+def reuse_final(*, settling_time: timedelta, reuse_for: timedelta, attempt_start: datetime, now: datetime) -> ReuseRule:
+    """Reuse every response with final counts, and other responses only for a limited time.
+
+    :param settling_time: how long after an hour its counts may still change.
+    :param reuse_for: how long other responses are reused.
+    :param attempt_start: when the attempt started; its own responses are reused in any case.
+    :param now: the current time.
+    """
+
+    def is_reusable(request: Request, fetched_at: datetime) -> bool:
+        is_final = request.window is not None and request.window.end + settling_time <= fetched_at
+        return is_final or fetched_at >= attempt_start or now - fetched_at <= reuse_for
+
+    return is_reusable
 
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """One answer as it is kept.
+    """A response as it is stored.
 
-    :param counts: one row a Tweet and period, with the columns ``granularity``, ``tweet_id``, ``period_start``,
-        ``hour_of_day`` and one for each metric asked for.
+    :param counts: one row for each Tweet and period, with the columns ``tweet_id``, ``period_start`` (null on
+        ``totals``) and one for each metric.
     :param groupings: counts in the API's nesting, by the name of the grouping.
-    :param statuses: one for each Tweet asked for.
-    :param authors: for Tweets that were left out because another wrote them, that author where the API named it.
-    :param fetched_at: when the API was asked, in UTC.
-    :param start: the effective start, where the API echoed it.
-    :param end: the effective end likewise; it may be off the hour.
+    :param statuses: one status for each requested Tweet.
+    :param authors: for each Tweet that was left out because another user posted it, the id of that user, or ``None`` if
+        the API did not name the user.
+    :param fetched_at: when the request was sent, in UTC.
+    :param start: the start that the API returned, if any.
+    :param end: the end that the API returned, if any; it may not be a whole hour.
     """
 
     counts: pyarrow.Table
-    groupings: Mapping[str, Nested]
+    groupings: Mapping[str, NestedCounts]
     statuses: Mapping[str, TweetStatus]
     authors: Mapping[str, str | None]
     fetched_at: datetime
     start: datetime | None
     end: datetime | None
 
+    @classmethod
+    def of(cls, fetched: FetchedResponse) -> Self:
+        """Return a fetched response in the form in which it is stored."""
+        response = fetched.response
+        return cls(
+            counts=_to_table(response.counts),
+            groupings=response.groupings,
+            statuses=response.statuses,
+            authors=fetched.authors,
+            fetched_at=fetched.fetched_at,
+            start=response.start,
+            end=response.end,
+        )
+
     @property
-    def settled(self) -> bool:
-        """Whether a repetition would bring nothing better."""
-        return not any(status.outcome in UNEXPLAINED for status in self.statuses.values())
-
-
-def part_of(fetched: Fetched) -> StoredResponse:
-    """Return what a request brought as a part."""
-    answer = fetched.answer
-    return StoredResponse(
-        counts=_counts(answer),
-        groupings=answer.groupings,
-        statuses=answer.statuses,
-        authors=fetched.authors,
-        fetched_at=fetched.fetched_at,
-        start=answer.start,
-        end=answer.end,
-    )
+    def is_conclusive(self) -> bool:
+        """Whether the API gave a reason for every missing count, so that another request cannot return more."""
+        return not any(status.outcome in INCONCLUSIVE_OUTCOMES for status in self.statuses.values())
 
 
 class ResponseStore:
-    """The parts below one folder.
+    """The stored responses of a dataset.
 
-    :param output: the dataset's folder; parts are kept in a folder of it whose name begins with an underscore, which
-        readers of directories pass over.
-    :param identity: who asks: parts of another identity are not found.
-    :param occasion: what sets apart two askings of the same request that may differ, such as the time of a snapshot.
-    :param is_reusable: tells of an answer that is there whether it need not be asked for again.
+    :param dataset: the dataset's folder. The responses are in a subfolder whose name starts with an underscore, which
+        readers of datasets ignore.
+    :param identity: identifies the address and the credentials. Responses with another identity are not found.
+    :param as_of: distinguishes equal requests whose responses may differ, such as the time of a snapshot; ``None`` if
+        equal requests share a response.
+    :param is_reusable: returns whether a stored response can be reused.
     """
 
     def __init__(
-        self, output: StoragePath, *, identity: str, occasion: str = "", is_reusable: ReuseRule = always_reuse
+        self,
+        dataset: StoragePath,
+        *,
+        identity: str,
+        as_of: datetime | None = None,
+        is_reusable: ReuseRule = always_reuse,
     ) -> None:
-        self._folder = output / FOLDER
+        self._folder = dataset / FOLDER
         self._identity = identity
-        self._occasion = occasion
+        self._as_of = f"{as_of:{_FETCHED_AT}}" if as_of else ""
         self._is_reusable = is_reusable
-        self._listed: dict[str, dict[str, list[str]]] = {}
+        self._names_by_digest: dict[str, dict[str, list[str]]] = {}
 
-    def holds(self, request: Request) -> bool:
-        """Tell whether the answer to a request is there and still good, so that it need not be asked for."""
+    def contains(self, request: Request) -> bool:
+        """Return whether a conclusive and reusable response to a request is stored."""
         return any(
-            name.endswith(_SETTLED) and self._is_reusable(request, _fetched_at(name)) for name in self._names(request)
+            name.endswith(_CONCLUSIVE) and self._is_reusable(request, _fetched_at(name))
+            for name in self._names(request)
         )
 
     def fetched_at(self, request: Request) -> datetime | None:
-        """Return when the answer to a request was fetched, if it is there."""
+        """Return when the stored response to a request was fetched, if there is one."""
         names = self._names(request)
         return _fetched_at(max(names, key=_preference)) if names else None
 
-    def write(self, request: Request, part: StoredResponse) -> None:
-        """Keep the answer to a request."""
-        from pyarrow import parquet
-
-        suffix = _SETTLED if part.settled else _UNSETTLED
-        name = f"{self._digest(request)}.{part.fetched_at:{_FETCHED_AT}}{suffix}"
-        table = part.counts.replace_schema_metadata({_METADATA_KEY: json.dumps(_metadata(part)).encode()})
+    def write(self, request: Request, response: StoredResponse) -> None:
+        """Store the response to a request."""
+        suffix = _CONCLUSIVE if response.is_conclusive else _INCONCLUSIVE
+        name = f"{self._digest(request)}.{response.fetched_at:{_FETCHED_AT}}{suffix}"
+        table = response.counts.replace_schema_metadata({_METADATA_KEY: json.dumps(_to_metadata(response)).encode()})
         with write_atomically(self._folder / self._subfolder(request) / name) as file:
-            parquet.write_table(table, file, compression="zstd")
+            pyarrow.parquet.write_table(table, file, compression="zstd")
         self._names(request).append(name)
 
     def read(self, request: Request) -> StoredResponse | None:
-        """Return the answer to a request, if it is there: of several the settled one that was fetched last.
+        """Return the stored response to a request, if there is one: of several, the newest conclusive one.
 
-        One that is not good any more is passed over, so that it does not stand in for an asking that failed.
+        A response that is not reusable is skipped. Otherwise it would take the place of a request that failed.
         """
-        from pyarrow import parquet
-
         names = [name for name in self._names(request) if self._is_reusable(request, _fetched_at(name))]
         if not names:
             return None
         with (self._folder / self._subfolder(request) / max(names, key=_preference)).open("rb") as file:
-            return _part(parquet.ParquetFile(file).read())
+            return _from_table(pyarrow.parquet.ParquetFile(file).read())
 
     def _digest(self, request: Request) -> str:
-        asked = [
+        query = request.query
+        identified_by = [
             VERSION,
             self._identity,
-            self._occasion,
-            request.query.endpoint,
-            request.query.auth,
-            request.query.granularities,
-            # Of the groupings that a part keeps, the body names those alone that are asked for.
-            {name: request.query.groupings[name] for name in sorted(request.query.made_of_hours)},
+            self._as_of,
+            query.endpoint,
+            query.auth,
+            # The request's body does not contain the groupings that are derived from the hourly rows.
+            {name: query.groupings[name] for name in sorted(query.groupings_of_hours)},
             request.body(),
         ]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:40]
+        return hashlib.sha256(json.dumps(identified_by, sort_keys=True).encode()).hexdigest()[:40]
 
     def _subfolder(self, request: Request) -> str:
-        span = (
-            (f"{request.window.start:%Y%m%dT%H}", f"{request.window.end:%Y%m%dT%H}")
-            if request.window
-            else (self._occasion,)
-        )
-        return safe_name(request.query.endpoint, *span)
+        window = request.window
+        times = (f"{window.start:%Y%m%dT%H}", f"{window.end:%Y%m%dT%H}") if window else (self._as_of,)
+        return safe_name(request.query.endpoint, *times)
 
     def _names(self, request: Request) -> list[str]:
-        """Return the names of the files that answer a request; its subfolder is listed once."""
+        """Return the names of the files that hold responses to a request. Each subfolder is listed once."""
         subfolder = self._subfolder(request)
-        if subfolder not in self._listed:
+        if subfolder not in self._names_by_digest:
             folder = self._folder / subfolder
-            listed: dict[str, list[str]] = {}
+            found: dict[str, list[str]] = {}
             for path in folder.iterdir() if folder.exists() else ():
                 if path.name.endswith(_SUFFIX) and not path.name.startswith("_"):
-                    listed.setdefault(path.name.partition(".")[0], []).append(path.name)
-            self._listed.setdefault(subfolder, listed)  # another thread may have listed it, and added to it, meanwhile
-        return self._listed[subfolder].setdefault(self._digest(request), [])
+                    found.setdefault(path.name.partition(".")[0], []).append(path.name)
+            # Another thread may have listed the subfolder, and added to the list, in the meantime.
+            self._names_by_digest.setdefault(subfolder, found)
+        return self._names_by_digest[subfolder].setdefault(self._digest(request), [])
 
 
 def _fetched_at(name: str) -> datetime:
@@ -180,63 +198,38 @@ def _fetched_at(name: str) -> datetime:
 
 
 def _preference(name: str) -> tuple[bool, str]:
-    return name.endswith(_SETTLED), name
+    return name.endswith(_CONCLUSIVE), name
 
 
-def _counts(answer: ParsedResponse) -> pyarrow.Table:
-    import pyarrow
-
-    metrics = [name for series in answer.series.values() for name in series.counts]
-    schema = pyarrow.schema(
-        [
-            ("granularity", pyarrow.string()),
-            ("tweet_id", pyarrow.string()),
-            ("period_start", pyarrow.timestamp("ms", "UTC")),
-            ("hour_of_day", pyarrow.string()),
-            *((name, pyarrow.int64()) for name in dict.fromkeys(metrics)),
-        ]
-    )
-    tables = [_rows(grain, series, schema) for grain, series in answer.series.items()]
-    return pyarrow.concat_tables(tables) if tables else schema.empty_table()
-
-
-def _rows(grain: Granularity, series: Series, schema: pyarrow.Schema) -> pyarrow.Table:
-    import pyarrow
-
-    width = len(series.periods)
-    rows = width * len(series.tweet_ids)
-    of_day = grain is Granularity.HOUR_OF_DAY
-    kind = schema.field("hour_of_day" if of_day else "period_start").type
-    periods = pyarrow.chunked_array(
-        [pyarrow.array(series.periods, kind)] * len(series.tweet_ids), kind
-    ).combine_chunks()
-    columns: dict[str, Any] = {
-        "granularity": pyarrow.repeat(str(grain), rows),
-        "tweet_id": [tweet_id for tweet_id in series.tweet_ids for _ in range(width)],
-        "period_start": pyarrow.nulls(rows, schema.field("period_start").type) if of_day else periods,
-        "hour_of_day": periods if of_day else pyarrow.nulls(rows, pyarrow.string()),
-        **series.counts,
-    }
-    return pyarrow.Table.from_arrays(
-        [pyarrow.array(columns[field.name], field.type) for field in schema], schema=schema
+def _to_table(counts: CountColumns) -> pyarrow.Table:
+    periods = pyarrow.array(counts.periods, pyarrow.timestamp("ms", "UTC"))
+    number = len(counts.tweet_ids)
+    return pyarrow.table(
+        {
+            "tweet_id": pyarrow.array(
+                [tweet_id for tweet_id in counts.tweet_ids for _ in counts.periods], pyarrow.string()
+            ),
+            "period_start": pyarrow.chunked_array([periods] * number, periods.type).combine_chunks(),
+            **{metric: pyarrow.array(column, pyarrow.int64()) for metric, column in counts.by_metric.items()},
+        }
     )
 
 
-def _metadata(part: StoredResponse) -> dict[str, Any]:
+def _to_metadata(response: StoredResponse) -> dict[str, Any]:
     return {
-        "fetched_at": part.fetched_at.isoformat(),
-        "start": part.start and part.start.isoformat(),
-        "end": part.end and part.end.isoformat(),
-        "groupings": part.groupings,
-        "authors": part.authors,
+        "fetched_at": response.fetched_at.isoformat(),
+        "start": response.start and response.start.isoformat(),
+        "end": response.end and response.end.isoformat(),
+        "groupings": response.groupings,
+        "authors": response.authors,
         "statuses": {
             tweet_id: [status.outcome, status.metrics_affected, status.message]
-            for tweet_id, status in part.statuses.items()
+            for tweet_id, status in response.statuses.items()
         },
     }
 
 
-def _part(table: pyarrow.Table) -> StoredResponse:
+def _from_table(table: pyarrow.Table) -> StoredResponse:
     metadata = json.loads(table.schema.metadata[_METADATA_KEY])
     return StoredResponse(
         counts=table.replace_schema_metadata(None),

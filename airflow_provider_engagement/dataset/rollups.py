@@ -1,176 +1,100 @@
-"""Counts by the hour -> counts by day, over a window, and by hour of day. Pure functions of Arrow tables.
+"""Rollups: hourly counts summed to days, to one row for each Tweet, or to hours of day. Pure functions of Arrow tables.
 
-A sum of which one hour is not known is not known: nulls are never skipped.
+A sum with an unknown count is unknown: nulls are never skipped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.api.time_range import TimeRange, floor_to_hour
-from airflow_provider_engagement.exceptions import InvalidQueryError
+import pyarrow
+import pyarrow.compute as compute
 
-if TYPE_CHECKING:
-    import pyarrow
+from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.dataset.days import local_day
 
 HOURLY_COLUMNS = ("tweet_id", "period_start", "period_end", "fetched_at", "is_final")
-"""What a table of counts by the hour has beside its metrics; every table made of it has the same."""
+"""The columns of a table of hourly counts beside its metrics. A rollup to days or to one row has the same columns."""
 
-_OTHERS = {"period_end": "min", "fetched_at": "max", "is_final": "all"}
-"""How the columns of hours become those of their sum. It is as new as the newest hour, so that a sum of which a part
-was read again replaces the one before; and final when all of its hours are."""
-
-
-def parse_time_zone(value: object) -> ZoneInfo:
-    """Read the name of an IANA time zone.
-
-    :raises InvalidQueryError: if there is none of that name.
-    """
-    try:
-        return ZoneInfo(str(value))
-    except (KeyError, ValueError, OSError):
-        raise InvalidQueryError(
-            "time_zone", f"{value!r} is unknown", "Give an IANA name such as Europe/Prague."
-        ) from None
+_OTHER_COLUMNS = {"period_end": "min", "fetched_at": "max", "is_final": "all"}
+"""How a rollup combines the other columns. A sum is as new as its newest hour, so that a sum of which a part was read
+again replaces the older one. A sum is final if all of its hours are."""
 
 
-def local_day(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return the first instant of the day that an instant falls on in a zone, and that of the next, both in UTC.
-
-    Between them lie 23 or 25 hours where clocks are changed.
-    """
-    local = moment.astimezone(zone)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    following = (midnight.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
-    return midnight.astimezone(UTC), following.astimezone(UTC)
-
-
-def check_days_of_hours(window: TimeRange, zone: ZoneInfo) -> None:
-    """Refuse a zone whose days begin off the hours of UTC somewhere in a window, as half past in Asia/Kolkata.
-
-    Counts come by the hour of UTC, which cannot be added up to such days.
-
-    :raises InvalidQueryError: naming the day.
-    """
-    moment = local_day(window.start, zone)[0]
-    while moment < window.end:
-        if moment != floor_to_hour(moment):
-            raise InvalidQueryError(
-                "time_zone",
-                f"in {zone.key} a day begins at {moment.isoformat()}, in the middle of an hour of UTC",
-                "Hours cannot be added up to its days: ask for granularity hour, or for days of another zone.",
-            )
-        moment = local_day(moment, zone)[1]
-
-
-def whole_days_of(hours: TimeRange, zone: ZoneInfo, *, first_is_whole: bool) -> TimeRange | None:
-    """Return the days of a zone that some hours hold as a whole, if any.
-
-    :param hours: the hours.
-    :param zone: whose days.
-    :param first_is_whole: whether of the first day nothing is missing, wherever the hours begin.
-    """
-    start = local_day(hours.start, zone)
-    first = hours.start if first_is_whole or start[0] == hours.start else start[1]
-    end = local_day(hours.end, zone)[0]
-    return TimeRange(first, end) if first < end else None
-
-
-def check_whole_days(window: TimeRange, zone: ZoneInfo) -> None:
-    """Refuse a window that cuts a day in two, since the row of that day would be less than the day's.
-
-    :raises InvalidQueryError: naming the edge.
-    """
-    for edge in ("start", "end"):
-        moment: datetime = getattr(window, edge)
-        if local_day(moment, zone)[0] != moment:
-            raise InvalidQueryError(
-                edge,
-                f"{moment.isoformat()} is not the beginning of a day in {zone.key}",
-                "Ask for whole days, or for granularity hour.",
-            )
-
-
-def by_day(hours: pyarrow.Table, metrics: Sequence[str], zone: ZoneInfo) -> pyarrow.Table:
-    """Add hours up to the days of a time zone.
+def sum_by_day(hours: pyarrow.Table, metrics: Sequence[str], zone: ZoneInfo) -> pyarrow.Table:
+    """Sum hours to the days of a time zone.
 
     :param hours: with :data:`HOURLY_COLUMNS` and the metrics.
     :param metrics: the metric columns.
-    :param zone: whose days.
-    :return: the same columns; of a day, the rows that the given hours make up.
+    :param zone: the time zone of the days.
+    :return: the same columns, one row for each Tweet and day.
     """
-    return _summed(_with_periods(hours, lambda hour: local_day(hour, zone)), metrics, ["tweet_id", "period_start"])
+    kind = hours.schema.field("period_start").type
+    starts = _map_distinct(hours["period_start"], lambda hour: local_day(hour, zone)[0], kind)
+    ends = _map_distinct(hours["period_start"], lambda hour: local_day(hour, zone)[1], kind)
+    return sum_rows(_with_periods(hours, starts, ends), metrics, ("tweet_id", "period_start"))
 
 
-def over_window(hours: pyarrow.Table, metrics: Sequence[str], window: Callable[[str], TimeRange]) -> pyarrow.Table:
-    """Add hours up to one row for each Tweet.
+def sum_by_tweet(hours: pyarrow.Table, metrics: Sequence[str], period_of: Callable[[str], TimeRange]) -> pyarrow.Table:
+    """Sum hours to one row for each Tweet.
 
     :param hours: with :data:`HOURLY_COLUMNS` and the metrics.
     :param metrics: the metric columns.
-    :param window: the span that a Tweet's row is said to be of.
+    :param period_of: returns the period of a Tweet's row.
     :return: the same columns.
     """
-    import pyarrow
-
-    rows = hours
-    kind = hours.schema.field("period_start").type
-    spans = {tweet_id: window(tweet_id) for tweet_id in hours["tweet_id"].unique().to_pylist()}
-    for name in ("start", "end"):
-        values = [getattr(spans[tweet_id], name) for tweet_id in hours["tweet_id"].to_pylist()]
-        column = f"period_{name}"
-        rows = rows.set_column(rows.column_names.index(column), column, pyarrow.array(values, kind))
-    return _summed(rows, metrics, ["tweet_id", "period_start"])
+    starts, ends = period_columns(hours, period_of)
+    return sum_rows(_with_periods(hours, starts, ends), metrics, ("tweet_id", "period_start"))
 
 
-def by_hour_of_day(hours: pyarrow.Table, metrics: Sequence[str], zone: ZoneInfo) -> pyarrow.Table:
-    """Add up the hours that bear the same number on the clocks of a time zone.
+def sum_by_hour_of_day(hours: pyarrow.Table, metrics: Sequence[str], zone: ZoneInfo) -> pyarrow.Table:
+    """Sum the hours that have the same number on the clock of a time zone.
 
+    :param hours: with :data:`HOURLY_COLUMNS` and the metrics.
+    :param metrics: the metric columns.
+    :param zone: the time zone of the clock.
     :return: ``tweet_id``, ``hour_of_day`` (0 to 23), ``fetched_at``, ``is_final`` and the metrics.
     """
-    import pyarrow
-
-    numbers = _mapped(hours["period_start"], lambda hour: hour.astimezone(zone).hour, pyarrow.int64())
+    numbers = _map_distinct(hours["period_start"], lambda hour: hour.astimezone(zone).hour, pyarrow.int64())
     rows = hours.select(["tweet_id", "fetched_at", "is_final", *metrics]).append_column("hour_of_day", numbers)
-    return _summed(rows, metrics, ["tweet_id", "hour_of_day"])
+    return sum_rows(rows, metrics, ("tweet_id", "hour_of_day"))
 
 
-def summed_again(rows: pyarrow.Table, metrics: Sequence[str], key: Sequence[str]) -> pyarrow.Table:
-    """Add up rows of the same key that come from several parts."""
-    return _summed(rows, metrics, list(key))
+def sum_rows(rows: pyarrow.Table, metrics: Sequence[str], key: Sequence[str]) -> pyarrow.Table:
+    """Sum the rows that have the same key.
+
+    :param rows: the rows.
+    :param metrics: the columns to sum.
+    :param key: the columns of the key.
+    """
+    keep_nulls = compute.ScalarAggregateOptions(skip_nulls=False)
+    others = {name: how for name, how in _OTHER_COLUMNS.items() if name in rows.column_names and name not in key}
+    sums = rows.group_by(list(key), use_threads=False).aggregate(
+        [*((metric, "sum", keep_nulls) for metric in metrics), *others.items()]
+    )
+    columns = [*key, *(f"{metric}_sum" for metric in metrics), *(f"{name}_{how}" for name, how in others.items())]
+    return sums.select(columns).rename_columns([*key, *metrics, *others])
 
 
-def _with_periods(hours: pyarrow.Table, period: Callable[[datetime], tuple[datetime, datetime]]) -> pyarrow.Table:
-    kind = hours.schema.field("period_start").type
-    starts = _mapped(hours["period_start"], lambda hour: period(hour)[0], kind)
-    ends = _mapped(hours["period_start"], lambda hour: period(hour)[1], kind)
-    names = hours.column_names
-    rows = hours.set_column(names.index("period_start"), "period_start", starts)
+def period_columns(rows: pyarrow.Table, period_of: Callable[[str], TimeRange]) -> tuple[pyarrow.Array, pyarrow.Array]:
+    """Return the columns ``period_start`` and ``period_end`` for rows whose period depends on the Tweet alone."""
+    kind = pyarrow.timestamp("ms", "UTC")
+    starts = _map_distinct(rows["tweet_id"], lambda tweet_id: period_of(tweet_id).start, kind)
+    return starts, _map_distinct(rows["tweet_id"], lambda tweet_id: period_of(tweet_id).end, kind)
+
+
+def _with_periods(rows: pyarrow.Table, starts: pyarrow.Array, ends: pyarrow.Array) -> pyarrow.Table:
+    names = rows.column_names
+    rows = rows.set_column(names.index("period_start"), "period_start", starts)
     return rows.set_column(names.index("period_end"), "period_end", ends)
 
 
-def _mapped(
-    column: pyarrow.ChunkedArray, function: Callable[[datetime], object], kind: pyarrow.DataType
+def _map_distinct(
+    column: pyarrow.ChunkedArray, function: Callable[..., datetime | int], kind: pyarrow.DataType
 ) -> pyarrow.Array:
-    """Apply a function to each value, but only once to each of the few that differ."""
-    import pyarrow
-
+    """Apply a function to each value of a column, but only once to equal values."""
     encoded = column.combine_chunks().dictionary_encode()
     values = pyarrow.array([function(value) for value in encoded.dictionary.to_pylist()], kind)
     return values.take(encoded.indices)
-
-
-def _summed(rows: pyarrow.Table, metrics: Sequence[str], key: list[str]) -> pyarrow.Table:
-    import pyarrow.compute
-
-    whole = pyarrow.compute.ScalarAggregateOptions(skip_nulls=False)
-    others = {name: how for name, how in _OTHERS.items() if name in rows.column_names and name not in key}
-    sums = rows.group_by(key, use_threads=False).aggregate(
-        [*((metric, "sum", whole) for metric in metrics), *others.items()]
-    )
-    names = [*key, *metrics, *others]
-    return sums.select(
-        [*key, *(f"{metric}_sum" for metric in metrics), *(f"{name}_{how}" for name, how in others.items())]
-    ).rename_columns(names)

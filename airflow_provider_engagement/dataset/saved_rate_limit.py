@@ -1,7 +1,7 @@
-"""What the last task learnt of the rate limit, kept beside the parts for the next one.
+"""What the last task knew of the rate limit, saved beside the stored responses for the next task.
 
-Advisory: the API's headers remain the only truth. It spares the next task a request that would be refused where the one
-before used the window up, and tells it how many others there are.
+The saved state is a hint; the API's headers decide. With the hint, the next task does not send a request that the API
+would reject because the task before it used up the quota.
 """
 
 from __future__ import annotations
@@ -9,35 +9,31 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING
 
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
-from airflow_provider_engagement.dataset.storage import write_atomically
+from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
 
-if TYPE_CHECKING:
-    from airflow_provider_engagement.dataset.storage import StoragePath
-
-FOLDER = "_budget"
+FOLDER = "_rate_limit"
 
 
-def keep(folder: StoragePath, app: str, snapshot: RateLimitSnapshot) -> None:
-    """Keep what was learnt.
+def save_rate_limit(folder: StoragePath, quota_key: str, snapshot: RateLimitSnapshot) -> None:
+    """Save a snapshot of the rate limit.
 
     :param folder: the dataset's folder.
-    :param app: a text that differs between contracts.
+    :param quota_key: identifies the quota that the snapshot belongs to.
     :param snapshot: what is known now.
     """
-    with write_atomically(_path(folder, app)) as file:
+    with write_atomically(_path(folder, quota_key)) as file:
         file.write(json.dumps(snapshot.to_dict()).encode())
 
 
-def known(folder: StoragePath, app: str) -> RateLimitSnapshot | None:
-    """Return what was learnt, as long as it says something of the running window.
+def load_rate_limit(folder: StoragePath, quota_key: str) -> RateLimitSnapshot | None:
+    """Return the saved snapshot, or ``None`` if there is none or if it has expired.
 
     :param folder: the dataset's folder.
-    :param app: a text that differs between contracts.
+    :param quota_key: identifies the quota.
     """
-    path = _path(folder, app)
+    path = _path(folder, quota_key)
     if not path.exists():
         return None
     try:
@@ -45,9 +41,9 @@ def known(folder: StoragePath, app: str) -> RateLimitSnapshot | None:
             snapshot = RateLimitSnapshot.from_dict(json.loads(file.read()))
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    lasts_until = max(snapshot.resets_at or 0.0, snapshot.held_until or 0.0)
-    return snapshot if lasts_until > time.time() else None
+    valid_until = max(snapshot.resets_at or 0.0, snapshot.held_until or 0.0)
+    return snapshot if valid_until > time.time() else None
 
 
-def _path(folder: StoragePath, app: str) -> StoragePath:
-    return folder / FOLDER / f"{hashlib.sha256(app.encode()).hexdigest()[:16]}.json"
+def _path(folder: StoragePath, quota_key: str) -> StoragePath:
+    return folder / FOLDER / f"{hashlib.sha256(quota_key.encode()).hexdigest()[:16]}.json"

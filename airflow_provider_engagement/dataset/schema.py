@@ -1,7 +1,7 @@
 """The tables of the dataset: columns, types, keys.
 
-Columns are the same in every run, whatever was asked for: a metric that was not is null, as is one that the API had no
-value for, which ``tweet_status`` tells. Metric columns bear the API's names.
+Every run writes the same columns. A metric is null if it was not requested, or if the API had no value for it; the
+table ``tweet_status`` says which. Metric columns have the API's names.
 """
 
 from __future__ import annotations
@@ -10,21 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+
+import pyarrow
 
 from airflow_provider_engagement.api.catalogue import METRICS, Endpoint
-
-if TYPE_CHECKING:
-    import pyarrow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
     """One table of the dataset.
 
-    :param name: its name, which is also that of its folder.
+    :param name: the name of the table and of its folder.
     :param key: the columns that identify a row: a rerun replaces rows of the same key.
-    :param columns: the other columns that are no metrics, in order.
+    :param columns: the other columns except metrics, in order.
     :param metrics: the metric columns.
     """
 
@@ -63,7 +61,7 @@ RESTATEMENTS = Table(
 )
 TWEET_STATUS = Table(
     name="tweet_status",
-    key=("tweet_id", "run", "task"),
+    key=("tweet_id", "run_id", "task"),
     columns=("owner", "outcome", "metrics_affected", "message", "author", "checked_at"),
 )
 COVERAGE = Table(
@@ -79,8 +77,43 @@ TABLES: Mapping[str, Table] = MappingProxyType(
     }
 )
 
-_NUMBERS = frozenset({"hour_of_day", "old_value", "new_value"})
-_INSTANTS = frozenset(
+COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "tweet_id": "the id of the Tweet",
+        "snapshot_at": "the time of the snapshot, the same in every execution of the run",
+        "auth": "the kind of credentials: ``user`` or ``app``",
+        "owner": "the id of the user whose credentials the pull used; null with app credentials. In the table "
+        "``tweet_status`` also null for Tweets of other users",
+        "tweet_created_at": "the creation time of the Tweet, from its id; null for ids from before 2010-11-04",
+        "fetched_at": "when the API returned the counts. If they come from several responses, the time of the latest",
+        "period_start": "the start of the period",
+        "period_end": "the end of the period, which is not part of it",
+        "granularity": "the granularity of the rows: ``hour``, ``day``, ``total`` or ``hour_of_day``",
+        "time_zone": "the IANA name of the time zone of the days or hours of day; ``UTC`` for hours and totals",
+        "hour_of_day": "the hour of the day in the time zone, 0 to 23",
+        "endpoint": "the endpoint: ``28hr`` or ``historical``",
+        "is_final": "whether all hours of the period were older than the settling time when the API returned them",
+        "run_id": "the id of the run",
+        "task": "the name of the DAG, of the task and, for a mapped task, the map index",
+        "outcome": "the outcome of the Tweet; in ``coverage``, its outcome in this request",
+        "metrics_affected": "the metrics that are null for the Tweet, separated by commas",
+        "message": "the reason for the outcome, in words",
+        "author": "the id of the user who posted the Tweet, if that is another user and the API names the id",
+        "checked_at": "when the API last returned a response about the Tweet",
+        "window_start": "the start of the first hour that was requested",
+        "window_end": "the end of the last hour that was requested",
+        "metrics": "the requested metrics, separated by commas",
+        "metric": "the metric whose count changed",
+        "old_value": "the count before; null if there was none",
+        "new_value": "the count that replaced it; never null",
+        "old_fetched_at": "when the API returned the old count",
+        "new_fetched_at": "when the API returned the new count",
+    }
+)
+"""What each column holds. A name means the same in all tables."""
+
+_INTEGERS = frozenset({"hour_of_day", "old_value", "new_value"})
+_TIMESTAMPS = frozenset(
     {
         "snapshot_at",
         "tweet_created_at",
@@ -98,13 +131,12 @@ _INSTANTS = frozenset(
 
 @cache
 def arrow_schema(table: Table) -> pyarrow.Schema:
-    """Return a table's schema: texts, UTC instants to the millisecond, signed 64-bit counts; nullable but for keys."""
-    import pyarrow
+    """Return a table's schema: strings, UTC timestamps in milliseconds, 64-bit counts. Only keys are not nullable."""
 
     def kind(column: str) -> pyarrow.DataType:
-        if column in table.metrics or column in _NUMBERS:
+        if column in table.metrics or column in _INTEGERS:
             return pyarrow.int64()
-        if column in _INSTANTS:
+        if column in _TIMESTAMPS:
             return pyarrow.timestamp("ms", "UTC")
         return pyarrow.bool_() if column == "is_final" else pyarrow.string()
 
@@ -115,13 +147,11 @@ def arrow_schema(table: Table) -> pyarrow.Schema:
 def columns_to_table(
     table: Table, columns: Mapping[str, Sequence[object] | pyarrow.Array | pyarrow.ChunkedArray]
 ) -> pyarrow.Table:
-    """Return columns as an Arrow table of a table's schema, with null for the columns that are not given.
+    """Return rows of a table, with null in every column that is not given.
 
-    :param table: which table.
-    :param columns: by name, values of equal number.
+    :param table: the table.
+    :param columns: the values of each given column, all of the same length.
     """
-    import pyarrow
-
     schema = arrow_schema(table)
     unknown = columns.keys() - set(schema.names)
     if unknown:
@@ -135,8 +165,6 @@ def columns_to_table(
 
 
 def _array(values: Sequence[object] | pyarrow.Array | pyarrow.ChunkedArray, kind: pyarrow.DataType) -> pyarrow.Array:
-    import pyarrow
-
     if isinstance(values, pyarrow.ChunkedArray):
         return values.combine_chunks()
     return values if isinstance(values, pyarrow.Array) else pyarrow.array(values, kind)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, on any storage that has paths."""
+"""Files that are written completely or not at all, on any storage that has paths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO, Any, Protocol, Self
 
 
 class StoragePath(Protocol):
-    """What is needed of a path: ``pathlib.Path`` and Airflow's ``ObjectStoragePath`` have it."""
+    """The methods that this package uses of ``pathlib.Path`` and of Airflow's ``ObjectStoragePath``."""
 
     @property
     def name(self) -> str:
@@ -19,7 +19,7 @@ class StoragePath(Protocol):
 
     @property
     def parent(self) -> Self:
-        """The folder that holds it."""
+        """The parent folder."""
 
     def __truediv__(self, other: str, /) -> Self:
         """Return a path below this one."""
@@ -28,16 +28,16 @@ class StoragePath(Protocol):
         """Open the file."""
 
     def exists(self) -> bool:
-        """Tell whether it is there."""
+        """Return whether the file or folder exists."""
 
     def iterdir(self) -> Iterator[Self]:
-        """Return what a folder holds."""
+        """Return the entries of the folder."""
 
     def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
-        """Make the folder."""
+        """Create the folder."""
 
     def replace(self, target: Any, /) -> Any:
-        """Move it into another's place."""
+        """Move the file to another path, and replace what is there."""
 
     def unlink(self) -> None:
         """Remove the file."""
@@ -48,12 +48,12 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
 def safe_name(*texts: object) -> str:
-    """Return texts joined into one component of a path that every storage takes."""
+    """Return texts joined to one path component that every storage accepts."""
     return _UNSAFE.sub("-", ".".join(map(str, texts))).strip("-.")
 
 
 def unique_name(*texts: object) -> str:
-    """Return texts joined into one component of a path, such that other texts never give the same."""
+    """Return texts joined to one path component that no other texts produce."""
     name = safe_name(*texts)
     if all(_PLAIN.fullmatch(str(text)) for text in texts):
         return name
@@ -63,12 +63,12 @@ def unique_name(*texts: object) -> str:
 
 @contextmanager
 def write_atomically(path: StoragePath) -> Iterator[IO[bytes]]:
-    """Open a file for writing that takes its place only when the block ends well.
+    """Open a file for writing, and move it to its path only if the block succeeds.
 
-    Until then it bears another name beside its own, so that a reader never sees half of it and two writers at once do
-    not mix; a writer that is killed leaves such a file behind, which nothing reads.
+    Until then the file has a temporary name in the same folder, so a reader never sees an incomplete file, and two
+    concurrent writers do not mix. A killed writer leaves a temporary file, which no reader opens.
 
-    :param path: where the file is to be; its folder is made.
+    :param path: the final path; its folder is created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f"_{path.name}.{uuid.uuid4().hex}.tmp"
@@ -77,7 +77,7 @@ def write_atomically(path: StoragePath) -> Iterator[IO[bytes]]:
             yield file
         temporary.replace(path)
     except BaseException:
-        # The error that is under way tells more than one of tidying up after it.
+        # An error of the clean-up must not hide the original error.
         with suppress(OSError):
             if temporary.exists():
                 temporary.unlink()

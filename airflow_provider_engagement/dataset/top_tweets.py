@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pyarrow
+import pyarrow
+import pyarrow.compute as compute
 
 LINK = "https://twitter.com/i/web/status/{tweet_id}"
 
@@ -16,9 +15,9 @@ LINK = "https://twitter.com/i/web/status/{tweet_id}"
 class TopTweet:
     """One Tweet of a ranking.
 
-    :param tweet_id: its id.
+    :param tweet_id: the Tweet's id.
     :param count: its count of the metric.
-    :param link: its address, which needs no screen name.
+    :param link: its URL, which does not need the owner's handle.
     """
 
     tweet_id: str
@@ -27,23 +26,20 @@ class TopTweet:
 
 
 def top_tweets(table: pyarrow.Table, metrics: Sequence[str], *, number: int = 10) -> dict[str, list[TopTweet]]:
-    """Rank Tweets by each of some metrics, the highest first; Tweets of equal counts by id.
+    """Rank Tweets by each of several metrics, highest first. Tweets with equal counts are ordered by id.
 
-    Rows of the same Tweet are added up. Tweets with a null among their counts are not ranked: their sum is not known.
+    Rows of the same Tweet are summed. A Tweet with a null among its counts is not ranked, because its sum is unknown.
 
     :param table: rows with ``tweet_id`` and the metrics as columns, of one granularity or one snapshot.
-    :param metrics: by what to rank.
-    :param number: how many Tweets to name.
+    :param metrics: the metrics to rank by.
+    :param number: how many Tweets to return for each metric.
     """
-    import pyarrow
-    import pyarrow.compute as compute
-
-    whole = compute.ScalarAggregateOptions(skip_nulls=False)
+    keep_nulls = compute.ScalarAggregateOptions(skip_nulls=False)
     ranking = {}
     for metric in metrics:
-        # Summed as decimals, which do not wrap around.
+        # A decimal sum cannot overflow as a 64-bit sum can.
         wide = table.select(["tweet_id"]).append_column("count", table[metric].cast(pyarrow.decimal128(38)))
-        sums = wide.group_by("tweet_id").aggregate([("count", "sum", whole)]).drop_null()
+        sums = wide.group_by("tweet_id").aggregate([("count", "sum", keep_nulls)]).drop_null()
         sums = sums.append_column("id", sums["tweet_id"].cast(pyarrow.int64()))
         best = sums.sort_by([("count_sum", "descending"), ("id", "ascending")]).slice(0, number)
         ranking[metric] = [

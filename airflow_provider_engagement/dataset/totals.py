@@ -1,104 +1,81 @@
-"""Parts of a pull of totals -> the tables ``tweet_totals`` and ``tweet_status``."""
+"""Assemble stored responses of ``totals`` to the tables ``tweet_totals`` and ``tweet_status``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow_provider_engagement.api.response import Outcome
+import pyarrow
+
+from airflow_provider_engagement.api.groupings import merge_groupings
+from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.tweet_id import created_at
+from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun, failed_statuses, status_rows
 from airflow_provider_engagement.dataset.completeness import check_complete
-from airflow_provider_engagement.dataset.fetch import FetchResult, Parts
-from airflow_provider_engagement.dataset.folder import Output
-from airflow_provider_engagement.dataset.response_store import StoredResponse
-from airflow_provider_engagement.dataset.result import Result
+from airflow_provider_engagement.dataset.fetch import FetchResult
+from airflow_provider_engagement.dataset.folder import DatasetFolder
+from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.dataset.schema import TWEET_STATUS, TWEET_TOTALS, columns_to_table
-from airflow_provider_engagement.dataset.status import failed_statuses, status_rows
-from airflow_provider_engagement.dataset.tree import merged
-
-if TYPE_CHECKING:
-    import pyarrow
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snapshot:
-    """What all rows of a snapshot share.
-
-    :param snapshot_at: the run's own time, so that a rerun replaces what it wrote before.
-    :param run: the run's id.
-    :param task: the task's name, with its DAG's and its map index.
-    :param owner: the id of the user whose Tweets these are, where a user's token was used.
-    :param auth: as whom the API was asked.
-    """
-
-    snapshot_at: datetime
-    run: str
-    task: str
-    owner: str | None
-    auth: str
 
 
 def assemble_totals(
-    pulled: FetchResult,
-    parts: Parts,
-    output: Output,
+    fetched: FetchResult,
+    store: ResponseStore,
+    folder: DatasetFolder,
     *,
-    snapshot: Snapshot,
-    name: str,
-    accepted: tuple[Outcome, ...],
-) -> Result:
-    """Write what became of the Tweets, and a snapshot of their totals if it is complete.
+    query: Query,
+    run: TaskRun,
+    snapshot_at: datetime,
+) -> AssembledTables:
+    """Write the status of each Tweet and, if the pull is complete, the snapshot of the totals.
 
-    :param pulled: what became of the requests.
-    :param parts: where the answers are kept.
-    :param output: where the tables go.
-    :param snapshot: what all rows share.
-    :param name: the name of the files.
-    :param accepted: the outcomes that do not keep the snapshot from being complete.
-    :raises EngagementError: if it is not complete; of the tables only ``tweet_status`` is written then.
+    :param fetched: what happened to the requests.
+    :param store: where the responses are stored.
+    :param folder: where the tables are written.
+    :param query: the query.
+    :param run: the run of the task.
+    :param snapshot_at: the time of the snapshot.
+    :raises EngagementError: if the pull is not complete. Only ``tweet_status`` is written then.
     """
-    result = Result()
-    day = f"{snapshot.snapshot_at:%Y-%m-%d}"
-    with output.open({TWEET_STATUS: f"{TWEET_STATUS.name}/run_date={day}/{name}"}) as tables:
-        for request in pulled.requests:
-            part = parts.read(request)
-            statuses = part.statuses if part else failed_statuses(request, pulled.why_missing(request))
-            authors = part.authors if part else {}
-            checked = dict.fromkeys(statuses, part.fetched_at) if part else {}
-            tables[TWEET_STATUS.name].append(
-                status_rows(statuses, authors, checked, run=snapshot.run, task=snapshot.task, owner=snapshot.owner)
-            )
-            result.outcomes.add(statuses.items())
-        result.rows[TWEET_STATUS.name] = tables[TWEET_STATUS.name].rows
-    check_complete(result.outcomes, accepted, pulled.failures)
-    with output.open({TWEET_TOTALS: f"{TWEET_TOTALS.name}/snapshot_date={day}/{name}"}) as tables:
-        for request in pulled.requests:
-            part = parts.read(request)
-            if part is not None:
-                result.groupings = merged(result.groupings, part.groupings)
-                tables[TWEET_TOTALS.name].append(_totals(part, snapshot))
-        result.rows[TWEET_TOTALS.name] = tables[TWEET_TOTALS.name].rows
-    if result.groupings:
-        output.add_json("groupings", f"groupings/run_date={day}/{name}.json", result.groupings)
-    return result
+    assembled = AssembledTables()
+    date = f"{snapshot_at:%Y-%m-%d}"
+    name = f"{run.task}.{snapshot_at:%Y%m%dT%H%M%S}"
+    with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/run_date={date}/{name}"}) as files:
+        for request in fetched.requests:
+            response = store.read(request)
+            statuses = response.statuses if response else failed_statuses(request, fetched.reason_missing(request))
+            checked = dict.fromkeys(statuses, response.fetched_at) if response else {}
+            files[TWEET_STATUS.name].append(status_rows(statuses, response.authors if response else {}, checked, run))
+            assembled.outcomes.add(statuses.items())
+        assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
+    check_complete(assembled.outcomes, run.accepted, fetched.failures)
+    with folder.open({TWEET_TOTALS: f"{TWEET_TOTALS.name}/snapshot_date={date}/{name}"}) as files:
+        for request in fetched.requests:
+            response = store.read(request)
+            if response is not None:
+                assembled.groupings = merge_groupings(assembled.groupings, response.groupings)
+                files[TWEET_TOTALS.name].append(_total_rows(response, query, run, snapshot_at))
+        assembled.rows[TWEET_TOTALS.name] = files[TWEET_TOTALS.name].rows
+    if assembled.groupings:
+        folder.write_json("groupings", f"groupings/run_date={date}/{name}.json", assembled.groupings)
+    return assembled
 
 
-def _totals(part: StoredResponse, snapshot: Snapshot) -> pyarrow.Table:
-    counts = part.counts
+def _total_rows(response: StoredResponse, query: Query, run: TaskRun, snapshot_at: datetime) -> pyarrow.Table:
+    counts = response.counts
     tweet_ids = counts["tweet_id"].to_pylist()
-    shared: dict[str, Any] = {
-        "snapshot_at": snapshot.snapshot_at,
-        "owner": snapshot.owner,
-        "auth": snapshot.auth,
-        "fetched_at": part.fetched_at,
+    constants: dict[str, Any] = {
+        "snapshot_at": snapshot_at,
+        "owner": run.owner,
+        "auth": str(query.auth),
+        "fetched_at": response.fetched_at,
     }
     return columns_to_table(
         TWEET_TOTALS,
         {
             "tweet_id": tweet_ids,
             "tweet_created_at": [created_at(tweet_id) for tweet_id in tweet_ids],
-            **{column: [value] * len(tweet_ids) for column, value in shared.items()},
+            **{column: [value] * len(tweet_ids) for column, value in constants.items()},
             **{metric: counts[metric] for metric in TWEET_TOTALS.metrics if metric in counts.column_names},
         },
     )

@@ -1,1 +1,1 @@
-"""Hooks: Airflow connections made into clients."""
+"""Hooks: clients made from Airflow connections."""

@@ -1,4 +1,4 @@
-"""An Airflow connection -> a client of the Engagement API."""
+"""The hook: a client of the Engagement API from an Airflow connection."""
 
 from __future__ import annotations
 
@@ -6,57 +6,64 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_engagement import __version__
-from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.auth import Credentials
-from airflow_provider_engagement.api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.api.client import Address, EngagementClient
-from airflow_provider_engagement.api.limiter import Limiter
-from airflow_provider_engagement.api.planner import Estimate, estimate, plan
-from airflow_provider_engagement.api.query import (
-    Granularity,
-    Query,
-    auth_for,
-    parse_auth,
-    parse_groupings,
-    parse_metrics,
-    parse_tweet_ids,
-)
-from airflow_provider_engagement.api.rate_limit import RateLimit, RateLimitSnapshot
-from airflow_provider_engagement.api.response import ParsedResponse
-from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
     InvalidConnectionError,
+    InvalidQueryError,
     PeriodCapError,
     RateLimitedError,
     WaitRequired,
-    airflow_failures,
 )
+from airflow_provider_engagement.hooks.failures import airflow_failures
+
+if TYPE_CHECKING:
+    from airflow_provider_engagement.api.auth import Credentials
+    from airflow_provider_engagement.api.catalogue import Auth, Endpoint
+    from airflow_provider_engagement.api.client import Address, EngagementClient
+    from airflow_provider_engagement.api.planner import Estimate
+    from airflow_provider_engagement.api.query import Query
+    from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
+    from airflow_provider_engagement.api.response import ParsedResponse
+    from airflow_provider_engagement.api.time_range import TimeRange
 
 log = logging.getLogger(__name__)
 
 SECRETS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret", "bearer_token")
 SETTINGS = ("token_url", "requests_per_minute", "quota_share", "connect_timeout", "read_timeout")
 
-A_PUBLIC_TWEET = "20"
-"""The oldest Tweet that can still be read; asked for when a connection is tested."""
+PUBLIC_TWEET = "20"
+"""The oldest Tweet that still exists. The connection test requests it."""
+
+MAX_MESSAGE_LENGTH = 2000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Settings:
+    """What a connection holds, parsed."""
+
+    credentials: Credentials
+    address: Address
+    requests_per_minute: int | None
+    quota_share: float
 
 
 class EngagementHook(BaseHook):
-    """Makes a connection of type ``engagement`` into a client, and answers small questions directly.
+    """Makes a client from a connection of type ``engagement``, and sends small queries directly.
 
     .. seealso:: ``docs/connection.md``
 
-    :param engagement_conn_id: the connection to use.
+    :param engagement_conn_id: the connection.
     """
 
     conn_name_attr = "engagement_conn_id"
@@ -69,58 +76,44 @@ class EngagementHook(BaseHook):
         self.engagement_conn_id = engagement_conn_id
 
     @cached_property
-    def _settings(self) -> tuple[Credentials, Address, int | None, float]:
-        """The connection's secrets, addresses, own ceiling in requests per minute and share of the contract."""
+    def _settings(self) -> _Settings:
         connection = self.get_connection(self.engagement_conn_id)
         extra: Mapping[str, Any] = connection.extra_dejson
         unknown = sorted(set(extra).difference(SECRETS, SETTINGS))
         if unknown:
-            log.debug("Connection %s: unknown extras are ignored: %s.", self.engagement_conn_id, ", ".join(unknown))
+            log.debug("Connection %s: ignoring unknown extras: %s.", self.engagement_conn_id, ", ".join(unknown))
         secrets = {name: str(extra[name]).strip() for name in SECRETS if extra.get(name)}
         for secret in secrets.values():
             mask_secret(secret)
         try:
-            return (
-                Credentials(**secrets),
-                Address(
-                    base_url=_base_url(connection.host, connection.port),
-                    token_url=str(extra.get("token_url") or catalogue.DEFAULT_TOKEN_URL),
-                    **{
-                        name: _positive(name, extra[name])
-                        for name in ("connect_timeout", "read_timeout")
-                        if extra.get(name) not in (None, "")
-                    },
-                ),
-                _ceiling(extra.get("requests_per_minute")),
-                _share(extra.get("quota_share")),
-            )
-        except InvalidConnectionError as error:
+            return _parse_settings(connection.host, connection.port, extra, secrets)
+        except (InvalidConnectionError, InvalidQueryError) as error:
             raise InvalidConnectionError(f"Connection {self.engagement_conn_id}: {error}") from None
 
     @property
     def credentials(self) -> Credentials:
-        """The connection's secrets.
+        """The secrets of the connection.
 
-        :raises InvalidConnectionError: if they are missing or do not belong together.
+        :raises InvalidConnectionError: if a secret is missing.
         """
-        return self._settings[0]
+        return self._settings.credentials
 
     @property
     def identity(self) -> str:
-        """A text that differs between addresses, apps and users, and that no secret can be read from."""
-        return f"{self._settings[1].base_url} {self.credentials.identity}"
+        """Identifies the address, the app and the user. It contains no secret."""
+        return f"{self._settings.address.base_url} {self.credentials.identity}"
 
     @property
-    def contract(self) -> str:
-        """A text that differs between addresses and apps, which the rate limit belongs to; no secret stands in it."""
+    def quota_key(self) -> str:
+        """Identifies the address and the app, which share a quota. It contains no secret."""
         credentials = self.credentials
         app = hashlib.sha256((credentials.consumer_key or credentials.bearer_token or "").encode()).hexdigest()
-        return f"{self._settings[1].base_url} {app}"
+        return f"{self._settings.address.base_url} {app}"
 
     @property
     def requests_per_minute(self) -> int | None:
-        """The connection's own ceiling, if it sets one."""
-        return self._settings[2]
+        """The connection's own limit of requests per minute, if it sets one."""
+        return self._settings.requests_per_minute
 
     def get_conn(
         self,
@@ -129,39 +122,39 @@ class EngagementHook(BaseHook):
         max_wait: float = 3600.0,
         attempts: int = 6,
         drop_forbidden: bool = False,
-        connections: int = 8,
-        known: RateLimitSnapshot | None = None,
+        max_connections: int = 8,
+        known_rate_limit: RateLimitSnapshot | None = None,
     ) -> EngagementClient:
-        """Return a client.
+        """Return a client. Use it as a context manager, so that its connections are closed.
 
-        :param max_inline_wait: longest wait for the rate limit in seconds that is slept through in place; ``None`` for any.
-        :param max_wait: seconds after which a request that is still refused for its rate fails.
-        :param attempts: how often a request is sent that fails for reasons that may pass.
-        :param drop_forbidden: whether other authors' Tweets are left out and the request repeated without them.
-        :param connections: how many connections to keep open.
-        :param known: what an earlier client learnt of the budget.
+        :param max_inline_wait: the longest wait for the rate limit, in seconds, that the client sleeps through;
+            ``None`` for any. For a longer wait it raises ``WaitRequired``.
+        :param max_wait: seconds after which a request that is still rate-limited fails.
+        :param attempts: how often a request is sent before a transient error is raised.
+        :param drop_forbidden: whether to leave out Tweets of other users and repeat the request.
+        :param max_connections: how many connections to keep open.
+        :param known_rate_limit: what an earlier client knew of the rate limit.
         """
-        credentials, address, ceiling, share = self._settings
-        budget = (
-            RateLimit(requests_per_minute=ceiling, share=share)
-            if known is None
-            else RateLimit.resume(known, now=time.time(), requests_per_minute=ceiling, share=share)
-        )
+        from airflow_provider_engagement.api.client import EngagementClient
+        from airflow_provider_engagement.api.limiter import Limiter
+        from airflow_provider_engagement.api.rate_limit import RateLimit
+
+        settings = self._settings
+        limits: Any = {"requests_per_minute": settings.requests_per_minute, "quota_share": settings.quota_share}
+        if known_rate_limit is None:
+            rate_limit = RateLimit(**limits)
+        else:
+            rate_limit = RateLimit.resume(known_rate_limit, now=time.time(), **limits)
         return EngagementClient(
-            credentials,
-            address=address,
-            pace=Limiter(budget, max_inline_wait=max_inline_wait),
+            settings.credentials,
+            address=settings.address,
+            limiter=Limiter(rate_limit, max_inline_wait=max_inline_wait),
             attempts=attempts,
             max_wait=max_wait,
             drop_forbidden=drop_forbidden,
-            connections=connections,
+            max_connections=max_connections,
             user_agent=f"airflow-provider-engagement/{__version__}",
         )
-
-    def auth_for(self, endpoint: Endpoint, metrics: object) -> Auth:
-        """Choose as whom to ask for metrics, from what the connection holds."""
-        names = None if metrics is None else parse_metrics(metrics, endpoint=endpoint, auth=Auth.USER)
-        return auth_for(endpoint, names, has_user=self.credentials.has_user, has_app=self.credentials.has_app)
 
     def query(
         self,
@@ -170,180 +163,187 @@ class EngagementHook(BaseHook):
         *,
         metrics: object = None,
         auth: Auth | str | None = None,
-        granularities: tuple[Granularity, ...] = (Granularity.TOTAL,),
         groupings: Mapping[str, Any] | str | None = None,
-        window: TimeRange | None = None,
+        interval: TimeRange | None = None,
     ) -> Query:
-        """Return a checked query, with whatever is not given chosen from what the connection holds.
+        """Return a validated query. What you do not set is chosen by what the connection holds.
 
-        :param endpoint: which endpoint is asked.
+        :param endpoint: the endpoint.
         :param tweet_ids: Tweet ids: a list, or a string of them.
-        :param metrics: metric names; ``None`` for all that can be had.
+        :param metrics: metric names; ``None`` for all that the credentials can read.
         :param auth: ``user`` or ``app``; by default ``app`` for public metrics and ``user`` for others.
-        :param granularities: the rollups wanted as rows.
-        :param groupings: groupings wanted in the API's own nesting; given alone they take the place of the rows.
-        :param window: the span wanted, on ``historical``.
-        :raises InvalidQueryError: if the API would refuse it.
+        :param groupings: groupings in the API's own nesting, beside the rows.
+        :param interval: the time range; only for ``historical``.
+        :raises InvalidQueryError: if the API would reject the query.
         """
-        chosen = parse_auth(auth) or self.auth_for(endpoint, metrics)
+        from airflow_provider_engagement.api.catalogue import Auth
+        from airflow_provider_engagement.api.query import Query
+        from airflow_provider_engagement.inputs.query_fields import choose_auth, parse_groupings, parse_metrics
+        from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
+
+        names = None if metrics is None else parse_metrics(metrics, endpoint=endpoint, auth=Auth.USER)
+        chosen = choose_auth(
+            auth,
+            endpoint=endpoint,
+            metrics=names,
+            has_user=self.credentials.has_user,
+            has_app=self.credentials.has_app,
+        )
         return Query(
             endpoint=endpoint,
             auth=chosen,
             tweet_ids=parse_tweet_ids(tweet_ids),
-            metrics=parse_metrics(metrics, endpoint=endpoint, auth=chosen),
-            granularities=granularities,
+            metrics=parse_metrics(None, endpoint=endpoint, auth=chosen) if names is None else names,
             groupings=parse_groupings(groupings),
-            window=window,
+            interval=interval,
         )
 
-    def answers(self, query: Query) -> Iterator[ParsedResponse]:
-        """Ask what a query wants, one answer for each request, waiting in place for the rate limit.
+    def responses(self, query: Query) -> Iterator[ParsedResponse]:
+        """Send the requests of a query, and wait in place for the rate limit.
 
-        :param query: as :meth:`query` returns it.
+        :param query: a query, from :meth:`query`.
+        :return: one response for each request.
         """
-        with airflow_failures():
-            client = self.get_conn()
-            try:
-                for request in plan(query):
-                    yield client.fetch(request).answer
-            finally:
-                client.close()
+        from airflow_provider_engagement.api.planner import plan
+
+        with airflow_failures(), self.get_conn() as client:
+            for request in plan(query):
+                yield client.fetch(request).response
 
     def totals(
         self, tweet_ids: object, *, metrics: object = None, auth: Auth | str | None = None
     ) -> Iterator[ParsedResponse]:
-        """Ask for current totals, one answer for every 250 Tweets.
+        """Request current totals.
 
         :param tweet_ids: Tweet ids: a list, or a string of them.
-        :param metrics: metric names; ``None`` for all that can be had.
-        :param auth: ``user`` or ``app``; by default chosen from the metrics.
+        :param metrics: metric names; ``None`` for all that the credentials can read.
+        :param auth: ``user`` or ``app``; by default chosen by the metrics.
+        :return: one response for every 250 Tweets.
         """
+        from airflow_provider_engagement.api.catalogue import Endpoint
+
         with airflow_failures():
             query = self.query(Endpoint.TOTALS, tweet_ids, metrics=metrics, auth=auth)
-        return self.answers(query)
+        return self.responses(query)
 
     def last_28_hours(self, tweet_ids: object, *, metrics: object = None) -> Iterator[ParsedResponse]:
-        """Ask for the last 28 hours by the hour, one answer for every 25 Tweets.
+        """Request hourly counts of the last 28 hours.
 
         :param tweet_ids: Tweet ids: a list, or a string of them.
-        :param metrics: metric names; ``None`` for all that can be had.
+        :param metrics: metric names; ``None`` for all.
+        :return: one response for every 25 Tweets.
         """
+        from airflow_provider_engagement.api.catalogue import Endpoint
+
         with airflow_failures():
-            query = self.query(
-                Endpoint.LAST_28_HOURS,
-                tweet_ids,
-                metrics=metrics,
-                auth=Auth.USER,
-                granularities=(Granularity.HOUR,),
-            )
-        return self.answers(query)
+            query = self.query(Endpoint.LAST_28_HOURS, tweet_ids, metrics=metrics)
+        return self.responses(query)
 
     def historical(
         self, tweet_ids: object, *, start: datetime, end: datetime, metrics: object = None
     ) -> Iterator[ParsedResponse]:
-        """Ask for a span of any length by the hour, one answer for every 25 Tweets and 28 days.
+        """Request hourly counts of an interval of any length.
 
         :param tweet_ids: Tweet ids: a list, or a string of them.
         :param start: first hour, aware.
-        :param end: first hour after it, aware.
-        :param metrics: metric names; ``None`` for all that can be had.
+        :param end: end of the last hour, aware.
+        :param metrics: metric names; ``None`` for all.
+        :return: one response for every 25 Tweets and 28 days.
         """
+        from airflow_provider_engagement.api.catalogue import Endpoint
+        from airflow_provider_engagement.api.time_range import TimeRange
+
         with airflow_failures():
-            query = self.query(
-                Endpoint.HISTORICAL,
-                tweet_ids,
-                metrics=metrics,
-                auth=Auth.USER,
-                granularities=(Granularity.HOUR,),
-                window=TimeRange(start, end),
-            )
-        return self.answers(query)
+            query = self.query(Endpoint.HISTORICAL, tweet_ids, metrics=metrics, interval=TimeRange(start, end))
+        return self.responses(query)
 
     def estimate(self, query: Query, *, requests_per_minute: float | None = None) -> Estimate:
-        """Return what a pull would cost, without sending anything; for notebooks and for tasks that decide.
+        """Return what a pull costs, without sending a request.
 
-        :param query: what would be pulled, as :meth:`query` returns it.
-        :param requests_per_minute: the contract's rate; by default the connection's own ceiling, if it sets one.
+        :param query: a query, from :meth:`query`.
+        :param requests_per_minute: the quota; by default the connection's own limit, if it sets one.
         """
+        from airflow_provider_engagement.api.planner import estimate, plan
+
         rate = requests_per_minute or self.requests_per_minute
-        return estimate(query, rate, owners=int(query.auth is Auth.USER))
+        return estimate(query, plan(query), requests_per_minute=rate)
 
     def read_rate_limit(self) -> RateLimitSnapshot:
-        """Ask one cheap thing to learn what is left of the rate limit, which every answer tells, a refusal too.
+        """Send one small request, and return what its response says about the rate limit.
 
-        :raises EngagementError: if no answer comes, or none that tells anything.
+        :raises EngagementError: if there is no response, or none with a rate limit.
         """
-        with airflow_failures():
-            client = self.get_conn(attempts=1, max_inline_wait=0.0)
-            try:
-                client.fetch(plan(self._probe())[0])
-            except (WaitRequired, ForbiddenTweetsError):
-                # Refused for its rate, or for a Tweet that is not the user's: the headers tell all the same.
-                pass
-            finally:
-                client.close()
-            return client.pace.snapshot()
-
-    def _probe(self) -> Query:
-        """Return the cheapest query that the connection's credentials allow."""
-        app = self.credentials.bearer_token is not None or not self.credentials.has_user
-        return self.query(Endpoint.TOTALS, A_PUBLIC_TWEET, metrics="favorites", auth=Auth.APP if app else Auth.USER)
+        with airflow_failures(), self.get_conn(attempts=1, max_inline_wait=0.0) as client:
+            app = self.credentials.bearer_token is not None or not self.credentials.has_user
+            # A rate-limited response has the headers too, and so has one about a Tweet of another user.
+            with suppress(WaitRequired, ForbiddenTweetsError):
+                self._fetch_public_tweet(client, app=app)
+            return client.limiter.snapshot()
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the connection with at most one cheap request, and say which credential failed."""
+        """Test the connection with at most one small request, and say which credentials failed."""
         try:
             credentials = self.credentials
-            if not credentials.has_user and not credentials.bearer_token:
-                self.get_conn(attempts=1).obtain_bearer_token()
-                return True, "The app's key and secret are accepted. An author's own Tweets need a user's token too."
-            auth = Auth.USER if credentials.has_user else Auth.APP
-            what = f"The token of user {credentials.user_id}" if auth is Auth.USER else "The bearer token"
-            query = self.query(Endpoint.TOTALS, A_PUBLIC_TWEET, metrics="favorites", auth=auth)
-            try:
-                self.get_conn(attempts=1, max_inline_wait=0.0, max_wait=0.0).fetch(plan(query)[0])
-            except ForbiddenTweetsError:
-                # The Tweet is not this user's, which the API can tell only of a user that it knows.
-                pass
-            except (RateLimitedError, PeriodCapError) as error:
-                # The budget is that of an app, so that the API counts only what it has authenticated.
-                return True, f"{what} is accepted, though the budget is used up for now. {error}"[:2000]
-            except EngagementError as error:
-                return False, f"{what} failed. {error}"[:2000]
-            return True, f"{what} is accepted."
+            with self.get_conn(attempts=1, max_inline_wait=0.0, max_wait=0.0) as client:
+                if not credentials.has_user and not credentials.bearer_token:
+                    client.obtain_bearer_token()
+                    return True, (
+                        "The API accepts the consumer key and secret. To read private metrics, add the access token "
+                        "of the user who posted the Tweets."
+                    )
+                subject = (
+                    f"The access token of user {credentials.user_id}" if credentials.has_user else "The bearer token"
+                )
+                try:
+                    self._fetch_public_tweet(client, app=not credentials.has_user)
+                except ForbiddenTweetsError:
+                    # The API checks the owner of a Tweet only after it has accepted the user's token.
+                    pass
+                except (RateLimitedError, PeriodCapError) as error:
+                    # The API counts requests by app, so it has accepted the credentials.
+                    return True, f"{subject} is valid. The quota is used up for now. {error}"[:MAX_MESSAGE_LENGTH]
+                except EngagementError as error:
+                    return False, f"{subject} failed. {error}"[:MAX_MESSAGE_LENGTH]
+                return True, f"{subject} is valid."
         except EngagementError as error:
-            return False, str(error)[:2000]
+            return False, str(error)[:MAX_MESSAGE_LENGTH]
+
+    def _fetch_public_tweet(self, client: EngagementClient, *, app: bool) -> None:
+        from airflow_provider_engagement.api.catalogue import Auth, Endpoint
+        from airflow_provider_engagement.api.planner import plan
+
+        auth = Auth.APP if app else Auth.USER
+        (request,) = plan(self.query(Endpoint.TOTALS, PUBLIC_TWEET, metrics="favorites", auth=auth))
+        client.fetch(request)
 
 
-def _base_url(host: str | None, port: int | None) -> str:
+def _parse_settings(
+    host: str | None, port: int | None, extra: Mapping[str, Any], secrets: Mapping[str, str]
+) -> _Settings:
+    from airflow_provider_engagement.api import catalogue
+    from airflow_provider_engagement.api.auth import Credentials
+    from airflow_provider_engagement.api.client import Address
+    from airflow_provider_engagement.inputs.numbers import parse_number
+
+    given = {name: extra[name] for name in SETTINGS if extra.get(name) not in (None, "")}
     url = (host or catalogue.DEFAULT_BASE_URL).strip()
-    if "://" not in url:
-        url = f"https://{url}"
-    return f"{url}:{port}" if port else url
-
-
-def _positive(name: str, value: object) -> float:
-    try:
-        number = float(str(value))
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise InvalidConnectionError(f"{name} is {value!r}, which is no positive number.")
-    return number
-
-
-def _share(value: object) -> float:
-    if value in (None, ""):
-        return 1.0
-    share = _positive("quota_share", value)
-    if share > 1:
-        raise InvalidConnectionError(f"quota_share is {value!r}, which is more than the whole, 1.")
-    return share
-
-
-def _ceiling(value: object) -> int | None:
-    if value in (None, ""):
-        return None
-    number = _positive("requests_per_minute", value)
-    if not number.is_integer():
-        raise InvalidConnectionError(f"requests_per_minute is {value!r}, which is no whole number.")
-    return int(number)
+    url = url if "://" in url else f"https://{url}"
+    timeouts = {
+        name: parse_number(given[name], field=name, above=0)
+        for name in ("connect_timeout", "read_timeout")
+        if name in given
+    }
+    return _Settings(
+        credentials=Credentials(**secrets),
+        address=Address(
+            base_url=f"{url}:{port}" if port else url,
+            token_url=str(given.get("token_url", catalogue.DEFAULT_TOKEN_URL)),
+            **timeouts,
+        ),
+        requests_per_minute=(
+            parse_number(given["requests_per_minute"], field="requests_per_minute", minimum=1, whole=True)
+            if "requests_per_minute" in given
+            else None
+        ),
+        quota_share=parse_number(given.get("quota_share", 1.0), field="quota_share", above=0, maximum=1),
+    )

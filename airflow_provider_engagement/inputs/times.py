@@ -1,49 +1,80 @@
-"""Instants as people write them in a DAG."""
+"""Times and time zones, as people write them in a DAG."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
+from airflow_provider_engagement.api.time_range import floor_to_hour
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.lists import quoted
+from airflow_provider_engagement.inputs.numbers import parse_number
 
 _RELATIVE = re.compile(r"([0-9]{1,6}) ?([hdw])", re.ASCII)
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_FORMS = "Give a time with its zone (2026-01-05T06:00:00Z), a date, a span before now (7d, 36h, 2w), or now."
+_FORMS = "Pass a time with its zone (2026-01-05T06:00:00Z), a date, a time before now (7d, 36h, 2w), or now."
 
 
 def parse_time(value: object, *, field: str, now: datetime) -> datetime:
-    """Read an instant.
+    """Parse a time.
 
-    * A date-time, as an object or in ISO 8601, must have a zone; what a naive one means is anybody's guess.
-    * A date means its first instant in UTC, as it does to the API.
-    * ``now`` means the beginning of the running hour, the newest instant that the API can be asked about; ``36h``,
-      ``7d`` and ``2w`` mean that long before it.
+    * A date-time, as an object or in ISO 8601, must have a time zone.
+    * A date means midnight UTC at its start, as in the API.
+    * ``now`` means the start of the current hour. ``36h``, ``7d`` and ``2w`` count back from there.
 
     :param value: a ``datetime`` (``pendulum``'s too), a ``date`` or a string.
-    :param field: the parameter that an error is to name.
-    :param now: the present, aware.
-    :return: the instant in UTC.
+    :param field: the parameter that an error names.
+    :param now: the current time, aware.
+    :return: the time in UTC.
     :raises InvalidQueryError: if the value is none of these.
     """
-    moment = _read(value.strip(), now) if isinstance(value, str) else value
-    if isinstance(moment, datetime):
-        if moment.tzinfo is None:
+    parsed = _parse_text(value.strip(), now) if isinstance(value, str) else value
+    if isinstance(parsed, datetime):
+        if parsed.tzinfo is None:
             raise InvalidQueryError(
-                field, f"{moment.isoformat()} has no time zone", "Append Z for UTC, or an offset such as +02:00."
+                field, f"{parsed.isoformat()} has no time zone", "Append Z for UTC, or an offset such as +02:00."
             )
         try:
-            utc = moment.astimezone(UTC)
+            utc = parsed.astimezone(UTC)
         except OverflowError:
-            raise InvalidQueryError(field, f"{moment.isoformat()} is out of the calendar", _FORMS) from None
-        return datetime.combine(utc.date(), utc.time(), UTC)  # a plain datetime, whatever subclass came in
-    if isinstance(moment, date):
-        return datetime.combine(moment, time(), UTC)
-    raise InvalidQueryError(field, f"{value!r} is no time", _FORMS)
+            raise InvalidQueryError(field, f"{parsed.isoformat()} is not in the calendar", _FORMS) from None
+        # pendulum's subclass loses its time zone in arithmetic.
+        return datetime.combine(utc.date(), utc.time(), UTC)
+    if isinstance(parsed, date):
+        return datetime.combine(parsed, time(), UTC)
+    raise InvalidQueryError(field, f"{quoted(value)} is not a time", _FORMS)
 
 
-def _read(text: str, now: datetime) -> datetime | date | None:
-    this_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+def parse_hours(value: object, *, field: str) -> timedelta:
+    """Parse a duration: a number of hours, zero or more.
+
+    :param value: the number.
+    :param field: the parameter that an error names.
+    :raises InvalidQueryError: if the value is not such a number.
+    """
+    hours = parse_number(value, field=field, minimum=0)
+    try:
+        return timedelta(hours=hours)
+    except OverflowError:
+        raise InvalidQueryError(field, f"{quoted(value)} hours are too many", "Pass a smaller number.") from None
+
+
+def parse_time_zone(value: object) -> ZoneInfo:
+    """Parse the name of an IANA time zone.
+
+    :raises InvalidQueryError: if there is no zone of that name.
+    """
+    try:
+        return ZoneInfo(str(value))
+    except (KeyError, ValueError, OSError):
+        raise InvalidQueryError(
+            "time_zone", f"{quoted(value)} is not a known time zone", "Pass an IANA name such as Europe/Prague."
+        ) from None
+
+
+def _parse_text(text: str, now: datetime) -> datetime | date | None:
+    this_hour = floor_to_hour(now.astimezone(UTC))
     if text == "now":
         return this_hour
     relative = _RELATIVE.fullmatch(text)

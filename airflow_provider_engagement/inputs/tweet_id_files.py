@@ -1,6 +1,6 @@
-"""Tweet ids from files: text, CSV, JSON Lines, JSON as the search and look-up APIs answer it, and Parquet.
+"""Tweet ids from files: text, CSV, JSON Lines, JSON responses of the search and lookup APIs, and Parquet.
 
-What is read here is only a candidate: whether it is a Tweet id is for :func:`~..api.query.parse_tweet_ids` to say.
+This module finds the values. :func:`~airflow_provider_engagement.inputs.tweet_ids.parse_tweet_ids` checks them.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 FIELD = "tweet_ids_file"
 
 COLUMNS = ("tweet_id", "id_str", "id")
-"""Where an id is looked for, first to last; ``id_str`` comes before ``id``, which other programs may have rounded."""
+"""The columns of an id, in order of preference. ``id`` is last, because other programs may have rounded it."""
 
 ENVELOPES = ("statuses", "results", "data")
-"""What holds the Tweets of an answer: search of v1.1, search of Gnip, anything of v2."""
+"""The keys of the list of Tweets in a response: search of v1.1, search of Gnip, any endpoint of v2."""
 
-REMARKS = ("info", "meta")
-"""What marks an object that tells of an answer and holds no Tweet, such as the last line of a Gnip file."""
+METADATA_KEYS = ("info", "meta")
+"""The keys of an object that describes a response and has no Tweet, such as the last line of a Gnip file."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_SUFFIXES = frozenset({".gz", ".gzip"})
 
 
 def read_tweet_ids(path: StoragePath, *, column: str | None = None) -> Iterator[object]:
-    """Read candidate Tweet ids, one after the other, in the order of the file.
+    """Read the values that should be Tweet ids, in the order of the file.
 
-    The suffix tells the format: none or ``.txt`` (one id a line; blank lines and ``#`` comments are passed over),
-    ``.csv``, ``.jsonl`` or ``.ndjson``, ``.json``, ``.parquet``. Any of them may be compressed by gzip, whatever its
-    name. JSON may hold ids, objects with an id, Tweets, or answers of the v1.1, v2 and Gnip APIs.
+    The suffix determines the format: none or ``.txt`` (one id a line; blank lines and ``#`` comments are skipped),
+    ``.csv``, ``.jsonl`` or ``.ndjson``, ``.json``, ``.parquet``. A file can be compressed with gzip, whatever its name.
+    JSON can contain ids, objects with an id, Tweets, or responses of the v1.1, v2 and Gnip APIs.
 
     :param path: the file.
     :param column: the column, or the key of JSON objects, that holds the ids; by default ``tweet_id``, else ``id_str``,
-        else ``id``, else the only column, which in CSV may lack a header.
+        else ``id``, else the only column. A CSV file with one column does not need a header.
     :return: strings or integers.
-    :raises InvalidQueryError: if there is no such file, or it cannot be read as what its name says, or an id is missing
-        or a float, which cannot hold it exactly; it names the file and the line or row.
+    :raises InvalidQueryError: if there is no such file, if its content does not have the format of its name, or if an
+        id is missing or a float. The error names the file and the line or row.
     """
     reader = _reader_for(path)
     try:
@@ -60,32 +60,32 @@ def read_tweet_ids(path: StoragePath, *, column: str | None = None) -> Iterator[
     except FileNotFoundError:
         raise InvalidQueryError(FIELD, f"{path} does not exist", "Check the path.") from None
     except IsADirectoryError:
-        raise InvalidQueryError(FIELD, f"{path} is a folder", "Name a file.") from None
+        raise InvalidQueryError(FIELD, f"{path} is a folder", "Pass the path of a file.") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InvalidQueryError(FIELD, f"{path} is damaged gzip ({error})", "Write the file again.") from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """An open file with what a reader needs to know of it."""
+    """An open file, its name, and the column to read."""
 
     name: str
     file: io.BufferedIOBase
     column: str | None
 
-    def refusal(self, place: str, problem: str, remedy: str) -> InvalidQueryError:
+    def error(self, place: str, problem: str, remedy: str) -> InvalidQueryError:
         return InvalidQueryError(FIELD, f"{self.name}, {place}: {problem}", remedy)
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Return lines with their numbers, from 1, and their ends."""
+        """Yield the lines, with their ends, and their numbers from 1."""
         for number, line in enumerate(self.file, start=1):
             try:
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError:
-                raise self.refusal(f"line {number}", "is not UTF-8", "Save the file as UTF-8.") from None
+                raise self.error(f"line {number}", "is not UTF-8", "Save the file as UTF-8.") from None
 
     def choose_column(self, names: Sequence[str]) -> int | None:
-        """Return the place of the column that holds the ids, if there is one."""
+        """Return the index of the column that holds the ids, if there is one."""
         if self.column is not None:
             return names.index(self.column) if self.column in names else None
         # Exports for people write such names as "Tweet id".
@@ -95,7 +95,7 @@ class _Source:
     def no_such_column(self, names: Sequence[str]) -> InvalidQueryError:
         wanted = f"no column {self.column!r}" if self.column is not None else f"no column {' or '.join(COLUMNS)}"
         problem = f"{self.name} has {wanted}; its columns are {', '.join(map(repr, names)) or 'none'}"
-        return InvalidQueryError(FIELD, problem, "Name the column that holds the ids.")
+        return InvalidQueryError(FIELD, problem, "Set tweet_ids_column to the column that holds the ids.")
 
 
 _Reader = Callable[[_Source], Iterator[object]]
@@ -123,14 +123,14 @@ def _csv(source: _Source) -> Iterator[object]:
                 if source.column is not None or len(cells) > 1 or not _unprefixed(cells[0])[:1].isdecimal():
                     continue  # a header
             if place >= len(cells) or not cells[place]:
-                raise source.refusal(f"line {rows.line_num}", "has no id", "Fill it in or remove the line.")
+                raise source.error(f"line {rows.line_num}", "has no id", "Fill it in or remove the line.")
             yield cells[place]
     except csv.Error as error:
-        raise source.refusal(f"line {rows.line_num}", f"is not CSV ({error})", "Correct it.") from None
+        raise source.error(f"line {rows.line_num}", f"is not CSV ({error})", "Correct it.") from None
 
 
 def _json(source: _Source) -> Iterator[object]:
-    """Read one document, or documents line by line, which Gnip's files hold under the same suffix."""
+    """Read one document, or one document a line, as in Gnip's files with the same suffix."""
     lines = source.lines()
     number, first = next(((number, line) for number, line in lines if line.strip()), (0, "[]"))
     try:
@@ -153,9 +153,9 @@ def _ids_of_lines(source: _Source, lines: Iterator[tuple[int, str]]) -> Iterator
 
 
 def _ids_of_document(source: _Source, number: int, text: str) -> Iterator[object]:
-    """Return the ids in a document.
+    """Yield the ids in a document.
 
-    :param number: the line that it begins in.
+    :param number: the number of its first line.
     """
     try:
         document = _load(text.rstrip())
@@ -163,14 +163,14 @@ def _ids_of_document(source: _Source, number: int, text: str) -> Iterator[object
         line, reason = (
             (number + error.lineno - 1, error.msg) if isinstance(error, json.JSONDecodeError) else (number, error)
         )
-        raise source.refusal(f"line {line}", f"is not JSON ({reason})", "Correct it.") from None
+        raise source.error(f"line {line}", f"is not JSON ({reason})", "Correct it.") from None
     yield from _ids_in(document, source, f"line {number}")
 
 
 def _load(text: str) -> Any:
-    """Return a document.
+    """Parse a JSON document.
 
-    :raises ValueError: if it is none.
+    :raises ValueError: if the text is not JSON.
     """
     try:
         return json.loads(text)
@@ -179,7 +179,7 @@ def _load(text: str) -> Any:
 
 
 def _ids_in(document: object, source: _Source, place: str) -> Iterator[object]:
-    """Return the ids in an id, an object with an id, an answer of an API, or a list of these."""
+    """Yield the ids in an id, an object with an id, a response of an API, or a list of these."""
     if isinstance(document, list):
         for index, item in enumerate(document, start=1):
             yield from _ids_in(item, source, f"{place}, item {index}")
@@ -191,17 +191,19 @@ def _ids_in(document: object, source: _Source, place: str) -> Iterator[object]:
             yield _exact(value, source, place)
         elif content is not None:
             yield from _ids_in(content, source, place)
-        elif not any(key in document for key in REMARKS):
-            raise source.refusal(place, f"has no {' or '.join(keys)}", "Name the key that holds the ids.")
+        elif not any(key in document for key in METADATA_KEYS):
+            raise source.error(
+                place, f"has no {' or '.join(keys)}", "Set tweet_ids_column to the key that holds the ids."
+            )
     else:
         yield _exact(document, source, place)
 
 
 def _exact(value: object, source: _Source, place: str) -> object:
     if isinstance(value, float):
-        raise source.refusal(place, f"{value!r} is a float, which cannot hold an id exactly", "Write ids as strings.")
+        raise source.error(place, f"{value!r} is a float and cannot hold a Tweet id exactly", "Write ids as strings.")
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise source.refusal(place, f"{json.dumps(value)[:60]} is no id", "Write ids as strings.")
+        raise source.error(place, f"{json.dumps(value)[:60]} is not a Tweet id", "Write ids as strings.")
     return value
 
 
@@ -209,7 +211,7 @@ def _parquet(source: _Source) -> Iterator[object]:
     import pyarrow
     from pyarrow import parquet
 
-    # Parquet is read from its end, which gzip can reach only by way of everything before.
+    # A Parquet reader starts at the end of the file, where gzip arrives only after everything before.
     file = io.BytesIO(source.file.read()) if isinstance(source.file, gzip.GzipFile) else source.file
     try:
         content = parquet.ParquetFile(file)
@@ -218,14 +220,14 @@ def _parquet(source: _Source) -> Iterator[object]:
             raise source.no_such_column(content.schema_arrow.names)
         column = content.schema_arrow.field(place)
         if not _holds_ids(column.type):
-            problem = f"holds {column.type}, but only texts and whole numbers hold ids exactly"
-            raise source.refusal(f"column {column.name!r}", problem, "Write ids as strings or 64-bit integers.")
+            problem = f"has the type {column.type}, which cannot hold ids exactly"
+            raise source.error(f"column {column.name!r}", problem, "Write ids as strings or 64-bit integers.")
         row = 0
         for batch in content.iter_batches(columns=[column.name]):
             for value in batch.column(0).cast(pyarrow.string()).to_pylist():
                 row += 1
                 if value is None:
-                    raise source.refusal(f"row {row}", f"{column.name!r} is null", "Remove the row.")
+                    raise source.error(f"row {row}", f"{column.name!r} is null", "Remove the row.")
                 yield value
     except pyarrow.ArrowInvalid as error:
         problem = f"{source.name} is not Parquet ({error})"
@@ -237,7 +239,7 @@ def _holds_ids(kind: pyarrow.DataType) -> bool:
 
     if types.is_dictionary(kind):
         return _holds_ids(kind.value_type)
-    whole_decimal = types.is_decimal(kind) and kind.scale == 0  # what warehouses make of integers
+    whole_decimal = types.is_decimal(kind) and kind.scale == 0  # the type that warehouses export integers as
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_integer(kind) or whole_decimal)
 
 
@@ -259,18 +261,20 @@ def _reader_for(path: StoragePath) -> _Reader:
     suffix = name.with_suffix("").suffix if name.suffix in _GZIP_SUFFIXES else name.suffix
     if suffix not in _READERS:
         known = ", ".join(filter(None, _READERS))
-        raise InvalidQueryError(FIELD, f"{path} has the unknown suffix {suffix!r}", f"Known are {known}, also gzipped.")
+        raise InvalidQueryError(
+            FIELD, f"{path} has the unknown suffix {suffix!r}", f"Use {known}, with or without gzip."
+        )
     return _READERS[suffix]
 
 
 def _decompressed(file: Any) -> io.BufferedIOBase:
     magic = file.read(len(_GZIP_MAGIC))
     file.seek(0)
-    # Object stores' files read a whole block for every line if they are not buffered here.
+    # Without a buffer, a file of an object store reads a whole block for every line.
     buffered = io.BufferedReader(file)
     return gzip.GzipFile(fileobj=buffered) if magic == _GZIP_MAGIC else buffered
 
 
 def _unprefixed(text: str) -> str:
-    """Return an id without what Activity Streams put before it, as in ``tag:search.twitter.com,2005:123``."""
+    """Return an id without the prefix of Activity Streams, as in ``tag:search.twitter.com,2005:123``."""
     return text.rpartition(":")[2] if text.startswith("tag:") else text

@@ -1,1 +1,1 @@
-"""Operators: pulls of engagement metrics as tasks."""
+"""Operators: pulls of engagement metrics as Airflow tasks."""

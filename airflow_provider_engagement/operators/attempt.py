@@ -1,4 +1,4 @@
-"""What a try has sent and waited, over all of its waits."""
+"""How many requests an attempt has sent and how long it has waited, before and after each of its waits."""
 
 from __future__ import annotations
 
@@ -12,42 +12,46 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """Numbers of a try.
+class AttemptTotals:
+    """Totals of one attempt.
 
-    :param sent: requests sent, repetitions included.
-    :param refused: of these, those refused for their rate.
-    :param waited_seconds: waited in place, added up over the threads.
+    :param sent: requests sent, with repetitions.
+    :param rate_limited: how many of them got HTTP 429.
+    :param waited_seconds: time spent waiting in place, summed over the threads.
     """
 
     sent: int = 0
-    refused: int = 0
+    rate_limited: int = 0
     waited_seconds: float = 0.0
 
     @classmethod
     def of(cls, client: EngagementClient) -> Self:
-        """Return the numbers of a client."""
-        return cls(client.requests_sent, client.pace.refused_requests, client.pace.waited_seconds)
+        """Return the totals of a client."""
+        return cls(client.requests_sent, client.limiter.rate_limited_requests, client.limiter.waited_seconds)
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(self.sent + other.sent, self.refused + other.refused, self.waited_seconds + other.waited_seconds)
+    def __add__(self, other: AttemptTotals) -> AttemptTotals:
+        return AttemptTotals(
+            self.sent + other.sent,
+            self.rate_limited + other.rate_limited,
+            self.waited_seconds + other.waited_seconds,
+        )
 
 
-def remember(context: Context, client: EngagementClient) -> Tally:
-    """Add a client's numbers to those of the same try before its last wait, and keep the sum for after the next.
+def add_to_attempt(context: Context, client: EngagementClient) -> AttemptTotals:
+    """Add a client's totals to those from before the last wait of the attempt, and save the sum for the next wait.
 
-    Airflow keeps a task's state over its waits since 3.3; before, a try knows only what it did since the last one.
+    Airflow keeps a task's state over its waits since 3.3. On 3.2, the totals start anew after each wait.
 
     :param context: the task's context.
-    :param client: what was used since the last wait.
-    :return: what was done in the try.
+    :param client: the client that was used since the last wait.
+    :return: the totals of the attempt.
     """
-    now = Tally.of(client)
+    since_last_wait = AttemptTotals.of(client)
     store = context.get("task_state_store")
     if store is None:
-        return now
-    key = f"engagement_tally_{context['ti'].try_number}"
-    before: Any = store.get(key)
-    total = Tally(**before) + now if before else now
-    store.set(key, asdict(total))
-    return total
+        return since_last_wait
+    key = f"engagement_attempt_{context['ti'].try_number}"
+    saved: Any = store.get(key)
+    totals = AttemptTotals(**saved) + since_last_wait if saved else since_last_wait
+    store.set(key, asdict(totals))
+    return totals

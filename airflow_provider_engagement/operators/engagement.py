@@ -1,49 +1,27 @@
-"""Pulls of engagement metrics as Airflow tasks."""
+"""The operators: totals, the last 28 hours, and historical pulls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_engagement.api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.api.planner import Request, plan, plan_after_post, plan_shared, wanted_hours
-from airflow_provider_engagement.api.query import Granularity, Query
-from airflow_provider_engagement.api.time_range import (
-    OnOutOfRange,
-    OnUnaligned,
-    ResolvedInterval,
-    TimeRange,
-    interval_of_partition,
-    oldest_available_hour,
-    range_after_post,
-    resolve_interval,
-    to_api,
-    whole_days_within,
-)
-from airflow_provider_engagement.dataset.fetch import FetchResult
-from airflow_provider_engagement.dataset.response_store import ReuseRule
-from airflow_provider_engagement.dataset.result import Result
-from airflow_provider_engagement.dataset.rollups import (
-    check_days_of_hours,
-    check_whole_days,
-    local_day,
-    parse_time_zone,
-    whole_days_of,
-)
-from airflow_provider_engagement.dataset.time_series import assemble_time_series
-from airflow_provider_engagement.dataset.totals import Snapshot, assemble_totals
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.inputs.times import parse_time
-from airflow_provider_engagement.operators.base import EngagementPullOperator, Job
-from airflow_provider_engagement.operators.series import EngagementSeriesOperator
-from airflow_provider_engagement.operators.waiting import first_start
+from airflow_provider_engagement.operators.base import EngagementPullOperator
+from airflow_provider_engagement.operators.pull import Pull
+from airflow_provider_engagement.operators.run_times import is_shared_run, run_interval, run_time
+from airflow_provider_engagement.operators.waiting import attempt_start
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-SHARED_RUN_TYPES = ("backfill",)
-"""Types of runs of which many pull neighbouring windows of the same Tweets."""
+    from airflow_provider_engagement.api.planner import Request
+    from airflow_provider_engagement.api.query import Query
+    from airflow_provider_engagement.dataset.granularity import Granularity
+    from airflow_provider_engagement.inputs.intervals import ResolvedInterval
+
+HOURLY_TEMPLATE_FIELDS = (*EngagementPullOperator.template_fields, "granularity", "time_zone")
 
 
 class EngagementTotalsOperator(EngagementPullOperator):
@@ -51,16 +29,15 @@ class EngagementTotalsOperator(EngagementPullOperator):
 
     .. seealso:: ``docs/operators/totals.md``
 
-    :param auth: ``user`` to ask as the author of the Tweets, ``app`` to ask for public metrics of any Tweet; by
-        default ``app`` where public metrics alone are named and ``user`` otherwise. (templated)
-    :param snapshot_at: the time that the rows bear, part of their key; by default the run's own: the end of its data
-        interval, else its logical date, else the time it was due. (templated)
+    :param auth: ``user`` to read all metrics of the user's own Tweets, ``app`` to read the public metrics of any Tweet.
+        By default ``app`` if you name only public metrics, and ``user`` otherwise. (templated)
+    :param snapshot_at: the time of the snapshot, which is part of the key of its rows. By default the time of the run:
+        the end of its data interval, else its logical date, else the time from which it could start. (templated)
 
-    All other parameters are those of
-    :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
+    The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
 
-    endpoint = Endpoint.TOTALS
+    endpoint = "totals"
     template_fields: Sequence[str] = (*EngagementPullOperator.template_fields, "auth", "snapshot_at")
 
     def __init__(self, *, auth: str | None = None, snapshot_at: datetime | str | None = None, **kwargs: Any) -> None:
@@ -68,135 +45,145 @@ class EngagementTotalsOperator(EngagementPullOperator):
         self.auth = auth
         self.snapshot_at = snapshot_at
 
-    def _query(self, context: Context, tweet_ids: object) -> Query:
-        return self.hook.query(self.endpoint, tweet_ids, metrics=self.metrics, auth=self.auth, groupings=self.groupings)
+    def plan_pull(self, context: Context) -> Pull:
+        """Return the pull of one snapshot."""
+        from airflow_provider_engagement.api.planner import plan
+        from airflow_provider_engagement.dataset.response_store import always_reuse
+        from airflow_provider_engagement.dataset.totals import assemble_totals
+        from airflow_provider_engagement.inputs.times import parse_time
 
-    def _plan(self, query: Query, context: Context) -> Sequence[Request]:
-        return plan(query)
-
-    def _occasion(self, context: Context) -> str:
-        return f"{self._snapshot_time(context):%Y%m%dT%H%M%S%f}"
-
-    def _rows(self, query: Query) -> int:
-        return len(query.tweet_ids)
-
-    def _span(self, job: Job, context: Context) -> dict[str, Any]:
-        return {"snapshot_at": self._snapshot_time(context).isoformat()}
-
-    def _assemble(self, job: Job, pulled: FetchResult, context: Context) -> Result:
-        snapshot_at = self._snapshot_time(context)
-        return assemble_totals(
-            pulled,
-            job.parts,
-            job.output,
-            snapshot=Snapshot(
-                snapshot_at=snapshot_at, run=job.run, task=job.name, owner=job.owner, auth=job.query.auth
-            ),
-            name=f"{job.name}.{snapshot_at:%Y%m%dT%H%M%S}",
-            accepted=job.accepted,
+        query = self.query(auth=self.auth)
+        run = self.task_run(context, query)
+        now = run_time(context)
+        snapshot_at = now if self.snapshot_at is None else parse_time(self.snapshot_at, field="snapshot_at", now=now)
+        return Pull(
+            query=query,
+            requests=plan(query),
+            run=run,
+            is_reusable=always_reuse,
+            assemble=partial(assemble_totals, query=query, run=run, snapshot_at=snapshot_at),
+            estimated_rows=len(query.tweet_ids),
+            as_of=snapshot_at,
+            snapshot_at=snapshot_at,
         )
 
-    def _snapshot_time(self, context: Context) -> datetime:
-        if self.snapshot_at is not None:
-            return parse_time(self.snapshot_at, field="snapshot_at", now=run_time(context))
-        return run_time(context)
 
+class Engagement28HourOperator(EngagementPullOperator):
+    """Pulls the last 28 hours of a user's own Tweets into ``tweet_metrics`` and the tables beside it.
 
-class Engagement28HourOperator(EngagementSeriesOperator):
-    """Pulls the last 28 hours of a user's own Tweets into ``tweet_metrics`` and its companions.
-
-    The API decides the window: 28 or 29 hours, of which the last is still running. Its rows replace those of the same
-    Tweet and hour that were read before, so that a task run several times a day keeps the table up to date; rows are
-    marked final only when they have settled, which here none has.
+    The API chooses the hours: 28 or 29, of which the last is not over. Rows replace those of the same Tweet and hour
+    from an earlier pull, so a task that runs several times a day keeps the table up to date. None of the rows is final.
 
     .. seealso:: ``docs/operators/last-28-hours.md``
 
-    :param granularity: ``hour`` (default), ``total`` or ``hour_of_day``. The 28 hours hold no day as a whole, at least
-        in most zones and hours. (templated)
-    :param time_zone: for ``hour_of_day``, the IANA name of the zone whose clocks tell the hour. (templated)
-    :param settling_hours: how long after an hour its counts may still change; 72 by default.
-    :param restatements: whether to write the table ``restatements``: what differs from what was read before.
+    :param granularity: ``hour`` (default), ``total`` or ``hour_of_day``. There is no ``day``, because 28 hours rarely
+        contain a complete day. (templated)
+    :param time_zone: for ``hour_of_day``, the IANA name of the time zone; UTC by default. (templated)
+    :param settling_hours: how many hours after an hour its counts may still change; 72 by default.
+    :param write_restatements: whether to write the table ``restatements``: counts that differ from an earlier pull.
 
-    All other parameters are those of
-    :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
+    The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
 
-    endpoint = Endpoint.LAST_28_HOURS
-    granularities = (Granularity.HOUR, Granularity.TOTAL, Granularity.HOUR_OF_DAY)
+    endpoint = "28hr"
+    granularities: ClassVar[Sequence[str]] = ("hour", "total", "hour_of_day")
+    template_fields: Sequence[str] = HOURLY_TEMPLATE_FIELDS
 
-    def _query(self, context: Context, tweet_ids: object) -> Query:
-        self._grain()
-        return self.hook.query(
-            self.endpoint,
-            tweet_ids,
-            metrics=self.metrics,
-            auth=Auth.USER,
-            granularities=(Granularity.HOUR,),
-            groupings=self.groupings,
+    def __init__(
+        self,
+        *,
+        granularity: str = "hour",
+        time_zone: str = "UTC",
+        settling_hours: float = 72,
+        write_restatements: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.granularity = granularity
+        self.time_zone = time_zone
+        self.settling_hours = settling_hours
+        self.write_restatements = write_restatements
+
+    def plan_pull(self, context: Context) -> Pull:
+        """Return the pull of the hours that the API has now."""
+        from airflow_provider_engagement.api.planner import plan
+        from airflow_provider_engagement.dataset.response_store import always_reuse
+        from airflow_provider_engagement.dataset.series_rows import SeriesRows
+        from airflow_provider_engagement.dataset.time_series import assemble_time_series
+        from airflow_provider_engagement.inputs.choices import parse_granularity
+        from airflow_provider_engagement.inputs.times import parse_hours, parse_time_zone
+
+        granularity = parse_granularity(self.granularity, self.granularities, endpoint=self.endpoint)
+        query = self.query()
+        run = self.task_run(context, query)
+        rows = SeriesRows(
+            query=query,
+            granularity=granularity,
+            zone=parse_time_zone(self.time_zone),
+            settling_time=parse_hours(self.settling_hours, field="settling_hours"),
+            owner=run.owner,
+        )
+        now = run_time(context)
+        return Pull(
+            query=query,
+            requests=plan(query),
+            run=run,
+            is_reusable=always_reuse,
+            assemble=partial(
+                assemble_time_series,
+                rows=rows,
+                run=run,
+                name=f"{now:%Y%m%dT%H%M%S}",
+                date=now,
+                write_restatements=self.write_restatements,
+            ),
+            estimated_rows=len(query.tweet_ids) * rows_per_tweet(granularity, hours=29),
+            as_of=now,
         )
 
-    def _plan(self, query: Query, context: Context) -> Sequence[Request]:
-        return plan(query)
 
-    def _occasion(self, context: Context) -> str:
-        return f"{run_time(context):%Y%m%dT%H%M%S%f}"
+class EngagementHistoricalOperator(EngagementPullOperator):
+    """Pulls any interval of the past of a user's own Tweets into ``tweet_metrics`` and the tables beside it.
 
-    def _rows(self, query: Query) -> int:
-        rows = {Granularity.HOUR: 29, Granularity.HOUR_OF_DAY: 24}
-        return len(query.tweet_ids) * rows.get(self._grain(), 1)
-
-    def _wanted(self, tweet_id: str, covered: TimeRange) -> TimeRange | None:
-        return wanted_hours(tweet_id, covered)
-
-    def _assemble(self, job: Job, pulled: FetchResult, context: Context) -> Result:
-        time = run_time(context)
-        series = self._series(job, span=None, name=f"{time:%Y%m%dT%H%M%S}", date=time)
-        return assemble_time_series(pulled, job.parts, job.output, wanted=series, accepted=job.accepted)
-
-
-class EngagementHistoricalOperator(EngagementSeriesOperator):
-    """Pulls any span of the past of a user's own Tweets into ``tweet_metrics`` and its companions.
-
-    By default the span is the run's data interval, or what its partition key names. Counts by the hour are asked for,
-    in as few requests as can be, and rows of the wanted grain made of them. Rows replace those of the same Tweet and
-    period that were read before.
+    By default, the interval is the run's data interval, or the hour, day or month that its partition key names. The
+    operator requests hourly counts in as few requests as possible, and sums them to the requested granularity. Rows
+    replace those of the same Tweet and period from an earlier pull.
 
     .. seealso:: ``docs/operators/historical.md``
 
-    :param start: the first instant of the span: an aware time or ISO text, a date (which begins at midnight in UTC), or
-        a span before the run's own time such as ``7d``, ``36h`` or ``2w``. By default the run's partition key or data
-        interval gives start and end. (templated)
-    :param end: the first instant after the span, likewise; ``now`` for the beginning of the hour of the run's own
-        time. (templated)
-    :param lookback_hours: so many hours before the start are read again in every run, since counts may still change; 0
-        by default. With granularity ``day``, the days in which they lie.
-    :param after_post_days: instead of one span for all, so many days of each Tweet's life, counted from the hour of
-        its creation; of these days, those in the span are read, and with granularity ``day`` the calendar days among
-        them that are whole. Without start and end the span is all that the API reaches. (templated)
-    :param after_post_repetition: 1 for the first so many days, 2 for as many after them, and so on. (templated)
+    :param start: the start of the interval: an aware time or ISO text, a date (midnight UTC), or a time before that of
+        the run, such as ``7d``, ``36h`` or ``2w``. By default, the run's partition key or data interval sets start and
+        end. (templated)
+    :param end: the end of the interval, in the same forms, which is not part of it. ``now`` is the start of the hour of
+        the run's time. (templated)
+    :param lookback_hours: how many hours before the start each run reads again, because counts may still change; 0 by
+        default. With granularity ``day``, the run reads the days of these hours.
+    :param after_post_days: if set, only this many days of each Tweet's life are read, counted from the hour of its
+        creation. Without start and end, the interval is everything that the API has. With granularity ``day``, only
+        complete calendar days are returned. (templated)
+    :param after_post_repetition: 1 for the first ``after_post_days`` days, 2 for those that follow, and so on.
+        (templated)
     :param granularity: ``hour`` (default), ``day``, ``total`` or ``hour_of_day``. (templated)
-    :param time_zone: for ``day`` and ``hour_of_day``, the IANA name of the zone whose days and clocks are meant; UTC by
-        default. (templated)
-    :param on_unaligned: what to do with an edge off the hour: ``reject`` it (default), or round it ``outward`` or
-        ``inward``. What was rounded is reported.
-    :param on_out_of_range: what to do with hours that are not over or longer ago than the API reaches: ``reject`` the span
-        (default) or ``clip`` it. What was clipped is reported.
-    :param history_days: how far back the API reaches; 365 by default, ``None`` for the older promise of 2014-09-01.
-    :param settling_hours: how long after an hour its counts may still change; 72 by default.
-    :param reuse_hours: for how long answers with hours that have not settled are used again, by a retry or by other
-        runs; 24 by default. Answers all of whose hours have settled are used again for ever.
-    :param share_backfills: whether runs of a backfill ask for spans of up to 28 days that other runs need too, so that
-        a backfill of daily runs sends about as many requests as one pull; ``True`` by default.
-    :param restatements: whether to write the table ``restatements``: what differs from what was read before.
+    :param time_zone: for ``day`` and ``hour_of_day``, the IANA name of the time zone; UTC by default. (templated)
+    :param on_unaligned: what to do with a start or end that is not a whole hour: ``fail`` (default), or ``expand`` or
+        ``shrink`` the interval. The manifest lists such adjustments.
+    :param on_out_of_range: what to do with hours that the API does not have, because they are too old or not over:
+        ``fail`` (default), or ``clip`` the interval. The manifest lists such adjustments.
+    :param history_days: how many days back the API has data; 365 by default, ``None`` for everything since 2014-09-01.
+    :param settling_hours: how many hours after an hour its counts may still change; 72 by default.
+    :param reuse_hours: how many hours a retry or another run reuses a response whose counts may still change; 24 by
+        default. Responses with final counts are always reused.
+    :param share_backfill_requests: whether the runs of a backfill request blocks of up to 28 days that they share, so
+        that a backfill of daily runs sends about as many requests as one pull; ``True`` by default.
+    :param write_restatements: whether to write the table ``restatements``: counts that differ from an earlier pull.
 
-    All other parameters are those of
-    :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
+    The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
 
-    endpoint = Endpoint.HISTORICAL
-    granularities = tuple(Granularity)
+    endpoint = "historical"
+    granularities: ClassVar[Sequence[str]] = ("hour", "day", "total", "hour_of_day")
     template_fields: Sequence[str] = (
-        *EngagementSeriesOperator.template_fields,
+        *HOURLY_TEMPLATE_FIELDS,
         "start",
         "end",
         "after_post_days",
@@ -211,11 +198,15 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
         lookback_hours: float = 0,
         after_post_days: int | str | None = None,
         after_post_repetition: int | str = 1,
-        on_unaligned: OnUnaligned = "reject",
-        on_out_of_range: OnOutOfRange = "reject",
+        granularity: str = "hour",
+        time_zone: str = "UTC",
+        on_unaligned: str = "fail",
+        on_out_of_range: str = "fail",
         history_days: float | None = 365,
+        settling_hours: float = 72,
         reuse_hours: float = 24,
-        share_backfills: bool = True,
+        share_backfill_requests: bool = True,
+        write_restatements: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -224,167 +215,154 @@ class EngagementHistoricalOperator(EngagementSeriesOperator):
         self.lookback_hours = lookback_hours
         self.after_post_days = after_post_days
         self.after_post_repetition = after_post_repetition
+        self.granularity = granularity
+        self.time_zone = time_zone
         self.on_unaligned = on_unaligned
         self.on_out_of_range = on_out_of_range
         self.history_days = history_days
+        self.settling_hours = settling_hours
         self.reuse_hours = reuse_hours
-        self.share_backfills = share_backfills
+        self.share_backfill_requests = share_backfill_requests
+        self.write_restatements = write_restatements
 
-    def _query(self, context: Context, tweet_ids: object) -> Query:
-        grain = self._grain()
+    def plan_pull(self, context: Context) -> Pull:
+        """Return the pull of one interval."""
+        from airflow_provider_engagement.dataset.days import check_days_of_hours, check_whole_days
+        from airflow_provider_engagement.dataset.granularity import Granularity
+        from airflow_provider_engagement.dataset.response_store import reuse_final
+        from airflow_provider_engagement.dataset.series_rows import SeriesRows
+        from airflow_provider_engagement.dataset.time_series import assemble_time_series
+        from airflow_provider_engagement.inputs.choices import parse_granularity
+        from airflow_provider_engagement.inputs.numbers import parse_number
+        from airflow_provider_engagement.inputs.times import parse_hours, parse_time_zone
+
+        granularity = parse_granularity(self.granularity, self.granularities, endpoint=self.endpoint)
         zone = parse_time_zone(self.time_zone)
-        resolved = self._resolve(context)
-        for adjustment in resolved.adjustments:
-            self.log.warning(
-                "%s moved from %s to %s: %s.", adjustment.edge, adjustment.asked, adjustment.used, adjustment.reason
+        settling_time = parse_hours(self.settling_hours, field="settling_hours")
+        after_post_days, after_post_repetition = (
+            None if value is None else parse_number(value, field=field, minimum=1, whole=True)
+            for field, value in (
+                ("after_post_days", self.after_post_days),
+                ("after_post_repetition", self.after_post_repetition),
             )
-        self._resolved = resolved
-        if grain is Granularity.DAY:
-            check_days_of_hours(resolved.window, zone)
-            if self.after_post_days is None:
-                check_whole_days(resolved.window, zone)
-        if self.groupings and self.after_post_days is not None:
+        )
+        if self.groupings and after_post_days is not None:
             raise InvalidQueryError(
                 "groupings",
-                "cannot be had with after_post_days, since Tweets of different ages share requests",
-                "Ask by the hour and add up, or give start and end.",
+                "after_post_days does not support groupings, because Tweets of different ages share requests",
+                "Request hourly rows and sum them, or set start and end instead of after_post_days.",
             )
-        return self.hook.query(
-            self.endpoint,
-            tweet_ids,
-            metrics=self.metrics,
-            auth=Auth.USER,
-            granularities=(Granularity.HOUR,),
-            groupings=self.groupings,
-            window=resolved.window,
+        interval = self._interval(context, granularity)
+        for adjustment in interval.adjustments:
+            self.log.warning(
+                "%s is %s instead of %s: %s.",
+                adjustment.edge,
+                adjustment.used.isoformat(),
+                adjustment.requested.isoformat(),
+                adjustment.reason,
+            )
+        hours = interval.time_range
+        if granularity is Granularity.DAY:
+            check_days_of_hours(hours, zone)
+            if after_post_days is None:
+                check_whole_days(hours, zone)
+        query = self.query(interval=hours)
+        run = self.task_run(context, query)
+        rows = SeriesRows(
+            query=query,
+            granularity=granularity,
+            zone=zone,
+            settling_time=settling_time,
+            owner=run.owner,
+            after_post_days=after_post_days,
+            after_post_repetition=after_post_repetition or 1,
+        )
+        return Pull(
+            query=query,
+            requests=self._plan(query, rows.after_post_days, rows.after_post_repetition, context),
+            run=run,
+            is_reusable=reuse_final(
+                settling_time=settling_time,
+                reuse_for=parse_hours(self.reuse_hours, field="reuse_hours"),
+                attempt_start=attempt_start(context),
+                now=datetime.now(UTC),
+            ),
+            assemble=partial(
+                assemble_time_series,
+                rows=rows,
+                run=run,
+                name=f"{hours.start:%Y%m%dT%H}-{hours.end:%Y%m%dT%H}",
+                date=hours.start,
+                write_restatements=self.write_restatements,
+            ),
+            estimated_rows=len(query.tweet_ids) * rows_per_tweet(granularity, hours=hours.hours),
+            interval=interval,
         )
 
-    def _resolve(self, context: Context) -> ResolvedInterval:
-        # Times relative to the present are taken from the run's own time, so that a later try means the same span.
-        now = run_time(context)
+    def _interval(self, context: Context, granularity: Granularity) -> ResolvedInterval:
+        from airflow_provider_engagement.api.time_range import oldest_available_hour
+        from airflow_provider_engagement.dataset.days import local_day
+        from airflow_provider_engagement.dataset.granularity import Granularity
+        from airflow_provider_engagement.inputs.choices import parse_choice
+        from airflow_provider_engagement.inputs.intervals import OnOutOfRange, OnUnaligned, resolve_interval
+        from airflow_provider_engagement.inputs.times import parse_hours, parse_time, parse_time_zone
+
+        if (self.start is None) != (self.end is None):
+            missing, given = ("start", "end") if self.start is None else ("end", "start")
+            raise InvalidQueryError(missing, f"is not set, but {given} is", "Set start and end, or neither.")
+        if self.start is not None:
+            first, last = self.start, self.end
+        elif self.after_post_days is not None:
+            first, last = oldest_available_hour(datetime.now(UTC), self._max_age), "now"
+        else:
+            first, last = run_interval(context)
+        # Relative times count from the time of the run, so that a later attempt reads the same interval.
         start, end = (
-            parse_time(value, field=field, now=now)
-            for field, value in zip(("start", "end"), self._asked(context), strict=True)
+            parse_time(value, field=field, now=run_time(context)) for field, value in (("start", first), ("end", last))
         )
-        if self.lookback_hours and start < end:
-            start -= timedelta(hours=self.lookback_hours)
-            if self._grain() is Granularity.DAY:
-                # Where clocks are changed, so many hours before a day's beginning is not another day's.
+        lookback = parse_hours(self.lookback_hours, field="lookback_hours")
+        if lookback and start < end:
+            start -= lookback
+            if granularity is Granularity.DAY:
+                # A day is not always 24 hours long, so the lookback may end within a day.
                 start = local_day(start, parse_time_zone(self.time_zone))[0]
         return resolve_interval(
             start,
             end,
             now=datetime.now(UTC),
-            on_unaligned=self.on_unaligned,
-            on_out_of_range=self.on_out_of_range,
-            reach=self._reach,
+            on_unaligned=parse_choice(self.on_unaligned, OnUnaligned, field="on_unaligned"),
+            on_out_of_range=parse_choice(self.on_out_of_range, OnOutOfRange, field="on_out_of_range"),
+            max_age=self._max_age,
         )
 
-    @property
-    def _reach(self) -> timedelta | None:
-        return None if self.history_days is None else timedelta(days=self.history_days)
+    def _plan(
+        self, query: Query, after_post_days: int | None, after_post_repetition: int, context: Context
+    ) -> Sequence[Request]:
+        from airflow_provider_engagement.api.planner import plan, plan_after_post, plan_shared
+        from airflow_provider_engagement.api.time_range import oldest_available_hour, whole_days_within
 
-    def _asked(self, context: Context) -> tuple[Any, Any]:
-        if (self.start is None) != (self.end is None):
-            raise InvalidQueryError(
-                "end" if self.end is None else "start", "is not set", "Give start and end, or neither."
-            )
-        if self.start is not None:
-            return self.start, self.end
-        if self.after_post_days is not None:
-            return oldest_available_hour(datetime.now(UTC), self._reach), "now"
-        # Airflow 3.2 tells the key with the run alone.
-        key = context.get("partition_key") or getattr(context["dag_run"], "partition_key", None)
-        if key:
-            window = interval_of_partition(key)
-            return window.start, window.end
-        start, end = context.get("data_interval_start"), context.get("data_interval_end")
-        if start is None or end is None:
-            raise InvalidQueryError(
-                "start", "the run has no data interval", "Set start and end, or schedule by data interval or partition."
-            )
-        return start, end
-
-    def _plan(self, query: Query, context: Context) -> Sequence[Request]:
-        if self.after_post_days is not None:
-            return plan_after_post(query, days=self._days, repetition=self._repetition)
-        if self.share_backfills and context["dag_run"].run_type in SHARED_RUN_TYPES and not query.groupings:
+        if after_post_days is not None:
+            return plan_after_post(query, days=after_post_days, repetition=after_post_repetition)
+        if self.share_backfill_requests and is_shared_run(context) and not query.groupings:
             now = datetime.now(UTC)
-            span = whole_days_within(oldest_available_hour(now, self._reach), now)
-            if span is not None:
-                return plan_shared(query, span=span)
+            available = whole_days_within(oldest_available_hour(now, self._max_age), now)
+            if available is not None:
+                return plan_shared(query, available=available)
         return plan(query)
 
     @property
-    def _days(self) -> int:
-        return _whole_number("after_post_days", self.after_post_days)
+    def _max_age(self) -> timedelta | None:
+        from airflow_provider_engagement.inputs.numbers import parse_number
 
-    @property
-    def _repetition(self) -> int:
-        return _whole_number("after_post_repetition", self.after_post_repetition)
-
-    def _occasion(self, context: Context) -> str:
-        return ""
-
-    def _is_reusable(self, context: Context) -> ReuseRule:
-        now = datetime.now(UTC)
-        for_hours = timedelta(hours=self.reuse_hours)
-        began = first_start(context)
-
-        def is_reusable(request: Request, fetched_at: datetime) -> bool:
-            settled = request.window is not None and request.window.end + self._settling_time <= fetched_at
-            return settled or fetched_at >= began or now - fetched_at <= for_hours
-
-        return is_reusable
-
-    def _rows(self, query: Query) -> int:
-        hours = query.window.hours if query.window else 0
-        rows = {Granularity.HOUR: hours, Granularity.DAY: hours // 24 + 1, Granularity.HOUR_OF_DAY: 24}
-        return len(query.tweet_ids) * rows.get(self._grain(), 1)
-
-    def _wanted(self, tweet_id: str, covered: TimeRange) -> TimeRange | None:
-        hours = wanted_hours(tweet_id, self._resolved.window)
-        if hours is None or self.after_post_days is None:
-            return hours
-        hours = hours.intersection(self._row_span(tweet_id))
-        if hours is None or self._grain() is not Granularity.DAY:
-            return hours
-        born = range_after_post(tweet_id, days=self._days).start
-        return whole_days_of(hours, parse_time_zone(self.time_zone), first_is_whole=hours.start == born)
-
-    def _row_span(self, tweet_id: str) -> TimeRange:
-        window = self._resolved.window
-        if self.after_post_days is None:
-            return window
-        return range_after_post(tweet_id, days=self._days, repetition=self._repetition).intersection(window) or window
-
-    def _span(self, job: Job, context: Context) -> dict[str, Any]:
-        window = self._resolved.window
-        return {
-            "window": (to_api(window.start), to_api(window.end)),
-            "adjustments": tuple(adjustment.to_dict() for adjustment in self._resolved.adjustments),
-        }
-
-    def _assemble(self, job: Job, pulled: FetchResult, context: Context) -> Result:
-        window = self._resolved.window
-        series = self._series(
-            job, span=self._row_span, name=f"{window.start:%Y%m%dT%H}-{window.end:%Y%m%dT%H}", date=window.start
-        )
-        return assemble_time_series(pulled, job.parts, job.output, wanted=series, accepted=job.accepted)
+        if self.history_days is None:
+            return None
+        return timedelta(days=parse_number(self.history_days, field="history_days", above=0))
 
 
-def run_time(context: Context) -> datetime:
-    """Return a run's own time, the same however often it is run again.
+def rows_per_tweet(granularity: str, *, hours: int) -> int:
+    """Return about how many rows a Tweet has.
 
-    The end of its data interval, else its logical date, else the time at which it was due.
+    :param granularity: the granularity of the rows.
+    :param hours: the length of the interval.
     """
-    own = context.get("data_interval_end") or context.get("logical_date") or context["dag_run"].run_after
-    moment: datetime = own.astimezone(UTC)
-    return moment
-
-
-def _whole_number(field: str, value: object) -> int:
-    text = str(value).strip()
-    if not text.isdecimal():
-        raise InvalidQueryError(field, f"{value!r} is no whole number")
-    return int(text)
+    return {"hour": hours, "day": hours // 24 + 1, "hour_of_day": 24}.get(granularity, 1)

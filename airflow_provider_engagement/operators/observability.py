@@ -1,29 +1,15 @@
-"""Metrics and spans of a pull, through Airflow's stats and OpenTelemetry; both do nothing unless they are configured.
+"""Metrics and traces of a pull, through Airflow's stats and OpenTelemetry. Both do nothing unless you configure them.
 
-=================================  =======  ======================  ==============================================
-metric                             kind     tags                    meaning
-=================================  =======  ======================  ==============================================
-``engagement.requests``            counter  ``endpoint``            requests sent, repetitions included
-``engagement.requests.refused``    counter  ``endpoint``            of these, those refused for their rate
-``engagement.requests.reused``     counter  ``endpoint``            requests not sent, as their answers were kept
-``engagement.requests.failed``     counter  ``endpoint``            requests that brought no answer in the end
-``engagement.waits``               counter  ``endpoint``            times that a task gave its worker up to wait
-``engagement.waited``              timer    ``endpoint``            waited in place, in milliseconds, over all threads
-``engagement.tweets``              counter  ``endpoint``,           Tweets, by what became of them
-                                            ``outcome``
-``engagement.rows``                counter  ``endpoint``,           rows, by table
-                                            ``table``
-=================================  =======  ======================  ==============================================
-
-Spans: ``engagement.fetch`` and ``engagement.assemble``, below the span of the task.
+The spans ``engagement.fetch`` and ``engagement.assemble`` are children of the task's span.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import trace
 
@@ -33,44 +19,70 @@ if TYPE_CHECKING:
 _tracer = trace.get_tracer(__name__)
 
 
+class Stat(NamedTuple):
+    """One of the stats that a pull emits.
+
+    :param kind: ``counter`` or ``timer``.
+    :param tags: the names of its tags.
+    :param meaning: what it counts.
+    """
+
+    kind: str
+    tags: tuple[str, ...]
+    meaning: str
+
+
+STATS: Mapping[str, Stat] = MappingProxyType(
+    {
+        "engagement.requests": Stat("counter", ("endpoint",), "requests sent, with repetitions"),
+        "engagement.requests.rate_limited": Stat("counter", ("endpoint",), "requests that got HTTP 429"),
+        "engagement.requests.reused": Stat("counter", ("endpoint",), "requests not sent, because a response is stored"),
+        "engagement.requests.failed": Stat("counter", ("endpoint",), "requests that failed after all repetitions"),
+        "engagement.waits": Stat("counter", ("endpoint",), "times that a task released its worker slot to wait"),
+        "engagement.waited": Stat("timer", ("endpoint",), "time spent waiting in place, summed over the threads"),
+        "engagement.tweets": Stat("counter", ("endpoint", "outcome"), "Tweets, by outcome"),
+        "engagement.rows": Stat("counter", ("endpoint", "table"), "rows written, by table"),
+    }
+)
+
+
 @contextmanager
 def span(name: str, **attributes: Any) -> Iterator[None]:
     """Open a span around a block.
 
-    :param name: what is done, without the leading ``engagement.``.
-    :param attributes: what the span is to tell.
+    :param name: the name of the span, without the prefix ``engagement.``.
+    :param attributes: attributes of the span, without the prefix.
     """
-    with _tracer.start_as_current_span(
-        f"engagement.{name}", attributes={f"engagement.{key}": value for key, value in attributes.items()}
-    ):
+    prefixed = {f"engagement.{key}": value for key, value in attributes.items()}
+    with _tracer.start_as_current_span(f"engagement.{name}", attributes=prefixed):
         yield
 
 
 def count_requests(endpoint: str, client: EngagementClient) -> None:
-    """Count what a client sent, however that ended."""
-    tags = {"endpoint": endpoint}
-    _count("engagement.requests", client.requests_sent, tags)
-    _count("engagement.requests.refused", client.pace.refused_requests, tags)
-    _stats().timing("engagement.waited", timedelta(seconds=client.pace.waited_seconds), tags=tags)
+    """Count the requests of a client, whether they succeeded or not."""
+    _count("engagement.requests", client.requests_sent, endpoint=endpoint)
+    _count("engagement.requests.rate_limited", client.limiter.rate_limited_requests, endpoint=endpoint)
+    waited = timedelta(seconds=client.limiter.waited_seconds)
+    _stats().timing("engagement.waited", waited, tags={"endpoint": endpoint})
 
 
 def count_wait(endpoint: str) -> None:
-    """Count a time that a task gave its worker up."""
-    _count("engagement.waits", 1, {"endpoint": endpoint})
+    """Count one release of the worker slot."""
+    _count("engagement.waits", 1, endpoint=endpoint)
 
 
-def count_report(report: dict[str, Any]) -> None:
-    """Count what a finished pull reports."""
-    endpoint = report["endpoint"]
-    for kind in ("reused", "failed"):
-        _count(f"engagement.requests.{kind}", report["requests"][kind], {"endpoint": endpoint})
-    for outcome, number in report["outcomes"].items():
-        _count("engagement.tweets", number, {"endpoint": endpoint, "outcome": outcome})
-    for table, number in report["rows"].items():
-        _count("engagement.rows", number, {"endpoint": endpoint, "table": table})
+def count_manifest(manifest: dict[str, Any]) -> None:
+    """Count what the manifest of a pull reports."""
+    endpoint = manifest["endpoint"]
+    _count("engagement.requests.reused", manifest["requests"]["reused"], endpoint=endpoint)
+    _count("engagement.requests.failed", manifest["requests"]["failed"], endpoint=endpoint)
+    for outcome, number in manifest["outcomes"].items():
+        _count("engagement.tweets", number, endpoint=endpoint, outcome=outcome)
+    for table, number in manifest["rows"].items():
+        _count("engagement.rows", number, endpoint=endpoint, table=table)
 
 
-def _count(name: str, number: int, tags: dict[str, str]) -> None:
+def _count(name: str, number: int, **tags: str) -> None:
     if number:
         _stats().incr(name, number, tags=tags)
 

@@ -1,84 +1,92 @@
-"""How a task waits for the rate limit: without a worker slot, without a retry, and not for ever."""
+"""How a task waits for the rate limit: without a worker slot, without a retry, and with a limit."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
-from airflow_provider_engagement.api.rate_limit import wake_at
 from airflow_provider_engagement.exceptions import MaxWaitExceededError
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
 SPREAD_SECONDS = 10.0
-"""Tasks that wait for the same moment wake within so many seconds of it, each at a second of its own."""
+"""Tasks that wait for the same time resume within this many seconds of it, each at a different time."""
 
-GRACE = timedelta(minutes=5)
-"""How much later than the trigger itself Airflow gives up a deferral: for a triggerer that was down."""
+TRIGGERER_GRACE = timedelta(minutes=5)
+"""How long after its time a deferral times out, so that a triggerer that was down can catch up."""
 
 
 def wait_until(
-    moment: datetime, *, operator: BaseOperator, context: Context, deferrable: bool, max_wait: float
+    time: datetime, *, operator: BaseOperator, context: Context, deferrable: bool, max_wait: float
 ) -> NoReturn:
-    """Leave the worker, and be executed again at a moment.
+    """Release the worker slot, and let Airflow execute the task again at a time.
 
-    :param moment: the earliest moment at which there is something to do, in UTC.
+    :param time: the earliest time at which to resume, in UTC.
     :param operator: the task's operator.
-    :param context: its context.
-    :param deferrable: whether to wait in the triggerer; else the scheduler starts the task again.
-    :param max_wait: seconds after the try's first start past which the task fails rather than wait.
-    :raises MaxWaitExceededError: if the moment is later than that.
+    :param context: the task's context.
+    :param deferrable: whether to wait in the triggerer; otherwise the scheduler reschedules the task.
+    :param max_wait: seconds from the start of the attempt after which the task fails instead of waiting.
+    :raises MaxWaitExceededError: if the time is later than that.
     """
-    deadline = first_start(context) + timedelta(seconds=max_wait)
-    wake = datetime.fromtimestamp(wake_at(moment.timestamp(), key=task_key(context), spread=SPREAD_SECONDS), UTC)
-    if wake > deadline:
+    deadline = attempt_start(context) + timedelta(seconds=max_wait)
+    resume_at = spread(time, context)
+    if resume_at > deadline:
         raise MaxWaitExceededError(
-            f"The rate limit allows the next request at {moment.isoformat()}, but max_wait ({max_wait:.0f} s) ends at "
-            f"{deadline.isoformat()}. What was fetched is kept: clear the task to go on, or set a longer max_wait."
+            f"The rate limit allows the next request at {time.isoformat()}, but max_wait ({max_wait:.0f} s) ends at "
+            f"{deadline.isoformat()}. The responses are stored. Clear the task to continue, or increase max_wait."
         )
-    operator.log.info("Waiting for the rate limit until %s, without holding a worker slot.", wake.isoformat())
+    operator.log.info("Waiting for the rate limit until %s, without a worker slot.", resume_at.isoformat())
     if deferrable:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
-        now = datetime.now(UTC)
         operator.defer(
-            trigger=DateTimeTrigger(moment=wake), method_name="execute", timeout=max(wake - now, timedelta(0)) + GRACE
+            trigger=DateTimeTrigger(moment=resume_at),
+            method_name="execute",
+            timeout=max(resume_at - datetime.now(UTC), timedelta(0)) + TRIGGERER_GRACE,
         )
     from airflow.sdk.exceptions import AirflowRescheduleException
 
-    _remember_first_start(context)
-    raise AirflowRescheduleException(wake)  # type: ignore[no-untyped-call]  # Airflow declares no types for it
+    _save_attempt_start(context)
+    raise AirflowRescheduleException(resume_at)  # type: ignore[no-untyped-call]  # Airflow declares no types for it
+
+
+def spread(time: datetime, context: Context | None) -> datetime:
+    """Return a time shortly after another, the same for every call of one task and different between tasks."""
+    from airflow_provider_engagement.api.rate_limit import wake_at
+
+    key = task_key(context) if context else ""
+    return datetime.fromtimestamp(wake_at(time.timestamp(), key=key, spread=SPREAD_SECONDS), UTC)
 
 
 def task_key(context: Context) -> str:
-    """Return a text that no two tasks share and that stays the same over waits and tries."""
+    """Return a text that is unique among tasks, and the same over the waits and attempts of one task."""
     task_instance = context["ti"]
     return " ".join(
-        str(part)
-        for part in (task_instance.dag_id, task_instance.task_id, task_instance.map_index, task_instance.run_id)
+        str(value)
+        for value in (task_instance.dag_id, task_instance.task_id, task_instance.map_index, task_instance.run_id)
     )
 
 
-def first_start(context: Context) -> datetime:
-    """Return when this try of a task first started, over any number of waits.
+def attempt_start(context: Context) -> datetime:
+    """Return when this attempt started, before any of its waits.
 
-    A deferral keeps the start. After a reschedule it is in the task's state, which Airflow keeps since 3.3; before,
-    the first reschedule is all that is on record.
+    A deferral keeps the start. After a reschedule it is in the task's state, which Airflow keeps since 3.3. On 3.2,
+    Airflow records only the first reschedule.
     """
     task_instance = context["ti"]
     started: datetime = task_instance.start_date
     store = context.get("task_state_store")
-    if store is not None and (known := store.get(_start_key(context))):
-        return min(started, datetime.fromisoformat(str(known)))
+    if store is not None and (saved := store.get(_start_key(context))):
+        return min(started, datetime.fromisoformat(str(saved)))
     first_reschedule: datetime | None = task_instance.get_first_reschedule_date(context)
     return min(started, first_reschedule) if first_reschedule else started
 
 
-def _remember_first_start(context: Context) -> None:
+def _save_attempt_start(context: Context) -> None:
     store = context.get("task_state_store")
     if store is not None:
-        store.set(_start_key(context), first_start(context).isoformat())
+        store.set(_start_key(context), attempt_start(context).isoformat())
 
 
 def _start_key(context: Context) -> str:

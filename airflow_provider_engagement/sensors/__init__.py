@@ -1,1 +1,1 @@
-"""Sensors: tasks that wait for the API."""
+"""Sensors: tasks that wait for the Engagement API."""

@@ -1,4 +1,4 @@
-"""Waits until the rate limit has room."""
+"""A sensor that waits until the rate limit allows a number of requests."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
-from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot, wake_at
-from airflow_provider_engagement.exceptions import InvalidQueryError, NeverEnoughRoomError, airflow_failures
+from airflow_provider_engagement.exceptions import InvalidQueryError, QuotaTooSmallError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
-from airflow_provider_engagement.operators.waiting import GRACE, SPREAD_SECONDS, first_start, task_key
+from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.operators.waiting import TRIGGERER_GRACE, attempt_start, spread
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
+
 
 class EngagementRateLimitSensor(BaseSensorOperator):
-    """Succeeds when the rate limit has room for a number of requests, and returns what is known of it as XCom.
+    """Succeeds when the rate limit allows a number of requests. Its XCom is the state of the rate limit.
 
-    What an upstream pull's report tells is believed; else one request is sent, which any answer to tells the limit by
-    its headers, a refusal too. The sensor then sleeps until the limit resets rather than ask again: it sends at most
-    one request in a window, whatever ``poke_interval`` says. That and ``exponential_backoff`` count only where the API
-    does not say when it resets.
+    The sensor reads the state from the manifest of an upstream pull. Without a manifest, it sends one request. Every
+    response has the state in its headers, even if the API rejects the request. Then the sensor waits until the rate
+    limit resets. It sends at most one request a minute, whatever ``poke_interval`` is. ``poke_interval`` and
+    ``exponential_backoff`` apply only if the API does not say when the rate limit resets.
 
     .. seealso:: ``docs/sensors/rate-limit.md``
 
-    :param min_remaining: how many requests must be left; 1 by default. Of all that the contract allows in a minute, the
-        sensor's own may be one. (templated)
-    :param manifest: the report of an upstream pull, as it is in XCom. (templated)
+    :param min_remaining: how many requests must remain; 1 by default. If you wait for the whole quota, the sensor's own
+        request counts as one of them. (templated)
+    :param manifest: the manifest of an upstream pull, from its XCom. (templated)
     :param engagement_conn_id: the connection. (templated)
-    :param deferrable: whether to wait in the triggerer, whatever ``mode`` says. By default
+    :param deferrable: whether to wait in the triggerer, whatever ``mode`` is. By default
         ``[operators] default_deferrable``.
 
-    ``mode``, ``timeout``, ``soft_fail`` and the others are those of every sensor. A reset later than ``timeout`` is not
-    waited for.
+    ``mode``, ``timeout``, ``soft_fail`` and other parameters are those of every sensor. If the rate limit resets after
+    ``timeout``, the sensor fails at once.
     """
 
     template_fields: Sequence[str] = ("min_remaining", "manifest", "engagement_conn_id")
@@ -58,7 +60,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
         self.manifest = manifest
         self.engagement_conn_id = engagement_conn_id
         self.deferrable = deferrable
-        self._deadline = datetime.max.replace(tzinfo=UTC)
+        self._context: Context | None = None
         self._resets_at: float | None = None
 
     @cached_property
@@ -67,90 +69,90 @@ class EngagementRateLimitSensor(BaseSensorOperator):
         return EngagementHook(self.engagement_conn_id)
 
     def execute(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
-        """Wait.
+        """Wait until the rate limit allows the requests.
 
         :param context: the task's context.
-        :param event: what the trigger told; nothing is read from it.
+        :param event: the trigger's event, if the sensor waited in the triggerer. It is not used.
         """
         return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Tell whether there is room now.
+        """Return whether the rate limit allows the requests now.
 
         :param context: the task's context.
         """
+        from airflow_provider_engagement.inputs.numbers import parse_number
+
         with airflow_failures():
-            self._key = task_key(context)
-            self._deadline = first_start(context) + timedelta(seconds=float(self.timeout))
-            needed = self._needed()
-            now = time.time()
-            told = self._told(now)
-            snapshot = told or self.hook.read_rate_limit()
+            self._context = context
+            needed = parse_number(self.min_remaining, field="min_remaining", minimum=0, whole=True)
+            from_manifest = self._read_manifest(time.time())
+            snapshot = from_manifest or self.hook.read_rate_limit()
             if snapshot.limit is not None and needed > snapshot.limit:
-                raise NeverEnoughRoomError(
-                    f"min_remaining is {needed}, but the contract allows {snapshot.limit} requests a minute: wait for "
-                    "fewer, and let the pull wait for the rest."
+                raise QuotaTooSmallError(
+                    f"min_remaining is {needed}, but the quota is {snapshot.limit} requests a minute. Set "
+                    f"min_remaining to at most {snapshot.limit}. The pull waits for further requests itself."
                 )
             now = time.time()
             remaining = snapshot.remaining_at(now)
             self._resets_at = max(snapshot.resets_at or 0.0, snapshot.held_until or 0.0) or None
-            # No window has room for all of a contract's requests once this sensor has sent one of them.
-            taken = told is None and needed == snapshot.limit
-            held = snapshot.held_until is not None and now < snapshot.held_until
-            room = not held and (remaining is None or remaining >= needed - taken)
+            # After the sensor's own request, the whole quota never remains.
+            own_request = from_manifest is None and needed == snapshot.limit
+            is_held = snapshot.held_until is not None and now < snapshot.held_until
+            is_done = not is_held and (remaining is None or remaining >= needed - own_request)
             self.log.info(
-                "%s of %s requests remain; %d are waited for.",
+                "%s of %s requests remain; waiting for %d.",
                 "An unknown number" if remaining is None else remaining,
                 "an unknown number" if snapshot.limit is None else snapshot.limit,
                 needed,
             )
-            return PokeReturnValue(is_done=room, xcom_value=snapshot.to_dict())
+            return PokeReturnValue(is_done=is_done, xcom_value=snapshot.to_dict())
 
-    def _needed(self) -> int:
-        text = str(self.min_remaining).strip()
-        if not text.isdecimal():
-            raise InvalidQueryError("min_remaining", f"{self.min_remaining!r} is no whole number from 0 up")
-        return int(text)
+    def _read_manifest(self, now: float) -> RateLimitSnapshot | None:
+        """Return the state of the rate limit in the manifest, if it says how many requests remain."""
+        from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
 
-    def _told(self, now: float) -> RateLimitSnapshot | None:
-        """Return what the upstream report tells of the limit, if it tells whether there is room."""
         if self.manifest is None:
             return None
-        budget = self.manifest.get("budget") if isinstance(self.manifest, Mapping) else None
-        if not isinstance(budget, Mapping):
-            raise InvalidQueryError("manifest", "is no report of a pull", "Give the XCom of an Engagement operator.")
-        snapshot = RateLimitSnapshot.from_dict(budget)
+        rate_limit = self.manifest.get("rate_limit") if isinstance(self.manifest, Mapping) else None
+        if not isinstance(rate_limit, Mapping):
+            raise InvalidQueryError(
+                "manifest", "the value is not the manifest of a pull", "Pass the XCom of an Engagement operator."
+            )
+        snapshot = RateLimitSnapshot.from_dict(rate_limit)
         return None if snapshot.remaining_at(now) is None else snapshot
 
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        """Return how long to wait: until the reset, where it is known. In deferrable mode, wait right here.
+        """Return the seconds until the rate limit resets, if known. In deferrable mode, defer until then.
 
-        The base class asks this between two pokes, in every mode, and sleeps or reschedules for as long.
+        The base class calls this method between two pokes in every mode, and then sleeps or reschedules.
         """
-        now = time.time()
-        if self._resets_at is not None and self._resets_at > now:
-            wait = wake_at(self._resets_at, key=self._key, spread=SPREAD_SECONDS) - now
+        now = datetime.now(UTC)
+        if self._resets_at is not None and self._resets_at > now.timestamp():
+            poke_at = spread(datetime.fromtimestamp(self._resets_at, UTC), self._context)
         else:
-            wait = super()._get_next_poke_interval(started_at, run_duration, poke_count)
-        wake = datetime.fromtimestamp(now + wait, UTC)
-        if wake > self._deadline:
+            poke_at = now + timedelta(seconds=super()._get_next_poke_interval(started_at, run_duration, poke_count))
+        deadline = self._deadline()
+        if poke_at > deadline:
             message = (
-                f"The rate limit has room at {wake.isoformat()} at the earliest, after the sensor's timeout of "
-                f"{self.timeout} s."
+                f"The rate limit allows the requests at {poke_at.isoformat()} at the earliest, which is after the "
+                f"sensor's timeout of {self.timeout} s. Increase timeout, or decrease min_remaining."
             )
-            if self.soft_fail:
-                raise AirflowSkipException(message)
-            raise AirflowSensorTimeout(message)
-        self.log.info("Waiting for the rate limit until %s.", wake.isoformat())
+            raise AirflowSkipException(message) if self.soft_fail else AirflowSensorTimeout(message)
+        self.log.info("Waiting for the rate limit until %s.", poke_at.isoformat())
         if self.deferrable:
             from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
             self.defer(
-                trigger=DateTimeTrigger(moment=wake),
+                trigger=DateTimeTrigger(moment=poke_at),
                 method_name="execute",
-                # A triggerer that is down is waited for, but no longer than the sensor would have waited anyway.
-                timeout=min(timedelta(seconds=wait) + GRACE, self._deadline - datetime.fromtimestamp(now, UTC)),
+                timeout=min(poke_at - now + TRIGGERER_GRACE, deadline - now),
             )
-        return wait
+        return (poke_at - now).total_seconds()
+
+    def _deadline(self) -> datetime:
+        if self._context is None:
+            return datetime.max.replace(tzinfo=UTC)
+        return attempt_start(self._context) + timedelta(seconds=float(self.timeout))

@@ -15,6 +15,7 @@ from airflow.sdk.log import redact
 
 from airflow_provider_engagement import __version__
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
+from airflow_provider_engagement.api.client import EngagementClient
 from airflow_provider_engagement.api.planner import plan
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, WaitRequired
 from airflow_provider_engagement.hooks.engagement import EngagementHook
@@ -171,7 +172,7 @@ def test_a_token_url_in_the_clear_is_refused(connect: Connect) -> None:
     ],
 )
 def test_a_number_that_cannot_be_is_refused_by_name(connect: Connect, name: str, value: object) -> None:
-    with pytest.raises(InvalidConnectionError, match=f"engagement_test: {name} is "):
+    with pytest.raises(InvalidConnectionError, match=f"engagement_test: {name}: .* is not valid"):
         connect(bearer_token="token", **{name: value}).get_conn()
 
 
@@ -266,74 +267,76 @@ def test_requests_say_who_sends_them(simulated: Connect) -> None:
         (("bearer_token",), ["impressions"], Auth.USER),
     ],
 )
-def test_as_whom_to_ask_follows_from_the_metrics_and_the_credentials(
+def test_the_metrics_and_the_connection_choose_the_credentials_of_a_query(
     connect: Connect, names: tuple[str, ...], metrics: object, expected: Auth
 ) -> None:
     hook = connect(**{name: CREDENTIALS[name] for name in names})
-    assert hook.auth_for(Endpoint.TOTALS, metrics) is expected
+    assert hook.query(Endpoint.TOTALS, [MINE], metrics=metrics).auth is expected
 
 
-def test_an_auth_that_does_not_exist_is_refused_by_name(connect: Connect) -> None:
+def test_an_unknown_kind_of_credentials_is_an_error(connect: Connect) -> None:
     with pytest.raises(InvalidQueryError, match="auth: 'owner'"):
         connect(**CREDENTIALS).query(Endpoint.TOTALS, [MINE], auth="owner")
 
 
-def test_small_questions_are_answered_directly(simulated: Connect, simulator: Simulator) -> None:
-    (answer,) = simulated(*USER).totals([MINE, ALSO_MINE], metrics=["favorites", "impressions"])
-    (series,) = answer.series.values()
-    asked = dict(zip(series.tweet_ids, zip(*series.counts.values(), strict=True), strict=True))
-    assert asked == {MINE: (3, 40), ALSO_MINE: (0, 0)}
+def test_the_hook_returns_the_responses_of_a_query(simulated: Connect, simulator: Simulator) -> None:
+    (response,) = simulated(*USER).totals([MINE, ALSO_MINE], metrics=["favorites", "impressions"])
+    counts = response.counts
+    by_tweet = dict(zip(counts.tweet_ids, zip(*counts.by_metric.values(), strict=True), strict=True))
+    assert by_tweet == {MINE: (3, 40), ALSO_MINE: (0, 0)}
     assert [entry.auth for entry in simulator.journal.to("totals")] == ["user"]
 
 
-def test_a_wrong_question_in_a_task_is_not_worth_a_retry(simulated: Connect, simulator: Simulator) -> None:
+def test_an_invalid_query_in_a_task_is_not_retried(simulated: Connect, simulator: Simulator) -> None:
     with pytest.raises(AirflowFailException, match="tweet_ids"):
         list(simulated(*USER).totals(["not an id"]))
     assert len(simulator.journal) == 0
 
 
-def test_the_ceiling_of_the_connection_is_kept(simulated: Connect) -> None:
+def test_the_limit_of_the_connection_holds(simulated: Connect) -> None:
     hook = simulated("bearer_token", requests_per_minute=1)
     client = hook.get_conn(max_inline_wait=0.0)
     request = plan(hook.query(Endpoint.TOTALS, [MINE], metrics="favorites"))[0]
     client.fetch(request)
-    assert client.pace.snapshot().sent == 1
+    assert client.limiter.snapshot().sent == 1
     with pytest.raises(Exception, match="rate limit allows the next request at"):
         client.fetch(request)
 
 
 GOOD = [
-    (USER, f"The token of user {AUTHOR} is accepted."),
-    ((*USER, "bearer_token"), f"The token of user {AUTHOR} is accepted."),
-    (("bearer_token",), "The bearer token is accepted."),
-    ((*APP, "bearer_token"), "The bearer token is accepted."),
-    (APP, "The app's key and secret are accepted."),
+    (USER, f"The access token of user {AUTHOR} is valid."),
+    ((*USER, "bearer_token"), f"The access token of user {AUTHOR} is valid."),
+    (("bearer_token",), "The bearer token is valid."),
+    ((*APP, "bearer_token"), "The bearer token is valid."),
+    (APP, "The API accepts the consumer key and secret."),
 ]
 
 
-@pytest.mark.parametrize(("names", "told"), GOOD, ids=lambda value: "+".join(value) if isinstance(value, tuple) else "")
+@pytest.mark.parametrize(
+    ("names", "expected"), GOOD, ids=lambda value: "+".join(value) if isinstance(value, tuple) else ""
+)
 def test_a_good_connection_is_tested_with_one_request(
-    simulated: Connect, simulator: Simulator, names: tuple[str, ...], told: str
+    simulated: Connect, simulator: Simulator, names: tuple[str, ...], expected: str
 ) -> None:
     accepted, message = simulated(*names).test_connection()
     assert accepted
-    assert message.startswith(told)
+    assert message.startswith(expected)
     assert len(simulator.journal) == 1
 
 
 @pytest.mark.parametrize(
     ("names", "wrong", "told"),
     [
-        (USER, {"access_token": f"{AUTHOR}-canaryRevoked"}, f"The token of user {AUTHOR} failed"),
-        (USER, {"access_token_secret": "canaryWrong"}, f"The token of user {AUTHOR} failed"),
-        (USER, {"consumer_secret": "canaryWrong"}, f"The token of user {AUTHOR} failed"),
+        (USER, {"access_token": f"{AUTHOR}-canaryRevoked"}, f"The access token of user {AUTHOR} failed"),
+        (USER, {"access_token_secret": "canaryWrong"}, f"The access token of user {AUTHOR} failed"),
+        (USER, {"consumer_secret": "canaryWrong"}, f"The access token of user {AUTHOR} failed"),
         (("bearer_token",), {"bearer_token": "canaryWrong"}, "The bearer token failed"),
         ((*APP, "bearer_token"), {"bearer_token": "canaryWrong"}, "The bearer token failed"),
-        (APP, {"consumer_secret": "canaryWrong"}, "consumer_key and consumer_secret were refused"),
-        (APP, {"consumer_key": "canaryWrong"}, "consumer_key and consumer_secret were refused"),
+        (APP, {"consumer_secret": "canaryWrong"}, "The API rejected consumer_key and consumer_secret"),
+        (APP, {"consumer_key": "canaryWrong"}, "The API rejected consumer_key and consumer_secret"),
     ],
 )
-def test_a_bad_connection_is_told_by_its_bad_credential_with_one_request(
+def test_the_test_of_a_connection_names_the_invalid_credentials_after_one_request(
     simulated: Connect, simulator: Simulator, names: tuple[str, ...], wrong: dict[str, str], told: str
 ) -> None:
     accepted, message = simulated(*names, **wrong).test_connection()
@@ -344,7 +347,7 @@ def test_a_bad_connection_is_told_by_its_bad_credential_with_one_request(
 
 
 @pytest.mark.parametrize("names", [("consumer_key",), (*APP, "access_token"), ()])
-def test_a_connection_that_cannot_work_is_told_without_a_request(
+def test_a_connection_without_usable_credentials_fails_without_a_request(
     simulated: Connect, simulator: Simulator, names: tuple[str, ...]
 ) -> None:
     accepted, message = simulated(*names).test_connection()
@@ -358,13 +361,13 @@ def test_a_connection_that_cannot_work_is_told_without_a_request(
     [
         (Fault.html(status=502), "HTTP 502"),
         (Fault.text(status=503), "HTTP 503"),
-        (Fault(drop="before_headers"), "no answer from http://127.0.0.1"),
+        (Fault(drop="before_headers"), "no response from http://127.0.0.1"),
         (Fault(truncate_gzip=True), ""),
         (Fault(status=404, body={"errors": [{"message": "Sorry, that page does not exist", "code": 34}]}), "host"),
     ],
 )
 @pytest.mark.parametrize("names", [USER, ("bearer_token",)], ids=["user", "app"])
-def test_an_api_that_does_not_answer_is_asked_once(
+def test_the_test_of_a_connection_does_not_repeat_a_failed_request(
     simulated: Connect, simulator: Simulator, fault: Fault, told: str, names: tuple[str, ...]
 ) -> None:
     simulator.faults.add(fault)
@@ -375,25 +378,25 @@ def test_an_api_that_does_not_answer_is_asked_once(
 
 
 @pytest.mark.parametrize("names", [USER, ("bearer_token",)], ids=["user", "app"])
-def test_credentials_are_good_when_only_the_budget_is_used_up(
+def test_credentials_are_valid_even_if_the_quota_is_used_up(
     simulated: Connect, simulator: Simulator, names: tuple[str, ...]
 ) -> None:
     simulator.quotas.close(datetime(2100, 1, 1, tzinfo=UTC))
     accepted, message = simulated(*names).test_connection()
     assert accepted
-    assert "budget" in message or "rate" in message
+    assert "The quota is used up" in message
     assert len(simulator.journal) == 1
 
 
-def test_an_app_that_is_not_enabled_is_told(simulated: Connect, simulator: Simulator) -> None:
+def test_the_test_of_a_connection_reports_an_app_that_is_not_enabled(simulated: Connect, simulator: Simulator) -> None:
     simulator.world.change_app(CREDENTIALS["consumer_key"], entitled=False)
     accepted, message = simulated(*USER).test_connection()
     assert not accepted
-    assert "not enabled" in message
+    assert "The app has no access to the Engagement API" in message
     assert len(simulator.journal) == 1
 
 
-def test_a_host_that_nobody_listens_on_is_told(connect: Connect) -> None:
+def test_the_test_of_a_connection_reports_a_host_without_a_server(connect: Connect) -> None:
     with Simulator(World()) as stopped:
         url = stopped.base_url
     accepted, message = connect(url, bearer_token="canaryToken").test_connection()
@@ -402,7 +405,7 @@ def test_a_host_that_nobody_listens_on_is_told(connect: Connect) -> None:
     assert "canary" not in message
 
 
-def test_a_share_of_the_contract_leaves_the_rest_to_others(connect: Connect, simulator: Simulator) -> None:
+def test_a_quota_share_leaves_the_rest_to_other_clients(connect: Connect, simulator: Simulator) -> None:
     simulator.rate_clock.freeze()
     simulator.set_limit(per_minute=10)
     hook = connect(simulator.base_url, bearer_token=CREDENTIALS["bearer_token"], quota_share=0.5)
@@ -418,6 +421,20 @@ def test_a_share_of_the_contract_leaves_the_rest_to_others(connect: Connect, sim
 
 
 @pytest.mark.parametrize("share", [-1, 1.5, "half", "nan"])
-def test_a_share_of_the_contract_is_more_than_nothing_and_at_most_all(connect: Connect, share: object) -> None:
+def test_a_quota_share_is_above_0_and_at_most_1(connect: Connect, share: object) -> None:
     with pytest.raises(InvalidConnectionError, match="quota_share"):
         connect(bearer_token="token-of-the-app", quota_share=share).requests_per_minute  # noqa: B018
+
+
+def test_every_client_of_the_hook_is_closed(simulated: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[EngagementClient] = []
+    close = EngagementClient.close
+    monkeypatch.setattr(EngagementClient, "close", lambda client: (closed.append(client), close(client)))
+    hook = simulated(*USER)
+
+    hook.test_connection()
+    list(hook.totals([MINE], metrics="favorites"))
+    hook.read_rate_limit()
+
+    assert len(closed) == 3
+    assert all(client._session is None for client in closed)

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from airflow_provider_engagement.api.query import parse_tweet_ids
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
+from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
 
 IDS = ["1212092628029698048", "20", "9223372036854775807"]
 ONE, TWO, THREE = IDS

@@ -93,7 +93,7 @@ def test_a_pull_that_was_killed_goes_on_where_it_was(
         "task_id": "totals",
         "tweet_ids": " ".join([*world.tweets, *(str(2 * 10**18 + number) for number in range(600))]),
         "metrics": "favorites video_views",
-        "workers": WORKERS,
+        "concurrent_requests": WORKERS,
     }
 
     def pull(folder: str) -> dict[str, Any]:

@@ -264,7 +264,7 @@ def test_every_cell_is_the_truth_or_a_null_with_a_reason_in_a_world_full_of_trou
                 report = execute(operator)
             finally:
                 del os.environ["AIRFLOW_CONN_TROUBLE"]
-            assert report["asked"] == len(set(tweet_ids))
+            assert report["requested"] == len(set(tweet_ids))
         assert sum(entry.forced for entry in simulator.journal) > 3
     expected = hourly_truth(world, world.tweets_of(author), start, end, metrics)
     assert cells(tmp_path, metrics=metrics) == expected
@@ -305,7 +305,7 @@ def test_tweets_of_another_author_fail_the_task_at_once_unless_that_is_accepted(
 ) -> None:
     other = next(user for user in world.handles if user != author.user_id)
     foreign = world.tweets_of(other)[0]
-    with pytest.raises(AirflowFailException, match=rf"1 Tweet.*not the token's own.*{foreign}"):
+    with pytest.raises(AirflowFailException, match=rf"did not post 1 of the Tweets.*{foreign}"):
         pull(WEEK, tweet_ids=[*ids, foreign])
 
 
@@ -326,7 +326,7 @@ def test_a_tweet_that_is_gone_keeps_the_rows_that_were_read_before(
 
 
 def window_of(report: dict[str, Any]) -> tuple[str, str]:
-    start, end = report["window"]
+    start, end = report["interval"]
     return start, end
 
 
@@ -349,7 +349,7 @@ def test_an_empty_data_interval_is_refused_with_the_name_of_the_fix(
 
 
 def test_a_run_without_data_interval_says_what_to_do(pull: Callable[..., Any], simulator: Simulator) -> None:
-    with pytest.raises(AirflowFailException, match="Set start and end, or schedule by data interval or partition"):
+    with pytest.raises(AirflowFailException, match="Set start and end, or schedule the DAG by data interval or by partition"):
         pull(None)
     assert len(simulator.journal) == 0
 
@@ -401,7 +401,7 @@ def test_start_and_end_take_times_dates_templates_and_spans_before_the_runs_own_
 
 @pytest.mark.parametrize("only", ["start", "end"])
 def test_start_without_end_is_refused_and_end_without_start(pull: Callable[..., Any], only: str) -> None:
-    with pytest.raises(AirflowFailException, match="Give start and end, or neither"):
+    with pytest.raises(AirflowFailException, match="Set start and end, or neither"):
         pull(WEEK, **{only: "2026-01-05"})
 
 
@@ -416,23 +416,23 @@ def test_an_edge_off_the_hour_is_refused_or_rounded_as_told_and_that_is_reported
     asked = {"start": "2026-01-05T10:20:00Z", "end": "2026-01-05T15:40:00Z"}
     with pytest.raises(AirflowFailException, match="on_unaligned"):
         pull(**asked)
-    report = pull(**asked, on_unaligned="outward")
+    report = pull(**asked, on_unaligned="expand")
     assert window_of(report) == ("2026-01-05T10:00:00Z", "2026-01-05T16:00:00Z")
-    assert [(one["edge"], one["asked"], one["used"]) for one in report["adjustments"]] == [
+    assert [(one["edge"], one["requested"], one["used"]) for one in report["adjustments"]] == [
         ("start", "2026-01-05T10:20:00Z", "2026-01-05T10:00:00Z"),
         ("end", "2026-01-05T15:40:00Z", "2026-01-05T16:00:00Z"),
     ]
-    assert window_of(pull(**asked, on_unaligned="inward")) == ("2026-01-05T11:00:00Z", "2026-01-05T15:00:00Z")
+    assert window_of(pull(**asked, on_unaligned="shrink")) == ("2026-01-05T11:00:00Z", "2026-01-05T15:00:00Z")
 
 
 def test_hours_out_of_reach_are_refused_or_clipped_as_told_and_that_is_reported(
     pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, simulator: Simulator
 ) -> None:
     future = {"start": "2026-01-12T00:00:00Z", "end": "2026-01-13T00:00:00Z"}
-    with pytest.raises(AirflowFailException, match=r"end: 2026-01-13.*not over yet.*clip"):
+    with pytest.raises(AirflowFailException, match=r"end: 2026-01-13.*end of the last complete hour.*clip"):
         pull(**future)
     old = {"start": "2025-01-01", "end": "2025-01-20"}
-    with pytest.raises(AirflowFailException, match=r"start: 2025-01-01.*longer ago.*clip"):
+    with pytest.raises(AirflowFailException, match=r"start: 2025-01-01.*the oldest hour that the API has.*clip"):
         pull(**old)
     assert len(simulator.journal) == 0
     report = pull(**future, on_out_of_range="clip")
@@ -612,7 +612,7 @@ def test_days_of_a_zone_are_whole_when_clocks_are_changed_and_windows_cut_them(
 def test_days_that_the_window_cuts_or_that_no_hours_add_up_to_are_refused(
     pull: Callable[..., Any], simulator: Simulator
 ) -> None:
-    with pytest.raises(AirflowFailException, match="not the beginning of a day in Europe/Prague"):
+    with pytest.raises(AirflowFailException, match="is not midnight in Europe/Prague"):
         pull(WEEK, granularity="day", time_zone="Europe/Prague")
     with pytest.raises(AirflowFailException, match=r"time_zone.*Asia/Kolkata"):
         pull(WEEK, granularity="day", time_zone="Asia/Kolkata")
@@ -735,12 +735,12 @@ def test_what_the_api_restated_replaces_what_was_read_and_is_reported_count_by_c
     simulator.switches = Switches(restatement=True)
     interval = utc(2026, 1, 10), utc(2026, 1, 12)
     folder = tmp_path / "dataset"
-    pull(interval, restatements=True, reuse_hours=0)
+    pull(interval, write_restatements=True, reuse_hours=0)
     before = cells(folder)
     assert rows(folder, "restatements") == []
     present.shift(5 * DAY)
     simulator.clock.advance(5 * DAY)
-    report = pull(interval, restatements=True, reuse_hours=0)
+    report = pull(interval, write_restatements=True, reuse_hours=0)
     after = cells(folder)
     assert after.keys() == before.keys()
     for (tweet_id, hour), row in after.items():
@@ -836,7 +836,7 @@ def test_another_request_never_uses_the_answer_to_this_one(
         assert pull(**{**base, **change})["requests"]["sent"] == 1, change
     other = next(handle for handle in world.handles.values() if handle != author)
     connect(other, "other")
-    with pytest.raises(AirflowFailException, match="not the token's own"):
+    with pytest.raises(AirflowFailException, match="did not post 20 of the Tweets"):
         pull(**base, engagement_conn_id="other")
     assert pull(**base)["requests"]["sent"] == 0
 
@@ -923,7 +923,7 @@ from airflow_provider_engagement.operators.engagement import EngagementHistorica
 folder, start, end, ids = sys.argv[1:]
 start, end = datetime.fromisoformat(start), datetime.fromisoformat(end)
 operator = EngagementHistoricalOperator(
-    task_id="history", tweet_ids=ids, metrics=["impressions"], output_path=folder, workers=2
+    task_id="history", tweet_ids=ids, metrics=["impressions"], output_path=folder, concurrent_requests=2
 )
 ti = SimpleNamespace(
     dag_id="engagement", task_id="history", map_index=-1, run_id="run", try_number=1, start_date=end,
@@ -984,7 +984,7 @@ def test_a_pull_that_is_killed_and_run_again_ends_as_if_nothing_had_been(
 def test_every_format_holds_the_same_rows_and_takes_a_second_run(
     pull: Callable[..., Any], tmp_path: Path, output_format: str
 ) -> None:
-    from airflow_provider_engagement.dataset.formats import Format, read_table
+    from airflow_provider_engagement.dataset.formats import OutputFormat, read_table
     from airflow_provider_engagement.dataset.schema import TWEET_METRICS, arrow_schema
 
     interval = utc(2026, 1, 9), utc(2026, 1, 11)
@@ -994,7 +994,7 @@ def test_every_format_holds_the_same_rows_and_takes_a_second_run(
     found = []
     for path in (tmp_path / "other/tweet_metrics").rglob(f"*.{output_format}"):
         with path.open("rb") as file:
-            found += read_table(file, arrow_schema(TWEET_METRICS), Format(output_format)).to_pylist()
+            found += read_table(file, arrow_schema(TWEET_METRICS), OutputFormat(output_format)).to_pylist()
     assert without_times(found) == without_times(rows(tmp_path / "dataset", "tweet_metrics/hour"))
 
 

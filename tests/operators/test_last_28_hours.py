@@ -122,7 +122,7 @@ def test_every_hour_of_the_window_that_the_api_echoes_is_there_once_and_true(
     report = pull()
     assert cells(tmp_path) == truth(simulator, ids)
     assert report["requests"]["sent"] == -(-len(ids) // 25)
-    assert report["window"] is None
+    assert report["interval"] is None
 
 
 def test_the_echo_is_believed_and_not_the_own_clock(
@@ -147,11 +147,11 @@ def test_the_running_hour_is_not_final_whatever_the_settling_time(
 def test_runs_of_the_same_day_replace_the_hours_that_they_share_and_report_what_changed(
     pull: Callable[..., Any], present: Any, simulator: Simulator, ids: list[str], tmp_path: Path
 ) -> None:
-    pull(restatements=True)
+    pull(write_restatements=True)
     before = cells(tmp_path)
     for clock in (present.shift, simulator.clock.advance):
         clock(6 * HOUR)
-    pull(NOW + 6 * HOUR, restatements=True)
+    pull(NOW + 6 * HOUR, write_restatements=True)
     after = cells(tmp_path)
     gone_by = {key: row for key, row in before.items() if key[1] < FIRST + 6 * HOUR}
     assert after == gone_by | truth(simulator, ids, FIRST + 6 * HOUR, END + 6 * HOUR)

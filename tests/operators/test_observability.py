@@ -109,7 +109,7 @@ def test_a_wait_and_its_refusal_are_counted_though_no_report_was_made(
     simulator.quotas.close(simulator.rate_clock.now() + timedelta(seconds=50))
     with pytest.raises(TaskDeferred):
         execute(pull(deferrable=True))
-    assert backend.counted("engagement.requests.refused") == [(1, TOTALS)]
+    assert backend.counted("engagement.requests.rate_limited") == [(1, TOTALS)]
     assert backend.counted("engagement.waits") == [(1, TOTALS)]
     assert backend.counted("engagement.rows") == []
 
@@ -118,7 +118,7 @@ def test_every_metric_is_documented(backend: Backend, pull: Callable[..., Any], 
     execute(pull())
     execute(pull())
     names = {name for name, *_ in backend.counts} | {name for name, *_ in backend.timings}
-    assert all(f"``{name}``" in str(observability.__doc__) for name in names)
+    assert names <= set(observability.STATS)
 
 
 def test_spans_tell_how_long_the_two_halves_of_a_pull_took(
@@ -131,7 +131,7 @@ def test_spans_tell_how_long_the_two_halves_of_a_pull_took(
             "engagement.endpoint": "totals",
             "engagement.requests": report["requests"]["planned"],
         },
-        "engagement.assemble": {"engagement.endpoint": "totals", "engagement.tweets": report["asked"]},
+        "engagement.assemble": {"engagement.endpoint": "totals", "engagement.tweets": report["requested"]},
     }
 
 

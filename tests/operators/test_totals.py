@@ -131,9 +131,9 @@ def test_owned_totals_are_the_truth_of_every_tweet(
     statuses = Counter(row["outcome"] for row in table(report["outputs"]["tweet_status"]))
     assert report["outcomes"] == statuses
     assert statuses["unavailable"] == kinds["gone"]
-    assert statuses["ok"] == report["got"] == kinds["complete"]
+    assert statuses["ok"] == report["complete"] == kinds["complete"]
     assert statuses["unsupported_90d"] == kinds["too old"] + kinds["too old for video"]
-    assert report["asked"] == statuses.total() == len(mine)
+    assert report["requested"] == statuses.total() == len(mine)
 
 
 def test_public_totals_are_the_truth_of_every_tweet_whoever_wrote_it(
@@ -244,7 +244,7 @@ def test_ids_may_be_written_in_any_usual_way(
     }
     report = execute(pull(tweet_ids=written[form]), params={"ids": some})
     assert sorted(asked(simulator)) == sorted(some)
-    assert report["asked"] == 7
+    assert report["requested"] == 7
 
 
 def test_ids_may_come_from_a_file_whose_path_is_templated(
@@ -331,7 +331,7 @@ def test_a_pull_of_nothing_but_other_authors_tweets_can_be_accepted_too(
     pull: Pull, execute: Execute, others: list[str]
 ) -> None:
     report = execute(pull(tweet_ids=others[:5], accepted_outcomes=["forbidden"]))
-    assert (report["got"], report["outcomes"], report["rows"]["tweet_totals"]) == (0, {"forbidden": 5}, 0)
+    assert (report["complete"], report["outcomes"], report["rows"]["tweet_totals"]) == (0, {"forbidden": 5}, 0)
 
 
 # Retries and reruns
@@ -348,7 +348,7 @@ def test_a_rerun_replaces_and_never_appends(
     assert {path: (tmp_path / path).read_bytes() for path in tables(tmp_path)} == before
     assert second["outputs"] == first["outputs"]
     assert len(simulator.journal) == 0
-    assert second["requests"] == {**first["requests"], "sent": 0, "answered": 0, "reused": len(mine) // 250 + 1}
+    assert second["requests"] == {**first["requests"], "sent": 0, "succeeded": 0, "reused": len(mine) // 250 + 1}
     (manifest,) = files(tmp_path / "_manifests", "*.json")
     assert json.loads((tmp_path / "_manifests" / manifest).read_text())["requests"]["sent"] == 0
 
@@ -401,8 +401,8 @@ def test_an_incomplete_pull_writes_no_table_and_keeps_its_answers(
 ) -> None:
     # The first request is answered; the second is dropped as often as it is tried; then the API is well again.
     simulator.faults.add(*[Fault(drop="before_headers", nth=number) for number in range(2, 8)])
-    with pytest.raises(IncompletePullError, match=r"no answer from http://127\.0\.0\.1") as raised:
-        execute(pull(workers=1))
+    with pytest.raises(IncompletePullError, match=r"no response from http://127\.0\.0\.1") as raised:
+        execute(pull(concurrent_requests=1))
     assert not isinstance(raised.value, PermanentError)
     assert [path.partition("/")[0] for path in tables(tmp_path)] == ["tweet_status"]
     statuses = [entry.status for entry in simulator.journal]
@@ -410,7 +410,7 @@ def test_an_incomplete_pull_writes_no_table_and_keeps_its_answers(
 
     lost = simulator.journal.entries[1].body["tweet_ids"]
     simulator.journal.clear()
-    report = execute(pull(workers=1))
+    report = execute(pull(concurrent_requests=1))
     assert asked(simulator) == lost
     assert report["requests"]["reused"] == len(mine) // 250
     assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(simulator, mine, OWNED)
@@ -459,7 +459,7 @@ def test_a_refusal_that_concerns_every_request_is_not_worth_a_retry_or_a_second_
 ) -> None:
     simulator.faults.add(fault)
     with pytest.raises(AirflowFailException, match=f"totals: HTTP {fault.status}"):
-        execute(pull(workers=1))
+        execute(pull(concurrent_requests=1))
     assert len(simulator.journal) == 1
 
 
@@ -548,9 +548,9 @@ def test_the_log_tells_the_beginning_and_the_end(
     lines = [line for line in capsys.readouterr().out.splitlines() if "EngagementTotalsOperator" in line]
     planned = len(mine) // 250 + 1
     assert len(lines) == 2
-    assert f"Pulling totals of {len(mine)} Tweets as user: {planned} requests." in lines[0]
+    assert f"Pulling totals of {len(mine)} Tweets with user credentials: {planned} requests planned." in lines[0]
     for part in (
-        f"Done: {report['got']} of {len(mine)} Tweets",
+        f"Done: {report['complete']} of {len(mine)} Tweets complete",
         f"{report['outcomes']['unavailable']} unavailable",
         f"{planned} requests sent",
         "0 reused",
@@ -682,9 +682,9 @@ def test_no_secret_is_in_logs_reports_files_exceptions_or_representations(
         ({"snapshot_at": "yesterday"}, "snapshot_at"),
         ({"snapshot_at": "2026-01-05T06:00:00"}, "snapshot_at"),
         ({"snapshot_at": 5}, "snapshot_at"),
-        ({"workers": 0}, "workers"),
-        ({"workers": "8"}, "workers"),
-        ({"max_inline_wait": "30"}, "max_inline_wait"),
+        ({"concurrent_requests": 0}, "concurrent_requests"),
+        ({"concurrent_requests": "eight"}, "concurrent_requests"),
+        ({"max_inline_wait": "half a minute"}, "max_inline_wait"),
         ({"max_inline_wait": -1}, "max_inline_wait"),
         ({"max_wait": "an hour"}, "max_wait"),
     ],
@@ -769,7 +769,7 @@ def test_a_wait_gives_the_worker_up_and_the_next_execution_goes_on(
         two_a_minute.journal.clear()
         two_a_minute.rate_clock.advance(timedelta(minutes=1))
         # What is on record of the window is out of date by then, which this machine's clock does not know.
-        shutil.rmtree(tmp_path / "_budget")
+        shutil.rmtree(tmp_path / "_rate_limit")
     assert answered == [2] * len(answered)
 
     report = execute(operator())
@@ -823,7 +823,7 @@ def test_a_wait_past_max_wait_fails_for_good_and_says_so(
     started = datetime.now(UTC) - timedelta(minutes=59, seconds=30)
     with pytest.raises(AirflowFailException, match=r"max_wait \(3600 s\)") as raised:
         execute(pull(max_inline_wait=0, max_wait=3600), ti=task_instance(task_id="totals", start_date=started))
-    assert "What was fetched is kept" in str(raised.value)
+    assert "The responses are stored" in str(raised.value)
     assert len(two_a_minute.journal) == 2
 
 

@@ -77,7 +77,7 @@ def test_a_dag_pulls_what_other_tasks_and_templates_say_for_each_of_its_connecti
     assert instances["refused", -1].try_number == 1
 
     listed = xcom(instances["listed", -1])
-    assert listed["asked"] == 8
+    assert listed["requested"] == 8
     assert type(listed["endpoint"]) is type(listed["auth"]) is str
     assert {path for name, path in listed["outputs"].items()} == {
         str(path) for path in tmp_path.rglob("*listed*") if path.is_file()
@@ -147,5 +147,5 @@ def test_a_task_that_waits_in_the_triggerer_goes_on_in_the_same_try(
     (instance,) = run.get_task_instances()
     assert (str(instance.state), instance.try_number) == ("success", 1)
     report = xcom(instance)
-    assert report["requests"]["answered"] + report["requests"]["reused"] == 3
+    assert report["requests"]["succeeded"] + report["requests"]["reused"] == 3
     assert [entry.status for entry in simulator.journal] == [200] * 3

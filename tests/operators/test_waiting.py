@@ -115,7 +115,7 @@ def drive(
             "tweet_ids": sorted(api.world.tweets),
             "output_path": str(tmp_path / f"{mode}{map_index}"),
             "max_inline_wait": 100_000 if mode == "sleeping" else 0,
-            "workers": 1,
+            "concurrent_requests": 1,
             "deferrable": mode == "deferring",
             **parameters,
         }
@@ -200,7 +200,7 @@ def test_every_way_of_waiting_gives_the_same_output_for_the_same_requests(
 
 @pytest.mark.parametrize("mode", MODES[1:])
 def test_max_wait_is_absolute_over_any_number_of_waits(drive: Drive, api: Simulator, mode: str) -> None:
-    with pytest.raises(AirflowFailException, match=r"max_wait \(130 s\) ends at .* clear the task to go on") as failure:
+    with pytest.raises(AirflowFailException, match=r"max_wait \(130 s\) ends at .* Clear the task to continue") as failure:
         drive(mode, max_wait=130)
     assert list(windows(api).values()) == [6, 6, 6]
     assert datetime.now(UTC) - NOW < timedelta(seconds=130)
@@ -262,15 +262,15 @@ def test_the_report_counts_what_the_whole_try_did(drive: Drive, api: Simulator, 
     assert requests == {
         "planned": 20,
         "sent": len(api.journal),
-        "answered": 20,
+        "succeeded": 20,
         "reused": 0,
         "failed": 0,
-        "refused": 0,
+        "rate_limited": 0,
     }
 
 
 def test_another_try_counts_from_nought(drive: Drive, tmp_path: Path) -> None:
-    store = Store(engagement_tally_0={"sent": 100, "refused": 7, "waited_seconds": 3.0})
+    store = Store(engagement_tally_0={"sent": 100, "rate_limited": 7, "waited_seconds": 3.0})
     assert drive(store=store).report["requests"]["sent"] == 20
 
 
@@ -280,7 +280,7 @@ def test_before_airflow_3_3_the_report_counts_no_request_that_was_not_sent(
 ) -> None:
     requests = drive(mode, store=None).report["requests"]
     assert requests["sent"] <= len(api.journal)
-    assert requests["answered"] + requests["reused"] == 20
+    assert requests["succeeded"] + requests["reused"] == 20
 
 
 # What it must withstand

@@ -39,7 +39,7 @@ def manifest(remaining: int, *, limit: int = 60, **told: Any) -> dict[str, Any]:
     snapshot = RateLimitSnapshot(
         observed_at=NOW.timestamp(), limit=limit, remaining=remaining, resets_at=RESET.timestamp()
     )
-    return {"budget": snapshot.to_dict() | told}
+    return {"rate_limit": snapshot.to_dict() | told}
 
 
 def probes(simulator: Simulator) -> list[datetime]:
@@ -52,7 +52,7 @@ def probes(simulator: Simulator) -> list[datetime]:
 def test_a_report_that_tells_of_room_is_believed(simulator: Simulator, sense: Sense) -> None:
     report = manifest(remaining=5)
     done = sense(min_remaining=5, manifest=report)
-    assert done.returned == report["budget"]
+    assert done.returned == report["rate_limit"]
     assert not done.wakes
     assert not probes(simulator)
 
@@ -68,7 +68,7 @@ def test_a_report_that_tells_of_no_room_is_believed_until_the_reset(
 
 
 def test_a_report_that_knows_nothing_is_no_reason_not_to_ask(simulator: Simulator, sense: Sense) -> None:
-    done = sense(manifest={"budget": RateLimitSnapshot(observed_at=NOW.timestamp()).to_dict()})
+    done = sense(manifest={"rate_limit": RateLimitSnapshot(observed_at=NOW.timestamp()).to_dict()})
     assert done.returned["remaining"] == 59
     assert len(probes(simulator)) == 1
 
@@ -79,9 +79,9 @@ def test_a_report_with_keys_of_another_version_is_read(simulator: Simulator, sen
     assert not probes(simulator)
 
 
-@pytest.mark.parametrize("wrong", ["text", {"requests": 3}, {"budget": None}, [1]])
+@pytest.mark.parametrize("wrong", ["text", {"requests": 3}, {"rate_limit": None}, [1]])
 def test_what_is_no_report_is_told(simulator: Simulator, sense: Sense, wrong: Any) -> None:
-    with pytest.raises(AirflowFailException, match="manifest: is no report of a pull"):
+    with pytest.raises(AirflowFailException, match="manifest: the value is not the manifest of a pull"):
         sense(manifest=wrong)
     assert not probes(simulator)
 
@@ -172,14 +172,14 @@ def test_nothing_at_all_may_be_waited_for(simulator: Simulator, sense: Sense) ->
 
 @pytest.mark.parametrize("mode", MODES)
 def test_more_than_the_contract_allows_fails_for_good(simulator: Simulator, sense: Sense, mode: str) -> None:
-    with pytest.raises(AirflowFailException, match="min_remaining is 61, but the contract allows 60 requests a minute"):
+    with pytest.raises(AirflowFailException, match="min_remaining is 61, but the quota is 60 requests a minute"):
         sense(mode, min_remaining=61)
     assert len(probes(simulator)) == 1
 
 
 @pytest.mark.parametrize("wrong", ["", "many", "-1", 1.5, None, True])
 def test_a_number_that_is_none_fails_for_good(simulator: Simulator, sense: Sense, wrong: Any) -> None:
-    with pytest.raises(AirflowFailException, match=r"min_remaining: .* is no whole number from 0 up"):
+    with pytest.raises(AirflowFailException, match=r"min_remaining: .* is not valid. Pass a whole number of at least 0"):
         sense(min_remaining=wrong)
     assert not probes(simulator)
 

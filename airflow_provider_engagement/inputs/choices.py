@@ -1,0 +1,65 @@
+"""Names that a parameter chooses from: formats, granularities, outcomes, credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TypeVar
+
+from airflow_provider_engagement.api.response import Outcome
+from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.lists import parse_list, quoted
+
+ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
+
+ACCEPTED_BY_DEFAULT = (Outcome.UNAVAILABLE, Outcome.UNSUPPORTED_90D, Outcome.UNSUPPORTED_VIDEO)
+"""Deleted Tweets, and metrics that the API does not have for old Tweets: reported, and no failure."""
+
+
+def parse_choice(
+    value: object, choices: Iterable[ChoiceT], *, field: str, problem: str = "{value} is not a valid choice"
+) -> ChoiceT:
+    """Parse the name of one of several choices.
+
+    :param value: the name, in upper or lower case.
+    :param choices: the members to choose from.
+    :param field: the parameter that an error names.
+    :param problem: what an error says is wrong, with ``{value}`` in place of the value.
+    :raises InvalidQueryError: if the value names none of them.
+    """
+    known = list(choices)
+    name = str(value).strip().lower()
+    for choice in known:
+        if choice.value == name:
+            return choice
+    shown = quoted(value) if not isinstance(value, StrEnum) else quoted(value.value)
+    raise InvalidQueryError(field, problem.format(value=shown), f"Choose one of {', '.join(known)}.")
+
+
+def parse_accepted_outcomes(value: object) -> tuple[Outcome, ...]:
+    """Parse the outcomes that do not fail a task.
+
+    :param value: outcomes or their names; ``None`` for :data:`ACCEPTED_BY_DEFAULT`.
+    :raises InvalidQueryError: if one is unknown.
+    """
+    if value is None:
+        return ACCEPTED_BY_DEFAULT
+    field = "accepted_outcomes"
+    return tuple(parse_choice(item, Outcome, field=field) for item in parse_list(value, field=field))
+
+
+def parse_granularity(value: object, supported: Iterable[str], *, endpoint: str) -> Granularity:
+    """Parse a granularity.
+
+    :param value: the name of the granularity.
+    :param supported: the names of the granularities that the endpoint supports.
+    :param endpoint: the endpoint.
+    :raises InvalidQueryError: if the endpoint does not support it.
+    """
+    return parse_choice(
+        value,
+        [Granularity(name) for name in supported],
+        field="granularity",
+        problem=f"{endpoint!r} does not support {{value}}",
+    )

@@ -1,0 +1,56 @@
+"""Lists and mappings, given as values or as the text that a rendered template leaves."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_provider_engagement.exceptions import InvalidQueryError
+
+_LONGEST_QUOTE = 60
+
+
+def parse_list(value: object, *, field: str) -> list[object]:
+    """Parse a list.
+
+    :param value: a list or another iterable, or one string: values separated by commas, spaces or line breaks, or the
+        JSON or Python text of a list.
+    :param field: the parameter that an error names.
+    :raises InvalidQueryError: if the value is none of these.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if text[:1] not in ("[", "(", "{"):
+            return [item for item in re.split(r"[\s,;]+", text) if item]
+        value = parse_literal(text, field=field)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return [item for item in value if item]
+    if isinstance(value, (Mapping, bytes)) or not isinstance(value, Iterable):
+        raise InvalidQueryError(field, f"{quoted(value)} is not a list", "Pass a list, or a string of values.")
+    return list(value)
+
+
+def parse_literal(text: str, *, field: str) -> Any:
+    """Parse the JSON or Python text of a value.
+
+    :param text: the text.
+    :param field: the parameter that an error names.
+    :raises InvalidQueryError: if the text is neither.
+    """
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return parse(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+    raise InvalidQueryError(
+        field, f"{quoted(text)} is neither JSON nor a Python literal", "Pass a list or a mapping, or its JSON text."
+    )
+
+
+def quoted(value: object) -> str:
+    """Return a value as an error message shows it: quoted, and shortened to 60 characters."""
+    text = repr(str(value) if isinstance(value, str) else value)
+    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."

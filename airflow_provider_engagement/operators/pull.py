@@ -1,0 +1,45 @@
+"""One pull: everything that an execution of an operator does, decided before its first request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_engagement.api.planner import Request
+    from airflow_provider_engagement.api.query import Query
+    from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun
+    from airflow_provider_engagement.dataset.fetch import FetchResult
+    from airflow_provider_engagement.dataset.folder import DatasetFolder
+    from airflow_provider_engagement.dataset.response_store import ResponseStore, ReuseRule
+    from airflow_provider_engagement.inputs.intervals import ResolvedInterval
+
+    Assemble = Callable[[FetchResult, ResponseStore, DatasetFolder], AssembledTables]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pull:
+    """Everything that one execution of a pull operator does.
+
+    :param query: what to request.
+    :param requests: the plan.
+    :param run: the run of the task.
+    :param is_reusable: returns whether a stored response can be reused.
+    :param assemble: writes the tables from the stored responses.
+    :param estimated_rows: about how many rows the pull makes.
+    :param as_of: distinguishes equal requests of different runs; ``None`` if runs share stored responses.
+    :param interval: the interval, for the manifest.
+    :param snapshot_at: the time of the snapshot, for the manifest.
+    """
+
+    query: Query
+    requests: Sequence[Request]
+    run: TaskRun
+    is_reusable: ReuseRule
+    assemble: Assemble
+    estimated_rows: int
+    as_of: datetime | None = None
+    interval: ResolvedInterval | None = None
+    snapshot_at: datetime | None = None

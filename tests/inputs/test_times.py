@@ -1,0 +1,96 @@
+"""Times, durations and time zones, as people write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pendulum
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_engagement.api.time_range import to_api
+from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.times import parse_hours, parse_time, parse_time_zone
+
+NOW = datetime(2026, 1, 10, 12, 34, 56, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2026-01-05", "2026-01-05T00:00:00Z"),
+        (date(2026, 1, 5), "2026-01-05T00:00:00Z"),
+        (pendulum.date(2026, 1, 5), "2026-01-05T00:00:00Z"),
+        ("2026-01-05T06:00:00Z", "2026-01-05T06:00:00Z"),
+        ("2026-01-05 06:00:00+00:00", "2026-01-05T06:00:00Z"),
+        (" 2026-01-05T06:00+02:00 ", "2026-01-05T04:00:00Z"),
+        (pendulum.datetime(2026, 7, 5, 6, tz="America/New_York"), "2026-07-05T10:00:00Z"),
+        (datetime(2026, 1, 5, 6, tzinfo=UTC), "2026-01-05T06:00:00Z"),
+        ("now", "2026-01-10T12:00:00Z"),
+        ("36h", "2026-01-09T00:00:00Z"),
+        ("7d", "2026-01-03T12:00:00Z"),
+        ("2w", "2025-12-27T12:00:00Z"),
+    ],
+)
+def test_a_time_has_many_forms(value: object, expected: str) -> None:
+    parsed = parse_time(value, field="start", now=NOW)
+
+    assert to_api(parsed) == expected
+    assert parsed.tzinfo is UTC
+    assert type(parsed) is datetime
+
+
+def test_a_relative_time_counts_from_the_utc_hour_whatever_zone_now_has() -> None:
+    kolkata = timezone(timedelta(hours=5, minutes=30))
+
+    assert to_api(parse_time("1h", field="start", now=NOW.astimezone(kolkata))) == "2026-01-10T11:00:00Z"
+
+
+@given(st.datetimes(timezones=st.timezones(), min_value=datetime(2010, 1, 1), max_value=datetime(2100, 1, 1)))
+def test_an_aware_time_stays_the_same_instant(time: datetime) -> None:
+    expected = time.timestamp()
+
+    assert parse_time(time, field="start", now=NOW).timestamp() == expected
+    assert parse_time(time.astimezone(UTC).isoformat(), field="start", now=NOW).timestamp() == expected
+
+
+@pytest.mark.parametrize("value", ["2026-01-05T06:00:00", "2026-01-05 06:00", datetime(2026, 1, 5, 6)])
+def test_a_time_without_a_time_zone_is_an_error(value: object) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^end: .* has no time zone"):
+        parse_time(value, field="end", now=NOW)
+
+
+def test_any_other_value_is_an_error_that_lists_the_forms() -> None:
+    arabic_seven = "\N{ARABIC-INDIC DIGIT SEVEN}d"
+    for value in ("", "None", "yesterday", "7", "7m", "-7d", "999999w", arabic_seven, "2026-13-01", None, 1767571200):
+        with pytest.raises(InvalidQueryError, match="is not a time") as error:
+            parse_time(value, field="end", now=NOW)
+
+        assert error.value.field == "end"
+        assert "36h" in error.value.remedy
+
+
+def test_a_time_before_the_first_day_of_the_calendar_is_an_error() -> None:
+    with pytest.raises(InvalidQueryError, match="calendar"):
+        parse_time("0001-01-01T00:00:00+05:00", field="start", now=NOW)
+
+
+def test_hours_are_a_number_or_its_text() -> None:
+    assert parse_hours(1.5, field="reuse_hours") == parse_hours("1.5", field="reuse_hours") == timedelta(minutes=90)
+
+
+@pytest.mark.parametrize("value", [-1, "-1", "a day", None, 1e300])
+def test_hours_that_are_no_duration_are_an_error(value: object) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^reuse_hours: "):
+        parse_hours(value, field="reuse_hours")
+
+
+def test_a_time_zone_has_an_iana_name() -> None:
+    assert parse_time_zone("Europe/Prague").key == "Europe/Prague"
+
+
+@pytest.mark.parametrize("value", ["Mars/Olympus", "", "../etc", None])
+def test_an_unknown_time_zone_is_an_error(value: object) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^time_zone: "):
+        parse_time_zone(value)
