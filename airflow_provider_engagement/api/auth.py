@@ -115,7 +115,13 @@ class Signer:
         :param auth: the kind of credentials.
         """
         if auth is Auth.APP:
-            return _Bearer(self.bearer_token())
+            token = self.bearer_token()
+
+            def add_token(request: PreparedRequest) -> PreparedRequest:
+                request.headers["Authorization"] = f"Bearer {token}"
+                return request
+
+            return add_token
         from requests_oauthlib import OAuth1
 
         for name in SIGNING_LOGGERS:
@@ -182,15 +188,6 @@ class Signer:
                 f"The token URL returned HTTP {response.status_code} without a bearer token. Check token_url."
             )
         return token
-
-
-class _Bearer:
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 def _is_above_debug(record: logging.LogRecord) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -141,9 +140,7 @@ class EngagementClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def fetch(self, request: Request) -> FetchedResponse:
@@ -234,40 +231,52 @@ class EngagementClient:
 
     def _send(self, request: Request) -> Response:
         """Send a request once, as soon as the limiter allows it, and report the result to the limiter."""
-        import requests
-
         endpoint = request.query.endpoint
         authorize = self._signer(request.query.auth)
         self.limiter.acquire()
-        response = None
+        with self._session_lock:
+            self.requests_sent += 1
+        url = f"{self.address.base_url}{catalogue.ENDPOINTS[endpoint].path}"
         try:
-            with self._session_lock:
-                self.requests_sent += 1
-            response = self._open_session().post(
-                f"{self.address.base_url}{catalogue.ENDPOINTS[endpoint].path}",
-                json=request.body(),
-                auth=authorize,
-                timeout=(self.address.connect_timeout, self.address.read_timeout),
-                allow_redirects=False,
-            )
-        except requests.exceptions.SSLError as error:
-            raise self._certificate_error(self.address.base_url, error) from None
-        except (
-            requests.exceptions.ConnectionError,
-            requests.exceptions.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-        ) as error:
-            raise NoResponseError(
-                f"{endpoint}: no response from {self.address.base_url}: {self._signer.redact(_innermost(error))}"
-            ) from None
-        except requests.exceptions.ContentDecodingError:
-            raise InvalidResponseError(f"{endpoint}: the response cannot be decompressed.") from None
-        finally:
-            if response is None:
-                self.limiter.failed()
+            response = self._post(endpoint, self.address.base_url, url, json=request.body(), auth=authorize)
+        except BaseException:
+            self.limiter.failed()
+            raise
         if response.status_code != 429:
             self.limiter.responded(read_headers(response.headers, received_at=self.limiter.now()))
         return response
+
+    def _post(self, subject: str, address: str, url: str, **content: Any) -> Response:
+        """Send a POST request.
+
+        :param subject: the name of the request, for errors.
+        :param address: the address to name in errors.
+        :param url: the URL.
+        :param content: the body and the authentication, as ``requests`` accepts them.
+        """
+        from requests import exceptions
+
+        try:
+            return self._open_session().post(
+                url,
+                timeout=(self.address.connect_timeout, self.address.read_timeout),
+                allow_redirects=False,
+                **content,
+            )
+        except exceptions.SSLError as error:
+            raise InvalidConnectionError(f"{address} has no valid certificate: {self._redacted(error)}") from None
+        except (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError) as error:
+            raise NoResponseError(f"{subject}: no response from {address}: {self._redacted(error)}") from None
+        except exceptions.ContentDecodingError:
+            raise InvalidResponseError(f"{subject}: the response cannot be decompressed.") from None
+
+    def _redacted(self, error: BaseException) -> str:
+        """Return the innermost cause as text, without the address and the objects around it."""
+        while (inner := getattr(error, "reason", None) or next(iter(error.args), None)) and isinstance(
+            inner, Exception
+        ):
+            error = inner
+        return self._signer.redact(f"{type(error).__name__}: {error}")
 
     def _parse(self, request: Request, response: Response) -> ParsedResponse:
         endpoint, status = request.query.endpoint, response.status_code
@@ -316,9 +325,6 @@ class EngagementClient:
         when = f"It renews at {renews_at.isoformat()}." if renews_at else "The API did not state when it renews."
         return PeriodCapError(f"A limit of the contract is used up. {when}", renews_at=renews_at, **details)
 
-    def _certificate_error(self, url: str, error: Exception) -> InvalidConnectionError:
-        return InvalidConnectionError(f"{url} has no valid certificate: {self._signer.redact(str(error))}")
-
     def _describe(self, response: Response) -> str:
         content_type = response.headers.get("Content-Type", "no content type").partition(";")[0]
         return f"a body of {len(response.content)} bytes, {self._signer.redact(content_type)}"
@@ -328,23 +334,14 @@ class EngagementClient:
         return found and self._signer.redact(found)
 
     def _post_for_bearer_token(self, user: str, password: str) -> Response:
-        import requests
-
-        try:
-            return self._open_session().post(
-                self.address.token_url,
-                data={"grant_type": "client_credentials"},
-                headers={"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"},
-                auth=(user, password),
-                timeout=(self.address.connect_timeout, self.address.read_timeout),
-                allow_redirects=False,
-            )
-        except requests.exceptions.SSLError as error:
-            raise self._certificate_error(self.address.token_url, error) from None
-        except requests.exceptions.RequestException as error:
-            raise NoResponseError(
-                f"No bearer token: no response from {self.address.token_url}: {self._signer.redact(_innermost(error))}"
-            ) from None
+        return self._post(
+            "oauth2/token",
+            self.address.token_url,
+            self.address.token_url,
+            data={"grant_type": "client_credentials"},
+            headers={"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"},
+            auth=(user, password),
+        )
 
     def _open_session(self) -> Session:
         with self._session_lock:
@@ -403,10 +400,3 @@ def _has_data(request: Request, body: dict[str, Any]) -> bool:
     """Return whether a body with errors has data too."""
     groupings = request.query.requested_groupings()
     return any(key in groupings or key.startswith(catalogue.UNSUPPORTED_PREFIX) for key in body)
-
-
-def _innermost(error: BaseException) -> str:
-    """Return the innermost cause as text, without the address and the objects around it."""
-    while (inner := getattr(error, "reason", None) or next(iter(error.args), None)) and isinstance(inner, Exception):
-        error = inner
-    return f"{type(error).__name__}: {error}"

@@ -48,52 +48,44 @@ def error_for_response(
     :param host: the address of the API.
     :param request_id: the id that the API gave the request, if any.
     """
-    details: dict[str, Any] = {
-        "endpoint": endpoint,
-        "status": status,
-        "messages": tuple(messages),
-        "request_id": request_id,
-    }
-    text = " ".join(messages).lower()
-    if _NOT_ENTITLED in text:
-        return NotEntitledError("The app has no access to the Engagement API. Ask X to enable its app id.", **details)
-    forbidden = forbidden_tweets(messages)
-    if forbidden:
+    details: Any = {"endpoint": endpoint, "status": status, "messages": tuple(messages), "request_id": request_id}
+    if forbidden := forbidden_tweets(messages):
         return ForbiddenTweetsError(forbidden_summary(forbidden), tweet_ids_by_author=forbidden, **details)
+    error, summary = _classify(status, " ".join(messages).lower(), host)
+    return error(summary, **details)
+
+
+def _classify(status: int, text: str, host: str) -> tuple[type[ApiError], str]:
+    if _NOT_ENTITLED in text:
+        return NotEntitledError, "The app has no access to the Engagement API. Ask X to enable its app id."
     if _FORBIDDEN_METRICS in text:
-        return ForbiddenMetricsError(
+        return ForbiddenMetricsError, (
             "These credentials cannot read these metrics on this endpoint. Request other metrics, or use the access "
-            "token of the user who posted the Tweets.",
-            **details,
+            "token of the user who posted the Tweets."
         )
     if status == 401 or _NOT_AUTHENTICATED in text:
-        return AuthenticationError(
-            "The API rejected the credentials. Check the keys and tokens, and that the user has not revoked the app.",
-            **details,
+        return AuthenticationError, (
+            "The API rejected the credentials. Check the keys and tokens, and that the user has not revoked the app."
         )
     if status == 403:
-        return NotEntitledError(
-            "The credentials do not allow this request. Check that the contract includes it.", **details
-        )
+        return NotEntitledError, "The credentials do not allow this request. Check that the contract includes it."
     if status in (404, 410):
-        return EndpointNotFoundError(
-            f"{host} does not have this endpoint. Check the host, and that the contract includes the endpoint.",
-            **details,
+        return EndpointNotFoundError, (
+            f"{host} does not have this endpoint. Check the host, and that the contract includes the endpoint."
         )
     if 300 <= status < 400:
-        return EndpointNotFoundError(
-            f"{host} redirects to another address, which a signed request cannot follow. Use the new address as host.",
-            **details,
+        return EndpointNotFoundError, (
+            f"{host} redirects to another address, which a signed request cannot follow. Use the new address as host."
         )
     if status == 406:
-        return RequestRejectedError(
-            "The API requires gzip, but the request arrived without Accept-Encoding. Check the proxy.", **details
+        return RequestRejectedError, (
+            "The API requires gzip, but the request arrived without Accept-Encoding. Check the proxy."
         )
     if 200 <= status < 300:
-        return ServerError("The response has errors and no data.", **details)
+        return ServerError, "The response has errors and no data."
     if status >= 500 or status in _TRANSIENT_STATUSES:
-        return ServerError("The API failed.", **details)
-    return RequestRejectedError("The API rejected the request as invalid.", **details)
+        return ServerError, "The API failed."
+    return RequestRejectedError, "The API rejected the request as invalid."
 
 
 def json_or_none(response: Response) -> Any:

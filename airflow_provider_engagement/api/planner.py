@@ -18,11 +18,10 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.catalogue import HISTORY_START, MAX_WINDOW, Dimension
+from airflow_provider_engagement.api.catalogue import HISTORY_START, MAX_WINDOW, Auth
 from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.time_range import TimeRange, floor_to_day, floor_to_hour, range_after_post, to_api
 from airflow_provider_engagement.api.tweet_id import FIRST_SNOWFLAKE_ID, created_at, first_id_at
-from airflow_provider_engagement.exceptions import InvalidQueryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def estimate(
         endpoint=str(query.endpoint),
         auth=str(query.auth),
         tweets=len(query.tweet_ids),
-        owners=int(query.auth is catalogue.Auth.USER),
+        owners=int(query.auth is Auth.USER),
         planned_requests=len(requests),
         requests=sent,
         lower_bound=lower_bound(query),
@@ -153,14 +152,14 @@ def plan_shared(query: Query, *, available: TimeRange) -> list[Request]:
     A block within ``available`` never changes, and a block at its edge changes with it. If ``available`` is whole UTC
     days (see :func:`~airflow_provider_engagement.api.time_range.whole_days_within`), it stays the same for a day.
 
+    Requests with groupings are not shared, because a grouping can add hours of the interval to other hours of a block.
+
     :param query: a query on ``historical``. The responses contain hours outside its interval, which are not wanted.
     :param available: the hours that the API can return, the same for all queries that share requests.
-    :raises InvalidQueryError: if a grouping adds hours of the interval to other hours.
     """
-    inside = None if query.interval is None else query.interval.intersection(available)
+    inside = None if query.interval is None or query.groupings else query.interval.intersection(available)
     if query.interval is None or inside is None:
         return plan(query)
-    _check_hours_are_separate(query)
     outside = query.interval.difference(available)
     requests = [request for rest in outside for request in plan(replace(query, interval=rest))]
     for batch in _batches(query):
@@ -251,21 +250,6 @@ def _batches_of_neighbours(wanted: list[tuple[str, TimeRange]], batch_size: int)
         batches.append(wanted[start:stop])
         stop = start
     return batches[::-1]
-
-
-def _check_hours_are_separate(query: Query) -> None:
-    """Reject groupings that add hours of the interval to other hours of the blocks."""
-    edges = () if query.interval is None else (query.interval.start, query.interval.end)
-    whole_days = all(edge == floor_to_day(edge) for edge in edges)
-    needed = {Dimension.DAY} if whole_days else {Dimension.DAY, Dimension.HOUR}
-    for name, group_by in query.requested_groupings().items():
-        missing = sorted(needed.difference(group_by))
-        if missing:
-            raise InvalidQueryError(
-                "groupings",
-                f"{name!r} lacks {missing[0]}, which shared requests need",
-                f"Add {missing[0]}, or do not share requests.",
-            )
 
 
 def _batch_size(query: Query) -> int:

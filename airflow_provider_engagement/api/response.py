@@ -5,11 +5,10 @@ Every count is a number that the API returned, or null. The Tweet's status has t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -228,16 +227,13 @@ def _count_columns(
     A response can have hundreds of thousands of counts, so all counts of a Tweet and metric are parsed at once.
     """
     parser = CountParser(request.query.rows_grouping)
-    periods: tuple[datetime | None, ...] = (None,)
-    values_of: Callable[[Any], Iterable[Any]] = _total
-    if request.query.endpoint is not Endpoint.TOTALS:
-        # A response without its hours has no data.
-        keys = _keys_by_hour(covered) if covered else {}
-        periods = tuple(keys)
-        hours_by_day: dict[str, tuple[str, ...]] = {}
-        for day, hour in keys.values():
-            hours_by_day[day] = (*hours_by_day.get(day, ()), hour)
-        values_of = partial(_hourly_values, hours_by_day=hours_by_day)
+    is_hourly = request.query.endpoint is not Endpoint.TOTALS
+    # A response without a window has no data.
+    hours = [covered.start + number * HOUR for number in range(covered.hours)] if covered else []
+    hours_by_day: dict[str, tuple[str, ...]] = {}
+    for hour in hours:
+        hours_by_day[f"{hour:%Y-%m-%d}"] = (*hours_by_day.get(f"{hour:%Y-%m-%d}", ()), f"{hour:%H}")
+    periods = tuple(hours) if is_hourly else (None,)
     by_tweet = as_object(rows)
     returned = {tweet_id: nulls.get(tweet_id, _OK) for tweet_id in request.tweet_ids if tweet_id in by_tweet}
     tweet_ids = tuple(tweet_id for tweet_id, status in returned.items() if status.outcome is not Outcome.UNAVAILABLE)
@@ -247,21 +243,13 @@ def _count_columns(
         nodes = as_object(by_tweet[tweet_id])
         for metric, column in by_metric.items():
             node = None if metric in returned[tweet_id].metrics_affected else nodes.get(metric)
-            column += all_null if node is None else parser.parse(values_of(node))
+            column += (
+                all_null if node is None else parser.parse(_hourly_values(node, hours_by_day) if is_hourly else [node])
+            )
     return CountColumns(tweet_ids, periods, by_metric)
 
 
-def _keys_by_hour(covered: TimeRange) -> dict[datetime, tuple[str, str]]:
-    """Return the hours of a time range, with the day and the hour that the API uses as keys."""
-    hours = (covered.start + number * HOUR for number in range(covered.hours))
-    return {hour: (f"{hour:%Y-%m-%d}", f"{hour:%H}") for hour in hours}
-
-
-def _total(node: Any) -> list[Any]:
-    return [node]
-
-
-def _hourly_values(node: Any, *, hours_by_day: Mapping[str, tuple[str, ...]]) -> list[Any]:
+def _hourly_values(node: Any, hours_by_day: Mapping[str, tuple[str, ...]]) -> list[Any]:
     values: list[Any] = []
     for hours, keys in zip(_values_of(node, tuple(hours_by_day)), hours_by_day.values(), strict=True):
         values += _values_of(hours, keys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.api.error_responses import (
@@ -149,6 +149,7 @@ def test_messages_about_the_same_user_are_merged() -> None:
     assert forbidden_tweets(lines) == {"7": ("1", "2", "3")}
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(st.none() | st.integers(1, 2**62).map(str), st.lists(st.integers(1, 2**63).map(str), min_size=1)),
     st.sampled_from([", ", ",", " , "]),

@@ -27,7 +27,6 @@ from airflow_provider_engagement.api.planner import (
 )
 from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.time_range import TimeRange, whole_days_within
-from airflow_provider_engagement.exceptions import InvalidQueryError
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -481,19 +480,10 @@ def test_hours_outside_the_available_range_are_requested_as_they_are() -> None:
     assert [one for one in windows if one is not None and one.end <= END] == windows[:-1]
 
 
-@pytest.mark.parametrize(
-    ("group_by", "interval", "missing"),
-    [
-        ((Dimension.TWEET, Dimension.METRIC), TimeRange(END - DAY, END), "engagement.day"),
-        ((Dimension.TWEET, Dimension.METRIC, Dimension.HOUR), TimeRange(END - DAY, END), "engagement.day"),
-        ((Dimension.TWEET, Dimension.METRIC, Dimension.DAY), TimeRange(END - 5 * HOUR, END), "engagement.hour"),
-    ],
-)
-def test_shared_requests_reject_groupings_that_add_other_hours(
-    group_by: tuple[Dimension, ...], interval: TimeRange, missing: str
-) -> None:
-    with pytest.raises(InvalidQueryError, match=missing):
-        plan_shared(historical(["20"], interval, g=group_by), available=YEAR)
+def test_requests_with_groupings_are_not_shared() -> None:
+    query = historical(["20"], TimeRange(END - DAY, END), days=(Dimension.METRIC, Dimension.DAY))
+
+    assert plan_shared(query, available=YEAR) == plan(query)
 
 
 # The first days of each Tweet
