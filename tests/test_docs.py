@@ -14,7 +14,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -433,13 +433,13 @@ def test_a_pull_of_the_snippets_brings_a_number_for_every_tweet(
     report = operator.execute(context)
 
     if operator.estimate_only:
-        assert report["requests"] == report["planned"] > 0
+        assert report["requests"] == report["planned_requests"] > 0
         return
     assert report["requested"] == len(tweet_ids)
     assert report["requests"]["failed"] == 0
     assert sum(report["outcomes"].values()) == len(tweet_ids)
     assert sum(rows for table, rows in report["rows"].items() if table in ("tweet_totals", "tweet_metrics")) or (
-        operator.task_id == "when_our_audience_is_awake" and report["rows"]["tweet_hours_of_day"]
+        operator.task_id == "hours_of_day" and report["rows"]["tweet_hours_of_day"]
     )
 
 
@@ -455,14 +455,17 @@ def test_the_hooks_snippet_finds_the_likes_of_the_world(author: Handle, simulato
     }
 
 
-def test_the_estimates_snippet_reckons_as_the_page_does() -> None:
+def test_the_estimate_of_the_snippet_is_the_example_of_the_page(
+    author: Handle,
+) -> None:
     first = 1_900_000_000_000_000_000  # of January 2025, so that all of them live for the whole of the 90 days
     tweet_ids = [str(first + number) for number in range(1000)]
 
-    cost = load(SNIPPETS / "estimate.py").cost(tweet_ids, 90, 60.0, now=datetime(2026, 6, 1, tzinfo=UTC))
+    end = datetime(2026, 6, 1, tzinfo=UTC)
 
-    assert (cost.windows, cost.requests) == (4, 160)
-    assert f"{cost.windows} windows × 40 packs = {cost.requests} requests" in page("operators/historical.md")  # noqa: RUF001
+    estimate = load(SNIPPETS / "estimate.py").estimate_history(tweet_ids, end - timedelta(days=90), end)
+
+    assert f"4 windows × 40 batches = {estimate.requests} requests" in page("operators/historical.md")  # noqa: RUF001
 
 
 def test_the_snippet_for_tests_passes_as_a_test(tmp_path: Path) -> None:
@@ -529,3 +532,72 @@ def test_the_quickstart_runs_as_it_is_written(airflow_database: None, simulator:
     assert done.returncode == 0, done.stdout + done.stderr
     (manifest,) = (tmp_path / "engagement" / "_manifests").iterdir()
     assert json.loads(manifest.read_text())["rows"]["tweet_totals"] > 0
+
+
+# What the pages say about the paths of a dataset
+
+_WRITTEN_AS_EXAMPLE = re.compile(r"(?P<any>…|\*|(?<![a-z_])(?:dag|task|run)(?![a-z_]))|(?P<digits>\d+)")
+
+
+def pattern_of(path: str) -> str:
+    """Return a regular expression for a path of the pages, in which digits, names and ``…`` or ``*`` are examples."""
+    pattern, end = "", 0
+    for found in _WRITTEN_AS_EXAMPLE.finditer(path):
+        pattern += re.escape(path[end : found.start()])
+        pattern += "[^/]+" if found["any"] else rf"\d{{{len(found['digits'])}}}"
+        end = found.end()
+    return pattern + re.escape(path[end:])
+
+
+@pytest.fixture(scope="module")
+def written_paths(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The paths of the files that pulls of every operator, granularity and option write into one dataset."""
+    from airflow_provider_engagement.operators import engagement
+
+    user = next(iter(simulator.world.handles.values()))
+    folder = tmp_path_factory.mktemp("dataset")
+    end = pendulum.today("UTC").subtract(days=1)
+    shared = {
+        "tweet_ids": simulator.world.tweets_of(user.user_id),
+        "metrics": ["favorites"],
+        "output_path": f"file://{folder}",
+    }
+    past = {**shared, "start": end.subtract(days=2), "end": end, "write_restatements": True}
+    with DAG("paths", schedule=None), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection(simulator, user)))
+        pulls = [
+            engagement.EngagementTotalsOperator(task_id="totals", **shared),
+            engagement.Engagement28HourOperator(task_id="last_28_hours", **shared),
+            engagement.EngagementHistoricalOperator(task_id="total", granularity="total", **past),
+            engagement.EngagementHistoricalOperator(task_id="day", granularity="day", **past),
+            engagement.EngagementHistoricalOperator(task_id="hour_of_day", granularity="hour_of_day", **past),
+            engagement.EngagementHistoricalOperator(
+                task_id="groupings", groupings={"by_metric": ["engagement.type"]}, **past
+            ),
+        ]
+        for pull in pulls:
+            pull.execute(context_of(pull))
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_documented_tree_is_what_pulls_write(written_paths: set[str]) -> None:
+    tree = next(block.code for block in blocks() if block.page.name == "dataset.md" and not block.language)
+    root, *lines = tree.splitlines()
+    documented = [line.split()[0] for line in lines]
+    patterns = [pattern_of(path) + (".+" if path.endswith("/") else "") for path in documented]
+    matches = {path: [p for p in patterns if re.fullmatch(p, path)] for path in written_paths}
+
+    assert root.endswith("/")
+    assert sorted(path for path, found in matches.items() if len(found) != 1) == []
+    assert [p for p in patterns if not any(p in found for found in matches.values())] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_the_paths_of_a_dataset_on_a_page_are_what_pulls_write(path: Path, written_paths: set[str]) -> None:
+    folders = "|".join(re.escape(name) for name in {written.partition("/")[0] for written in written_paths})
+    shown_paths = re.findall(
+        rf"(?<![\w/.])((?:{folders}|_[a-z_]+)/[^\s`'\"|),;<]*)|`(_[a-z_]+)`", path.read_text(encoding="utf-8")
+    )
+    patterns = [pattern_of(folder or f"{name}/") for folder, name in shown_paths]
+
+    assert [p for p in patterns if not any(re.match(p, written) for written in written_paths)] == []
