@@ -1,7 +1,7 @@
-"""Pulls the totals of 5,000 simulated Tweets with a real Airflow DAG, and compares every number with the truth.
+"""Pull the totals of 5,000 simulated Tweets with an Airflow DAG, and compare every count with the simulator's.
 
-Called by ``scripts/demo``, which makes the environment. All that it writes is below ``.demo``. The exit status is 0
-only if what was kept is what the simulator's world holds, number by number and gap by gap.
+``scripts/demo`` creates the environment and runs this program. All files are below ``.demo``. The exit status is 0 only
+if the dataset equals the simulator's world: every count, and every missing count with its reason.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ REPORT = DEMO / "report.json"
 PUBLIC = ("favorites", "retweets", "replies", "quote_tweets", "video_views")
 AGE_LIMITS = {"impressions": timedelta(days=90), "engagements": timedelta(days=90), "video_views": timedelta(days=1800)}
 METRICS_OF = {"user": ("impressions", "engagements", *PUBLIC), "app": PUBLIC}
-ASKED_AS = {"user": "as their authors", "app": "as the app"}
+CREDENTIALS = {"user": "user credentials", "app": "app credentials"}
 
 Cells = dict[tuple[str, str, str], int | None]
-"""Counts by kind of authentication, Tweet and metric."""
+"""Counts by kind of credentials, Tweet and metric."""
 
 
 def main() -> int:
-    """Run the demo; return the exit status."""
+    """Run the demo, and return the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit("Stopped."))
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -64,11 +64,11 @@ def main() -> int:
         write_tweet_ids(world)
         say(f"Running the DAG {DAG_ID} in Airflow {airflow_version}.")
         run_dag(environment)
-        counted = requests_received(world["base_url"])
-        say("Pulling a month of one handle's history, at once and day by day.")
+        received = requests_received(world["base_url"])
+        say("Pulling a month of one handle's history, once in one pull and once day by day.")
         history = pull_history(environment, world["handles"][0]["screen_name"], now)
-    say("Comparing what was kept with the simulator's world.")
-    report = make_report(counted, World.generate(seed=SEED, handles=HANDLES, tweets=TWEETS, end=now), now)
+    say("Comparing the datasets with the simulator's world.")
+    report = make_report(received, World.generate(seed=SEED, handles=HANDLES, tweets=TWEETS, end=now), now)
     report["history"] = history
     REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     show(report)
@@ -77,7 +77,7 @@ def main() -> int:
 
 @contextmanager
 def simulator(now: datetime) -> Iterator[dict[str, Any]]:
-    """Run the simulator with its data clock standing at an instant; yield its description."""
+    """Run the simulator with its data clock stopped at a time, and yield its description."""
     WORLD.unlink(missing_ok=True)
     options = {"handles": HANDLES, "tweets": TWEETS, "seed": SEED, "now": now.isoformat(), "world": WORLD}
     options["requests-per-minute"] = 600
@@ -86,20 +86,20 @@ def simulator(now: datetime) -> Iterator[dict[str, Any]]:
     with running(command, DEMO / "simulator.log") as process:
         while not WORLD.exists():
             if process.poll() is not None:
-                sys.exit(f"The simulator did not start; see {shown(DEMO / 'simulator.log')}.")
+                sys.exit(f"The simulator did not start. See {shown(DEMO / 'simulator.log')}.")
             time.sleep(0.05)
         yield json.loads(WORLD.read_text(encoding="utf-8"))
 
 
 def airflow_environment(world: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment of an Airflow of the demo's own, with connections to the simulator."""
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    """Return the environment of the demo's Airflow, with connections to the simulator."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     connections = {
         f"AIRFLOW_CONN_ENGAGEMENT_{name.upper()}": json.dumps(connection)
         for name, connection in world["connections"].items()
     }
     return {
-        **outside,
+        **inherited,
         **connections,
         "AIRFLOW_HOME": str(DEMO / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
@@ -110,11 +110,11 @@ def airflow_environment(world: Mapping[str, Any]) -> dict[str, str]:
 
 
 def migrate(environment: Mapping[str, str]) -> None:
-    """Make Airflow's database, if there is none of this version of Airflow."""
+    """Create the database of Airflow, unless there is one of this version of Airflow."""
     home = Path(environment["AIRFLOW_HOME"])
     stamp = home / "migrated"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != airflow_version:
-        say("Making Airflow's database.")
+        say("Creating the database of Airflow.")
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
         airflow(environment, DEMO / "migration.log", "db", "migrate")
@@ -130,26 +130,26 @@ def write_tweet_ids(world: Mapping[str, Any]) -> None:
 
 
 def run_dag(environment: Mapping[str, str]) -> None:
-    """Run the example DAG as ``airflow dags test`` does: real tasks, one after the other."""
+    """Run the example DAG with ``airflow dags test``, which executes its tasks one after the other."""
     conf = json.dumps({"tweet_ids_folder": str(TWEET_IDS), "output_path": str(DATASET)})
     airflow(environment, DEMO / "airflow.log", "dags", "test", DAG_ID, "--conf", conf)
 
 
 def airflow(environment: Mapping[str, str], log: Path, *arguments: str) -> None:
-    """Run one command of Airflow's to its end."""
+    """Run a command of Airflow until it ends."""
     with running([sys.executable, "-m", "airflow", *arguments], log, environment) as process:
         if process.wait():
             sys.stderr.writelines(log.read_text(encoding="utf-8").splitlines(keepends=True)[-20:])
-            sys.exit(f"airflow {' '.join(arguments[:2])} failed; see {shown(log)}.")
+            sys.exit(f"airflow {' '.join(arguments[:2])} failed. See {shown(log)}.")
 
 
 @contextmanager
 def running(
     command: list[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program in a process group of its own, of which nothing is left when the block ends."""
+    """Run a program in a new process group, and stop the whole group when the block ends."""
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - the commands are this script's own
+        process = subprocess.Popen(  # noqa: S603 - this script defines the commands
             command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
@@ -166,7 +166,7 @@ def running(
 
 
 def pull_history(environment: Mapping[str, str], screen_name: str, now: datetime) -> dict[str, Any]:
-    """Pull history in a process that has the connections; return what it cost and brought."""
+    """Run ``demo_history.py`` with the connections in its environment, and return its result."""
     arguments = (screen_name, TWEET_IDS / f"{screen_name}.txt", HISTORY, SEED, HANDLES, TWEETS, now.isoformat())
     log = DEMO / "history.log"
     script = ROOT / "scripts" / "demo_history.py"
@@ -175,82 +175,85 @@ def pull_history(environment: Mapping[str, str], screen_name: str, now: datetime
     lines = log.read_text(encoding="utf-8").splitlines()
     if failed:
         sys.stderr.write("\n".join(lines[-20:]) + "\n")
-        sys.exit(f"Pulling history failed; see {shown(log)}.")
+        sys.exit(f"Pulling history failed. See {shown(log)}.")
     result: dict[str, Any] = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
     return result
 
 
 def requests_received(base_url: str) -> int:
-    """Return how many requests for totals the simulator's own journal holds."""
-    with build_opener(ProxyHandler({})).open(f"{base_url}/__simulator__/journal?path=totals", timeout=30) as answer:
-        return len(json.load(answer)["entries"])
+    """Return how many requests for totals the journal of the simulator has."""
+    with build_opener(ProxyHandler({})).open(f"{base_url}/__simulator__/journal?path=totals", timeout=30) as response:
+        return len(json.load(response)["entries"])
 
 
-def make_report(counted: int, world: World, now: datetime) -> dict[str, Any]:
-    """Compare the dataset with the truth, and say what is in it.
+def make_report(received: int, world: World, now: datetime) -> dict[str, Any]:
+    """Compare the dataset with the simulator's world, and summarize it.
 
-    :param counted: how many requests the simulator received.
-    :param world: the simulator's world, made once more.
-    :param now: where the simulator's data clock stood.
+    :param received: how many requests the simulator received.
+    :param world: the simulator's world, generated again.
+    :param now: the time of the simulator's data clock.
     """
     totals, statuses = read_table("tweet_totals"), read_table("tweet_status")
     manifests = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((DATASET / "_manifests").iterdir())]
     sent = sum(manifest["requests"]["sent"] for manifest in manifests)
-    kept = {
+    stored = {
         (row["auth"], row["tweet_id"], metric): row[metric]
         for row in totals.to_pylist()
         for metric in METRICS_OF[row["auth"]]
     }
-    explained = {
-        (asked_as(row), row["tweet_id"], metric)
+    with_reason = {
+        (credentials_of(row), row["tweet_id"], metric)
         for row in statuses.to_pylist()
         if row["metrics_affected"]
         for metric in row["metrics_affected"].split(",")
     }
     truth = true_cells(world, now)
-    own = totals.filter(pyarrow.compute.field("auth") == "user")
-    top = top_tweets(own, METRICS_OF["user"])
+    with_all_metrics = totals.filter(pyarrow.compute.field("auth") == "user")
+    top = top_tweets(with_all_metrics, METRICS_OF["user"])
     problems = [
         *(
-            f"{' '.join(cell)}: {count} kept, {truth.get(cell)} true"
-            for cell, count in kept.items()
+            f"{' '.join(cell)}: stored {count}, expected {truth.get(cell)}"
+            for cell, count in stored.items()
             if count != truth.get(cell)
         ),
         *(
-            f"{' '.join(cell)}: nothing kept, {count} true"
+            f"{' '.join(cell)}: not stored, expected {count}"
             for cell, count in truth.items()
-            if count is not None and cell not in kept
+            if count is not None and cell not in stored
         ),
         *(
-            f"{' '.join(cell)}: null, and no reason given"
+            f"{' '.join(cell)}: null without a reason"
             for cell, count in truth.items()
-            if count is None and cell not in explained
+            if count is None and cell not in with_reason
         ),
-        *(f"{' '.join(cell)}: a reason for a gap, and no gap" for cell in explained if truth.get(cell) is not None),
-        *(f"top Tweets by {metric} are not the true ones" for metric in top if not is_true(top[metric], metric, truth)),
+        *(f"{' '.join(cell)}: a reason, but not missing" for cell in with_reason if truth.get(cell) is not None),
+        *(f"top Tweets by {metric} differ" for metric in top if not is_correct(top[metric], metric, truth)),
     ]
-    rows = len({cell[:2] for cell in kept})
+    rows = len({cell[:2] for cell in stored})
     if rows != totals.num_rows:
-        problems.append(f"{totals.num_rows} rows for {rows} Tweets")
-    if sent != counted:
-        problems.append(f"{sent} requests reported, {counted} received by the simulator")
+        problems.append(f"{totals.num_rows} rows of {rows} Tweets")
+    if sent != received:
+        problems.append(f"{sent} requests in the manifests, but the simulator received {received}")
     return {
-        "asked": {auth: sum(found["asked"] for found in manifests if found["auth"] == auth) for auth in METRICS_OF},
-        "requests": {"sent": sent, "counted_by_simulator": counted},
+        "requested": {
+            auth: sum(manifest["requested"] for manifest in manifests if manifest["auth"] == auth)
+            for auth in METRICS_OF
+        },
+        "requests": {"sent": sent, "received_by_simulator": received},
         "rows": {"tweet_totals": totals.num_rows, "tweet_status": statuses.num_rows},
         "missing": missing(statuses),
         "top": {metric: [[tweet.count, tweet.link] for tweet in tweets] for metric, tweets in top.items()},
         "truth": {
-            "numbers": sum(count is not None for count in truth.values()),
+            "counts": sum(count is not None for count in truth.values()),
             "nulls": sum(count is None for count in truth.values()),
             "differences": len(problems),
             "examples": problems[:10],
         },
         "files": {
             "rows": shown(DATASET / "tweet_totals"),
-            "what became of each Tweet": shown(DATASET / "tweet_status"),
-            "reports of the tasks": shown(DATASET / "_manifests"),
-            "Airflow's log": shown(DEMO / "airflow.log"),
+            "outcome of each Tweet": shown(DATASET / "tweet_status"),
+            "manifests of the tasks": shown(DATASET / "_manifests"),
+            "log of Airflow": shown(DEMO / "airflow.log"),
             "this report": shown(REPORT),
         },
     }
@@ -262,7 +265,7 @@ def read_table(name: str) -> pyarrow.Table:
 
 
 def true_cells(world: World, now: datetime) -> Cells:
-    """Return what every cell must hold: the world's count, or null where the API has none."""
+    """Return the expected value of every cell: the count of the simulator, or null where the API has none."""
     return {
         (auth, tweet.id, metric): None if has_no_count(tweet, metric, now) else world.total(tweet.id, metric, now)
         for auth, metrics in METRICS_OF.items()
@@ -272,13 +275,13 @@ def true_cells(world: World, now: datetime) -> Cells:
 
 
 def has_no_count(tweet: Tweet, metric: str, now: datetime) -> bool:
-    """Tell whether the API has no value: the Tweet is deleted, or too old for the metric."""
+    """Return whether the API has no value: the Tweet is deleted, or too old for the metric."""
     too_old = metric in AGE_LIMITS and (tweet.created_at is None or now - tweet.created_at > AGE_LIMITS[metric])
     return tweet.deleted or too_old
 
 
-def is_true(top: list[TopTweet], metric: str, truth: Cells) -> bool:
-    """Tell whether a ranking is that of the true counts."""
+def is_correct(top: list[TopTweet], metric: str, truth: Cells) -> bool:
+    """Return whether a ranking agrees with the counts of the simulator."""
     counts = [
         count for (auth, _, name), count in truth.items() if (auth, name) == ("user", metric) and count is not None
     ]
@@ -288,65 +291,65 @@ def is_true(top: list[TopTweet], metric: str, truth: Cells) -> bool:
 
 
 def missing(statuses: pyarrow.Table) -> dict[str, list[dict[str, Any]]]:
-    """Return by kind of authentication what Tweets lack something, how many, and why."""
+    """Return how many Tweets have missing counts, with outcome and reason, by kind of credentials."""
     gaps = Counter(
-        (asked_as(row), row["outcome"], row["message"]) for row in statuses.to_pylist() if row["outcome"] != "ok"
+        (credentials_of(row), row["outcome"], row["message"]) for row in statuses.to_pylist() if row["outcome"] != "ok"
     )
     return {
         auth: [
-            {"outcome": outcome, "tweets": tweets, "why": why}
-            for (kind, outcome, why), tweets in gaps.most_common()
+            {"outcome": outcome, "tweets": tweets, "reason": reason}
+            for (kind, outcome, reason), tweets in gaps.most_common()
             if kind == auth
         ]
         for auth in METRICS_OF
     }
 
 
-def asked_as(status: Mapping[str, Any]) -> str:
-    """Return the kind of authentication behind a row of ``tweet_status``: only authors' Tweets have an owner there."""
+def credentials_of(status: Mapping[str, Any]) -> str:
+    """Return the kind of credentials of a row of ``tweet_status``. Only rows of user credentials have an owner."""
     return "user" if status["owner"] else "app"
 
 
 def show(report: Mapping[str, Any]) -> None:
-    """Print the report for a person."""
+    """Print the report in readable form."""
     requests, rows, truth = report["requests"], report["rows"], report["truth"]
-    say(f"\nRequests: {requests['sent']} sent; the simulator received {requests['counted_by_simulator']}.")
-    say(f"Rows: {rows['tweet_totals']:,} kept.")
+    say(f"\nRequests: {requests['sent']} sent, {requests['received_by_simulator']} received by the simulator.")
+    say(f"Rows: {rows['tweet_totals']:,} in tweet_totals.")
     for auth, gaps in report["missing"].items():
-        say(f"Missing of {report['asked'][auth]:,} Tweets asked for {ASKED_AS[auth]}:")
+        say(f"Incomplete among {report['requested'][auth]:,} Tweets requested with {CREDENTIALS[auth]}:")
         for gap in gaps:
-            say(f"  {gap['tweets']:>6,} {gap['outcome']}: {gap['why']}")
+            say(f"  {gap['tweets']:>6,} {gap['outcome']}: {gap['reason']}")
     for metric, tweets in report["top"].items():
         say(f"Top Tweets by {metric}:")
         for place, (count, link) in enumerate(tweets, start=1):
             say(f"  {place:>2} {count:>12,}  {link}")
     history = report["history"]
-    say(f"History: {history['days']} days of {history['tweets']} Tweets, {history['rows']:,} rows. Requests it takes:")
+    say(f"History: {history['days']} days of {history['tweets']} Tweets, {history['rows']:,} rows. Requests:")
     for what, number in history["requests"].items():
         say(f"  {number:>6,} {what}")
     say("Files:")
     for what, path in report["files"].items():
         say(f"  {path}  ({what})")
     if history["differences"]:
-        say(f"WRONG: {history['differences']} days of history differ from the simulator's truth or between the pulls.")
+        say(f"WRONG: {history['differences']} differences from the simulator or between the pulls of the history.")
     if truth["differences"]:
-        say(f"WRONG: {truth['differences']} differences from the simulator's truth, such as:")
+        say(f"WRONG: {truth['differences']} differences from the simulator, for example:")
         for problem in truth["examples"]:
             say(f"  {problem}")
     else:
         say(
-            f"Every number equals the simulator's truth: {truth['numbers'] + history['numbers']:,} counts; and the "
-            f"{truth['nulls']:,} gaps are where they must be, each with its reason."
+            f"All {truth['counts'] + history['counts']:,} counts equal the simulator's. "
+            f"The {truth['nulls']:,} missing counts are the expected ones, and each has a reason."
         )
 
 
 def shown(path: Path) -> str:
-    """Return a path as a person at the project's root names it."""
+    """Return a path relative to the root of the project."""
     return str(path.relative_to(ROOT))
 
 
 def say(text: str) -> None:
-    """Print at once."""
+    """Print a text without buffering."""
     print(text, flush=True)
 
 

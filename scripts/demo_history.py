@@ -1,8 +1,8 @@
-"""Pulls a month of one handle's history twice, at once and day by day, and compares what that cost and brought.
+"""Pull a month of one handle's history twice, at once and day by day, and compare the requests and the rows.
 
-Called by ``scripts/demo``, with the simulator's connections in the environment. The daily runs are what a backfill of a
-daily DAG runs: the operator is executed once for each day, in a run of type ``backfill``. ``tests/system`` has the same
-from Airflow's own scheduler. Prints one JSON object.
+``scripts/demo`` runs this program with the simulator's connections in its environment. The daily runs are those of a
+backfill: the operator is executed once for each day, in a run of type ``backfill``. ``tests/system`` runs such a
+backfill with Airflow's scheduler. The program prints one JSON object.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ METRICS = ("impressions", "engagements", "url_clicks")
 
 
 def main(screen_name: str, tweet_ids: str, output: str, seed: int, handles: int, tweets: int, now: datetime) -> None:
-    """Pull, compare and print."""
+    """Pull, compare, and print the result."""
     world = World.generate(seed=seed, handles=handles, tweets=tweets, end=now)
     ids = Path(tweet_ids).read_text(encoding="utf-8").split()[-TWEETS:]
     today = now.replace(hour=0)
@@ -53,12 +53,12 @@ def main(screen_name: str, tweet_ids: str, output: str, seed: int, handles: int,
                 "days": DAYS,
                 "tweets": len(ids),
                 "rows": len(rows["at_once"]),
-                "numbers": len(rows["at_once"]) * len(METRICS),
+                "counts": len(rows["at_once"]) * len(METRICS),
                 "differences": wrong + len(dict(rows["at_once"].items() ^ rows["daily"].items())),
                 "requests": {
                     "one pull": at_once["requests"]["sent"],
-                    "daily runs": sum(report["requests"]["sent"] for report in daily),
-                    "daily runs that do not share": -(-len(ids) // 25) * DAYS,
+                    "daily runs": sum(manifest["requests"]["sent"] for manifest in daily),
+                    "daily runs that share no requests": -(-len(ids) // 25) * DAYS,
                 },
             }
         )
@@ -68,7 +68,7 @@ def main(screen_name: str, tweet_ids: str, output: str, seed: int, handles: int,
 def pull(
     screen_name: str, ids: list[str], output: str, start: datetime, end: datetime, run_type: str
 ) -> dict[str, Any]:
-    """Execute the operator for one run, and return its report."""
+    """Execute the operator for one run, and return its manifest."""
     task_instance = SimpleNamespace(
         dag_id="history",
         task_id="pull",

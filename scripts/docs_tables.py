@@ -106,8 +106,8 @@ def metrics() -> str:
     def age(limit: Any) -> str:
         return f"{limit.days} days" if limit else "none"
 
-    def has(answer: object) -> str:
-        return "yes" if answer else "no"
+    def yes_or_no(condition: bool) -> str:
+        return "yes" if condition else "no"
 
     return table(
         (
@@ -124,9 +124,9 @@ def metrics() -> str:
             (
                 code(metric.name),
                 markdown(metric.meaning),
-                has(endpoint.TOTALS in metric.endpoints),
-                has(endpoint.HISTORICAL in metric.endpoints),
-                has(metric.public),
+                yes_or_no(endpoint.TOTALS in metric.endpoints),
+                yes_or_no(endpoint.HISTORICAL in metric.endpoints),
+                yes_or_no(metric.public),
                 age(metric.totals_age_limit),
                 age(metric.series_age_limit),
                 str(metric.counted),

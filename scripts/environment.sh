@@ -1,10 +1,10 @@
-# Sourced by the other scripts: an environment with this package in it.
+# The other scripts source this file. It defines one function for them:
 #
 #   make_environment FOLDER [REQUIREMENT...]
 #
-# makes a virtual environment with this package, editable, with its development tools and the further requirements, and
-# puts it first on PATH. An environment that was made for the same pyproject.toml and requirements is used as it is.
-# Where uv is on PATH, it installs the packages, otherwise pip does.
+# creates a virtual environment with this package (editable), its development tools and the given requirements, and puts
+# it first on PATH. It reuses an environment that was created from the same pyproject.toml and requirements. It installs
+# packages with uv if uv is on PATH, otherwise with pip.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -21,7 +21,7 @@ find_python() {
             return
         fi
     done
-    echo "Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3 $0" >&2
+    echo "No Python 3.11 to 3.14 found. Set one with PYTHON=/path/to/python3 $0" >&2
     return 1
 }
 
@@ -37,7 +37,7 @@ print(hashlib.sha256("\0".join(parts).encode()).hexdigest())
 PYTHON
     )
     if [[ $(cat "$folder/stamp" 2>/dev/null) != "$stamp" ]]; then
-        echo "Installing into ${folder#"$root/"}; this is done once and takes a minute or two." >&2
+        echo "Installing into ${folder#"$root/"}. This happens once and takes a minute or two." >&2
         if command -v uv >/dev/null; then
             rm -rf "$folder"
             uv venv --quiet --python "$(command -v "$python")" "$folder"
