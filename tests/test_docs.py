@@ -278,6 +278,13 @@ def test_every_outcome_is_described() -> None:
     assert [outcome for outcome in Outcome if f"| `{outcome}` |" not in page("dataset.md")] == []
 
 
+def test_every_module_is_on_the_architecture_page() -> None:
+    package = Path(airflow_provider_engagement.__file__).parent
+    modules = {str(path.relative_to(package)) for path in package.rglob("*.py") if path.name != "__init__.py"}
+
+    assert set(re.findall(r"^\| `([\w/]+\.py)` \|", page("architecture.md"), re.MULTILINE)) == modules
+
+
 MODULES = [module for module in TABLES_OF_CODE.modules() if module.__file__]
 _ROLE = re.compile(r":(?:attr|class|const|data|exc|func|meth|mod|obj):`[~!]?(?P<target>[\w.]+)(?:\(\))?`")
 
