@@ -59,31 +59,31 @@ def test_refusals_without_end_are_tried_again_a_window_later(evaluate: Callable[
     assert timedelta(seconds=60) <= decision.retry_delay <= timedelta(seconds=60) + SPREAD
 
 
-def test_other_failures_are_retried_as_the_task_says(evaluate: Callable[..., Any]) -> None:
+def test_the_settings_of_the_task_apply_to_other_failures(evaluate: Callable[..., Any]) -> None:
     for error in (ServerError("Down.", endpoint="totals", status=500), InvalidQueryError("x", "is wrong"), OSError()):
         assert evaluate(error).action is RetryAction.DEFAULT
 
 
-def test_tasks_that_wait_for_the_same_reset_come_back_one_after_the_other(evaluate: Callable[..., Any]) -> None:
+def test_tasks_that_wait_for_the_same_reset_are_retried_at_different_times(evaluate: Callable[..., Any]) -> None:
     delays = {evaluate(WaitRequired(NOW), context=context(f"pull_{number}")).retry_delay.seconds for number in range(8)}
     assert len(delays) >= 4
 
 
-def test_without_a_context_there_is_a_decision_too(evaluate: Callable[..., Any]) -> None:
+def test_the_policy_decides_without_a_context_too(evaluate: Callable[..., Any]) -> None:
     assert evaluate(WaitRequired(NOW), context=None).action is RetryAction.RETRY
 
 
-def test_a_pull_with_the_policy_fails_rather_than_defer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hold(self: Any, context: Any) -> Any:
+def test_a_pull_with_the_policy_fails_instead_of_deferring(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(self: Any, context: Any) -> Any:
         raise WaitRequired(NOW)
 
-    monkeypatch.setattr(EngagementTotalsOperator, "_pull", hold)
+    monkeypatch.setattr(EngagementTotalsOperator, "plan_pull", wait)
     operator = EngagementTotalsOperator(task_id="pull", deferrable=True, retry_policy=RateLimitRetryPolicy())
     with pytest.raises(WaitRequired):
         operator.execute(context())
 
 
-def test_a_dag_with_the_policy_can_be_stored() -> None:
+def test_a_dag_with_the_policy_can_be_serialized() -> None:
     assert isinstance(RateLimitRetryPolicy(), RetryPolicy)
     with DAG("engagement", schedule=None) as dag:
         EngagementTotalsOperator(task_id="pull", retry_policy=RateLimitRetryPolicy())

@@ -438,7 +438,7 @@ def test_hours_out_of_reach_are_refused_or_clipped_as_told_and_that_is_reported(
     report = pull(**future, on_out_of_range="clip")
     assert window_of(report) == ("2026-01-12T00:00:00Z", "2026-01-12T09:00:00Z")
     assert report["adjustments"] == [
-        {"edge": "end", "asked": "2026-01-13T00:00:00Z", "used": "2026-01-12T09:00:00Z", "reason": "not over yet"}
+        {"edge": "end", "requested": "2026-01-13T00:00:00Z", "used": "2026-01-12T09:00:00Z", "reason": "after the last complete hour"}
     ]
     report = pull(**old, on_out_of_range="clip", to="old")
     assert window_of(report) == ("2025-01-12T10:00:00Z", "2025-01-20T00:00:00Z")
