@@ -1,26 +1,19 @@
-"""What a pull would cost, which sends nothing."""
+"""Estimate how many requests a pull takes, without sending one."""
 
 # [START estimate]
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-from airflow_provider_engagement.api.catalogue import Auth, Endpoint, metrics_of
-from airflow_provider_engagement.api.planner import Estimate, estimate
-from airflow_provider_engagement.api.query import Granularity, Query, parse_tweet_ids
+from airflow_provider_engagement.api.catalogue import Endpoint
+from airflow_provider_engagement.api.planner import Estimate
 from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.hooks.engagement import EngagementHook
 
 
-def cost(tweet_ids: list[str], days: int, requests_per_minute: float, now: datetime | None = None) -> Estimate:
-    """Return what the history of some Tweets over the last whole days would cost. Nothing is sent."""
-    end = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
-    query = Query(
-        endpoint=Endpoint.HISTORICAL,
-        auth=Auth.USER,
-        tweet_ids=parse_tweet_ids(tweet_ids),
-        metrics=metrics_of(Endpoint.HISTORICAL, Auth.USER),
-        granularities=(Granularity.HOUR,),
-        window=TimeRange(end - timedelta(days=days), end),
-    )
-    return estimate(query, requests_per_minute)
+def estimate_history(tweet_ids: list[str], start: datetime, end: datetime) -> Estimate:
+    """Return what a historical pull would cost with a quota of 60 requests a minute."""
+    hook = EngagementHook("engagement_our_brand")
+    query = hook.query(Endpoint.HISTORICAL, tweet_ids, interval=TimeRange(start, end))
+    return hook.estimate(query, requests_per_minute=60)
 
 
 # [END estimate]

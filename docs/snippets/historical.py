@@ -1,4 +1,4 @@
-"""Recipes for EngagementHistoricalOperator."""
+"""How-to examples for EngagementHistoricalOperator."""
 
 from datetime import UTC, datetime
 
@@ -39,7 +39,7 @@ with DAG(
 # [END partition]
 
 with DAG("engagement_on_demand", schedule=None):
-    # [START window]
+    # [START interval]
     EngagementHistoricalOperator(
         task_id="last_30_days",
         tweet_ids_file="s3://marketing/our_brand.txt",
@@ -48,11 +48,11 @@ with DAG("engagement_on_demand", schedule=None):
         granularity="total",
         output_path="s3://warehouse/engagement/last_30_days",
     )
-    # [END window]
+    # [END interval]
 
     # [START everything]
     EngagementHistoricalOperator(
-        task_id="all_there_is",
+        task_id="all_available_hours",
         tweet_ids_file="s3://marketing/our_brand.txt",
         start="2014-09-01",
         end="now",
@@ -82,18 +82,18 @@ with DAG("engagement_on_demand", schedule=None):
     )
     # [END second_week]
 
-    # [START clock]
+    # [START hour_of_day]
     EngagementHistoricalOperator(
-        task_id="when_our_audience_is_awake",
+        task_id="hours_of_day",
         tweet_ids_file="s3://marketing/our_brand.txt",
         start="4w",
         end="now",
         metrics=["impressions", "engagements"],
         granularity="hour_of_day",
         time_zone="America/New_York",
-        output_path="s3://warehouse/engagement/clock_new_york",
+        output_path="s3://warehouse/engagement/hours_of_day_new_york",
     )
-    # [END clock]
+    # [END hour_of_day]
 
     # [START groupings]
     EngagementHistoricalOperator(
@@ -112,7 +112,7 @@ with DAG("engagement_on_demand", schedule=None):
         tweet_ids_file="s3://marketing/our_brand.txt",
         start="7d",
         end="now",
-        restatements=True,
+        write_restatements=True,
         reuse_hours=1,
         output_path="s3://warehouse/engagement/history",
     )

@@ -1,4 +1,4 @@
-"""A recipe for Engagement28HourOperator."""
+"""A how-to example for Engagement28HourOperator."""
 
 from airflow.sdk import DAG
 

@@ -1,4 +1,4 @@
-"""The DAG of the quickstart: totals of one simulated handle."""
+"""The DAG of the quickstart: totals of the Tweets of one simulated user."""
 
 # [START quickstart]
 import json

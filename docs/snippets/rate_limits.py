@@ -1,4 +1,4 @@
-"""One contract, a live DAG and a backfill: who goes first, and how nobody is refused."""
+"""A live DAG and a backfill that share one quota: one pull at a time, the live DAG first."""
 
 from datetime import UTC, datetime
 
@@ -7,7 +7,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 from airflow_provider_engagement.operators.engagement import Engagement28HourOperator, EngagementHistoricalOperator
 
 # [START pool]
-CONTRACT = {"pool": "engagement", "deferrable": True, "max_wait": 12 * 3600, "weight_rule": "absolute"}
+SHARED = {"pool": "engagement", "deferrable": True, "max_wait": 12 * 3600, "weight_rule": "absolute"}
 
 with DAG("live", schedule="5 * * * *", catchup=False):
     Engagement28HourOperator(
@@ -15,7 +15,7 @@ with DAG("live", schedule="5 * * * *", catchup=False):
         tweet_ids_file="s3://marketing/this_week.txt",
         output_path="s3://warehouse/engagement/live",
         priority_weight=100,
-        **CONTRACT,
+        **SHARED,
     )
 
 with DAG(
@@ -29,6 +29,6 @@ with DAG(
         tweet_ids_file="s3://marketing/our_brand.txt",
         output_path="s3://warehouse/engagement/history",
         priority_weight=1,
-        **CONTRACT,
+        **SHARED,
     )
 # [END pool]

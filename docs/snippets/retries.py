@@ -1,4 +1,4 @@
-"""Waiting for the rate limit by retries, on Airflow 3.3 and newer."""
+"""Wait for the rate limit with Airflow's retries, on Airflow 3.3 or newer."""
 
 # [START retries]
 from airflow.sdk import DAG
@@ -6,7 +6,7 @@ from airflow.sdk import DAG
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.retry_policies import RateLimitRetryPolicy
 
-with DAG("totals_by_retries", schedule="0 6 * * *"):
+with DAG("totals_with_retries", schedule="0 6 * * *"):
     EngagementTotalsOperator(
         task_id="totals",
         tweet_ids_file="s3://marketing/our_brand.txt",

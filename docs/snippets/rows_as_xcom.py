@@ -1,4 +1,4 @@
-"""Ids from one task, rows to another, without a folder."""
+"""Take ids from one task and pass rows to another, without a dataset."""
 
 from airflow.sdk import DAG, task
 
@@ -12,8 +12,8 @@ with DAG("likes_of_today", schedule="0 6 * * *"):
         return ["1070059276213702656", "1021817816134156288", "1067094924124872705"]
 
     @task
-    def favorites(report: dict) -> dict[str, int | None]:
-        return {row["tweet_id"]: row["favorites"] for row in report["tweet_totals"]}
+    def favorites(manifest: dict) -> dict[str, int | None]:
+        return {row["tweet_id"]: row["favorites"] for row in manifest["tweet_totals"]}
 
     pull = EngagementTotalsOperator(task_id="pull", tweet_ids=todays_tweets(), auth="app")
     favorites(pull.output)

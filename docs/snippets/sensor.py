@@ -1,4 +1,4 @@
-"""A pull that starts only when the contract has room for all of it."""
+"""Start a pull only when the rate limit allows all of its requests."""
 
 from airflow.sdk import DAG
 
@@ -8,13 +8,13 @@ from airflow_provider_engagement.sensors.rate_limit import EngagementRateLimitSe
 # [START sensor]
 PULL = {"tweet_ids_file": "s3://marketing/our_brand.txt", "output_path": "s3://warehouse/engagement/owned"}
 
-with DAG("totals_when_there_is_room", schedule="0 6 * * *"):
+with DAG("totals_when_the_rate_limit_allows", schedule="0 6 * * *"):
     cost = EngagementTotalsOperator(task_id="cost", estimate_only=True, **PULL)
-    room = EngagementRateLimitSensor(
-        task_id="room",
+    wait = EngagementRateLimitSensor(
+        task_id="wait",
         min_remaining="{{ [ti.xcom_pull(task_ids='cost')['requests'], 60] | min }}",
         deferrable=True,
         timeout=3600,
     )
-    cost >> room >> EngagementTotalsOperator(task_id="totals", **PULL)
+    cost >> wait >> EngagementTotalsOperator(task_id="totals", **PULL)
 # [END sensor]

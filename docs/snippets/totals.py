@@ -1,10 +1,10 @@
-"""Recipes for EngagementTotalsOperator."""
+"""How-to examples for EngagementTotalsOperator."""
 
 from airflow.sdk import DAG
 
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 
-with DAG("totals_recipes", schedule="0 6 * * *"):
+with DAG("totals_how_to", schedule="0 6 * * *"):
     # [START owned]
     EngagementTotalsOperator(
         task_id="owned",
@@ -15,25 +15,25 @@ with DAG("totals_recipes", schedule="0 6 * * *"):
     )
     # [END owned]
 
-    # [START foreign]
+    # [START any_tweet]
     EngagementTotalsOperator(
-        task_id="anyones",
+        task_id="public",
         tweet_ids_file="s3://marketing/competitors.parquet",
         tweet_ids_column="status_id",
         auth="app",
         output_path="s3://warehouse/engagement/public",
     )
-    # [END foreign]
+    # [END any_tweet]
 
-    # [START drop_foreign]
+    # [START leave_out_forbidden]
     EngagementTotalsOperator(
-        task_id="own_ones_of_a_mixed_list",
+        task_id="leave_out_forbidden",
         engagement_conn_id="engagement_our_brand",
         tweet_ids_file="s3://marketing/mixed.txt",
         accepted_outcomes=["unavailable", "unsupported_90d", "unsupported_video", "forbidden"],
-        output_path="s3://warehouse/engagement/owned_of_mixed",
+        output_path="s3://warehouse/engagement/owned_of_mixed_list",
     )
-    # [END drop_foreign]
+    # [END leave_out_forbidden]
 
     # [START groupings]
     EngagementTotalsOperator(
