@@ -1,18 +1,18 @@
-"""Every day the hours of the day before, of a handle's own Tweets.
+"""Pull the hourly counts of the previous day, every day, of a user's own Tweets.
 
-What it shows: a pull whose window is the run's data interval. The timetable matters: with a plain cron expression
-Airflow 3 gives runs an empty data interval, of which there is nothing to pull.
+The interval of the pull is the data interval of the run. The DAG needs ``CronDataIntervalTimetable`` for this: with a
+cron expression, Airflow 3 gives its runs an empty data interval.
 
-Counts of an hour may still change for some days, so each run reads the three days before its own once more
-(``lookback_hours``), and its rows replace those that were there. In requests this is nearly free.
+Counts can still change for some days after an hour. Each run therefore pulls the three previous days again
+(``lookback_hours``), and replaces their rows. This hardly costs requests, because a request covers up to 28 days.
 
 Prerequisites:
 
-* a connection ``engagement_default`` of type ``engagement`` with the user's tokens;
-* a file of that user's Tweet ids, one a line, where the parameter ``tweet_ids_file`` says;
-* a pool ``engagement`` of one slot that includes deferred tasks, so that pulls of one contract do not compete::
+* A connection ``engagement_default`` of type ``engagement`` with the access token of the user who posted the Tweets.
+* A file with the ids of these Tweets, one per line. The parameter ``tweet_ids_file`` is its path.
+* A pool ``engagement`` with one slot that includes deferred tasks. Only one pull at a time then uses the quota::
 
-      airflow pools set --include-deferred engagement 1 "One pull at a time for each contract."
+      airflow pools set --include-deferred engagement 1 "One pull at a time."
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from airflow_provider_engagement.operators.engagement import EngagementHistorica
 with DAG(
     dag_id="engagement_daily",
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
-    # Anything in the past: without catch-up the first run is that of the day before today.
+    # Any time in the past. Without catch-up, the first run is that of yesterday.
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     doc_md=__doc__,

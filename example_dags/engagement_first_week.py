@@ -1,18 +1,18 @@
-"""The first week of each of a handle's Tweets, hour by hour, however old the Tweet is.
+"""Pull the hourly counts of the first week of each of a user's Tweets, every day.
 
-What it shows: a window of its own for each Tweet, counted from the hour in which it was posted, which its id tells.
-That makes Tweets comparable: what the first hour, the first day, the first week brought.
+Each Tweet has its own interval: seven days from the hour of its creation, which the operator reads from the Tweet's id.
+You can then compare Tweets, for example by their first hour or their first day.
 
-Every day's run adds what came to the Tweets of the last week. Weeks that are over and settled are not asked for again.
+Each run adds the new hours of recent Tweets. It does not request a week again once its counts are final.
 
 Prerequisites:
 
-* a connection ``engagement_default`` of type ``engagement`` with the user's tokens;
-* a file of that user's Tweet ids, one a line, where the parameter ``tweet_ids_file`` says, none of them from before
-  2010-11-04, whose ids do not tell when they were posted;
-* a pool ``engagement`` of one slot that includes deferred tasks, so that pulls of one contract do not compete::
+* A connection ``engagement_default`` of type ``engagement`` with the access token of the user who posted the Tweets.
+* A file with the ids of these Tweets, one per line. The parameter ``tweet_ids_file`` is its path. It must not contain
+  Tweets from before 2010-11-04, because their ids do not contain the time of their creation.
+* A pool ``engagement`` with one slot that includes deferred tasks. Only one pull at a time then uses the quota::
 
-      airflow pools set --include-deferred engagement 1 "One pull at a time for each contract."
+      airflow pools set --include-deferred engagement 1 "One pull at a time."
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from airflow_provider_engagement.operators.engagement import EngagementHistorica
 with DAG(
     dag_id="engagement_first_week",
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
-    # Anything in the past: without catch-up the first run is that of the day before today.
+    # Any time in the past. Without catch-up, the first run is that of yesterday.
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     doc_md=__doc__,

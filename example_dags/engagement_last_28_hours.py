@@ -1,17 +1,17 @@
-"""Every few hours the last 28 hours of a handle's own Tweets, the running hour included.
+"""Pull the last 28 hours of a user's own Tweets, including the current hour, every four hours.
 
-What it shows: a monitor of fresh Tweets. The API itself decides the window, so that a plain cron expression will do.
-Runs overlap: rows of an hour replace those that were read before, and ``restatements`` writes down what differed.
+Use this DAG to watch recent Tweets. The API chooses the hours, so the schedule can be a cron expression. The hours of
+two runs overlap: the later run replaces the rows, and the table ``restatements`` lists the counts that changed.
 
-When to use it: for numbers of today. Nothing of these hours has settled yet; let ``engagement_daily`` read them again.
+None of these counts is final. Use ``engagement_daily`` to pull them again later.
 
 Prerequisites:
 
-* a connection ``engagement_default`` of type ``engagement`` with the user's tokens;
-* a file of that user's Tweet ids, one a line, where the parameter ``tweet_ids_file`` says;
-* a pool ``engagement`` of one slot that includes deferred tasks, so that pulls of one contract do not compete::
+* A connection ``engagement_default`` of type ``engagement`` with the access token of the user who posted the Tweets.
+* A file with the ids of these Tweets, one per line. The parameter ``tweet_ids_file`` is its path.
+* A pool ``engagement`` with one slot that includes deferred tasks. Only one pull at a time then uses the quota::
 
-      airflow pools set --include-deferred engagement 1 "One pull at a time for each contract."
+      airflow pools set --include-deferred engagement 1 "One pull at a time."
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from airflow_provider_engagement.operators.engagement import Engagement28HourOpe
 with DAG(
     dag_id="engagement_last_28_hours",
     schedule="0 */4 * * *",
-    # Anything in the past: without catch-up the first run is the next one due.
+    # Any time in the past. Without catch-up, no run of the past is created.
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    # A run that comes late reads the same hours as the next.
+    # Two runs at the same time would pull the same hours.
     max_active_runs=1,
     doc_md=__doc__,
     tags=["engagement", "example"],
@@ -46,7 +46,7 @@ with DAG(
         task_id="last_28_hours",
         tweet_ids_file="{{ params.tweet_ids_file }}",
         output_path="{{ params.output_path }}",
-        restatements=True,
+        write_restatements=True,
         pool="engagement",
         retries=3,
     )

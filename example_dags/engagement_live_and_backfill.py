@@ -1,22 +1,23 @@
-"""A live DAG and the backfill of another share a contract, and the live one goes first.
+"""Pull current counts every hour, and backfill history at the same time with the same quota.
 
-What it shows: a pool of one slot that includes deferred tasks, so that one pull at a time uses the contract; and
-priority weights, by which the live pull gets the slot next, however many runs of a backfill wait for it. A pull that
-waits for the rate limit does so in the triggerer. Once the limit has reset it needs the slot again, and so lets the
-live pull go first as well.
-
-When to use it: for current numbers every hour and history that is filled in beside them. ``engagement_live`` reads the
-last 28 hours; the days before are read by::
+``engagement_live`` pulls the last 28 hours. ``engagement_history`` pulls one day per run. Backfill it with::
 
     airflow backfill create --dag-id engagement_history --from-date … --to-date …
 
+The tasks of both DAGs share a pool with one slot, so only one pull at a time uses the quota. When the slot becomes
+free, the live pull gets it first, because it has the higher priority weight.
+
+The tasks wait for the rate limit in the triggerer. The pool includes deferred tasks, so the slot stays taken during the
+wait. After the wait, the slot is free again for the task with the highest priority weight.
+
 Prerequisites:
 
-* a connection ``engagement_<handle>`` of type ``engagement`` with the handle's tokens;
-* in the folder ``tweet_ids_folder`` a file ``<handle>.txt`` with the handle's Tweet ids, one a line;
-* a triggerer, and a pool ``engagement`` of one slot that includes deferred tasks::
+* A connection ``engagement_<handle>`` of type ``engagement`` with the access token of the user ``<handle>``.
+* A file ``<handle>.txt`` in the folder ``tweet_ids_folder``, with the ids of the user's Tweets, one per line.
+* A triggerer.
+* A pool ``engagement`` with one slot that includes deferred tasks::
 
-      airflow pools set --include-deferred engagement 1 "One pull at a time for each contract."
+      airflow pools set --include-deferred engagement 1 "One pull at a time."
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 from airflow_provider_engagement.operators.engagement import Engagement28HourOperator, EngagementHistoricalOperator
 
 PARAMS = {
-    "handle": Param("handle_1", type="string", pattern="^[A-Za-z0-9_]+$", description="Whose Tweets to pull."),
+    "handle": Param("handle_1", type="string", pattern="^[A-Za-z0-9_]+$", description="The user whose Tweets to pull."),
     "tweet_ids_folder": Param(
         "tweet_ids", type="string", minLength=1, description="A folder of files of Tweet ids, on any storage."
     ),
@@ -45,7 +46,7 @@ SHARED: dict[str, Any] = {
     "output_path": "{{ params.output_path }}",
     "pool": "engagement",
     "deferrable": True,
-    # The weights are compared as they are, whatever comes after the tasks in their DAGs.
+    # Ignore the weights of downstream tasks.
     "weight_rule": "absolute",
 }
 

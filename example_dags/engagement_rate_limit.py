@@ -1,16 +1,15 @@
-"""A pull that begins only when the rate limit has room for it: what it costs, a wait for so much, and the pull.
+"""Start a pull only when the rate limit allows its requests.
 
-What it shows: the pull's own estimate, which sends nothing; a sensor that waits for as many requests as that, with at
-most one request of its own in a minute; and the pull. Estimate and pull take the same arguments, so that they mean the
-same requests.
+The task ``estimate`` returns how many requests the pull will send. The sensor ``wait`` waits until that many requests
+remain. Then the task ``pull`` runs. The estimate and the pull have the same arguments, so they plan the same requests.
 
-When to use it: where many tasks of several DAGs share a contract and one of them should rather begin later than stop
-halfway. A pull waits by itself whenever it must; the sensor keeps it from taking what little another one needs.
+Use this DAG if several DAGs share a quota, and a pull should start later instead of waiting halfway. A pull does not
+need the sensor: it waits for the rate limit itself.
 
 Prerequisites:
 
-* a connection ``engagement_<handle>`` of type ``engagement`` with the handle's tokens;
-* in the folder ``tweet_ids_folder`` a file ``<handle>.txt`` with the handle's Tweet ids, one a line.
+* A connection ``engagement_<handle>`` of type ``engagement`` with the access token of the user ``<handle>``.
+* A file ``<handle>.txt`` in the folder ``tweet_ids_folder``, with the ids of the user's Tweets, one per line.
 """
 
 from __future__ import annotations
@@ -29,10 +28,12 @@ with DAG(
     doc_md=__doc__,
     tags=["engagement", "example"],
     params={
-        "at_most": Param(
-            30, type="integer", minimum=1, description="Wait for room for no more requests than so many at once."
+        "max_requests": Param(
+            30, type="integer", minimum=1, description="The most requests to wait for; at most the quota per minute."
         ),
-        "handle": Param("handle_1", type="string", pattern="^[A-Za-z0-9_]+$", description="Whose Tweets to pull."),
+        "handle": Param(
+            "handle_1", type="string", pattern="^[A-Za-z0-9_]+$", description="The user whose Tweets to pull."
+        ),
         "tweet_ids_folder": Param(
             "tweet_ids", type="string", minLength=1, description="A folder of files of Tweet ids, on any storage."
         ),
@@ -43,20 +44,20 @@ with DAG(
 ) as dag:
     # [START howto_sensor_engagement_rate_limit]
     connection = "engagement_{{ params.handle }}"
-    what: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "engagement_conn_id": connection,
         "tweet_ids_file": "{{ params.tweet_ids_folder }}/{{ params.handle }}.txt",
         "output_path": "{{ params.output_path }}",
     }
-    estimate = EngagementTotalsOperator(task_id="estimate", estimate_only=True, **what)
-    room = EngagementRateLimitSensor(
-        task_id="room",
+    estimate = EngagementTotalsOperator(task_id="estimate", estimate_only=True, **arguments)
+    wait = EngagementRateLimitSensor(
+        task_id="wait",
         engagement_conn_id=connection,
-        # More than the contract allows in a minute could be waited for in vain: the pull waits for the rest.
-        min_remaining="{{ [ti.xcom_pull(task_ids='estimate')['requests'], params.at_most] | min }}",
+        # More requests than the quota never remain. The pull itself waits for the rest.
+        min_remaining="{{ [ti.xcom_pull(task_ids='estimate')['requests'], params.max_requests] | min }}",
         mode="reschedule",
         timeout=3600,
     )
-    pull = EngagementTotalsOperator(task_id="pull", **what)
-    estimate >> room >> pull
+    pull = EngagementTotalsOperator(task_id="pull", **arguments)
+    estimate >> wait >> pull
     # [END howto_sensor_engagement_rate_limit]

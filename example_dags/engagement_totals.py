@@ -1,21 +1,23 @@
-"""Totals of several handles: of their own Tweets every metric, and of any Tweets the public ones.
+"""Take a snapshot of totals: all metrics of several users' own Tweets, and the public metrics of any Tweets.
 
-What it shows: one mapped task for each handle, which asks as the Tweets' author, and one task that asks as the app. The
-API refuses a user's token for other authors' Tweets and gives no impressions to an app, so these are two kinds of pull.
+The mapped task ``owned`` uses the access token of each user. The task ``public`` uses app credentials. There are two
+tasks, because a user's access token reads only the user's own Tweets, and app credentials read only public metrics.
 
-When to use it: for a snapshot of totals now and then. Every run writes files of its own; a retry or a clear of a run
-replaces them, and asks only for what is missing.
+Each run writes its own files. A retry sends only the requests that have no response yet. If you clear a run, it
+replaces its files.
 
 Prerequisites:
 
-* for each handle a connection ``engagement_<handle>`` of type ``engagement`` with the user's tokens, and
-  ``engagement_public`` with a bearer token or the app's keys;
-* in the folder ``tweet_ids_folder`` a file ``<handle>.txt`` with the handle's Tweet ids, one a line, and ``public.txt``
-  with those whose public metrics are wanted;
-* where the rate limit matters, a pool ``engagement`` of one slot that includes deferred tasks: give it to both tasks
-  with ``pool="engagement"``.
+* For each user, a connection ``engagement_<handle>`` of type ``engagement`` with the user's access token.
+* A connection ``engagement_public`` with a bearer token, or with the app's consumer key and secret.
+* For each user, a file ``<handle>.txt`` in the folder ``tweet_ids_folder``, with the ids of the user's Tweets, one per
+  line.
+* A file ``public.txt`` in the same folder, with the ids of the Tweets whose public metrics you want.
 
-``scripts/demo`` runs it against the simulator with nothing of that to be set up.
+If other tasks use the same quota, add ``pool="engagement"`` to both tasks. Create a pool of that name with one slot
+that includes deferred tasks.
+
+``scripts/demo`` sets all of this up and runs the DAG against the simulator.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ with DAG(
             ["handle_1", "handle_2", "handle_3"],
             type="array",
             items={"type": "string", "pattern": "^[A-Za-z0-9_]+$"},
-            description="Each has a connection engagement_<handle> and a file <handle>.txt of Tweet ids.",
+            description="The users. Each has a connection engagement_<handle> and a file <handle>.txt of Tweet ids.",
         ),
         "tweet_ids_folder": Param(
             "tweet_ids", type="string", minLength=1, description="A folder of files of Tweet ids, on any storage."
@@ -50,7 +52,7 @@ with DAG(
 
     @task
     def handles(**context: Any) -> list[dict[str, str]]:
-        """Return what is the handle's own in each mapped pull."""
+        """Return the arguments of each mapped task."""
         params = context["params"]
         return [
             {

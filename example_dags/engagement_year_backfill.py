@@ -1,26 +1,26 @@
-"""A year of days of a handle's own Tweets, as a backfill that costs what one pull costs.
+"""Backfill the daily counts of a year of a user's own Tweets.
 
-What it shows: daily runs that share their requests. Airflow makes one run for each day; what they need is asked for in
-blocks of up to 28 days, and the first run that needs a block fetches it for the others. 365 runs send about as many
-requests as one pull over the year.
+Airflow creates one run per day. The runs share requests: each run requests blocks of up to 28 days, and the other runs
+reuse the stored responses. The runs of a year send about as many requests as one pull of the whole year.
 
-The API reaches back 365 days from the moment it is asked. What has just fallen out of its reach is left out and
-reported (``on_out_of_range="clip"``); a day of which nothing is left fails, so begin a day later than a year ago::
+The API has the 365 days before a request. With ``on_out_of_range="clip"``, a run pulls only the hours that the API
+still has, and lists the change in its manifest. A run fails if no hour of its day is left. Start one day later than a
+year ago::
 
     airflow backfill create --dag-id engagement_year_backfill --max-active-runs 1 \\
         --from-date "$(date --utc --date '364 days ago' +%F)" --to-date "$(date --utc --date '1 day ago' +%F)"
 
-Add ``--dry-run`` to see the runs first. Leave ``--run-backwards`` out: the oldest days are the first that the API
-forgets. Whatever becomes of it, run the backfill again with ``--reprocess-behavior failed``: what was answered is not
-asked for again.
+Add ``--dry-run`` to list the runs first. Leave out ``--run-backwards``, because the oldest days are the first that the
+API no longer has. If runs fail, create the backfill again with ``--reprocess-behavior failed``. It sends only the
+requests that have no response yet.
 
 Prerequisites:
 
-* a connection ``engagement_default`` of type ``engagement`` with the user's tokens;
-* a file of that user's Tweet ids, one a line, where the parameter ``tweet_ids_file`` says, the same in all runs;
-* a pool ``engagement`` of one slot that includes deferred tasks, so that no two runs fetch the same block::
+* A connection ``engagement_default`` of type ``engagement`` with the access token of the user who posted the Tweets.
+* A file with the ids of these Tweets, one per line, the same in all runs. The parameter ``tweet_ids_file`` is its path.
+* A pool ``engagement`` with one slot that includes deferred tasks. Otherwise two runs can request the same block::
 
-      airflow pools set --include-deferred engagement 1 "One pull at a time for each contract."
+      airflow pools set --include-deferred engagement 1 "One pull at a time."
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from airflow_provider_engagement.operators.engagement import EngagementHistorica
 with DAG(
     dag_id="engagement_year_backfill",
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
-    # A backfill may begin before it; without catch-up nothing of the past is run unasked.
+    # A backfill can start before this date. Without catch-up, Airflow creates no other run of the past.
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     doc_md=__doc__,

@@ -1,4 +1,4 @@
-"""The example DAGs: each parses with nothing set up, explains itself, and runs against the simulator."""
+"""The example DAGs: each parses without connections, documents itself, and runs against the simulator."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def dags_in(path: Path) -> dict[str, DAG]:
 
 
 @pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks for a connection or the network fails."""
+def no_access(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every use of a connection or of the network fail."""
 
-    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
-        raise AssertionError("a DAG file asked for something while it was parsed")
+    def fail(*args: Any, **kwargs: Any) -> NoReturn:
+        raise AssertionError("A DAG file used a connection or the network while it was parsed.")
 
-    monkeypatch.setattr(BaseHook, "get_connection", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(BaseHook, "get_connection", fail)
+    monkeypatch.setattr(socket.socket, "connect", fail)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
 
 
 @example
-def test_an_example_parses_without_connections_and_network_and_explains_itself(path: Path, alone: None) -> None:
+def test_an_example_parses_without_connections_or_network_and_documents_itself(path: Path, no_access: None) -> None:
     for dag in dags_in(path).values():
         assert dag.tasks
         assert dag.doc_md is not None
@@ -56,7 +56,7 @@ def test_an_example_parses_without_connections_and_network_and_explains_itself(p
 
 
 @example
-def test_an_example_can_be_put_on_record_as_the_scheduler_does(path: Path, alone: None) -> None:
+def test_an_example_can_be_serialized(path: Path, no_access: None) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
     for dag in dags_in(path).values():
@@ -65,14 +65,14 @@ def test_an_example_can_be_put_on_record_as_the_scheduler_does(path: Path, alone
 
 
 @example
-def test_the_parts_of_an_example_that_documents_show_are_marked(path: Path) -> None:
+def test_the_excerpts_for_the_documentation_are_marked(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     starts, ends = (re.findall(rf"^ *# \[{edge} (\w+)\]$", text, re.M) for edge in ("START", "END"))
     assert starts == ends != []
 
 
 @example
-def test_no_example_holds_a_secret_or_the_address_of_a_machine(path: Path) -> None:
+def test_an_example_contains_no_secret_and_no_address(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"(token|secret|key|password)\s*=\s*[\"']", text)
     assert not re.search(r"https?://|s3://|gs://|/home/|/tmp/", text)
@@ -80,25 +80,25 @@ def test_no_example_holds_a_secret_or_the_address_of_a_machine(path: Path) -> No
 
 @pytest.fixture
 def world() -> World:
-    """A user with some Tweets of the last year; the present is the real one, as in Airflow."""
+    """Two users with Tweets of the last year. The time is the real one, because Airflow uses it too."""
     return World.generate(
         seed=9, handles=2, tweets=40, deleted=0.05, video=0.3, start=datetime.now(UTC) - 360 * DAY, old=0
     )
 
 
 @pytest.fixture
-def author(world: World) -> Handle:
-    """The user whose token all connections hold."""
+def owner(world: World) -> Handle:
+    """The user whose access token the connections hold."""
     return next(iter(world.handles.values()))
 
 
 @pytest.fixture
-def simulator(world: World, author: Handle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """The API around that world, and connections to it under every name that the examples use."""
+def simulator(world: World, owner: Handle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A simulator of that world, with a connection for each name that the examples use."""
     with Simulator(world) as running:
         app = world.app
         as_app = {"consumer_key": app.consumer_key, "consumer_secret": app.consumer_secret}
-        as_user = {"access_token": author.access_token, "access_token_secret": author.access_token_secret}
+        as_user = {"access_token": owner.access_token, "access_token_secret": owner.access_token_secret}
         for name, secrets in (
             ("default", as_app | as_user),
             ("handle_1", as_app | as_user),
@@ -110,18 +110,18 @@ def simulator(world: World, author: Handle, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def folder(tmp_path: Path, world: World, author: Handle) -> Path:
-    """A folder with the files of Tweet ids that the examples look for."""
-    (tmp_path / "handle_1.txt").write_text("\n".join(world.tweets_of(author.user_id)))
+def folder(tmp_path: Path, world: World, owner: Handle) -> Path:
+    """A folder with the files of Tweet ids that the examples read."""
+    (tmp_path / "handle_1.txt").write_text("\n".join(world.tweets_of(owner.user_id)))
     (tmp_path / "public.txt").write_text("\n".join(world.tweets))
     return tmp_path
 
 
 @pytest.fixture
 def run(airflow_database: None, folder: Path) -> Callable[..., Any]:
-    """Run an example in Airflow, by default for the day before today."""
+    """Return a function that runs an example in Airflow, by default for yesterday."""
 
-    def ran(name: str, **options: Any) -> Any:
+    def run_dag(name: str, **options: Any) -> Any:
         from airflow.dag_processing.bundles.manager import DagBundlesManager
         from airflow.models.serialized_dag import SerializedDagModel
         from airflow.serialization.definitions.dag import SerializedDAG
@@ -142,11 +142,11 @@ def run(airflow_database: None, folder: Path) -> Callable[..., Any]:
         }
         conf = {"output_path": str(folder / "dataset")} | {key: ids[key] for key in ids if key in dag.params}
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        done = dag.test(**{"logical_date": today, "run_after": today, "run_conf": conf | options})
-        assert done.state == "success"
-        return done
+        dag_run = dag.test(**{"logical_date": today, "run_after": today, "run_conf": conf | options})
+        assert dag_run.state == "success"
+        return dag_run
 
-    return ran
+    return run_dag
 
 
 def rows(folder: Path, table: str) -> list[dict[str, Any]]:
@@ -157,8 +157,8 @@ def rows(folder: Path, table: str) -> list[dict[str, Any]]:
     ]
 
 
-def check(simulator: Simulator, found: list[dict[str, Any]], *metrics: str) -> None:
-    """Every row is the truth about its Tweet and period."""
+def check_counts(simulator: Simulator, found: list[dict[str, Any]], *metrics: str) -> None:
+    """Compare the counts of each row with those of the simulator."""
     assert found
     for row in found:
         for metric in metrics:
@@ -167,71 +167,71 @@ def check(simulator: Simulator, found: list[dict[str, Any]], *metrics: str) -> N
 
 
 @pytest.mark.dag
-def test_the_daily_pull_writes_the_hours_of_the_day_before_and_of_three_more(
+def test_the_daily_pull_writes_the_hours_of_yesterday_and_of_the_three_days_before(
     run: Callable[..., Any], simulator: Simulator, folder: Path
 ) -> None:
-    done = run("engagement_daily")
+    dag_run = run("engagement_daily")
     found = rows(folder, "tweet_metrics/hour")
-    check(simulator, found, "impressions", "url_clicks")
-    assert done.data_interval_end - done.data_interval_start == DAY
+    check_counts(simulator, found, "impressions", "url_clicks")
+    assert dag_run.data_interval_end - dag_run.data_interval_start == DAY
     starts = {row["period_start"] for row in found}
-    assert min(starts) == done.data_interval_start - 3 * DAY
-    assert max(starts) == done.data_interval_end - HOUR
+    assert min(starts) == dag_run.data_interval_start - 3 * DAY
+    assert max(starts) == dag_run.data_interval_end - HOUR
 
 
 @pytest.mark.dag
-def test_the_monitor_writes_the_last_28_hours(run: Callable[..., Any], simulator: Simulator, folder: Path) -> None:
+def test_the_28_hour_pull_writes_28_or_29_hours_and_none_is_final(
+    run: Callable[..., Any], simulator: Simulator, folder: Path
+) -> None:
     run("engagement_last_28_hours")
     found = rows(folder, "tweet_metrics/hour")
-    present = datetime.now(UTC)
-    check(simulator, [row for row in found if row["period_end"] <= present], "impressions")
+    now = datetime.now(UTC)
+    check_counts(simulator, [row for row in found if row["period_end"] <= now], "impressions")
     assert len({row["period_start"] for row in found}) in (28, 29)
     assert not any(row["is_final"] for row in found)
 
 
 @pytest.mark.dag
-def test_a_run_of_the_years_backfill_writes_its_day(
-    run: Callable[..., Any], simulator: Simulator, folder: Path
-) -> None:
-    done = run("engagement_year_backfill")
+def test_a_run_of_the_year_backfill_writes_its_day(run: Callable[..., Any], simulator: Simulator, folder: Path) -> None:
+    dag_run = run("engagement_year_backfill")
     found = rows(folder, "tweet_metrics/day")
-    check(simulator, found, "impressions", "favorites")
+    check_counts(simulator, found, "impressions", "favorites")
     assert {(row["period_start"], row["period_end"]) for row in found} == {
-        (done.data_interval_start, done.data_interval_end)
+        (dag_run.data_interval_start, dag_run.data_interval_end)
     }
 
 
 @pytest.mark.dag
-def test_the_first_week_writes_at_most_seven_days_of_each_tweet(
-    run: Callable[..., Any], simulator: Simulator, folder: Path, world: World, author: Handle
+def test_the_first_week_pull_writes_at_most_seven_days_of_each_tweet(
+    run: Callable[..., Any], simulator: Simulator, folder: Path, world: World, owner: Handle
 ) -> None:
-    done = run("engagement_first_week")
+    dag_run = run("engagement_first_week")
     found = rows(folder, "tweet_metrics/hour")
-    check(simulator, found, "impressions")
+    check_counts(simulator, found, "impressions")
     by_tweet: dict[str, set[datetime]] = {}
     for row in found:
         by_tweet.setdefault(row["tweet_id"], set()).add(row["period_start"])
-    for tweet_id in world.tweets_of(author.user_id, deleted=False):
+    for tweet_id in world.tweets_of(owner.user_id, deleted=False):
         created = world.tweets[tweet_id].created_at
         assert created is not None
         first = created.replace(minute=0, second=0, microsecond=0)
-        last = min(first + 7 * DAY, done.data_interval_end)
+        last = min(first + 7 * DAY, dag_run.data_interval_end)
         assert by_tweet.get(tweet_id, set()) == {first + hour * HOUR for hour in range((last - first) // HOUR)}
 
 
 @pytest.mark.dag
-def test_the_totals_are_pulled_for_each_handle_and_for_the_public(
-    run: Callable[..., Any], simulator: Simulator, folder: Path, world: World, author: Handle
+def test_the_totals_pull_writes_a_user_snapshot_and_a_public_snapshot(
+    run: Callable[..., Any], simulator: Simulator, folder: Path, world: World, owner: Handle
 ) -> None:
     run("engagement_totals")
     found = {(row["auth"], row["tweet_id"]) for row in rows(folder, "tweet_totals")}
-    assert found == {("user", tweet_id) for tweet_id in world.tweets_of(author.user_id, deleted=False)} | {
+    assert found == {("user", tweet_id) for tweet_id in world.tweets_of(owner.user_id, deleted=False)} | {
         ("app", tweet.id) for tweet in world.tweets.values() if not tweet.deleted
     }
 
 
 @pytest.mark.dag
 @pytest.mark.parametrize("name", sorted(name for path in EXAMPLES for name in DAG_ID.findall(path.read_text())))
-def test_every_example_runs(run: Callable[..., Any], simulator: Simulator, name: str) -> None:
+def test_every_example_succeeds_and_sends_requests(run: Callable[..., Any], simulator: Simulator, name: str) -> None:
     run(name)
     assert {200, 400} & {entry.status for entry in simulator.journal}
