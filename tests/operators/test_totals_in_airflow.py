@@ -1,21 +1,25 @@
-"""The totals operator in Airflow itself: XComs, templates, mapping, failures without retries, waits."""
+"""The totals operator in a DAG run: XComs, templates, mapping, failures without retries, deferrals."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
+from airflow.providers.standard.triggers import temporal
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG, task
 from pyarrow import parquet
 
-from airflow_provider_engagement.operators import waiting
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.simulator import Handle, Simulator, World
+
+NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
 
 pytestmark = pytest.mark.dag
 
@@ -27,7 +31,7 @@ def xcom(instance: Any) -> Any:
     return instance.xcom_pull(task_ids=instance.task_id, map_indexes=instance.map_index)
 
 
-def test_a_dag_pulls_what_other_tasks_and_templates_say_for_each_of_its_connections(
+def test_a_dag_pulls_ids_from_xcoms_and_templates_with_several_connections(
     run_dag: RunDag,
     connect: Connect,
     simulator: Simulator,
@@ -60,7 +64,7 @@ def test_a_dag_pulls_what_other_tasks_and_templates_say_for_each_of_its_connecti
             accepted_outcomes=["forbidden", "unavailable", "unsupported_90d"],
         ).expand(engagement_conn_id=connections)
         EngagementTotalsOperator(
-            task_id="refused", tweet_ids=["not an id"], output_path=str(tmp_path), retries=3, retry_delay=timedelta(0)
+            task_id="rejected", tweet_ids=["not an id"], output_path=str(tmp_path), retries=3, retry_delay=timedelta(0)
         )
 
     run = run_dag(dag)
@@ -72,9 +76,9 @@ def test_a_dag_pulls_what_other_tasks_and_templates_say_for_each_of_its_connecti
         ("templated", -1): "success",
         ("mapped", 0): "success",
         ("mapped", 1): "success",
-        ("refused", -1): "failed",
+        ("rejected", -1): "failed",
     }
-    assert instances["refused", -1].try_number == 1
+    assert instances["rejected", -1].try_number == 1
 
     listed = xcom(instances["listed", -1])
     assert listed["requested"] == 8
@@ -86,7 +90,7 @@ def test_a_dag_pulls_what_other_tasks_and_templates_say_for_each_of_its_connecti
     assert [row["tweet_id"] for row in templated_report["tweet_status"]] == mine[:3]
     assert templated_report["metrics"] == ["favorites"]
 
-    for map_index, (handle, own) in enumerate([(first, mine), (second, others)]):
+    for map_index, (handle, owned) in enumerate([(first, mine), (second, others)]):
         report = xcom(instances["mapped", map_index])
         assert report["owner"] == handle.user_id
         assert report["outcomes"]["forbidden"] == 8
@@ -95,13 +99,13 @@ def test_a_dag_pulls_what_other_tasks_and_templates_say_for_each_of_its_connecti
             for row in parquet.ParquetFile(report["outputs"]["tweet_totals"]).read().to_pylist()
             if row["impressions"] is not None
         }
-        assert set(counts) <= set(own)
+        assert set(counts) <= set(owned)
         assert counts == {tweet_id: simulator.total(tweet_id, "impressions") for tweet_id in counts}
 
-    check_no_secret_is_shown(world, instances.values(), capfd.readouterr())
+    assert_no_secret_is_shown(world, instances.values(), capfd.readouterr())
 
 
-def check_no_secret_is_shown(world: World, instances: Any, captured: Any) -> None:
+def assert_no_secret_is_shown(world: World, instances: Any, captured: Any) -> None:
     from airflow.models.renderedtifields import RenderedTaskInstanceFields
     from airflow.utils.session import create_session
 
@@ -117,7 +121,20 @@ def check_no_secret_is_shown(world: World, instances: Any, captured: Any) -> Non
     assert not [secret for secret in secrets for text in texts if secret in text]
 
 
-def test_a_task_that_waits_in_the_triggerer_goes_on_in_the_same_try(
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
+    """The one clock of the operator, the trigger and the API. It starts at a full minute, and sleeping moves it."""
+    with time_machine.travel(NOW, tick=True) as traveller:
+
+        async def sleep(seconds: float) -> None:
+            traveller.shift(seconds)
+
+        monkeypatch.setattr(temporal, "asyncio", SimpleNamespace(sleep=sleep))
+        yield traveller
+
+
+def test_a_task_that_waits_in_the_triggerer_continues_in_the_same_attempt(
+    clock: time_machine.Traveller,
     run_dag: RunDag,
     connect: Connect,
     simulator: Simulator,
@@ -126,19 +143,20 @@ def test_a_task_that_waits_in_the_triggerer_goes_on_in_the_same_try(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def next_minute(moment: float, **_: object) -> float:
-        simulator.rate_clock.advance(timedelta(minutes=1))
-        return time.time()
+    deferrals: list[datetime] = []
+    defer = EngagementTotalsOperator.defer
 
-    monkeypatch.setattr(waiting, "wake_at", next_minute)
+    def record_and_defer(operator: EngagementTotalsOperator, *, trigger: DateTimeTrigger, **options: Any) -> None:
+        deferrals.append(trigger.moment)
+        defer(operator, trigger=trigger, **options)
+
+    monkeypatch.setattr(EngagementTotalsOperator, "defer", record_and_defer)
     connect(author)
-    mine = world.tweets_of(author.user_id)
-    simulator.rate_clock.set(simulator.rate_clock.now().replace(second=0, microsecond=0))
     simulator.set_limit(per_minute=2)
     with DAG("totals_that_wait", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
         EngagementTotalsOperator(
             task_id="waiting",
-            tweet_ids=" ".join(mine[:510]),
+            tweet_ids=" ".join(world.tweets_of(author.user_id)[:510]),
             output_path=str(tmp_path),
             max_inline_wait=0,
             deferrable=True,
@@ -146,6 +164,10 @@ def test_a_task_that_waits_in_the_triggerer_goes_on_in_the_same_try(
     run = run_dag(dag)
     (instance,) = run.get_task_instances()
     assert (str(instance.state), instance.try_number) == ("success", 1)
-    report = xcom(instance)
-    assert report["requests"]["succeeded"] + report["requests"]["reused"] == 3
+    assert len(deferrals) == 1
+    requests = xcom(instance)["requests"]
+    assert (requests["sent"], requests["succeeded"] + requests["reused"]) == (3, 3)
+    minutes = [entry.at.replace(second=0, microsecond=0) for entry in simulator.journal]
     assert [entry.status for entry in simulator.journal] == [200] * 3
+    assert minutes == [NOW, NOW, NOW + timedelta(minutes=1)]
+    assert deferrals[0] <= simulator.journal.entries[-1].at < deferrals[0] + timedelta(seconds=10)
