@@ -242,10 +242,11 @@ def _count_columns(
     for tweet_id in tweet_ids:
         nodes = as_object(by_tweet[tweet_id])
         for metric, column in by_metric.items():
-            node = None if metric in returned[tweet_id].metrics_affected else nodes.get(metric)
-            column += (
-                all_null if node is None else parser.parse(_hourly_values(node, hours_by_day) if is_hourly else [node])
-            )
+            node = nodes.get(metric)
+            if node is None or metric in returned[tweet_id].metrics_affected:
+                column += all_null
+            else:
+                column += parser.parse(_hourly_values(node, hours_by_day) if is_hourly else [node])
     return CountColumns(tweet_ids, periods, by_metric)
 
 

@@ -36,8 +36,8 @@ Drive = Callable[..., "Driven"]
 def time_travel(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
     with time_machine.travel(NOW, tick=False) as traveller:
 
-        def wait(pace: Limiter, seconds: float) -> None:
-            pace.waited_seconds += seconds
+        def wait(limiter: Limiter, seconds: float) -> None:
+            limiter.waited_seconds += seconds
             traveller.shift(seconds)
 
         monkeypatch.setattr(Limiter, "wait", wait)

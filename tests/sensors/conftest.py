@@ -27,8 +27,8 @@ def time_travel(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Travel
     """Time that stands still, but for pauses within a client and what a test moves."""
     with time_machine.travel(NOW, tick=False) as traveller:
 
-        def wait(pace: Limiter, seconds: float) -> None:
-            pace.waited_seconds += seconds
+        def wait(limiter: Limiter, seconds: float) -> None:
+            limiter.waited_seconds += seconds
             traveller.shift(seconds)
 
         monkeypatch.setattr(Limiter, "wait", wait)
