@@ -1,4 +1,4 @@
-"""An Airflow of separate processes beside a simulator, all of which are gone when the tests are over."""
+"""An Airflow installation of separate processes, and a simulator. All of them stop when the tests are over."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ WRITERS = ("scheduler", "dag-processor", "triggerer")
 HEALTH = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 REQUESTS_PER_MINUTE = 60
 TWEETS = 400
-"""Of one user, all older than the days that are pulled: 16 requests a day at 25 Tweets each."""
+"""Tweets of one user, older than the days that are pulled: 16 requests a day, at 25 Tweets each."""
 
 
 def days_ago(number: int) -> str:
-    """A date that the API still reaches."""
+    """Return a date that the API still has."""
     return (datetime.now(UTC) - timedelta(days=number)).date().isoformat()
 
 
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 @dataclass
 class Programs:
-    """What was started, each in a process group of its own, its output in a file."""
+    """Running programs. Each has its own process group, and writes its output to a file."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -61,14 +61,14 @@ class Programs:
             )
 
     def kill(self, name: str) -> None:
-        """End a program and whatever it started, as a machine that fails would."""
+        """Kill a program and its children, as a failing machine does."""
         program = self.running.pop(name)
         with suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGKILL)
         program.wait()
 
     def stop(self, *names: str) -> None:
-        """End some programs and whatever they started: gently at first."""
+        """Terminate programs and their children, and kill those that do not stop."""
         stopping = {name: program for name, program in self.running.items() if name in names}
         for program in stopping.values():
             with suppress(ProcessLookupError):
@@ -79,16 +79,16 @@ class Programs:
                 program.wait(timeout=max(0.0, deadline - time.monotonic()))
             self.kill(name)
 
-    def wait_for(self, what: str, condition: Callable[[], bool], *, seconds: float) -> None:
-        """Wait until a condition holds, for a limited time and only while everything runs."""
+    def wait_for(self, expected: str, condition: Callable[[], bool], *, seconds: float) -> None:
+        """Wait until a condition is true, for a limited time and only while every program runs."""
         deadline = time.monotonic() + seconds
         while not condition():
             for name, program in self.running.items():
                 if program.poll() is not None:
-                    pytest.fail(f"{name} ended before {what}:\n{self.end_of_log(name)}")
+                    pytest.fail(f"{name} ended before {expected}:\n{self.end_of_log(name)}")
             if time.monotonic() > deadline:
                 logs = "\n".join(f"--- {name}\n{self.end_of_log(name)}" for name in self.running)
-                pytest.fail(f"not within {seconds:.0f} s: {what}\n{logs}")
+                pytest.fail(f"not within {seconds:.0f} s: {expected}\n{logs}")
             time.sleep(1.0)
 
     def end_of_log(self, name: str) -> str:
@@ -97,7 +97,7 @@ class Programs:
 
 @dataclass
 class Installation:
-    """A running Airflow and a running simulator."""
+    """A running Airflow installation and a running simulator."""
 
     folder: Path
     address: str
@@ -111,8 +111,8 @@ class Installation:
         return self.programs.environment
 
     def airflow(self, *arguments: str) -> str:
-        """Run a command of Airflow's to its end, and return what it printed."""
-        done = subprocess.run(
+        """Run a command of Airflow, and return its output."""
+        completed = subprocess.run(
             (sys.executable, "-m", "airflow", *arguments),
             cwd=self.folder,
             env=self.environment,
@@ -120,18 +120,18 @@ class Installation:
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+        return completed.stdout
 
     def backfill(self, dag_id: str, days: int) -> None:
-        """Have a DAG run for so many days in a row, the last of which is a month ago.
+        """Start a backfill of consecutive days, of which the last is a month ago.
 
-        On SQLite that fails while anybody else writes to Airflow's database, so that nobody does.
+        With SQLite, the command fails while another process writes to Airflow's database. So the others stop first.
         """
-        span = ("--from-date", days_ago(29 + days), "--to-date", days_ago(30))
+        dates = ("--from-date", days_ago(29 + days), "--to-date", days_ago(30))
         self.programs.stop(*WRITERS)
-        self.airflow("backfill", "create", "--dag-id", dag_id, "--max-active-runs", str(days), *span)
-        # The simulator's minute begins now, so that there is time to use it up.
+        self.airflow("backfill", "create", "--dag-id", dag_id, "--max-active-runs", str(days), *dates)
+        # The simulator's minute starts now, so that there is time to use up its quota.
         now = datetime.now(UTC)
         minute = now.replace(second=0, microsecond=0)
         self.simulate("clock", rate={"now": minute.isoformat(), "running": True})
@@ -141,47 +141,54 @@ class Installation:
         self.programs.wait_for("Airflow is healthy", self.is_healthy, seconds=120)
 
     def start(self, name: str) -> None:
-        """Start one of Airflow's parts."""
+        """Start a component of Airflow."""
         self.programs.start(name, "airflow", name)
 
     def get(self, path: str) -> Any:
-        """Ask Airflow's public API."""
+        """Return a resource of Airflow's public API."""
         with requests.Session() as session:
             session.trust_env = False
             token = session.get(f"{self.address}/auth/token", timeout=30).json()["access_token"]
-            answer = session.get(
+            response = session.get(
                 f"{self.address}/api/v2{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30
             )
-            answer.raise_for_status()
-            return answer.json()
+            response.raise_for_status()
+            return response.json()
 
     def task_instances(self, dag_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(f"/dags/{dag_id}/dagRuns/~/taskInstances?limit=100")["task_instances"]
         return found
 
-    def simulate(self, what: str, **change: Any) -> None:
+    def simulate(self, resource: str, **change: Any) -> None:
         """Change the simulator."""
         with requests.Session() as session:
             session.trust_env = False
-            session.post(f"{self.world['base_url']}/__simulator__/{what}", json=change, timeout=30).raise_for_status()
+            session.post(
+                f"{self.world['base_url']}/__simulator__/{resource}", json=change, timeout=30
+            ).raise_for_status()
 
     def journal(self) -> list[dict[str, Any]]:
-        """Every request that the simulator was sent."""
+        """Return the requests for history that the simulator received."""
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.get(f"{self.world['base_url']}/__simulator__/journal", timeout=30)
-            return [entry for entry in answer.json()["entries"] if "historical" in entry["path"]]
+            response = session.get(f"{self.world['base_url']}/__simulator__/journal", timeout=30)
+            return [entry for entry in response.json()["entries"] if "historical" in entry["path"]]
 
-    def stays(self, dag_id: str) -> list[dict[str, Any]]:
-        """When tasks held a worker; a stay that is not over, or was cut short, has no ``end``."""
-        stays = []
-        for began in (self.folder / "stays").glob("*.began"):
-            ended = began.with_suffix(".ended")
-            stays.append(json.loads(began.read_bytes()) | (json.loads(ended.read_bytes()) if ended.exists() else {}))
-        return sorted((stay for stay in stays if stay["dag_id"] == dag_id), key=lambda stay: stay["start"])
+    def occupations(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return when tasks occupied a worker. An occupation that has not ended, or was killed, has no ``end``."""
+        occupations = []
+        for started in (self.folder / "occupations").glob("*.started"):
+            ended = started.with_suffix(".ended")
+            occupations.append(
+                json.loads(started.read_bytes()) | (json.loads(ended.read_bytes()) if ended.exists() else {})
+            )
+        return sorted(
+            (occupation for occupation in occupations if occupation["dag_id"] == dag_id),
+            key=lambda occupation: occupation["start"],
+        )
 
-    def report(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """What a task returned."""
+    def manifest(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Return the XCom of a task."""
         value = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/pull/xcomEntries/return_value")["value"]
         return value if isinstance(value, dict) else json.loads(value)
 
@@ -192,14 +199,14 @@ class Installation:
                 health = session.get(f"{self.address}/api/v2/monitor/health", timeout=5).json()
         except (requests.RequestException, ValueError):
             return False
-        return all((health.get(part) or {}).get("status") == "healthy" for part in HEALTH)
+        return all((health.get(name) or {}).get("status") == "healthy" for name in HEALTH)
 
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Scheduler, triggerer, API server, DAG processor and LocalExecutor on SQLite, and a simulator at 60 a minute."""
+    """Start scheduler, triggerer, API server, DAG processor and LocalExecutor on SQLite, and a simulator."""
     folder = tmp_path_factory.mktemp("airflow")
-    for name in ("stays", "dataset"):
+    for name in ("occupations", "dataset"):
         (folder / name).mkdir()
     port = free_port()
     address = f"http://127.0.0.1:{port}"
@@ -217,7 +224,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        # Nothing runs but what a backfill asks for.
+        # Only backfills create runs.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "ENGAGEMENT_SYSTEM_TEST_FOLDER": str(folder),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH")))),
@@ -242,7 +249,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         (folder / "tweet_ids.txt").write_text("\n".join(world["tweets"][handle["user_id"]]), encoding="utf-8")
         installation = Installation(folder, address, programs, world)
         installation.airflow("db", "migrate")
-        installation.airflow("pools", "set", "--include-deferred", "engagement", "1", "One contract.")
+        installation.airflow("pools", "set", "--include-deferred", "engagement", "1", "One quota.")
         installation.airflow("dags", "reserialize")
         installation.start("api-server")
         yield installation

@@ -1,4 +1,4 @@
-"""A pull for each day, which a backfill runs for many days on one contract; each notes when it held a worker."""
+"""A pull of each day, for backfills of many days with one quota. Each pull records when it occupies a worker."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from airflow_provider_engagement.operators.engagement import EngagementHistorica
 FOLDER = Path(os.environ["ENGAGEMENT_SYSTEM_TEST_FOLDER"])
 
 
-class NotedPullOperator(EngagementHistoricalOperator):
-    """A pull that notes the beginning and the end of each of its stays on a worker, and in which process it was."""
+class RecordedPullOperator(EngagementHistoricalOperator):
+    """A pull that records the start, the end and the process of each of its executions on a worker."""
 
     def execute(self, context: Any, event: Any = None) -> Any:
-        """Pull."""
+        """Record the execution, and pull."""
         task_instance = context["ti"]
-        note = {
+        record = {
             "dag_id": task_instance.dag_id,
             "run_id": task_instance.run_id,
             "try_number": task_instance.try_number,
             "process": os.getpid(),
             "start": time.time(),
         }
-        name = f"{note['process']}.{time.time_ns()}"
-        write(FOLDER / "stays" / f"{name}.began", note)
+        name = f"{record['process']}.{time.time_ns()}"
+        write(FOLDER / "occupations" / f"{name}.started", record)
         try:
             return super().execute(context, event)
         finally:
-            write(FOLDER / "stays" / f"{name}.ended", {"end": time.time()})
+            write(FOLDER / "occupations" / f"{name}.ended", {"end": time.time()})
 
 
 def write(file: Path, content: dict[str, Any]) -> None:
-    """Write a file at once, since the test may read it at any time."""
+    """Write a file atomically, because the test can read it at any time."""
     unfinished = file.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(content), encoding="utf-8")
     unfinished.replace(file)
@@ -52,7 +52,7 @@ for dag_id, deferrable in (("deferring", True), ("rescheduling", False), ("inter
         catchup=False,
         max_active_runs=20,
     ):
-        NotedPullOperator(
+        RecordedPullOperator(
             task_id="pull",
             tweet_ids_file=str(FOLDER / "tweet_ids.txt"),
             output_path=str(FOLDER / "dataset" / dag_id),
@@ -61,6 +61,6 @@ for dag_id, deferrable in (("deferring", True), ("rescheduling", False), ("inter
             max_inline_wait=5,
             retries=2,
             retry_delay=1.0,
-            # Each run asks for its own day alone, so that there is enough to ask for to go over the limit.
-            share_backfills=False,
+            # Each run requests only its own day, so that the backfill has more requests than the quota of a minute.
+            share_backfill_requests=False,
         )
