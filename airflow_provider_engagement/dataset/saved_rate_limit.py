@@ -39,9 +39,9 @@ def load_rate_limit(folder: StoragePath, quota_key: str) -> RateLimitSnapshot | 
     try:
         with path.open("rb") as file:
             snapshot = RateLimitSnapshot.from_dict(json.loads(file.read()))
+        valid_until = max(snapshot.resets_at or 0.0, snapshot.held_until or 0.0)
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    valid_until = max(snapshot.resets_at or 0.0, snapshot.held_until or 0.0)
     return snapshot if valid_until > time.time() else None
 
 

@@ -1,4 +1,4 @@
-"""Requests and what the API answers to them, made without a network: each count follows from its Tweet and metric."""
+"""Requests and their responses, made without a network. Each count follows from its Tweet and metric."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.api.client import Fetched
+from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.response import parse_response
@@ -19,52 +19,51 @@ FETCHED_AT = datetime(2026, 1, 12, 9, 30, 15, 250_000, UTC)
 METRICS = ("favorites", "retweets")
 
 
-def truth(tweet_id: str, metric: str) -> int:
-    """The count that a made-up answer gives."""
+def count_of(tweet_id: str, metric: str) -> int:
+    """Return the count of a Tweet and metric in every response."""
     return int(tweet_id) % 10**9 * 100 + len(metric)
 
 
 @pytest.fixture
 def count() -> Callable[[str, str], int]:
-    """The truth about a Tweet and metric."""
-    return truth
+    """Return the count of a Tweet and metric in every response."""
+    return count_of
 
 
 @pytest.fixture
 def request_for() -> Callable[..., Request]:
-    """Make a request for some Tweets; other fields of the query can be given, and a window."""
+    """Return a request for Tweets, by default on ``totals``. Keyword arguments replace fields of the query."""
 
     def made(*tweet_ids: str, **changes: Any) -> Request:
         query = Query(endpoint=Endpoint.TOTALS, auth=Auth.APP, tweet_ids=tweet_ids, metrics=METRICS)
         query = replace(query, **changes)
-        return Request(query, tweet_ids, query.window)
+        return Request(query, tweet_ids, query.interval)
 
     return made
 
 
 @pytest.fixture
-def answer_to() -> Callable[..., Fetched]:
-    """ParsedResponse a request for totals, as the API would: a body of its own can be mixed in."""
+def response_to() -> Callable[..., FetchedResponse]:
+    """Return the API's response to a request on ``totals``. Keyword arguments replace keys of its body."""
 
-    def answered(
+    def responded(
         request: Request,
         *,
         without: Sequence[str] = (),
         authors: Mapping[str, str | None] | None = None,
         **body: Any,
-    ) -> Fetched:
-        left = [tweet_id for tweet_id in request.tweet_ids if tweet_id not in without]
-        tree = {
-            tweet_id: {metric: str(truth(tweet_id, metric)) for metric in request.query.metrics} for tweet_id in left
-        }
+    ) -> FetchedResponse:
+        metrics = request.query.metrics
+        tweet_ids = [tweet_id for tweet_id in request.tweet_ids if tweet_id not in without]
+        rows = {tweet_id: {metric: str(count_of(tweet_id, metric)) for metric in metrics} for tweet_id in tweet_ids}
         sums = {
-            name: {metric: str(sum(truth(tweet_id, metric) for tweet_id in left)) for metric in request.query.metrics}
+            name: {metric: str(sum(count_of(tweet_id, metric) for tweet_id in tweet_ids)) for metric in metrics}
             for name in request.query.groupings
         }
-        return Fetched(
-            answer=parse_response(request, {"total": tree, **sums, **body}),
+        return FetchedResponse(
+            response=parse_response(request, {"total": rows, **sums, **body}),
             fetched_at=FETCHED_AT,
             authors=dict(authors or {}),
         )
 
-    return answered
+    return responded

@@ -1,4 +1,4 @@
-"""What is missing is sent, several at a time; what comes is kept, whatever happens to the others."""
+"""Only missing responses are requested, several at a time. Each response is stored, whatever happens to the others."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_engagement.api.client import Fetched
+from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.dataset.fetch import PartsInMemory, fetch_missing
-from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse, part_of
+from airflow_provider_engagement.dataset.fetch import fetch_missing
+from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
     EndpointNotFoundError,
@@ -29,218 +29,256 @@ from airflow_provider_engagement.exceptions import (
     PeriodCapError,
     RequestRejectedError,
     ServerError,
+    StoppedError,
     WaitRequired,
 )
 
-MakeRequest = Callable[..., Request]
-ParsedResponse = Callable[..., Fetched]
+Plan = Callable[[int], list[Request]]
+Respond = Callable[..., FetchedResponse]
 
 SECONDS = 10
-"""How long a thread waits for another before a test has failed."""
+"""How long a thread waits for another one before the test fails."""
 
-TOLD: dict[str, Any] = {"endpoint": "totals", "status": 500}
+HTTP_500: dict[str, Any] = {"endpoint": "totals", "status": 500}
 NOON = datetime(2026, 1, 12, 12, tzinfo=UTC)
 
 
 class Server:
-    """Answers requests, but for those that it was told to fail; and remembers which it was sent."""
+    """Responds to requests, or raises the error of their Tweet. It keeps the ids that were requested.
 
-    def __init__(self, answer: ParsedResponse, **errors: BaseException) -> None:
-        self._answer = answer
+    :param respond: returns the response to a request.
+    :param errors: errors by Tweet id with the prefix ``t``.
+    """
+
+    def __init__(self, respond: Respond, **errors: BaseException) -> None:
+        self._respond = respond
         self._errors = {tweet_id.removeprefix("t"): error for tweet_id, error in errors.items()}
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
-    def __call__(self, request: Request) -> Fetched:
-        self.asked.append(request.tweet_ids[0])
+    def __call__(self, request: Request) -> FetchedResponse:
+        self.requested.append(request.tweet_ids[0])
         if request.tweet_ids[0] in self._errors:
             raise self._errors[request.tweet_ids[0]]
-        return self._answer(request)
+        return self._respond(request)
 
 
 @pytest.fixture
-def plan(request_for: MakeRequest) -> Callable[[int], list[Request]]:
-    """Make so many requests for one Tweet each: 1, 2, 3 and so on."""
+def plan(request_for: Callable[..., Request]) -> Plan:
+    """Return a number of requests for one Tweet each, with the ids 1, 2, 3 and so on."""
     return lambda number: [request_for(str(tweet_id)) for tweet_id in range(1, number + 1)]
 
 
-def test_every_request_is_sent_once_and_its_answer_kept(plan: Any, answer_to: ParsedResponse) -> None:
-    requests, server, parts = plan(20), Server(answer_to), PartsInMemory()
-    pulled = fetch_missing(requests, parts=parts, fetch=server, workers=4)
-    assert sorted(server.asked, key=int) == [str(tweet_id) for tweet_id in range(1, 21)]
-    assert (pulled.answered, pulled.reused, pulled.failures, pulled.given_up) == (20, 0, [], False)
+@pytest.fixture
+def store(tmp_path: Path) -> ResponseStore:
+    return ResponseStore(tmp_path, identity="7@key")
+
+
+def test_every_request_is_sent_once_and_its_response_stored(
+    plan: Plan, store: ResponseStore, response_to: Respond
+) -> None:
+    requests, server = plan(20), Server(response_to)
+    result = fetch_missing(requests, store=store, fetch=server, concurrent_requests=4)
+    assert sorted(server.requested, key=int) == [str(tweet_id) for tweet_id in range(1, 21)]
+    assert (result.succeeded, result.reused, result.failures, result.stopped_early) == (20, 0, [], False)
     for request in requests:
-        part = parts.read(request)
-        assert part is not None
-        assert part.counts["tweet_id"].to_pylist() == list(request.tweet_ids)
+        response = store.read(request)
+        assert response is not None
+        assert response.counts["tweet_id"].to_pylist() == list(request.tweet_ids)
 
 
-def test_an_empty_plan_sends_nothing(answer_to: ParsedResponse) -> None:
-    server = Server(answer_to)
-    pulled = fetch_missing([], parts=PartsInMemory(), fetch=server)
-    assert (server.asked, pulled.answered, pulled.reused) == ([], 0, 0)
+def test_an_empty_plan_sends_nothing(store: ResponseStore, response_to: Respond) -> None:
+    server = Server(response_to)
+    result = fetch_missing([], store=store, fetch=server)
+    assert (server.requested, result.succeeded, result.reused) == ([], 0, 0)
 
 
-@pytest.mark.parametrize("where", ["memory", "folder"])
-def test_what_is_kept_is_not_asked_again(plan: Any, answer_to: ParsedResponse, tmp_path: Path, where: str) -> None:
-    parts = PartsInMemory() if where == "memory" else ResponseStore(tmp_path, identity="7@key")
-    requests = plan(6)
+def test_a_stored_response_is_not_requested_again(
+    plan: Plan, store: ResponseStore, response_to: Respond, tmp_path: Path
+) -> None:
+    requests, server = plan(6), Server(response_to)
     for request in requests[1:4]:
-        parts.write(request, part_of(answer_to(request)))
-    server = Server(answer_to)
-    again = parts if where == "memory" else ResponseStore(tmp_path, identity="7@key")
-    pulled = fetch_missing(requests, parts=again, fetch=server, workers=2)
-    assert sorted(server.asked) == ["1", "5", "6"]
-    assert (pulled.answered, pulled.reused) == (3, 3)
-    assert all(again.read(request) for request in requests)
+        store.write(request, StoredResponse.of(response_to(request)))
+    reopened = ResponseStore(tmp_path, identity="7@key")
+    result = fetch_missing(requests, store=reopened, fetch=server, concurrent_requests=2)
+    assert sorted(server.requested) == ["1", "5", "6"]
+    assert (result.succeeded, result.reused) == (3, 3)
+    assert all(reopened.read(request) for request in requests)
+
+
+def test_a_response_of_the_same_attempt_counts_as_succeeded_and_an_older_one_as_reused(
+    plan: Plan, store: ResponseStore, response_to: Respond
+) -> None:
+    requests = plan(3)
+    for request in requests[:2]:
+        store.write(request, StoredResponse.of(response_to(request)))
+    stored_at = store.fetched_at(requests[0])
+    assert stored_at is not None
+    for since, expected in ((stored_at, (3, 0)), (stored_at + timedelta(seconds=1), (0, 3))):
+        result = fetch_missing(requests, store=store, fetch=Server(response_to), since=since)
+        # The third response is stored by the first call, with the same time.
+        assert (result.succeeded, result.reused) == expected
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        ServerError("The API failed.", **TOLD),
-        NoResponseError("no answer"),
+        ServerError("The API failed.", **HTTP_500),
+        NoResponseError("timeout"),
         InvalidResponseError("no JSON"),
-        RequestRejectedError("The API refused the request.", **TOLD),
-        ForbiddenTweetsError("not yours", tweet_ids_by_author={"9": ("2",)}, **TOLD),
+        RequestRejectedError("The API rejected the request.", **HTTP_500),
+        ForbiddenTweetsError("not yours", tweet_ids_by_author={"9": ("2",)}, **HTTP_500),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_request_that_fails_for_reasons_of_its_own_stops_no_other(
-    plan: Any, answer_to: ParsedResponse, error: EngagementError
+def test_an_error_of_one_request_does_not_stop_the_others(
+    plan: Plan, store: ResponseStore, response_to: Respond, error: EngagementError
 ) -> None:
-    requests, parts = plan(10), PartsInMemory()
-    server = Server(answer_to, t2=error)
-    pulled = fetch_missing(requests, parts=parts, fetch=server, workers=1)
-    assert len(server.asked) == 10
-    assert pulled.failures == [(requests[1], error)]
-    assert pulled.answered == 9
-    assert not pulled.given_up
-    assert pulled.why_missing(requests[1]) == str(error)
-    assert [parts.read(request) is None for request in requests] == [number == 1 for number in range(10)]
+    requests, server = plan(10), Server(response_to, t2=error)
+    result = fetch_missing(requests, store=store, fetch=server, concurrent_requests=1)
+    assert len(server.requested) == 10
+    assert result.failures == [(requests[1], error)]
+    assert result.succeeded == 9
+    assert not result.stopped_early
+    assert result.reason_missing(requests[1]) == str(error)
+    assert [store.read(request) is None for request in requests] == [number == 1 for number in range(10)]
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        AuthenticationError("refused", **TOLD),
-        NotEntitledError("not enabled", **TOLD),
-        ForbiddenMetricsError("not these", **TOLD),
-        EndpointNotFoundError("not here", **TOLD),
-        PeriodCapError("used up", renews_at=None, **TOLD),
+        AuthenticationError("rejected", **HTTP_500),
+        NotEntitledError("not enabled", **HTTP_500),
+        ForbiddenMetricsError("not these", **HTTP_500),
+        EndpointNotFoundError("not here", **HTTP_500),
+        PeriodCapError("used up", renews_at=None, **HTTP_500),
         InvalidConnectionError("no token"),
+        StoppedError("stopped"),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_that_concerns_every_request_stops_at_once(
-    plan: Any, answer_to: ParsedResponse, error: EngagementError
+def test_an_error_that_affects_every_request_stops_the_pull(
+    plan: Plan, store: ResponseStore, response_to: Respond, error: EngagementError
 ) -> None:
-    requests, parts = plan(10), PartsInMemory()
-    server = Server(answer_to, t3=error)
+    requests, server = plan(10), Server(response_to, t3=error)
     with pytest.raises(type(error)) as raised:
-        fetch_missing(requests, parts=parts, fetch=server, workers=1)
+        fetch_missing(requests, store=store, fetch=server, concurrent_requests=1)
     assert raised.value is error
-    assert server.asked == ["1", "2", "3"]
-    assert [parts.holds(request) for request in requests[:3]] == [True, True, False]
+    assert server.requested == ["1", "2", "3"]
+    assert [store.contains(request) for request in requests[:3]] == [True, True, False]
 
 
-def test_five_failures_in_a_row_are_enough(plan: Any, answer_to: ParsedResponse) -> None:
-    requests, parts = plan(12), PartsInMemory()
-    server = Server(answer_to, **{f"t{number}": NoResponseError(f"silence {number}") for number in range(3, 13)})
-    pulled = fetch_missing(requests, parts=parts, fetch=server, workers=1)
-    assert server.asked == [str(tweet_id) for tweet_id in range(1, 8)]
-    assert pulled.given_up
-    assert len(pulled.failures) == 5
-    assert pulled.why_missing(requests[2]) == "silence 3"
-    assert "too many failures in a row" in pulled.why_missing(requests[11])
-    assert parts.holds(requests[0])
-    assert parts.holds(requests[1])
+def test_five_consecutive_failures_stop_the_pull(plan: Plan, store: ResponseStore, response_to: Respond) -> None:
+    requests = plan(12)
+    server = Server(response_to, **{f"t{number}": NoResponseError(f"timeout {number}") for number in range(3, 13)})
+    result = fetch_missing(requests, store=store, fetch=server, concurrent_requests=1)
+    assert server.requested == [str(tweet_id) for tweet_id in range(1, 8)]
+    assert result.stopped_early
+    assert len(result.failures) == 5
+    assert result.reason_missing(requests[2]) == "timeout 3"
+    assert result.reason_missing(requests[11]) == "not sent after 5 consecutive failures"
+    assert store.contains(requests[0])
+    assert store.contains(requests[1])
 
 
-def test_a_success_begins_the_count_of_failures_anew(plan: Any, answer_to: ParsedResponse) -> None:
-    failing = {f"t{number}": NoResponseError("silence") for number in range(1, 24) if number % 5}
-    server = Server(answer_to, **failing)
-    pulled = fetch_missing(plan(24), parts=PartsInMemory(), fetch=server, workers=1)
-    assert len(server.asked) == 24
-    assert not pulled.given_up
-    assert len(pulled.failures) == len(failing)
-
-
-def test_a_required_wait_lets_what_is_under_way_come_home_and_sends_no_more(
-    plan: Any, answer_to: ParsedResponse
+def test_a_success_resets_the_number_of_consecutive_failures(
+    plan: Plan, store: ResponseStore, response_to: Respond
 ) -> None:
-    requests, parts = plan(10), PartsInMemory()
-    under_way = threading.Barrier(3)
-    asked: list[str] = []
-    refused = threading.Event()
+    errors = {f"t{number}": NoResponseError("timeout") for number in range(1, 24) if number % 5}
+    server = Server(response_to, **errors)
+    result = fetch_missing(plan(24), store=store, fetch=server, concurrent_requests=1)
+    assert len(server.requested) == 24
+    assert not result.stopped_early
+    assert len(result.failures) == len(errors)
 
-    def fetch(request: Request) -> Fetched:
-        asked.append(request.tweet_ids[0])
-        under_way.wait(timeout=SECONDS)
+
+def test_permanent_errors_are_not_consecutive_failures(plan: Plan, store: ResponseStore, response_to: Respond) -> None:
+    rejected = RequestRejectedError("The API rejected the request.", endpoint="totals", status=400)
+    server = Server(response_to, **{f"t{number}": rejected for number in range(1, 9)})
+    result = fetch_missing(plan(9), store=store, fetch=server, concurrent_requests=1)
+    assert (len(result.failures), result.succeeded, result.stopped_early) == (8, 1, False)
+
+
+def test_a_required_wait_stops_new_requests_and_stores_the_responses_of_those_in_flight(
+    plan: Plan, store: ResponseStore, response_to: Respond
+) -> None:
+    requests = plan(10)
+    in_flight = threading.Barrier(3)
+    requested: list[str] = []
+    rate_limited = threading.Event()
+
+    def fetch(request: Request) -> FetchedResponse:
+        requested.append(request.tweet_ids[0])
+        in_flight.wait(timeout=SECONDS)
         if request.tweet_ids[0] == "1":
-            refused.set()
+            rate_limited.set()
             raise WaitRequired(NOON)
-        assert refused.wait(timeout=SECONDS)
-        return answer_to(request)
+        assert rate_limited.wait(timeout=SECONDS)
+        return response_to(request)
 
     with pytest.raises(WaitRequired) as raised:
-        fetch_missing(requests, parts=parts, fetch=fetch, workers=3)
+        fetch_missing(requests, store=store, fetch=fetch, concurrent_requests=3)
     assert raised.value.until == NOON
-    assert sorted(asked) == ["1", "2", "3"]
-    assert [parts.holds(request) for request in requests[:4]] == [False, True, True, False]
+    assert sorted(requested) == ["1", "2", "3"]
+    assert [store.contains(request) for request in requests[:4]] == [False, True, True, False]
 
 
-def test_of_two_waits_the_longer_counts(plan: Any) -> None:
+def test_the_longer_of_two_waits_is_required(plan: Plan, store: ResponseStore) -> None:
     both = threading.Barrier(2)
 
-    def fetch(request: Request) -> Fetched:
+    def fetch(request: Request) -> FetchedResponse:
         both.wait(timeout=SECONDS)
         raise WaitRequired(NOON + timedelta(minutes=int(request.tweet_ids[0])))
 
     with pytest.raises(WaitRequired) as raised:
-        fetch_missing(plan(2), parts=PartsInMemory(), fetch=fetch, workers=2)
+        fetch_missing(plan(2), store=store, fetch=fetch, concurrent_requests=2)
     assert raised.value.until == NOON + timedelta(minutes=2)
 
 
-@pytest.mark.parametrize("first", ["wait", "refusal"])
-def test_an_error_that_concerns_every_request_outweighs_a_wait(plan: Any, first: str) -> None:
+@pytest.mark.parametrize("first", ["wait", "error"])
+def test_an_error_that_affects_every_request_is_raised_rather_than_a_wait(
+    plan: Plan, store: ResponseStore, first: str
+) -> None:
     both = threading.Barrier(2)
-    refusal = AuthenticationError("refused", **TOLD)
 
-    def fetch(request: Request) -> Fetched:
+    def fetch(request: Request) -> FetchedResponse:
         both.wait(timeout=SECONDS)
-        raise WaitRequired(NOON) if (request.tweet_ids[0] == "1") == (first == "wait") else refusal
+        if (request.tweet_ids[0] == "1") == (first == "wait"):
+            raise WaitRequired(NOON)
+        raise AuthenticationError("rejected", **HTTP_500)
 
     with pytest.raises(AuthenticationError):
-        fetch_missing(plan(2), parts=PartsInMemory(), fetch=fetch, workers=2)
+        fetch_missing(plan(2), store=store, fetch=fetch, concurrent_requests=2)
 
 
-def test_a_failure_among_those_under_way_does_not_hide_a_required_wait(plan: Any, answer_to: ParsedResponse) -> None:
-    server = Server(answer_to, t1=NoResponseError("silence"), t2=WaitRequired(NOON))
+def test_a_failed_request_does_not_hide_a_required_wait(plan: Plan, store: ResponseStore, response_to: Respond) -> None:
+    server = Server(response_to, t1=NoResponseError("timeout"), t2=WaitRequired(NOON))
     with pytest.raises(WaitRequired):
-        fetch_missing(plan(5), parts=PartsInMemory(), fetch=server, workers=1)
-    assert server.asked == ["1", "2"]
+        fetch_missing(plan(5), store=store, fetch=server, concurrent_requests=1)
+    assert server.requested == ["1", "2"]
 
 
-def test_an_answer_that_cannot_be_kept_fails_the_pull(plan: Any, answer_to: ParsedResponse) -> None:
-    class FullDisk(PartsInMemory):
-        def write(self, request: Request, part: StoredResponse) -> None:
+def test_a_response_that_cannot_be_stored_fails_the_pull(plan: Plan, response_to: Respond, tmp_path: Path) -> None:
+    class FullDisk(ResponseStore):
+        def write(self, request: Request, response: StoredResponse) -> None:
             if request.tweet_ids == ("2",):
                 raise OSError("No space left on device")
-            super().write(request, part)
+            super().write(request, response)
 
-    requests, parts, server = plan(5), FullDisk(), Server(answer_to)
+    requests, server, store = plan(5), Server(response_to), FullDisk(tmp_path, identity="7@key")
     with pytest.raises(OSError, match="No space left"):
-        fetch_missing(requests, parts=parts, fetch=server, workers=1)
-    assert server.asked == ["1", "2"]
-    assert parts.holds(requests[0])
+        fetch_missing(requests, store=store, fetch=server, concurrent_requests=1)
+    assert server.requested == ["1", "2"]
+    assert store.contains(requests[0])
 
 
-def test_no_more_than_so_many_requests_are_under_way(plan: Any, answer_to: ParsedResponse) -> None:
+def test_as_many_requests_are_in_flight_as_the_pull_allows(
+    plan: Plan, store: ResponseStore, response_to: Respond
+) -> None:
     lock = threading.Lock()
     now, most = 0, 0
     three = threading.Barrier(3)
 
-    def fetch(request: Request) -> Fetched:
+    def fetch(request: Request) -> FetchedResponse:
         nonlocal now, most
         with lock:
             now += 1
@@ -248,23 +286,22 @@ def test_no_more_than_so_many_requests_are_under_way(plan: Any, answer_to: Parse
         three.wait(timeout=SECONDS)
         with lock:
             now -= 1
-        return answer_to(request)
+        return response_to(request)
 
-    fetch_missing(plan(12), parts=PartsInMemory(), fetch=fetch, workers=3)
+    fetch_missing(plan(12), store=store, fetch=fetch, concurrent_requests=3)
     assert most == 3
 
 
-def test_progress_is_told_every_ten_seconds_at_most(
-    plan: Any, answer_to: ParsedResponse, caplog: pytest.LogCaptureFixture
+def test_progress_is_logged_at_most_every_ten_seconds(
+    plan: Plan, store: ResponseStore, response_to: Respond, caplog: pytest.LogCaptureFixture
 ) -> None:
     seconds = itertools.count()
-    told: list[int] = []
+    logged_at: list[int] = []
+    last = 0
 
     class Watch(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append(last)
-
-    last = 0
+            logged_at.append(last)
 
     def clock() -> float:
         nonlocal last
@@ -276,25 +313,28 @@ def test_progress_is_told_every_ten_seconds_at_most(
     watch = Watch()
     log.addHandler(watch)
     try:
-        parts, requests = PartsInMemory(), plan(50)
-        parts.write(requests[0], part_of(answer_to(requests[0])))
-        fetch_missing(requests, parts=parts, fetch=Server(answer_to), workers=1, clock=clock)
+        requests = plan(50)
+        store.write(requests[0], StoredResponse.of(response_to(requests[0])))
+        fetch_missing(requests, store=store, fetch=Server(response_to), concurrent_requests=1, clock=clock)
     finally:
         log.removeHandler(watch)
-    assert told == [10, 20, 30, 40]
+    assert logged_at == [10, 20, 30, 40]
     lines = [record.getMessage() for record in caplog.records if record.name == log.name]
-    assert lines[0] == "11 of 50 requests done: 10 answered now, 1 reused, 0 failed."
+    assert lines[0] == "11 of 50 requests done: 10 succeeded, 1 reused, 0 failed."
 
 
-def test_a_quick_pull_tells_no_progress(plan: Any, answer_to: ParsedResponse, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_quick_pull_logs_no_progress(
+    plan: Plan, store: ResponseStore, response_to: Respond, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
-    fetch_missing(plan(50), parts=PartsInMemory(), fetch=Server(answer_to), workers=1, clock=lambda: 5.0)
+    fetch_missing(plan(50), store=store, fetch=Server(response_to), concurrent_requests=1, clock=lambda: 5.0)
     assert [record for record in caplog.records if "requests done" in record.getMessage()] == []
 
 
-def test_each_failure_is_told_when_it_happens(
-    plan: Any, answer_to: ParsedResponse, caplog: pytest.LogCaptureFixture
+def test_each_failure_is_logged_when_it_happens(
+    plan: Plan, store: ResponseStore, response_to: Respond, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fetch_missing(plan(3), parts=PartsInMemory(), fetch=Server(answer_to, t2=NoResponseError("silence")), workers=1)
+    server = Server(response_to, t2=NoResponseError("timeout"))
+    fetch_missing(plan(3), store=store, fetch=server, concurrent_requests=1)
     (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert "silence" in warning.getMessage()
+    assert "timeout" in warning.getMessage()

@@ -1,4 +1,4 @@
-"""Tables in partitions: whoever publishes when, and whoever dies, no row is lost, none doubled, and the newest wins."""
+"""Runs that publish to a table at the same time lose no row, duplicate no row, and keep the newest count."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,77 +16,78 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.dataset.formats import Format, read_table
+from airflow_provider_engagement.dataset.formats import OutputFormat, read_table
 from airflow_provider_engagement.dataset.merged_table import (
-    STAGED,
-    STAGED_FOR_SECONDS,
-    PartitionedTable,
-    by_partition,
-    newest,
+    STAGED_FILE_LIFETIME_SECONDS,
+    STAGING_FOLDER,
+    MergedTable,
+    merge_rows,
+    split_by_partition,
 )
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, arrow_schema, columns_to_table
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
-READ = datetime(2026, 2, 1, 9, 30, 15, 250_000, UTC)
+FETCHED_AT = datetime(2026, 2, 1, 9, 30, 15, 250_000, UTC)
 HOUR = timedelta(hours=1)
 NOW = 1_770_000_000.0
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
-Cells = dict[tuple[str, datetime], int | None]
+Counts = dict[tuple[str, datetime], int | None]
+"""The impressions of a Tweet and hour."""
+
+every_format = pytest.mark.parametrize("output_format", OutputFormat)
 
 
-def by_date(moment: datetime) -> str:
-    return f"period_date={moment:%Y-%m-%d}"
+def by_date(time: datetime) -> str:
+    return f"period_date={time:%Y-%m-%d}"
 
 
-def table_at(
-    folder: Any, *, file_format: Format = Format.PARQUET, now: float = NOW, **options: Any
-) -> PartitionedTable:
-    return PartitionedTable(
+def open_table(
+    folder: Any, *, output_format: OutputFormat = OutputFormat.PARQUET, now: float = NOW, **options: Any
+) -> MergedTable:
+    return MergedTable(
         folder,
         table=TWEET_METRICS,
         path="tweet_metrics/hour",
-        partition=by_date,
-        file_format=file_format,
+        partition_of=by_date,
+        output_format=output_format,
         clock=lambda: now,
         **options,
     )
 
 
-def rows_of(cells: Cells, *, read: datetime = READ) -> pyarrow.Table:
-    keys = list(cells)
+def rows_of(counts: Counts, *, fetched_at: datetime = FETCHED_AT) -> pyarrow.Table:
     return columns_to_table(
         TWEET_METRICS,
         {
-            "tweet_id": [tweet_id for tweet_id, _ in keys],
-            "period_start": [moment for _, moment in keys],
-            "period_end": [moment + HOUR for _, moment in keys],
-            "granularity": ["hour"] * len(keys),
-            "time_zone": ["UTC"] * len(keys),
-            "owner": ["7"] * len(keys),
-            "endpoint": ["historical"] * len(keys),
-            "fetched_at": [read] * len(keys),
-            "is_final": [False] * len(keys),
-            "impressions": list(cells.values()),
+            "tweet_id": [tweet_id for tweet_id, _ in counts],
+            "period_start": [hour for _, hour in counts],
+            "period_end": [hour + HOUR for _, hour in counts],
+            "granularity": ["hour"] * len(counts),
+            "time_zone": ["UTC"] * len(counts),
+            "owner": ["7"] * len(counts),
+            "endpoint": ["historical"] * len(counts),
+            "fetched_at": [fetched_at] * len(counts),
+            "is_final": [False] * len(counts),
+            "impressions": list(counts.values()),
         },
     )
 
 
-def staged(table: PartitionedTable, cells: Cells, *, read: datetime = READ) -> PartitionedTable:
-    for piece in by_partition(rows_of(cells, read=read), by_date):
-        table.stage(piece)
+def stage(table: MergedTable, counts: Counts, *, fetched_at: datetime = FETCHED_AT) -> MergedTable:
+    table.stage(rows_of(counts, fetched_at=fetched_at))
     return table
 
 
-def published(folder: Path, file_format: Format = Format.PARQUET) -> Cells:
-    """Every row of the table as it is on disk; a key that is there twice is an error of its own."""
-    found: Cells = {}
-    for path in sorted((folder / "tweet_metrics" / "hour").rglob(f"*.{file_format}")):
+def published(folder: Path, output_format: OutputFormat = OutputFormat.PARQUET) -> Counts:
+    """Return the rows on disk. A key that occurs twice, or in the wrong partition, is an error."""
+    found: Counts = {}
+    for path in sorted((folder / "tweet_metrics" / "hour").rglob(f"*.{output_format}")):
         if path.name.startswith("_"):
             continue
         with path.open("rb") as file:
-            for row in read_table(file, arrow_schema(TWEET_METRICS), file_format).to_pylist():
+            for row in read_table(file, arrow_schema(TWEET_METRICS), output_format).to_pylist():
                 key = row["tweet_id"], row["period_start"]
                 assert key not in found
                 assert path.parent.name == by_date(row["period_start"])
@@ -93,140 +95,149 @@ def published(folder: Path, file_format: Format = Format.PARQUET) -> Cells:
     return found
 
 
-def day_of(tweet_id: str, value: int | None, *, days: int = 1) -> Cells:
-    """A morning and an evening hour of each day."""
-    return {(tweet_id, DAY + (24 * day + hour) * HOUR): value for day in range(days) for hour in (6, 23)}
+def counts_of(tweet_id: str, count: int | None, *, days: int = 1) -> Counts:
+    """Return the same count for two hours of each day."""
+    return {(tweet_id, DAY + (24 * day + hour) * HOUR): count for day in range(days) for hour in (6, 23)}
 
 
-def test_rows_land_in_the_partitions_of_their_time(tmp_path: Path) -> None:
-    cells = day_of("1", 5, days=3)
-    assert staged(table_at(tmp_path), cells).publish() == [
-        "period_date=2026-01-05",
-        "period_date=2026-01-06",
-        "period_date=2026-01-07",
-    ]
-    assert published(tmp_path) == cells
+def test_rows_are_in_the_partition_of_their_period(tmp_path: Path) -> None:
+    counts = counts_of("1", 5, days=3)
+    table = stage(open_table(tmp_path), counts)
+    assert table.rows == 6
+    assert table.publish() == ["period_date=2026-01-05", "period_date=2026-01-06", "period_date=2026-01-07"]
+    assert published(tmp_path) == counts
     files = sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "tweet_metrics").rglob("*.*"))
     assert files == [f"tweet_metrics/hour/period_date=2026-01-0{day}/rows.parquet" for day in (5, 6, 7)]
 
 
-def test_a_rerun_replaces_its_rows_and_leaves_those_of_other_tweets_and_hours(tmp_path: Path) -> None:
-    staged(table_at(tmp_path), day_of("1", 5, days=2) | day_of("2", 6, days=2)).publish()
-    staged(table_at(tmp_path), day_of("1", 7), read=READ + HOUR).publish()
-    assert published(tmp_path) == day_of("1", 5, days=2) | day_of("2", 6, days=2) | day_of("1", 7)
+def test_a_rerun_replaces_its_rows_and_keeps_those_of_other_tweets_and_hours(tmp_path: Path) -> None:
+    stage(open_table(tmp_path), counts_of("1", 5, days=2) | counts_of("2", 6, days=2)).publish()
+    stage(open_table(tmp_path), counts_of("1", 7), fetched_at=FETCHED_AT + HOUR).publish()
+    assert published(tmp_path) == counts_of("1", 5, days=2) | counts_of("2", 6, days=2) | counts_of("1", 7)
 
 
-def test_a_partition_without_new_rows_is_not_touched(tmp_path: Path) -> None:
-    staged(table_at(tmp_path), day_of("1", 5, days=2)).publish()
-    untouched = tmp_path / "tweet_metrics/hour/period_date=2026-01-06/rows.parquet"
-    before = untouched.stat()
-    assert staged(table_at(tmp_path), day_of("1", 7), read=READ + HOUR).publish() == ["period_date=2026-01-05"]
-    assert (untouched.stat().st_ino, untouched.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+def test_a_partition_without_new_rows_is_not_rewritten(tmp_path: Path) -> None:
+    stage(open_table(tmp_path), counts_of("1", 5, days=2)).publish()
+    other = tmp_path / "tweet_metrics/hour/period_date=2026-01-06/rows.parquet"
+    before = other.stat()
+    rerun = stage(open_table(tmp_path), counts_of("1", 7), fetched_at=FETCHED_AT + HOUR)
+    assert rerun.publish() == ["period_date=2026-01-05"]
+    assert (other.stat().st_ino, other.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_an_older_number_replaces_nothing_and_a_newer_null_takes_nothing_away(tmp_path: Path) -> None:
-    """A reading that did not ask for a metric, or was not given it any more, knows nothing better."""
-    staged(table_at(tmp_path), day_of("1", 5)).publish()
-    staged(table_at(tmp_path), day_of("1", None), read=READ + HOUR).publish()
-    assert published(tmp_path) == day_of("1", 5)
-    staged(table_at(tmp_path), day_of("1", 9), read=READ - HOUR).publish()
-    assert published(tmp_path) == day_of("1", 5)
+def test_neither_an_older_count_nor_a_newer_null_replaces_a_count(tmp_path: Path) -> None:
+    stage(open_table(tmp_path), counts_of("1", 5)).publish()
+    stage(open_table(tmp_path), counts_of("1", None), fetched_at=FETCHED_AT + HOUR).publish()
+    assert published(tmp_path) == counts_of("1", 5)
+    stage(open_table(tmp_path), counts_of("1", 9), fetched_at=FETCHED_AT - HOUR).publish()
+    assert published(tmp_path) == counts_of("1", 5)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.dictionaries(st.tuples(st.sampled_from("123"), st.integers(0, 30)), st.none() | INT64, min_size=1),
         min_size=1,
-        max_size=4,
+        max_size=3,
     ),
     st.randoms(use_true_random=False),
 )
-def test_whatever_the_order_the_newest_known_count_of_each_row_wins(
-    tmp_path_factory: pytest.TempPathFactory, readings: list[dict[tuple[str, int], int | None]], chance: Any
+def test_the_newest_known_count_is_kept_whatever_the_order_of_runs(
+    tmp_path_factory: pytest.TempPathFactory, responses: list[dict[tuple[str, int], int | None]], random: Any
 ) -> None:
     folder = tmp_path_factory.mktemp("dataset")
-    expected: Cells = {}
+    expected: Counts = {}
     runs = []
-    for number, reading in enumerate(readings):
-        cells = {(tweet_id, DAY + hour * HOUR): value for (tweet_id, hour), value in reading.items()}
-        expected |= {key: value for key, value in cells.items() if value is not None or key not in expected}
-        runs.append((cells, READ + number * HOUR))
-    chance.shuffle(runs)
-    for cells, read in runs:
-        staged(table_at(folder), cells, read=read).publish()
+    for number, response in enumerate(responses):
+        counts = {(tweet_id, DAY + hour * HOUR): count for (tweet_id, hour), count in response.items()}
+        expected |= {key: count for key, count in counts.items() if count is not None or key not in expected}
+        runs.append((counts, FETCHED_AT + number * HOUR))
+    random.shuffle(runs)
+    for counts, fetched_at in runs:
+        stage(open_table(folder), counts, fetched_at=fetched_at).publish()
     assert published(folder) == expected
 
 
-def test_of_the_rows_of_a_key_the_newest_is_returned_in_the_order_of_keys() -> None:
-    tables = [rows_of({("2", DAY): number, ("1", DAY): -number}, read=READ + number * HOUR) for number in (2, 3, 1)]
-    found = newest(pyarrow.concat_tables(tables), TWEET_METRICS)
-    assert [(row["tweet_id"], row["impressions"]) for row in found.to_pylist()] == [("1", -3), ("2", 3)]
+def test_merged_rows_are_the_newest_of_each_key_in_the_order_of_keys() -> None:
+    tables = [
+        rows_of({("2", DAY): number, ("1", DAY): -number}, fetched_at=FETCHED_AT + number * HOUR)
+        for number in (2, 3, 1)
+    ]
+    merged = merge_rows(pyarrow.concat_tables(tables), TWEET_METRICS)
+    assert [(row["tweet_id"], row["impressions"]) for row in merged.to_pylist()] == [("1", -3), ("2", 3)]
 
 
-@pytest.mark.parametrize("file_format", Format)
-def test_every_format_takes_a_second_run(tmp_path: Path, file_format: Format) -> None:
-    first = day_of("2000000000000000001", 2**63 - 1) | day_of("2000000000000000002", None)
-    staged(table_at(tmp_path, file_format=file_format), first).publish()
-    second = {("2000000000000000001", DAY): -3, ("2000000000000000003", DAY): 0}
-    staged(table_at(tmp_path, file_format=file_format), second, read=READ + HOUR).publish()
-    assert published(tmp_path, file_format) == first | second
+@every_format
+def test_a_second_run_merges_its_rows_in_every_format(tmp_path: Path, output_format: OutputFormat) -> None:
+    first = counts_of("2000000000000000001", 2**63 - 1) | counts_of("2000000000000000002", None)
+    stage(open_table(tmp_path, output_format=output_format), first).publish()
+    second: Counts = {("2000000000000000001", DAY): -3, ("2000000000000000003", DAY): 0}
+    stage(open_table(tmp_path, output_format=output_format), second, fetched_at=FETCHED_AT + HOUR).publish()
+    assert published(tmp_path, output_format) == first | second
 
 
-@pytest.mark.parametrize("file_format", Format)
-def test_a_second_run_changes_no_other_column(tmp_path: Path, file_format: Format) -> None:
-    staged(table_at(tmp_path, file_format=file_format), {("1", DAY): 1}).publish()
-    staged(table_at(tmp_path, file_format=file_format), {("2", DAY): 2}).publish()
-    (path,) = (tmp_path / "tweet_metrics").rglob(f"*.{file_format}")
+@every_format
+def test_a_second_run_changes_no_other_column(tmp_path: Path, output_format: OutputFormat) -> None:
+    stage(open_table(tmp_path, output_format=output_format), {("1", DAY): 1}).publish()
+    stage(open_table(tmp_path, output_format=output_format), {("2", DAY): 2}).publish()
+    (path,) = (tmp_path / "tweet_metrics").rglob(f"*.{output_format}")
     with path.open("rb") as file:
-        rows = read_table(file, arrow_schema(TWEET_METRICS), file_format)
+        rows = read_table(file, arrow_schema(TWEET_METRICS), output_format)
     assert rows.equals(rows_of({("1", DAY): 1, ("2", DAY): 2}))
 
 
-def test_nothing_of_a_run_that_fails_is_seen_by_others(tmp_path: Path) -> None:
-    failing = staged(table_at(tmp_path), day_of("1", 5))
-    staged(table_at(tmp_path), day_of("2", 6)).publish()
-    assert published(tmp_path) == day_of("2", 6)
+def test_no_other_run_publishes_the_rows_of_a_run_that_fails(tmp_path: Path) -> None:
+    failing = stage(open_table(tmp_path), counts_of("1", 5))
+    stage(open_table(tmp_path), counts_of("2", 6)).publish()
+    assert published(tmp_path) == counts_of("2", 6)
     failing.discard()
-    assert [path.name for path in (tmp_path / STAGED).rglob("*.parquet") if path.name.startswith("_")] == []
-    assert published(tmp_path) == day_of("2", 6)
+    assert not any(name.startswith("_") for name in staged_files(tmp_path))
+    assert published(tmp_path) == counts_of("2", 6)
 
 
-def test_a_table_is_never_published_in_two_formats(tmp_path: Path) -> None:
-    staged(table_at(tmp_path, file_format=Format.CSV), day_of("1", 1) | day_of("2", 1)).publish()
-    staged(table_at(tmp_path, file_format=Format.PARQUET), day_of("2", 2), read=READ + HOUR).publish()
-    assert published(tmp_path) == day_of("1", 1) | day_of("2", 2)
+def test_a_change_of_format_leaves_one_file_in_each_partition(tmp_path: Path) -> None:
+    stage(open_table(tmp_path, output_format=OutputFormat.CSV), counts_of("1", 1) | counts_of("2", 1)).publish()
+    stage(open_table(tmp_path), counts_of("2", 2), fetched_at=FETCHED_AT + HOUR).publish()
+    assert published(tmp_path) == counts_of("1", 1) | counts_of("2", 2)
     assert [path.name for path in (tmp_path / "tweet_metrics").rglob("rows.*")] == ["rows.parquet"]
 
 
 class Killed(BaseException):
-    """What kill -9 is to the process that it hits: nothing more is done, no tidying up either."""
+    """What kill -9 is to a process: nothing that follows is done, the clean-up included."""
 
 
 class Steps:
-    """Counts the operations on storage, and does something before a chosen one."""
+    """Counts the operations on storage, and calls a function before one of them.
+
+    :param before: the number of the operation.
+    :param then: the function.
+    """
 
     def __init__(self, before: int = -1, then: Callable[[], None] = lambda: None) -> None:
         self.before = before
         self.then = then
         self.done: list[str] = []
-        self.dead = False
+        self.is_killed = False
 
     def step(self, name: str) -> None:
-        if self.dead:
+        if self.is_killed:
             raise Killed
         if len(self.done) == self.before:
             self.before = -1
             try:
                 self.then()
             except Killed:
-                self.dead = True
+                self.is_killed = True
                 raise
         self.done.append(name)
 
 
 class SteppedPath:
-    """A path that announces every operation before it is done."""
+    """A path whose operations are counted.
+
+    :param path: the path.
+    :param steps: counts the operations.
+    """
 
     def __init__(self, path: Path, steps: Steps) -> None:
         self.path = path
@@ -243,220 +254,207 @@ class SteppedPath:
     def __truediv__(self, other: str) -> Self:
         return type(self)(self.path / other, self.steps)
 
-    def _announce(self, operation: str) -> Path:
+    def _count(self, operation: str) -> Path:
         self.steps.step(operation)
         return self.path
 
     def open(self, mode: str) -> Any:
-        return self._announce(f"open {mode}").open(mode)
+        return self._count(f"open {mode}").open(mode)
 
     def exists(self) -> bool:
-        return self._announce("exists").exists()
+        return self._count("exists").exists()
 
     def iterdir(self) -> Iterator[Self]:
-        return iter([type(self)(path, self.steps) for path in self._announce("iterdir").iterdir()])
+        return iter([type(self)(path, self.steps) for path in self._count("iterdir").iterdir()])
 
     def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
-        self._announce("mkdir").mkdir(parents=parents, exist_ok=exist_ok)
+        self._count("mkdir").mkdir(parents=parents, exist_ok=exist_ok)
 
     def replace(self, target: SteppedPath) -> None:
-        self._announce("replace").replace(target.path)
+        self._count("replace").replace(target.path)
 
     def unlink(self) -> None:
-        self._announce("unlink").unlink()
+        self._count("unlink").unlink()
 
 
-FIRST = day_of("1", 1) | day_of("2", 1)
-SECOND = day_of("2", 2) | day_of("3", 2)
+EXISTING = counts_of("0", 0) | counts_of("1", 0)
+FIRST = counts_of("1", 1) | counts_of("2", 1)
+SECOND = counts_of("2", 2) | counts_of("3", 2)
 
 
-def run(folder: Any, cells: Cells, read: datetime, *, now: float = NOW) -> None:
-    staged(table_at(folder, now=now), cells, read=read).publish()
+def run(folder: Any, counts: Counts, fetched_at: datetime = FETCHED_AT, **options: Any) -> None:
+    """Stage and publish in one run."""
+    stage(open_table(folder, **options), counts, fetched_at=fetched_at).publish()
+
+
+def write_existing(folder: Path) -> None:
+    run(folder, EXISTING, FETCHED_AT - HOUR)
 
 
 def number_of_steps(folder: Path, **options: Any) -> int:
     steps = Steps()
-    run(SteppedPath(folder, steps), FIRST, READ, **options)
+    run(SteppedPath(folder, steps), FIRST, **options)
     return len(steps.done)
 
 
-def before_each_step(tmp_path: Path, prepare: Callable[[Path], None]) -> Iterator[tuple[Path, int]]:
-    """A folder for each step of a run, in which what came before has been done."""
+def each_step(tmp_path: Path, prepare: Callable[[Path], None], **options: Any) -> Iterator[tuple[Path, int]]:
+    """Yield a prepared folder for each step of a run."""
     measured = tmp_path / "measured"
     prepare(measured)
-    for step in range(number_of_steps(measured)):
+    for step in range(number_of_steps(measured, **options)):
         folder = tmp_path / f"step-{step}"
         prepare(folder)
         yield folder, step
 
 
-@pytest.mark.parametrize("newer", ["first", "second"])
-@pytest.mark.parametrize("there_before", [False, True])
-def test_two_runs_interleaved_at_any_step_lose_nothing(tmp_path: Path, newer: str, there_before: bool) -> None:
-    older = day_of("0", 0) | day_of("1", 0) if there_before else {}
-    readings = {"first": READ + HOUR, "second": READ} if newer == "first" else {"first": READ, "second": READ + HOUR}
-    expected = older | SECOND | FIRST if newer == "first" else older | FIRST | SECOND
-
-    def prepare(folder: Path) -> None:
-        if older:
-            run(folder, older, READ - HOUR)
-
-    steps = 0
-    for folder, step in before_each_step(tmp_path, prepare):
-        steps = Steps(step, lambda folder=folder: run(folder, SECOND, readings["second"]))  # type: ignore[misc]
-        run(SteppedPath(folder, steps), FIRST, readings["first"])
+@pytest.mark.parametrize(
+    ("newer", "prepare"),
+    [("first", write_existing), ("second", lambda folder: None)],
+    ids=["published rows, first run is newer", "no published rows, second run is newer"],
+)
+def test_two_runs_that_interleave_at_any_step_lose_nothing(
+    tmp_path: Path, newer: str, prepare: Callable[[Path], None]
+) -> None:
+    existing = EXISTING if prepare is write_existing else {}
+    expected = existing | (SECOND | FIRST if newer == "first" else FIRST | SECOND)
+    first_at, second_at = (FETCHED_AT + HOUR * (newer == name) for name in ("first", "second"))
+    step = -1
+    for folder, step in each_step(tmp_path, prepare):
+        steps = Steps(step, partial(run, folder, SECOND, second_at))
+        run(SteppedPath(folder, steps), FIRST, first_at)
         assert published(folder) == expected, (step, steps.done[step])
-    assert steps
+    assert step > 10
 
 
-def test_two_runs_of_which_each_stops_for_the_other_lose_nothing(tmp_path: Path) -> None:
-    """The second run is itself interrupted, by a third, at each step of it in turn."""
-    third = day_of("4", 3)
-    inner = number_of_steps(tmp_path / "measured")
-    outer = inner
-    for number, (step, inner_step) in enumerate(itertools.product(range(0, outer, 3), range(0, inner, 4))):
-        folder = tmp_path / str(number)
+def test_three_runs_that_interleave_lose_nothing(tmp_path: Path) -> None:
+    third = counts_of("4", 3)
+    number = number_of_steps(tmp_path / "measured")
+    for step, inner_step in itertools.product(range(0, number, 4), range(0, number, 5)):
+        folder = tmp_path / f"{step}-{inner_step}"
 
         def second(folder: Path = folder, inner_step: int = inner_step) -> None:
-            interrupted = Steps(inner_step, lambda: run(folder, third, READ))
-            run(SteppedPath(folder, interrupted), SECOND, READ + HOUR)
+            interrupted = Steps(inner_step, partial(run, folder, third))
+            run(SteppedPath(folder, interrupted), SECOND, FETCHED_AT + HOUR)
 
-        run(SteppedPath(folder, Steps(step, second)), FIRST, READ)
+        run(SteppedPath(folder, Steps(step, second)), FIRST)
         assert published(folder) == FIRST | SECOND | third, (step, inner_step)
 
 
-def test_two_runs_that_change_the_format_at_the_same_time_do_not_stumble(tmp_path: Path) -> None:
-    older = day_of("0", 0) | day_of("1", 0)
+def test_two_runs_that_change_the_format_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    def write_csv(folder: Path) -> None:
+        run(folder, EXISTING, FETCHED_AT - HOUR, output_format=OutputFormat.CSV)
 
-    def prepare(folder: Path) -> None:
-        staged(table_at(folder, file_format=Format.CSV), older, read=READ - HOUR).publish()
-
-    for folder, step in before_each_step(tmp_path, prepare):
-        steps = Steps(step, lambda folder=folder: run(folder, SECOND, READ + HOUR))  # type: ignore[misc]
-        run(SteppedPath(folder, steps), FIRST, READ)
-        assert published(folder) == older | FIRST | SECOND, (step, steps.done[step])
+    for folder, step in each_step(tmp_path, write_csv):
+        steps = Steps(step, partial(run, folder, SECOND, FETCHED_AT + HOUR))
+        run(SteppedPath(folder, steps), FIRST)
+        assert published(folder) == EXISTING | FIRST | SECOND, (step, steps.done[step])
         assert [path.name for path in (folder / "tweet_metrics").rglob("rows.*")] == ["rows.parquet"]
 
 
-def killed() -> None:
+def kill() -> None:
     raise Killed
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_run_killed_at_any_step_harms_nothing_and_its_rerun_completes_it(tmp_path: Path) -> None:
-    older = day_of("0", 0) | day_of("1", 0)
-
-    def prepare(folder: Path) -> None:
-        run(folder, older, READ - HOUR)
-
-    for folder, step in before_each_step(tmp_path, prepare):
+def test_a_run_killed_at_any_step_damages_nothing_and_its_rerun_completes_it(tmp_path: Path) -> None:
+    for folder, step in each_step(tmp_path, write_existing):
         with pytest.raises(Killed):
-            run(SteppedPath(folder, Steps(step, killed)), FIRST, READ)
+            run(SteppedPath(folder, Steps(step, kill)), FIRST)
         seen = published(folder)
-        assert older.keys() <= seen.keys() <= older.keys() | FIRST.keys()
-        assert all(value == FIRST.get(key, older.get(key)) or value == older.get(key) for key, value in seen.items())
-        run(folder, SECOND, READ + HOUR)
+        assert EXISTING.keys() <= seen.keys() <= EXISTING.keys() | FIRST.keys()
+        assert all(count in (FIRST.get(key), EXISTING.get(key)) for key, count in seen.items())
+        run(folder, SECOND, FETCHED_AT + HOUR)
         assert published(folder).items() >= SECOND.items()
-        run(folder, FIRST, READ)
-        assert published(folder) == older | FIRST | SECOND, step
+        run(folder, FIRST)
+        assert published(folder) == EXISTING | FIRST | SECOND, step
 
 
-def publish_in_a_process(folder: Path, tweet_id: str, times: int, read: datetime) -> None:
+def publish_repeatedly(folder: Path, tweet_id: str, times: int) -> None:
     for number in range(times):
-        run(folder, day_of(tweet_id, number, days=2) | day_of("shared", number, days=2), read + number * HOUR)
+        counts = counts_of(tweet_id, number, days=2) | counts_of("shared", number, days=2)
+        run(folder, counts, FETCHED_AT + number * HOUR)
 
 
 def test_processes_that_publish_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
-    processes = [
-        context.Process(target=publish_in_a_process, args=(tmp_path, str(number), 5, READ)) for number in range(3)
-    ]
+    processes = [context.Process(target=publish_repeatedly, args=(tmp_path, str(number), 5)) for number in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert published(tmp_path) == {
-        key: value for tweet_id in ("0", "1", "2", "shared") for key, value in day_of(tweet_id, 4, days=2).items()
+        key: count for tweet_id in ("0", "1", "2", "shared") for key, count in counts_of(tweet_id, 4, days=2).items()
     }
 
 
 def staged_files(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / STAGED).rglob("*.parquet"))
+    return sorted(path.name for path in (folder / STAGING_FOLDER).rglob("*.parquet"))
 
 
-def test_staged_files_are_taken_away_when_no_run_can_need_them_any_more(tmp_path: Path) -> None:
-    run(tmp_path, day_of("1", 1), READ)
+def test_staged_files_are_deleted_after_their_lifetime(tmp_path: Path) -> None:
+    run(tmp_path, counts_of("1", 1))
     assert len(staged_files(tmp_path)) == 1
-    run(tmp_path, day_of("2", 2), READ, now=NOW + STAGED_FOR_SECONDS - 1)
+    run(tmp_path, counts_of("2", 2), now=NOW + STAGED_FILE_LIFETIME_SECONDS - 1)
     assert len(staged_files(tmp_path)) == 2
-    run(tmp_path, day_of("3", 3), READ, now=NOW + STAGED_FOR_SECONDS + 1)
+    run(tmp_path, counts_of("3", 3), now=NOW + STAGED_FILE_LIFETIME_SECONDS + 1)
     assert len(staged_files(tmp_path)) == 2
     assert not any(name.startswith(f"{NOW:.0f}-") for name in staged_files(tmp_path))
-    assert published(tmp_path) == day_of("1", 1) | day_of("2", 2) | day_of("3", 3)
+    assert published(tmp_path) == counts_of("1", 1) | counts_of("2", 2) | counts_of("3", 3)
 
 
-def test_two_runs_that_take_old_staged_files_away_at_the_same_time_do_not_stumble(tmp_path: Path) -> None:
-    """Mapped tasks publish the same partitions at about the same time every day, and all find yesterday's files."""
-    older = day_of("0", 0)
-    later = NOW + 2 * STAGED_FOR_SECONDS
-
-    def prepare(folder: Path) -> None:
-        run(folder, older, READ - HOUR)
-
-    measured = tmp_path / "measured"
-    prepare(measured)
-    for step in range(number_of_steps(measured, now=later)):
-        folder = tmp_path / str(step)
-        prepare(folder)
-        steps = Steps(step, lambda folder=folder: run(folder, SECOND, READ + HOUR, now=later))  # type: ignore[misc]
-        run(SteppedPath(folder, steps), FIRST, READ, now=later)
-        assert published(folder) == older | FIRST | SECOND, (step, steps.done[step])
+def test_two_runs_that_delete_the_same_staged_files_lose_nothing(tmp_path: Path) -> None:
+    """Mapped tasks publish the same partitions at the same time every day, and all find the files of the day before."""
+    later = NOW + 2 * STAGED_FILE_LIFETIME_SECONDS
+    for folder, step in each_step(tmp_path, write_existing, now=later):
+        steps = Steps(step, partial(run, folder, SECOND, FETCHED_AT + HOUR, now=later))
+        run(SteppedPath(folder, steps), FIRST, now=later)
+        assert published(folder) == EXISTING | FIRST | SECOND, (step, steps.done[step])
 
 
-def test_rows_that_differ_from_those_before_are_handed_on_once_and_nothing_on_the_first_run(tmp_path: Path) -> None:
-    seen: list[tuple[Cells, Cells]] = []
+def test_published_and_newer_rows_of_a_partition_are_compared_once(tmp_path: Path) -> None:
+    compared: list[tuple[Counts, ...]] = []
 
-    def changed(before: pyarrow.Table, now: pyarrow.Table) -> None:
-        seen.append(
-            tuple(  # type: ignore[arg-type]
+    def on_change(before: pyarrow.Table, after: pyarrow.Table) -> None:
+        compared.append(
+            tuple(
                 {(row["tweet_id"], row["period_start"]): row["impressions"] for row in rows.to_pylist()}
-                for rows in (before, now)
+                for rows in (before, after)
             )
         )
 
-    staged(table_at(tmp_path, changed=changed), day_of("1", 1)).publish()
-    assert seen == []
-    staged(table_at(tmp_path, changed=changed), day_of("1", 2), read=READ + HOUR).publish()
-    assert seen == [(day_of("1", 1), day_of("1", 2))]
+    stage(open_table(tmp_path, on_change=on_change), counts_of("1", 1)).publish()
+    assert compared == []
+    stage(open_table(tmp_path, on_change=on_change), counts_of("1", 2), fetched_at=FETCHED_AT + HOUR).publish()
+    assert compared == [(counts_of("1", 1), counts_of("1", 2))]
 
 
-def test_a_partition_that_was_finished_takes_no_more_rows(tmp_path: Path) -> None:
-    table = staged(table_at(tmp_path), day_of("1", 1))
+def test_a_complete_partition_receives_no_more_rows(tmp_path: Path) -> None:
+    table = stage(open_table(tmp_path), counts_of("1", 1))
     table.close_before(DAY + 24 * HOUR)
     with pytest.raises(RuntimeError, match="2026-01-05"):
         table.stage(rows_of({("2", DAY): 1}))
 
 
-@settings(max_examples=40)
-@given(st.lists(st.tuples(st.sampled_from("123"), st.integers(0, 100)), unique=True))
-def test_rows_are_parted_by_partition_and_none_is_lost(keys: Iterable[tuple[str, int]]) -> None:
-    cells: Cells = {(tweet_id, DAY + hour * HOUR): hour for tweet_id, hour in keys}
-    pieces = list(by_partition(rows_of(cells), by_date))
-    names = [{by_date(moment) for moment in piece["period_start"].to_pylist()} for piece in pieces]
-    assert all(len(name) == 1 for name in names)
-    assert [name for one in names for name in one] == sorted({by_date(moment) for _, moment in cells})
-    found = [row for piece in pieces for row in piece.to_pylist()]
-    assert {(row["tweet_id"], row["period_start"]): row["impressions"] for row in found} == cells
-    assert len(found) == len(cells)
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.sampled_from("123"), st.integers(0, 100)), unique=True, max_size=30))
+def test_rows_are_split_by_partition_in_order_of_time(keys: Iterable[tuple[str, int]]) -> None:
+    counts: Counts = {(tweet_id, DAY + hour * HOUR): hour for tweet_id, hour in keys}
+    partitions = list(split_by_partition(rows_of(counts), by_date))
+    assert [name for name, _ in partitions] == sorted({by_date(hour) for _, hour in counts})
+    for name, rows in partitions:
+        assert {by_date(time) for time in rows["period_start"].to_pylist()} == {name}
+    found = [row for _, rows in partitions for row in rows.to_pylist()]
+    assert {(row["tweet_id"], row["period_start"]): row["impressions"] for row in found} == counts
+    assert len(found) == len(counts)
 
 
-def test_the_table_reads_as_a_partitioned_dataset_that_hides_what_is_staged(tmp_path: Path) -> None:
-    cells = day_of("1", 1, days=2)
-    unpublished = staged(table_at(tmp_path), day_of("9", 9))
-    staged(table_at(tmp_path), cells).publish()
+def test_readers_see_a_partitioned_dataset_without_staged_rows(tmp_path: Path) -> None:
+    counts = counts_of("1", 1, days=2)
+    unpublished = stage(open_table(tmp_path), counts_of("9", 9))
+    stage(open_table(tmp_path), counts).publish()
     dataset = pyarrow.dataset.dataset(tmp_path / "tweet_metrics" / "hour", partitioning="hive")
     assert [field.name for field in dataset.schema] == [*arrow_schema(TWEET_METRICS).names, "period_date"]
     rows = dataset.to_table(filter=pyarrow.dataset.field("period_date") == "2026-01-06").to_pylist()
-    assert {(row["tweet_id"], row["period_start"]) for row in rows} == set(list(cells)[2:])
+    assert {(row["tweet_id"], row["period_start"]) for row in rows} == set(list(counts)[2:])
     unpublished.discard()

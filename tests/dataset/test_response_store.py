@@ -1,11 +1,11 @@
-"""A part is found by the request that it answers, and by no other."""
+"""A stored response is found by an equal request, and by no other."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,107 +13,95 @@ import pytest
 from pyarrow import parquet
 
 from airflow_provider_engagement.api.catalogue import FOUR_ITEM_ORDERS, Auth, Dimension, Endpoint
-from airflow_provider_engagement.api.client import Fetched
+from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.query import Granularity, Query
-from airflow_provider_engagement.api.response import Outcome, TweetStatus, parse_response
+from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.response import Outcome, TweetStatus, all_unavailable, parse_response
 from airflow_provider_engagement.api.time_range import TimeRange
-from airflow_provider_engagement.dataset.response_store import ResponseStore, part_of
+from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse, reuse_final
 
 MakeRequest = Callable[..., Request]
-ParsedResponse = Callable[..., Fetched]
+Respond = Callable[..., FetchedResponse]
 
 BY_METRIC = (Dimension.METRIC,)
 BY_DAY = (Dimension.METRIC, Dimension.DAY)
+BY_TWEET = (Dimension.TWEET, Dimension.METRIC, Dimension.DAY, Dimension.HOUR)
+SNAPSHOT = datetime(2026, 1, 12, tzinfo=UTC)
+FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
 JANUARY = TimeRange(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))
 HISTORY = Query(
     endpoint=Endpoint.HISTORICAL,
     auth=Auth.USER,
     tweet_ids=("10", "11"),
     metrics=("impressions", "favorites"),
-    granularities=(Granularity.DAY,),
-    groupings={"grand": BY_METRIC},
-    window=JANUARY,
+    groupings={"sum": BY_METRIC},
+    interval=JANUARY,
 )
 
 
-def store(folder: Path, *, identity: str = "7@key", occasion: str = "20260112T000000") -> ResponseStore:
-    return ResponseStore(folder, identity=identity, occasion=occasion)
+def open_store(folder: Path, **changes: Any) -> ResponseStore:
+    return ResponseStore(folder, **{"identity": "7@key", "as_of": SNAPSHOT, **changes})
 
 
-def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+def stored(request: Request, body: Mapping[str, Any], fetched_at: datetime = FEBRUARY) -> StoredResponse:
+    response = parse_response(request, body)
+    return StoredResponse.of(FetchedResponse(response=response, fetched_at=fetched_at, authors={}))
 
 
-def test_what_was_kept_is_read_again_as_it_was(
-    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
-) -> None:
-    request = request_for("10", "11", "12", groupings={"grand": BY_METRIC})
-    fetched = answer_to(request, without=["12"], unavailable_tweet_ids=["12"], authors={"11": "99", "10": None})
-    kept = part_of(fetched)
-    store(tmp_path).write(request, kept)
+def unavailable(request: Request, fetched_at: datetime = FEBRUARY) -> StoredResponse:
+    response = all_unavailable(request, ())
+    return StoredResponse.of(FetchedResponse(response=response, fetched_at=fetched_at, authors={}))
 
-    again = store(tmp_path)
-    assert again.holds(request)
-    read = again.read(request)
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_stored_response_is_read_unchanged(tmp_path: Path, request_for: MakeRequest, response_to: Respond) -> None:
+    request = request_for("10", "11", "12", groupings={"sum": BY_METRIC})
+    fetched = response_to(request, without=["12"], unavailable_tweet_ids=["12"], authors={"11": "99", "10": None})
+    response = StoredResponse.of(fetched)
+    open_store(tmp_path).write(request, response)
+
+    store = open_store(tmp_path)
+    assert store.contains(request)
+    read = store.read(request)
     assert read is not None
-    assert read.counts.equals(kept.counts)
+    assert read.counts.equals(response.counts)
     assert read.counts.to_pylist() == [
-        {
-            "granularity": "total",
-            "tweet_id": tweet_id,
-            "period_start": None,
-            "hour_of_day": None,
-            "favorites": int(tweet_id) * 100 + 9,
-            "retweets": int(tweet_id) * 100 + 8,
-        }
-        for tweet_id in ("10", "11")
+        {"tweet_id": "10", "period_start": None, "favorites": 1009, "retweets": 1008},
+        {"tweet_id": "11", "period_start": None, "favorites": 1109, "retweets": 1108},
     ]
     assert read.statuses == {
         "10": TweetStatus(Outcome.OK),
         "11": TweetStatus(Outcome.OK),
-        "12": TweetStatus(Outcome.UNAVAILABLE, ("favorites", "retweets"), "deleted, or not public any more"),
+        "12": TweetStatus(Outcome.UNAVAILABLE, ("favorites", "retweets"), "deleted or no longer public"),
     }
-    assert read.groupings == {"grand": {"favorites": 2118, "retweets": 2116}}
+    assert read.groupings == {"sum": {"favorites": 2118, "retweets": 2116}}
     assert read.authors == {"11": "99", "10": None}
-    assert read.fetched_at == fetched.fetched_at
+    assert read.fetched_at == fetched.fetched_at == store.fetched_at(request)
     assert (read.start, read.end) == (None, None)
 
 
-def test_periods_and_the_window_that_the_api_echoed_are_kept(tmp_path: Path) -> None:
-    query = replace(HISTORY, granularities=(Granularity.HOUR, Granularity.HOUR_OF_DAY), groupings={}, tweet_ids=("10",))
+def test_periods_and_the_window_that_the_api_returned_are_kept(tmp_path: Path) -> None:
     window = TimeRange(datetime(2026, 1, 1, 22, tzinfo=UTC), datetime(2026, 1, 2, 1, tzinfo=UTC))
-    request = Request(replace(query, window=window), ("10",), window)
+    query = replace(HISTORY, groupings={}, tweet_ids=("10",), interval=window)
+    request = Request(query, ("10",), window)
     hours = {"2026-01-01": {"22": "-1", "23": "9007199254740993"}, "2026-01-02": {"00": "3"}}
-    of_day = {"22": "1", "23": "2", "00": "3"}
     body = {
         "start": "2026-01-01T22:00:00Z",
         "end": "2026-01-02T00:30:00Z",
         "hour": {"10": {"impressions": hours, "favorites": hours}},
-        "hour_of_day": {"10": {"impressions": of_day, "favorites": of_day}},
     }
-    part = part_of(
-        Fetched(answer=parse_response(request, body), fetched_at=datetime(2026, 2, 1, tzinfo=UTC), authors={})
-    )
-    store(tmp_path).write(request, part)
-    read = store(tmp_path).read(request)
+    open_store(tmp_path).write(request, stored(request, body))
+    read = open_store(tmp_path).read(request)
     assert read is not None
-    assert (read.start, read.end) == (
-        datetime(2026, 1, 1, 22, tzinfo=UTC),
-        datetime(2026, 1, 2, 0, 30, tzinfo=UTC),
-    )
-    rows = [row for row in read.counts.to_pylist() if row["granularity"] == "hour"]
-    assert [(row["period_start"], row["impressions"]) for row in rows] == [
+    assert (read.start, read.end) == (window.start, datetime(2026, 1, 2, 0, 30, tzinfo=UTC))
+    assert [(row["period_start"], row["impressions"]) for row in read.counts.to_pylist()] == [
         (datetime(2026, 1, 1, 22, tzinfo=UTC), -1),
         (datetime(2026, 1, 1, 23, tzinfo=UTC), 2**53 + 1),
         (datetime(2026, 1, 2, 0, tzinfo=UTC), 3),
     ]
-    of_days = {
-        row["hour_of_day"]: row["impressions"]
-        for row in read.counts.to_pylist()
-        if row["granularity"] == "hour_of_day" and row["impressions"] is not None
-    }
-    assert of_days == {"22": 1, "23": 2, "00": 3}
 
 
 @pytest.mark.parametrize(
@@ -121,196 +109,235 @@ def test_periods_and_the_window_that_the_api_echoed_are_kept(tmp_path: Path) -> 
     [
         {"tweet_ids": ("10", "12")},
         {"tweet_ids": ("10",)},
-        {"tweet_ids": ("1", "011")},
+        {"tweet_ids": ("101", "1")},
         {"metrics": ("impressions",)},
         {"metrics": ("impressions", "retweets")},
-        {"granularities": (Granularity.HOUR,)},
-        {"granularities": (Granularity.DAY, Granularity.TOTAL)},
         {"groupings": {}},
         {"groupings": {"other": BY_METRIC}},
-        {"groupings": {"grand": BY_DAY}},
-        {"window": TimeRange(datetime(2026, 1, 1, 1, tzinfo=UTC), JANUARY.end)},
-        {"window": TimeRange(JANUARY.start, datetime(2026, 1, 2, 23, tzinfo=UTC))},
-        {"endpoint": Endpoint.LAST_28_HOURS, "window": None},
+        {"groupings": {"sum": BY_DAY}},
+        {"groupings": {"sum": BY_METRIC, "second": BY_DAY}},
+        {"groupings": {"sum": BY_TWEET}},
+        {"interval": TimeRange(datetime(2026, 1, 1, 1, tzinfo=UTC), JANUARY.end)},
+        {"interval": TimeRange(JANUARY.start, datetime(2026, 1, 2, 23, tzinfo=UTC))},
+        {"endpoint": Endpoint.LAST_28_HOURS, "interval": None},
     ],
     ids=str,
 )
-def test_another_question_is_another_part(tmp_path: Path, changes: dict[str, Any]) -> None:
-    request = Request(HISTORY, HISTORY.tweet_ids, HISTORY.window)
-    kept = store(tmp_path)
-    answer = parse_response(request, {"unavailable_tweet_ids": list(request.tweet_ids)})
-    kept.write(request, part_of(Fetched(answer=answer, fetched_at=datetime(2026, 2, 1, tzinfo=UTC), authors={})))
+def test_a_different_request_has_a_different_response(tmp_path: Path, changes: dict[str, Any]) -> None:
+    request = Request(HISTORY, HISTORY.tweet_ids, HISTORY.interval)
     query = replace(HISTORY, **changes)
-    other = Request(query, query.tweet_ids, query.window)
-    for asked in (kept, store(tmp_path)):
-        assert asked.holds(request)
-        assert not asked.holds(other)
-        assert asked.read(other) is None
+    other = Request(query, query.tweet_ids, query.interval)
+    written = open_store(tmp_path)
+    written.write(request, unavailable(request))
+    for store in (written, open_store(tmp_path)):
+        assert store.contains(request)
+        assert not store.contains(other)
+        assert store.read(other) is None
+        assert store.fetched_at(other) is None
 
 
-def test_the_same_question_to_another_endpoint_or_as_somebody_else_is_another_part(
-    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
+def test_other_credentials_or_another_endpoint_have_a_different_response(
+    tmp_path: Path, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("10")
-    store(tmp_path).write(request, part_of(answer_to(request)))
-    assert store(tmp_path).holds(request)
-    assert not store(tmp_path).holds(request_for("10", auth=Auth.USER))
-    assert not store(tmp_path).holds(request_for("10", auth=Auth.USER, endpoint=Endpoint.LAST_28_HOURS))
+    open_store(tmp_path).write(request, StoredResponse.of(response_to(request)))
+    store = open_store(tmp_path)
+    assert store.contains(request)
+    assert not store.contains(request_for("10", auth=Auth.USER))
+    assert not store.contains(request_for("10", auth=Auth.USER, endpoint=Endpoint.LAST_28_HOURS))
 
 
-@pytest.mark.parametrize("changes", [{"identity": "8@key"}, {"identity": "7@other"}, {"occasion": "20260113T000000"}])
-def test_another_identity_or_occasion_finds_nothing(
-    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse, changes: dict[str, str]
+@pytest.mark.parametrize(
+    "changes",
+    [{"identity": "8@key"}, {"identity": "7@other"}, {"as_of": SNAPSHOT + timedelta(seconds=1)}, {"as_of": None}],
+    ids=str,
+)
+def test_another_identity_or_snapshot_finds_nothing(
+    tmp_path: Path, request_for: MakeRequest, response_to: Respond, changes: dict[str, Any]
 ) -> None:
     request = request_for("10")
-    store(tmp_path).write(request, part_of(answer_to(request)))
-    assert not store(tmp_path, **changes).holds(request)
-    assert store(tmp_path, **changes).read(request) is None
+    open_store(tmp_path).write(request, StoredResponse.of(response_to(request)))
+    store = open_store(tmp_path, **changes)
+    assert not store.contains(request)
+    assert store.read(request) is None
 
 
-def test_what_a_request_asks_counts_and_not_the_plan_that_it_is_of(
-    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
+def test_equal_requests_of_different_plans_share_a_response(
+    tmp_path: Path, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("10")
-    store(tmp_path).write(request, part_of(answer_to(request)))
+    open_store(tmp_path).write(request, StoredResponse.of(response_to(request)))
     of_a_larger_plan = replace(request, query=replace(request.query, tweet_ids=("9", "10", "11")))
-    assert store(tmp_path).holds(of_a_larger_plan)
+    assert open_store(tmp_path).contains(of_a_larger_plan)
 
 
-def test_a_part_without_an_explanation_is_kept_and_asked_for_again(
-    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
+def test_a_response_with_unexplained_gaps_is_stored_and_requested_again(
+    tmp_path: Path, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("10", "11")
-    first = store(tmp_path)
-    first.write(request, part_of(answer_to(request, without=["11"])))
-    for one in (first, store(tmp_path)):
-        assert not one.holds(request)
-        read = one.read(request)
+    written = open_store(tmp_path)
+    written.write(request, StoredResponse.of(response_to(request, without=["11"])))
+    for store in (written, open_store(tmp_path)):
+        assert not store.contains(request)
+        read = store.read(request)
         assert read is not None
+        assert not read.is_conclusive
         assert read.statuses["11"].outcome is Outcome.NO_DATA
         assert read.counts["tweet_id"].to_pylist() == ["10"]
 
-    first.write(request, part_of(answer_to(request)))
-    for one in (first, store(tmp_path)):
-        assert one.holds(request)
-        read = one.read(request)
+    written.write(request, StoredResponse.of(response_to(request)))
+    for store in (written, open_store(tmp_path)):
+        assert store.contains(request)
+        read = store.read(request)
         assert read is not None
         assert read.statuses["11"].outcome is Outcome.OK
 
 
-def test_a_later_answer_without_an_explanation_does_not_hide_a_settled_one(
-    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
+def test_a_newer_inconclusive_response_does_not_hide_a_conclusive_one(
+    tmp_path: Path, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("10")
-    first, second = store(tmp_path), store(tmp_path)
-    first.write(request, part_of(answer_to(request)))
-    second.write(request, part_of(answer_to(request, without=["10"])))
-    read = store(tmp_path).read(request)
+    first, second = open_store(tmp_path), open_store(tmp_path)
+    conclusive = StoredResponse.of(response_to(request))
+    newer = StoredResponse.of(response_to(request, without=["10"]))
+    first.write(request, conclusive)
+    second.write(request, replace(newer, fetched_at=conclusive.fetched_at + timedelta(minutes=1)))
+    store = open_store(tmp_path)
+    read = store.read(request)
     assert read is not None
-    assert read.settled
+    assert read.is_conclusive
+    assert store.fetched_at(request) == conclusive.fetched_at
 
 
-def test_a_part_whose_writing_fails_is_not_there(
-    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse, monkeypatch: pytest.MonkeyPatch
+def test_the_newest_of_several_conclusive_responses_is_read(tmp_path: Path) -> None:
+    request = Request(HISTORY, HISTORY.tweet_ids, HISTORY.interval)
+    store = open_store(tmp_path)
+    for minutes in (1, 2, 0):
+        store.write(request, unavailable(request, FEBRUARY + timedelta(minutes=minutes)))
+    for opened in (store, open_store(tmp_path)):
+        read = opened.read(request)
+        assert read is not None
+        assert read.fetched_at == opened.fetched_at(request) == FEBRUARY + timedelta(minutes=2)
+
+
+def test_a_response_that_is_not_reusable_is_neither_contained_nor_read(tmp_path: Path) -> None:
+    request = Request(HISTORY, HISTORY.tweet_ids, HISTORY.interval)
+    open_store(tmp_path).write(request, unavailable(request))
+    store = open_store(tmp_path, is_reusable=lambda request, fetched_at: fetched_at > FEBRUARY)
+    assert not store.contains(request)
+    assert store.read(request) is None
+    store.write(request, unavailable(request, FEBRUARY + timedelta(minutes=1)))
+    assert store.contains(request)
+    read = store.read(request)
+    assert read is not None
+    assert read.fetched_at == FEBRUARY + timedelta(minutes=1)
+
+
+def test_final_new_and_recent_responses_are_reused(request_for: MakeRequest) -> None:
+    hour, now = timedelta(hours=1), FEBRUARY
+    is_reusable = reuse_final(settling_time=72 * hour, reuse_for=2 * hour, attempt_start=now - 5 * hour, now=now)
+    history, totals = Request(HISTORY, HISTORY.tweet_ids, JANUARY), request_for("10")
+    final_at = JANUARY.end + 72 * hour
+    assert is_reusable(history, final_at)
+    assert not is_reusable(history, final_at - timedelta(seconds=1))
+    assert is_reusable(totals, now - 5 * hour)
+    assert not is_reusable(totals, now - 5 * hour - timedelta(seconds=1))
+    is_reusable = reuse_final(settling_time=72 * hour, reuse_for=2 * hour, attempt_start=now, now=now)
+    assert is_reusable(totals, now - 2 * hour)
+    assert not is_reusable(totals, now - 2 * hour - timedelta(seconds=1))
+
+
+def test_a_response_whose_writing_fails_is_not_stored(
+    tmp_path: Path, request_for: MakeRequest, response_to: Respond, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = request_for("10")
-    one = store(tmp_path)
+    store = open_store(tmp_path)
 
-    def half(table: Any, file: Any, **_: Any) -> None:
+    def write_half(table: Any, file: Any, **_: Any) -> None:
         file.write(b"PAR1 and no more")
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(parquet, "write_table", half)
+        patched.setattr(parquet, "write_table", write_half)
         with pytest.raises(OSError, match="No space left"):
-            one.write(request, part_of(answer_to(request)))
+            store.write(request, StoredResponse.of(response_to(request)))
     assert files(tmp_path) == []
-    assert not one.holds(request)
-    assert one.read(request) is None
-    one.write(request, part_of(answer_to(request)))
-    assert one.holds(request)
+    assert not store.contains(request)
+    assert store.read(request) is None
+    store.write(request, StoredResponse.of(response_to(request)))
+    assert store.contains(request)
 
 
-def test_what_a_killed_writer_left_behind_is_not_read(
-    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse, monkeypatch: pytest.MonkeyPatch
+def test_the_file_of_a_killed_writer_is_not_read(
+    tmp_path: Path, request_for: MakeRequest, response_to: Respond, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = request_for("10")
     with monkeypatch.context() as killed:
         killed.setattr(Path, "replace", lambda *_: None)
-        store(tmp_path).write(request, part_of(answer_to(request)))
-    (left,) = [path for path in tmp_path.rglob("*") if path.is_file()]
-    left.write_bytes(left.read_bytes()[:100])
-    again = store(tmp_path)
-    assert not again.holds(request)
-    assert again.read(request) is None
-    again.write(request, part_of(answer_to(request)))
-    assert store(tmp_path).holds(request)
+        open_store(tmp_path).write(request, StoredResponse.of(response_to(request)))
+    (incomplete,) = files(tmp_path)
+    incomplete.write_bytes(incomplete.read_bytes()[:100])
+    store = open_store(tmp_path)
+    assert not store.contains(request)
+    assert store.read(request) is None
+    store.write(request, StoredResponse.of(response_to(request)))
+    assert open_store(tmp_path).contains(request)
 
 
-def test_two_stores_at_once_keep_every_part_whole(
-    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
+def test_concurrent_writers_store_every_response(
+    tmp_path: Path, request_for: MakeRequest, response_to: Respond
 ) -> None:
     requests = [request_for(str(number)) for number in range(1, 31)]
     failures: list[BaseException] = []
-    begin = threading.Barrier(4)
+    all_ready = threading.Barrier(4)
 
-    def write_all(one: ResponseStore) -> None:
+    def write_all(store: ResponseStore) -> None:
         try:
-            begin.wait(timeout=10)
+            all_ready.wait(timeout=10)
             for request in requests:
-                one.write(request, part_of(answer_to(request)))
+                store.write(request, StoredResponse.of(response_to(request)))
         except BaseException as error:
             failures.append(error)
 
-    stores = [store(tmp_path), store(tmp_path)]
-    threads = [threading.Thread(target=write_all, args=(one,)) for one in stores for _ in range(2)]
+    stores = [open_store(tmp_path), open_store(tmp_path)]
+    threads = [threading.Thread(target=write_all, args=(store,)) for store in stores for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
     assert failures == []
-    third = store(tmp_path)
+    reopened = open_store(tmp_path)
     for request in requests:
-        for one in (*stores, third):
-            assert one.holds(request)
-            part = one.read(request)
-            assert part is not None
-            assert part.counts["tweet_id"].to_pylist() == list(request.tweet_ids)
+        for store in (*stores, reopened):
+            assert store.contains(request)
+            response = store.read(request)
+            assert response is not None
+            assert response.counts["tweet_id"].to_pylist() == list(request.tweet_ids)
     assert len(files(tmp_path)) == len(requests)
 
 
-def test_parts_are_kept_out_of_the_way_of_readers_and_tell_nothing_of_who_asked(
-    tmp_path: Path, request_for: MakeRequest, answer_to: ParsedResponse
+def test_responses_are_hidden_from_readers_and_do_not_contain_the_identity(
+    tmp_path: Path, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("10")
-    store(tmp_path, identity="7@canary-key").write(request, part_of(answer_to(request)))
-    (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    open_store(tmp_path, identity="7@canary-key").write(request, StoredResponse.of(response_to(request)))
+    (path,) = files(tmp_path)
     assert path.relative_to(tmp_path).parts[0].startswith("_")
     assert "canary" not in str(path)
     assert b"canary" not in path.read_bytes()
 
 
-def test_groupings_that_are_made_of_the_hours_are_part_of_what_was_asked(tmp_path: Path) -> None:
+def test_groupings_that_are_derived_from_hourly_rows_are_part_of_the_request(tmp_path: Path) -> None:
     window = TimeRange(datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 1, 11, tzinfo=UTC))
 
     def request(**groupings: tuple[Dimension, ...]) -> Request:
-        query = Query(
-            endpoint=Endpoint.HISTORICAL,
-            auth=Auth.USER,
-            tweet_ids=("1",),
-            metrics=("impressions",),
-            granularities=(Granularity.HOUR,),
-            groupings=groupings,
-            window=window,
-        )
+        query = replace(HISTORY, tweet_ids=("1",), metrics=("impressions",), groupings=groupings, interval=window)
         return Request(query, ("1",), window)
 
     by_tweet, by_metric = FOUR_ITEM_ORDERS
-    plain, own, other = request(), request(own=by_tweet), request(own=by_metric)
-    assert plain.body() == own.body() == other.body()
-    store = ResponseStore(tmp_path, identity="someone")
+    plain, derived, other = request(), request(derived=by_tweet), request(derived=by_metric)
+    assert plain.body() == derived.body() == other.body()
+    store = ResponseStore(tmp_path, identity="7@key")
     day = {"2026-01-10": {f"{hour:02d}": "1" for hour in range(24)}}
-    answer = parse_response(plain, {"hour": {"1": {"impressions": day}}})
-    store.write(plain, part_of(Fetched(answer=answer, fetched_at=window.end, authors={})))
-
-    assert [store.holds(one) for one in (plain, own, other)] == [True, False, False]
+    store.write(plain, stored(plain, {"hour": {"1": {"impressions": day}}}, window.end))
+    assert [store.contains(one) for one in (plain, derived, other)] == [True, False, False]

@@ -1,4 +1,4 @@
-"""The tables' columns: the same whatever was asked for."""
+"""The columns of a table are the same in every run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import pyarrow
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_provider_engagement.dataset.schema import (
+    COLUMN_MEANINGS,
     COVERAGE,
+    RESTATEMENTS,
     TABLES,
     TWEET_METRICS,
     TWEET_STATUS,
@@ -29,7 +29,7 @@ every_table = pytest.mark.parametrize("table", TABLES.values(), ids=lambda table
 TOTALS_METRICS = {"impressions", "engagements", "favorites", "retweets", "replies", "quote_tweets", "video_views"}
 
 
-def test_the_tables_have_the_keys_that_make_a_rerun_replace() -> None:
+def test_each_table_has_the_key_by_which_a_rerun_replaces_rows() -> None:
     assert {name: table.key for name, table in TABLES.items()} == {
         "tweet_totals": ("tweet_id", "snapshot_at", "auth"),
         "tweet_metrics": ("tweet_id", "period_start", "period_end", "granularity", "time_zone"),
@@ -38,30 +38,31 @@ def test_the_tables_have_the_keys_that_make_a_rerun_replace() -> None:
             *("tweet_id", "period_start", "period_end", "granularity", "time_zone"),
             *("metric", "new_fetched_at"),
         ),
-        "tweet_status": ("tweet_id", "run", "task"),
+        "tweet_status": ("tweet_id", "run_id", "task"),
         "coverage": ("tweet_id", "window_start", "window_end", "granularity"),
     }
 
 
-def test_totals_has_a_column_for_each_of_its_metrics() -> None:
+def test_tweet_totals_has_a_column_for_each_metric_of_its_endpoint() -> None:
     assert set(TWEET_TOTALS.metrics) == TOTALS_METRICS
 
 
-def test_the_table_of_periods_has_every_metric_that_its_endpoints_give() -> None:
+def test_tweet_metrics_has_a_column_for_each_metric_of_its_endpoints() -> None:
     assert set(TWEET_METRICS.metrics) > TOTALS_METRICS - {"quote_tweets"}
     assert "quote_tweets" not in TWEET_METRICS.metrics
     assert {"url_clicks", "user_follows", "media_views"} <= set(TWEET_METRICS.metrics)
 
 
-def test_tables_that_hold_no_counts_have_no_metric_columns() -> None:
-    assert TWEET_STATUS.metrics == COVERAGE.metrics == ()
+def test_tables_without_counts_have_no_metric_columns() -> None:
+    assert TWEET_STATUS.metrics == COVERAGE.metrics == RESTATEMENTS.metrics == ()
 
 
 @every_table
-def test_columns_are_told_apart_by_their_names(table: Table) -> None:
+def test_column_names_are_unique_and_explained(table: Table) -> None:
     names = arrow_schema(table).names
     assert len(set(names)) == len(names)
     assert tuple(names) == (*table.key, *table.columns, *table.metrics)
+    assert {*table.key, *table.columns} <= COLUMN_MEANINGS.keys()
 
 
 @every_table
@@ -70,7 +71,7 @@ def test_only_keys_are_never_null(table: Table) -> None:
 
 
 @every_table
-def test_ids_are_texts_counts_64_bit_integers_and_instants_utc(table: Table) -> None:
+def test_ids_are_strings_counts_64_bit_integers_and_times_utc(table: Table) -> None:
     schema = arrow_schema(table)
     for name in schema.names:
         expected = (
@@ -85,16 +86,16 @@ def test_ids_are_texts_counts_64_bit_integers_and_instants_utc(table: Table) -> 
         assert schema.field(name).type == expected, name
 
 
-@given(asked=st.sets(st.sampled_from(TWEET_TOTALS.metrics)))
-def test_columns_are_the_same_whatever_was_asked_for(asked: set[str]) -> None:
-    rows = columns_to_table(TWEET_TOTALS, {**KEYS, **{metric: [1, None] for metric in asked}})
+@pytest.mark.parametrize("requested", [(), ("favorites",), ("impressions", "video_views"), TWEET_TOTALS.metrics])
+def test_a_metric_that_was_not_requested_is_a_column_of_nulls(requested: tuple[str, ...]) -> None:
+    rows = columns_to_table(TWEET_TOTALS, {**KEYS, **{metric: [1, None] for metric in requested}})
     assert rows.schema.equals(arrow_schema(TWEET_TOTALS))
     rows.validate(full=True)
     for metric in TWEET_TOTALS.metrics:
-        assert rows[metric].to_pylist() == ([1, None] if metric in asked else [None, None])
+        assert rows[metric].to_pylist() == ([1, None] if metric in requested else [None, None])
 
 
-def test_columns_stand_in_the_order_of_the_table_however_they_are_given() -> None:
+def test_columns_are_in_the_order_of_the_table() -> None:
     rows = columns_to_table(TWEET_TOTALS, dict(reversed(KEYS.items())))
     assert rows.column_names == arrow_schema(TWEET_TOTALS).names
     assert rows["tweet_id"].to_pylist() == KEYS["tweet_id"]
@@ -109,18 +110,23 @@ def test_columns_stand_in_the_order_of_the_table_however_they_are_given() -> Non
     ],
     ids=["list", "array", "chunks"],
 )
-def test_values_may_be_lists_or_arrow_arrays(counts: Any) -> None:
+def test_values_are_lists_or_arrow_arrays(counts: Any) -> None:
     rows = columns_to_table(TWEET_TOTALS, {**KEYS, "favorites": counts})
     assert rows["favorites"].to_pylist() == [1, None]
 
 
-def test_a_table_may_be_without_rows() -> None:
+def test_a_table_can_have_no_rows() -> None:
     rows = columns_to_table(TWEET_TOTALS, {"tweet_id": [], "favorites": pyarrow.chunked_array([], pyarrow.int64())})
     assert rows.num_rows == 0
     assert rows.schema.equals(arrow_schema(TWEET_TOTALS))
 
 
 @pytest.mark.parametrize("counts", [["1", "2"], [2**63, 0], [1]], ids=str)
-def test_counts_that_are_no_64_bit_integers_for_each_row_are_refused(counts: list[Any]) -> None:
+def test_counts_must_be_64_bit_integers_one_for_each_row(counts: list[Any]) -> None:
     with pytest.raises((pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError)):
         columns_to_table(TWEET_TOTALS, {**KEYS, "favorites": counts})
+
+
+def test_an_unknown_column_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"tweet_totals has no column likes\."):
+        columns_to_table(TWEET_TOTALS, {**KEYS, "likes": [1, 2]})

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files are complete or absent, on local and on object storage."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import fsspec
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.dataset.storage import safe_name, write_atomically
+from airflow_provider_engagement.dataset.storage import safe_name, unique_name, write_atomically
 
 
 class Interrupted(BaseException):
-    """Stands for what ends a task from outside."""
+    """An error that ends a task from outside."""
 
 
 @pytest.fixture(params=["pathlib", "file", "memory"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "pathlib":
         return tmp_path / "a"
-    # Memory behaves as object stores do: no folders, and a move is a copy.
+    # The memory file system behaves like an object store: it has no folders, and a move is a copy.
     attach(request.param, fs=fsspec.filesystem(request.param))
     return ObjectStoragePath(f"{request.param}://{tmp_path}/a")
 
@@ -34,7 +34,7 @@ def content_of(path: Any) -> bytes:
         return bytes(file.read())
 
 
-def tear(path: Any, error: BaseException) -> None:
+def fail_to_write(path: Any, error: BaseException) -> None:
     with write_atomically(path) as file:
         file.write(b"half")
         raise error
@@ -44,7 +44,7 @@ def names_in(folder: Any) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_takes_its_place_when_the_block_ends(folder: Any) -> None:
+def test_a_file_is_in_place_when_the_block_ends(folder: Any) -> None:
     path = folder / "b" / "c.txt"
     with write_atomically(path) as file:
         file.write(b"one ")
@@ -54,30 +54,30 @@ def test_a_file_takes_its_place_when_the_block_ends(folder: Any) -> None:
     assert names_in(folder / "b") == ["c.txt"]
 
 
-def test_what_is_not_yet_in_its_place_is_passed_over_by_readers_of_folders(folder: Any) -> None:
+def test_readers_of_a_folder_ignore_the_name_of_an_incomplete_file(folder: Any) -> None:
     with write_atomically(folder / "c.parquet") as file:
         file.write(b"half")
         assert all(name.startswith("_") and not name.endswith(".parquet") for name in names_in(folder))
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, Interrupted])
-def test_a_block_that_fails_leaves_nothing(folder: Any, error: type[BaseException]) -> None:
+def test_a_block_that_fails_leaves_no_file(folder: Any, error: type[BaseException]) -> None:
     with pytest.raises(error):
-        tear(folder / "c.txt", error())
+        fail_to_write(folder / "c.txt", error())
     assert names_in(folder) == []
 
 
-def test_a_block_that_fails_leaves_the_file_of_before(folder: Any) -> None:
+def test_a_block_that_fails_keeps_the_previous_file(folder: Any) -> None:
     path = folder / "c.txt"
     with write_atomically(path) as file:
         file.write(b"whole")
-    with pytest.raises(ValueError, match="torn"):
-        tear(path, ValueError("torn"))
+    with pytest.raises(ValueError, match="incomplete"):
+        fail_to_write(path, ValueError("incomplete"))
     assert content_of(path) == b"whole"
     assert names_in(folder) == ["c.txt"]
 
 
-def test_a_file_is_replaced_as_a_whole(folder: Any) -> None:
+def test_a_shorter_file_replaces_a_longer_one_completely(folder: Any) -> None:
     path = folder / "c.txt"
     for content in (b"a long first content", b"short"):
         with write_atomically(path) as file:
@@ -85,7 +85,7 @@ def test_a_file_is_replaced_as_a_whole(folder: Any) -> None:
     assert content_of(path) == b"short"
 
 
-def test_of_two_writers_at_once_the_last_to_end_has_its_file_whole(folder: Any) -> None:
+def test_the_last_of_two_concurrent_writers_replaces_the_file(folder: Any) -> None:
     path = folder / "c.txt"
     with write_atomically(path) as first:
         first.write(b"first ")
@@ -97,15 +97,15 @@ def test_of_two_writers_at_once_the_last_to_end_has_its_file_whole(folder: Any) 
     assert names_in(folder) == ["c.txt"]
 
 
-def test_writers_in_many_threads_never_mix(tmp_path: Path) -> None:
+def test_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "new" / "c.txt"
     contents = {bytes([65 + number]) * 10_000 for number in range(8)}
-    together = threading.Barrier(len(contents))
+    all_ready = threading.Barrier(len(contents))
     failures = []
 
     def write(content: bytes) -> None:
         try:
-            together.wait()
+            all_ready.wait()
             with write_atomically(path) as file:
                 for start in range(0, len(content), 100):
                     file.write(content[start : start + 100])
@@ -122,24 +122,30 @@ def test_writers_in_many_threads_never_mix(tmp_path: Path) -> None:
     assert names_in(path.parent) == ["c.txt"]
 
 
-def test_a_file_that_cannot_take_its_place_is_removed(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_put_in_place_is_deleted(tmp_path: Path) -> None:
     (tmp_path / "c.txt").mkdir()
     with pytest.raises(OSError, match=r"c\.txt"), write_atomically(tmp_path / "c.txt") as file:
         file.write(b"whole")
     assert names_in(tmp_path) == ["c.txt"]
 
 
-# Names
-
-
-@given(st.lists(st.text(), min_size=1))
-def test_a_safe_name_is_one_component_that_is_not_hidden(texts: list[str]) -> None:
+@settings(max_examples=50)
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=4))
+def test_a_safe_name_is_one_visible_path_component(texts: list[str]) -> None:
     name = safe_name(*texts)
     assert set(name) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-")
     assert not name.startswith((".", "-"))
 
 
-def test_a_safe_name_keeps_what_is_safe() -> None:
+def test_a_safe_name_keeps_safe_characters() -> None:
     assert safe_name("my_dag", "pull-totals", 3) == "my_dag.pull-totals.3"
     assert safe_name("scheduled__2026-01-01T00:00:00+00:00") == "scheduled__2026-01-01T00-00-00+00-00"
     assert safe_name("../etc/passwd") == "etc-passwd"
+
+
+def test_texts_with_the_same_safe_name_have_different_unique_names() -> None:
+    assert unique_name("my_dag", "pull", 3) == "my_dag.pull.3"
+    alike = [("a.b", "c"), ("a", "b.c"), ("a.b.c",), ("a-b", "c"), ("a b", "c"), ("a", "b", "c")]
+    names = {unique_name(*texts) for texts in alike}
+    assert len(names) == len(alike)
+    assert all(name == safe_name(name) for name in names)

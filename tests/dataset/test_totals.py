@@ -1,4 +1,4 @@
-"""Parts of a pull of totals become the tables of a snapshot, whole or not at all."""
+"""Stored responses of totals become a complete snapshot, or none."""
 
 from __future__ import annotations
 
@@ -14,112 +14,119 @@ import pytest
 from pyarrow import parquet
 
 from airflow_provider_engagement.api.catalogue import Auth, Dimension
-from airflow_provider_engagement.api.client import Fetched
+from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.response import Outcome
-from airflow_provider_engagement.dataset.fetch import FetchResult, PartsInMemory
-from airflow_provider_engagement.dataset.folder import DatasetFolder, Output, ReturnedOutput
-from airflow_provider_engagement.dataset.formats import Format
-from airflow_provider_engagement.dataset.manifest import ACCEPTED_BY_DEFAULT
-from airflow_provider_engagement.dataset.response_store import part_of
-from airflow_provider_engagement.dataset.result import Result
+from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun
+from airflow_provider_engagement.dataset.fetch import FetchResult
+from airflow_provider_engagement.dataset.folder import DatasetFolder
+from airflow_provider_engagement.dataset.formats import OutputFormat
+from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.dataset.schema import TWEET_TOTALS
-from airflow_provider_engagement.dataset.totals import Snapshot, assemble_totals
+from airflow_provider_engagement.dataset.totals import assemble_totals
 from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
+from airflow_provider_engagement.inputs.choices import ACCEPTED_BY_DEFAULT
 
 MakeRequest = Callable[..., Request]
-ParsedResponse = Callable[..., Fetched]
+Respond = Callable[..., FetchedResponse]
 
-SNAPSHOT = Snapshot(
-    snapshot_at=datetime(2026, 1, 12, tzinfo=UTC), run="scheduled__1", task="dag.task", owner="7", auth="user"
-)
+RUN = TaskRun(run_id="scheduled__1", task="dag.task", owner="7", accepted=ACCEPTED_BY_DEFAULT)
+SNAPSHOT_AT = datetime(2026, 1, 12, tzinfo=UTC)
 FETCHED_AT = "2026-01-12T09:30:15.250Z"
 NEW = "1600000000000000000"
 NEW_CREATED = "2022-12-06T05:31:41.219Z"
-"""From the id by hand: (1600000000000000000 >> 22) + 1288834974657 ms after 1970."""
+"""The time in the id: (1600000000000000000 >> 22) + 1288834974657 ms after 1970."""
 
 
-class Kept:
-    """Requests with their answers, assembled on demand."""
+class Pull:
+    """Requests and their stored responses, which can be assembled several times.
 
-    def __init__(self) -> None:
-        self.parts = PartsInMemory()
-        self.pulled = FetchResult([])
+    :param path: the folder of responses and tables.
+    """
 
-    def answered(self, fetched: Fetched, request: Request) -> None:
-        self.parts.write(request, part_of(fetched))
-        self.pulled.requests = [*self.pulled.requests, request]
+    def __init__(self, path: Path) -> None:
+        self.path = path / "dataset"
+        self.store = ResponseStore(path, identity="7@key")
+        self.fetched = FetchResult([])
+        self.folder = self.open_folder()
 
-    def failed(self, request: Request, error: EngagementError) -> None:
-        self.pulled.requests = [*self.pulled.requests, request]
-        self.pulled.failures.append((request, error))
+    def open_folder(self, output_format: OutputFormat = OutputFormat.PARQUET) -> DatasetFolder:
+        """Open the folder for another assembly."""
+        self.folder = DatasetFolder(self.path, output_format)
+        return self.folder
 
-    def assembled(
-        self, output: Output, *, snapshot: Snapshot = SNAPSHOT, accepted: tuple[Outcome, ...] = ACCEPTED_BY_DEFAULT
-    ) -> Result:
+    def add(self, request: Request, response: FetchedResponse) -> None:
+        """Add a request that got a response."""
+        self.store.write(request, StoredResponse.of(response))
+        self.fetched.requests = [*self.fetched.requests, request]
+
+    def fail(self, request: Request, error: EngagementError) -> None:
+        """Add a request that failed."""
+        self.fetched.requests = [*self.fetched.requests, request]
+        self.fetched.failures.append((request, error))
+
+    def assemble(self, run: TaskRun = RUN) -> AssembledTables:
+        """Assemble the tables."""
         return assemble_totals(
-            self.pulled, self.parts, output, snapshot=snapshot, name="dag.task.20260112T000000", accepted=accepted
+            self.fetched,
+            self.store,
+            self.folder,
+            query=self.fetched.requests[0].query,
+            run=run,
+            snapshot_at=SNAPSHOT_AT,
         )
+
+    def rows(self, table: str = "tweet_totals", run: TaskRun = RUN) -> list[dict[str, Any]]:
+        """Assemble the tables, and return the rows of one."""
+        self.assemble(run)
+        return self.folder.read_rows()[table]
+
+    def files(self) -> list[str]:
+        """Return the paths of all files of the dataset."""
+        return sorted(str(path.relative_to(self.path)) for path in self.path.rglob("*") if path.is_file())
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+def pull(tmp_path: Path) -> Pull:
+    return Pull(tmp_path)
 
 
-def folder_output(folder: Path, file_format: Format = Format.PARQUET) -> DatasetFolder:
-    return DatasetFolder(folder, file_format)
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def test_a_row_holds_the_counts_their_key_and_where_they_come_from(
-    kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse, count: Any
+def test_a_row_has_the_key_the_counts_and_their_origin(
+    pull: Pull, request_for: MakeRequest, response_to: Respond, count: Callable[[str, str], int]
 ) -> None:
-    request = request_for("20", NEW)
-    kept.answered(answer_to(request), request)
-    output = ReturnedOutput()
-    result = kept.assembled(output)
+    request = request_for("20", NEW, auth=Auth.USER)
+    pull.add(request, response_to(request))
+    assembled = pull.assemble()
     shared = {"snapshot_at": "2026-01-12T00:00:00.000Z", "owner": "7", "auth": "user", "fetched_at": FETCHED_AT}
-    not_asked = dict.fromkeys(TWEET_TOTALS.metrics, None)
-    assert output.returned["tweet_totals"] == [
+    assert pull.folder.read_rows()["tweet_totals"] == [
         {
             "tweet_id": tweet_id,
             **shared,
-            **not_asked,
+            **dict.fromkeys(TWEET_TOTALS.metrics),
             "tweet_created_at": created,
             "favorites": count(tweet_id, "favorites"),
             "retweets": count(tweet_id, "retweets"),
         }
         for tweet_id, created in (("20", None), (NEW, NEW_CREATED))
     ]
-    assert result.rows == {"tweet_totals": 2, "tweet_status": 2}
+    assert assembled.rows == {"tweet_totals": 2, "tweet_status": 2}
 
 
-def test_a_status_tells_for_each_tweet_what_became_of_it_and_why(
-    kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
-) -> None:
+def test_each_tweet_has_a_status_with_the_reason(pull: Pull, request_for: MakeRequest, response_to: Respond) -> None:
     request = request_for("20", "21", "22", metrics=("favorites", "video_views"))
-    fetched = answer_to(
-        request,
-        without=["21"],
-        unavailable_tweet_ids=["21"],
-        unsupported_for_video_views_tweet_ids=["22"],
+    response = response_to(
+        request, without=["21"], unavailable_tweet_ids=["21"], unsupported_for_video_views_tweet_ids=["22"]
     )
-    kept.answered(fetched, request)
-    output = ReturnedOutput()
-    kept.assembled(output)
-    shared = {"run": "scheduled__1", "task": "dag.task", "owner": "7", "author": None, "checked_at": FETCHED_AT}
-    assert output.returned["tweet_status"] == [
+    pull.add(request, response)
+    shared = {"run_id": "scheduled__1", "task": "dag.task", "owner": "7", "author": None, "checked_at": FETCHED_AT}
+    assert pull.rows("tweet_status") == [
         {"tweet_id": "20", **shared, "outcome": "ok", "metrics_affected": None, "message": None},
         {
             "tweet_id": "21",
             **shared,
             "outcome": "unavailable",
             "metrics_affected": "favorites,video_views",
-            "message": "deleted, or not public any more",
+            "message": "deleted or no longer public",
         },
         {
             "tweet_id": "22",
@@ -131,132 +138,122 @@ def test_a_status_tells_for_each_tweet_what_became_of_it_and_why(
     ]
 
 
-def test_a_count_that_is_not_supported_is_null_and_an_unavailable_tweet_has_no_row(
-    kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
+def test_an_unsupported_count_is_null_and_an_unavailable_tweet_has_no_row(
+    pull: Pull, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("20", "21", "22", metrics=("favorites", "video_views"))
-    # The API gives zeros for what it does not know, and for Tweets that are gone.
-    kept.answered(
-        answer_to(request, unavailable_tweet_ids=["21"], unsupported_for_video_views_tweet_ids=["22"]), request
-    )
-    output = ReturnedOutput()
-    kept.assembled(output)
-    rows = {row["tweet_id"]: row for row in output.returned["tweet_totals"]}
+    # The API returns counts for Tweets and metrics that it lists as unavailable or unsupported.
+    response = response_to(request, unavailable_tweet_ids=["21"], unsupported_for_video_views_tweet_ids=["22"])
+    pull.add(request, response)
+    rows = {row["tweet_id"]: row for row in pull.rows()}
     assert rows.keys() == {"20", "22"}
     assert (rows["20"]["favorites"], rows["20"]["video_views"]) == (2009, 2011)
     assert (rows["22"]["favorites"], rows["22"]["video_views"]) == (2209, None)
 
 
-def test_a_tweet_of_another_author_has_that_author_and_no_owner(
-    kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
+def test_a_tweet_of_another_user_has_an_author_and_no_owner(
+    pull: Pull, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("20", "21")
-    kept.answered(answer_to(request, without=["21"], unavailable_tweet_ids=["21"], authors={"21": "99"}), request)
-    output = ReturnedOutput()
-    kept.assembled(output)
-    owners = {row["tweet_id"]: (row["owner"], row["author"]) for row in output.returned["tweet_status"]}
+    pull.add(request, response_to(request, without=["21"], unavailable_tweet_ids=["21"], authors={"21": "99"}))
+    owners = {row["tweet_id"]: (row["owner"], row["author"]) for row in pull.rows("tweet_status")}
     assert owners == {"20": ("7", None), "21": (None, "99")}
 
 
-def test_the_tables_of_all_requests_are_one(kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse) -> None:
-    for first in (100, 200, 300):
-        request = request_for(*(str(first + number) for number in range(50)))
-        kept.answered(answer_to(request), request)
-    output = ReturnedOutput()
-    result = kept.assembled(output)
-    assert result.rows == {"tweet_totals": 150, "tweet_status": 150}
-    assert result.outcomes.numbers == {Outcome.OK: 150}
-    ids = [row["tweet_id"] for row in output.returned["tweet_totals"]]
-    assert ids == [str(first + number) for first in (100, 200, 300) for number in range(50)]
-
-
-def test_files_are_written_where_a_rerun_finds_and_replaces_them(
-    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
+def test_the_rows_of_all_requests_are_in_one_file_in_the_order_of_requests(
+    pull: Pull, request_for: MakeRequest, response_to: Respond
 ) -> None:
+    tweet_ids = [str(first + number) for first in (300, 100, 200) for number in range(50)]
+    for index in (0, 50, 100):
+        request = request_for(*tweet_ids[index : index + 50])
+        pull.add(request, response_to(request))
+    assembled = pull.assemble()
+    assert assembled.rows == {"tweet_totals": 150, "tweet_status": 150}
+    assert assembled.outcomes.numbers == {Outcome.OK: 150}
+    assert [row["tweet_id"] for row in pull.folder.read_rows()["tweet_totals"]] == tweet_ids
+    assert len(pull.files()) == 2
+
+
+def test_a_rerun_replaces_the_files(pull: Pull, request_for: MakeRequest, response_to: Respond) -> None:
     request = request_for("20", "21")
-    kept.answered(answer_to(request), request)
-    output = folder_output(tmp_path)
-    kept.assembled(output)
+    pull.add(request, response_to(request))
+    pull.assemble()
     expected = [
         "tweet_status/run_date=2026-01-12/dag.task.20260112T000000.parquet",
         "tweet_totals/snapshot_date=2026-01-12/dag.task.20260112T000000.parquet",
     ]
-    assert files(tmp_path) == expected
-    assert sorted(output.locations.values()) == [str(tmp_path / path) for path in expected]
+    assert pull.files() == expected
+    assert sorted(pull.folder.locations.values()) == [str(pull.path / path) for path in expected]
 
-    kept.answered(answer_to(request_for("22")), request_for("22"))
-    kept.assembled(folder_output(tmp_path))
-    assert files(tmp_path) == expected
-    table = parquet.read_table(tmp_path / expected[1], partitioning=None)
+    pull.add(request_for("22"), response_to(request_for("22")))
+    pull.assemble()
+    assert pull.files() == expected
+    table = parquet.read_table(pull.path / expected[1], partitioning=None)
     assert table["tweet_id"].to_pylist() == ["20", "21", "22"]
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("file_format", Format)
-def test_only_what_became_of_the_tweets_is_written_if_something_is_missing(
-    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse, file_format: Format
+@pytest.mark.parametrize("output_format", OutputFormat)
+def test_an_incomplete_pull_writes_only_statuses(
+    pull: Pull, request_for: MakeRequest, response_to: Respond, output_format: OutputFormat
 ) -> None:
-    kept.answered(answer_to(request_for("20")), request_for("20"))
-    kept.assembled(folder_output(tmp_path, file_format))
-    before = {path: (tmp_path / path).read_bytes() for path in files(tmp_path) if "tweet_status" not in path}
-    kept.failed(request_for("21", "22"), NoResponseError("silence"))
-    output = folder_output(tmp_path, file_format)
-    with pytest.raises(IncompletePullError, match=r"2 of 3 Tweets.*silence"):
-        kept.assembled(output)
+    def other_files() -> dict[str, bytes]:
+        return {path: (pull.path / path).read_bytes() for path in pull.files() if "tweet_status" not in path}
+
+    pull.open_folder(output_format)
+    pull.add(request_for("20"), response_to(request_for("20")))
+    pull.assemble()
+    before = other_files()
+    pull.fail(request_for("21", "22"), NoResponseError("timeout"))
+    folder = pull.open_folder(output_format)
+    with pytest.raises(IncompletePullError, match=r"2 of 3 Tweets.*timeout"):
+        pull.assemble()
     gc.collect()
-    after = {path: (tmp_path / path).read_bytes() for path in files(tmp_path) if "tweet_status" not in path}
-    assert after == before
-    assert list(output.locations) == ["tweet_status"]
-    (status,) = (path for path in files(tmp_path) if "tweet_status" in path)
-    assert b"silence" in (tmp_path / status).read_bytes()
+    assert other_files() == before
+    assert list(folder.locations) == ["tweet_status"]
+    assert [row["message"] for row in folder.read_rows()["tweet_status"]] == [None, "timeout", "timeout"]
 
 
-def test_a_request_that_failed_is_told_tweet_by_tweet_where_that_is_accepted(
-    kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
+def test_each_tweet_of_a_failed_request_has_a_status_if_failed_is_accepted(
+    pull: Pull, request_for: MakeRequest, response_to: Respond
 ) -> None:
-    kept.answered(answer_to(request_for("20")), request_for("20"))
-    kept.failed(request_for("21", "22"), NoResponseError("silence"))
-    output = ReturnedOutput()
-    result = kept.assembled(output, accepted=(Outcome.FAILED,))
-    assert result.outcomes.numbers == {Outcome.OK: 1, Outcome.FAILED: 2}
-    assert [row["tweet_id"] for row in output.returned["tweet_totals"]] == ["20"]
-    failed = [row for row in output.returned["tweet_status"] if row["outcome"] == "failed"]
-    assert [(row["tweet_id"], row["message"], row["checked_at"]) for row in failed] == [
-        ("21", "silence", None),
-        ("22", "silence", None),
-    ]
+    pull.add(request_for("20"), response_to(request_for("20")))
+    pull.fail(request_for("21", "22"), NoResponseError("timeout"))
+    assembled = pull.assemble(replace(RUN, accepted=(Outcome.FAILED,)))
+    assert assembled.outcomes.numbers == {Outcome.OK: 1, Outcome.FAILED: 2}
+    rows = pull.folder.read_rows()
+    assert [row["tweet_id"] for row in rows["tweet_totals"]] == ["20"]
+    assert [
+        (row["tweet_id"], row["message"], row["checked_at"])
+        for row in rows["tweet_status"]
+        if row["outcome"] == "failed"
+    ] == [("21", "timeout", None), ("22", "timeout", None)]
 
 
-def test_groupings_are_added_up_over_requests_and_kept_beside_the_tables(
-    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
+def test_groupings_are_summed_over_requests_and_written_beside_the_tables(
+    pull: Pull, request_for: MakeRequest, response_to: Respond
 ) -> None:
     for tweet_id in ("1", "2", "3"):
-        request = request_for(tweet_id, groupings={"grand": (Dimension.METRIC,)})
-        kept.answered(answer_to(request), request)
-    output = folder_output(tmp_path)
-    result = kept.assembled(output)
-    assert result.groupings == {"grand": {"favorites": 627, "retweets": 624}}
-    assert json.loads(Path(output.locations["groupings"]).read_text()) == result.groupings
+        request = request_for(tweet_id, groupings={"sum": (Dimension.METRIC,)})
+        pull.add(request, response_to(request))
+    assembled = pull.assemble()
+    assert assembled.groupings == {"sum": {"favorites": 627, "retweets": 624}}
+    assert json.loads(Path(pull.folder.locations["groupings"]).read_text()) == assembled.groupings
 
 
-def test_what_was_not_asked_of_the_api_is_null_and_not_zero(
-    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
-) -> None:
+def test_a_metric_that_was_not_requested_is_null(pull: Pull, request_for: MakeRequest, response_to: Respond) -> None:
     request = request_for("20", metrics=("quote_tweets",), auth=Auth.APP)
-    kept.answered(answer_to(request), request)
-    kept.assembled(folder_output(tmp_path), snapshot=replace(SNAPSHOT, owner=None, auth="app"))
-    (path,) = (tmp_path / "tweet_totals").rglob("*.parquet")
-    (row,) = parquet.read_table(path, partitioning=None).to_pylist()
+    pull.add(request, response_to(request))
+    (row,) = pull.rows(run=replace(RUN, owner=None))
     assert (row["quote_tweets"], row["owner"], row["auth"]) == (2012, None, "app")
     assert {metric for metric in TWEET_TOTALS.metrics if row[metric] is not None} == {"quote_tweets"}
 
 
-def test_a_snapshot_of_tweets_that_are_all_gone_has_statuses_and_no_rows(
-    tmp_path: Path, kept: Kept, request_for: MakeRequest, answer_to: ParsedResponse
+def test_a_snapshot_of_unavailable_tweets_has_statuses_and_no_rows(
+    pull: Pull, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("20", "21")
-    kept.answered(answer_to(request, without=["20", "21"], unavailable_tweet_ids=["20", "21"]), request)
-    result = kept.assembled(folder_output(tmp_path))
-    assert result.rows == {"tweet_totals": 0, "tweet_status": 2}
-    (path,) = (tmp_path / "tweet_totals").rglob("*.parquet")
+    pull.add(request, response_to(request, without=["20", "21"], unavailable_tweet_ids=["20", "21"]))
+    assert pull.assemble().rows == {"tweet_totals": 0, "tweet_status": 2}
+    (path,) = (pull.path / "tweet_totals").rglob("*.parquet")
     assert parquet.read_table(path, partitioning=None).num_rows == 0

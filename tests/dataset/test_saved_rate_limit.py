@@ -1,0 +1,49 @@
+"""The next task of a dataset knows the rate limit of the last one, as long as that is still true."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
+from airflow_provider_engagement.dataset.saved_rate_limit import load_rate_limit, save_rate_limit
+
+
+def used_up(*, resets_in: float | None = None, held_for: float | None = None) -> RateLimitSnapshot:
+    now = time.time()
+    return RateLimitSnapshot(
+        observed_at=now,
+        limit=60,
+        remaining=0,
+        resets_at=None if resets_in is None else now + resets_in,
+        held_until=None if held_for is None else now + held_for,
+    )
+
+
+def test_a_saved_rate_limit_is_loaded_for_the_same_quota_only(tmp_path: Path) -> None:
+    snapshot = used_up(resets_in=30)
+    save_rate_limit(tmp_path, "canary-key", snapshot)
+    assert load_rate_limit(tmp_path, "canary-key") == snapshot
+    assert load_rate_limit(tmp_path, "other") is None
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert file.relative_to(tmp_path).parts[0].startswith("_")
+    assert "canary" not in f"{file}{file.read_text()}"
+
+
+def test_a_rate_limit_expires_at_its_reset_or_at_the_end_of_a_hold(tmp_path: Path) -> None:
+    for snapshot in (used_up(resets_in=-1), used_up(held_for=-1), used_up()):
+        save_rate_limit(tmp_path, "7", snapshot)
+        assert load_rate_limit(tmp_path, "7") is None
+    held = used_up(resets_in=-1, held_for=30)
+    save_rate_limit(tmp_path, "7", held)
+    assert load_rate_limit(tmp_path, "7") == held
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"observed_at": 1, "resets_at": "soon"}'])
+def test_an_unreadable_file_is_no_rate_limit(tmp_path: Path, content: str) -> None:
+    save_rate_limit(tmp_path, "7", used_up(resets_in=30))
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    file.write_text(content)
+    assert load_rate_limit(tmp_path, "7") is None
