@@ -6,11 +6,11 @@ import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 import tenacity
 
 from airflow_provider_engagement.api import catalogue
+from airflow_provider_engagement.api.address import Address
 from airflow_provider_engagement.api.auth import Credentials, Signer
 from airflow_provider_engagement.api.error_responses import (
     error_for_response,
@@ -45,7 +45,6 @@ from airflow_provider_engagement.exceptions import (
 if TYPE_CHECKING:
     from requests import Response, Session
 
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 REQUEST_ID_HEADERS = ("x-request-id", "x-transaction-id", "x-transaction")
 
 MAX_ROUNDS = 5
@@ -53,31 +52,6 @@ MAX_ROUNDS = 5
 
 _BACKOFF = tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)
 _RETRIED = (ServerError, NoResponseError, InvalidResponseError)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Address:
-    """Where the API is, and how long to wait for it.
-
-    :param base_url: scheme and host; ``https`` except on loopback.
-    :param token_url: where to obtain a bearer token; ``https`` except on loopback.
-    :param connect_timeout: seconds to wait for a connection.
-    :param read_timeout: seconds to wait for the next bytes.
-    :raises InvalidConnectionError: if a value is not valid.
-    """
-
-    base_url: str = catalogue.DEFAULT_BASE_URL
-    token_url: str = catalogue.DEFAULT_TOKEN_URL
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
-        for name in ("base_url", "token_url"):
-            _check_url(name, getattr(self, name))
-        for name in ("connect_timeout", "read_timeout"):
-            if not getattr(self, name) > 0:
-                raise InvalidConnectionError(f"{name}: {getattr(self, name)} is not above 0. Pass seconds above 0.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -318,7 +292,10 @@ class EngagementClient:
             "request_id": self._request_id(response),
         }
         if exceeded is not ExceededLimit.PERIOD:
-            return RateLimitedError(f"The request was rate-limited for more than {self._max_wait:.0f} s.", **details)
+            return RateLimitedError(
+                f"The request was rate-limited for over {self._max_wait:.0f} s. Increase max_wait, or try again later.",
+                **details,
+            )
         headers = read_headers(response.headers, received_at=self.limiter.now())
         reset_at = headers.reset_at or (headers.retry_after and self.limiter.now() + headers.retry_after)
         renews_at = datetime.fromtimestamp(reset_at, UTC) if reset_at else None
@@ -355,7 +332,7 @@ class EngagementClient:
                     pool_connections=2, pool_maxsize=self._max_connections, max_retries=0
                 )
                 # A proxy in the environment does not apply to this machine.
-                session.trust_env = urlsplit(self.address.base_url).hostname not in LOOPBACK_HOSTS
+                session.trust_env = not self.address.is_loopback
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)
                 session.headers.update({"User-Agent": self._user_agent, "Accept-Encoding": "gzip"})
@@ -376,24 +353,6 @@ class _UnavailableTweetsError(Exception):
         super().__init__(str(original))
         self.tweet_ids = tweet_ids
         self.original = original
-
-
-def _check_url(name: str, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise InvalidConnectionError(
-            f"{name} is not a URL: its host or port cannot be parsed. Pass a URL such as {catalogue.DEFAULT_BASE_URL}."
-        ) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
-        raise InvalidConnectionError(
-            f"{name} is not a URL of a scheme and a host. Pass a URL such as {catalogue.DEFAULT_BASE_URL}."
-        )
-    if parts.username or parts.password:
-        raise InvalidConnectionError(f"{name} contains a user name or password. Remove them.")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-        raise InvalidConnectionError(f"{name} is not encrypted. Use https; only a loopback address can use http.")
 
 
 def _has_data(request: Request, body: dict[str, Any]) -> bool:

@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """What a pull costs.
+    """What it costs to send a plan.
 
     :param endpoint: the endpoint.
     :param auth: the kind of credentials.
@@ -82,7 +82,7 @@ class Estimate:
 def estimate(
     query: Query, requests: Sequence[Request], *, to_send: int | None = None, requests_per_minute: float | None = None
 ) -> Estimate:
-    """Return what a pull costs.
+    """Return what it costs to send a plan.
 
     :param query: the query.
     :param requests: its plan.

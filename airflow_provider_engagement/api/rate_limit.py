@@ -363,11 +363,11 @@ def _sliding(sent: list[float], at_most: int, period: float, now: float) -> tupl
 def wake_at(time: float, *, key: str, spread: float) -> float:
     """Return a time up to ``spread`` seconds after another, always the same for the same key.
 
-    The order of the keys changes from minute to minute, so that no task is always last.
+    The order of the keys changes from minute to minute, so that no client is always last.
 
-    :param time: when everybody who waits may continue.
-    :param key: identifies who waits, such as the key of a task instance.
-    :param spread: how many seconds to spread them over.
+    :param time: when all clients that wait can continue.
+    :param key: identifies the client that waits.
+    :param spread: how many seconds to spread the clients over.
     """
     digest = hashlib.blake2b(f"{time // MINUTE:.0f} {key}".encode(), digest_size=8).digest()
     return time + spread * int.from_bytes(digest) / 2**64

@@ -28,9 +28,10 @@ from airflow_provider_engagement.exceptions import (
 from airflow_provider_engagement.hooks.failures import airflow_failures
 
 if TYPE_CHECKING:
+    from airflow_provider_engagement.api.address import Address
     from airflow_provider_engagement.api.auth import Credentials
     from airflow_provider_engagement.api.catalogue import Auth, Endpoint
-    from airflow_provider_engagement.api.client import Address, EngagementClient
+    from airflow_provider_engagement.api.client import EngagementClient
     from airflow_provider_engagement.api.planner import Estimate
     from airflow_provider_engagement.api.query import Query
     from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
@@ -321,8 +322,8 @@ def _parse_settings(
     host: str | None, port: int | None, extra: Mapping[str, Any], secrets: Mapping[str, str]
 ) -> _Settings:
     from airflow_provider_engagement.api import catalogue
+    from airflow_provider_engagement.api.address import Address
     from airflow_provider_engagement.api.auth import Credentials
-    from airflow_provider_engagement.api.client import Address
     from airflow_provider_engagement.inputs.numbers import parse_number
 
     given = {name: extra[name] for name in SETTINGS if extra.get(name) not in (None, "")}

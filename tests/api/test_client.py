@@ -19,9 +19,10 @@ import pytest
 import requests
 import responses
 
+from airflow_provider_engagement.api.address import Address
 from airflow_provider_engagement.api.auth import Credentials
 from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint, metrics_of
-from airflow_provider_engagement.api.client import Address, EngagementClient
+from airflow_provider_engagement.api.client import EngagementClient
 from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query

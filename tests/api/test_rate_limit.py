@@ -268,7 +268,7 @@ def test_a_rate_limit_resumed_after_the_reset_starts_with_one_request() -> None:
     assert sent_at_once(resumed, START + 61) == 1
 
 
-# Times to wake up
+# Times to continue
 
 
 def test_wake_times_are_spread_and_the_same_for_the_same_key() -> None:

@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_engagement.api.address import Address
 from airflow_provider_engagement.api.auth import Credentials
-from airflow_provider_engagement.api.client import Address, EngagementClient
+from airflow_provider_engagement.api.client import EngagementClient
 from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.api.rate_limit import RateLimit
 
@@ -72,7 +73,7 @@ class Simulation:
         return EngagementClient(
             credentials,
             address=Address(base_url=self.base_url, token_url=self.description["token_url"]),
-            pace=Limiter(RateLimit(requests_per_minute=ceiling), max_inline_wait=max_inline_wait),
+            limiter=Limiter(RateLimit(requests_per_minute=ceiling), max_inline_wait=max_inline_wait),
             **options,
         )
 

@@ -1,0 +1,59 @@
+"""The address of the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from airflow_provider_engagement.api import catalogue
+from airflow_provider_engagement.exceptions import InvalidConnectionError
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Address:
+    """Where the API is, and how long to wait for it.
+
+    :param base_url: scheme and host; ``https`` except on loopback.
+    :param token_url: where to obtain a bearer token; ``https`` except on loopback.
+    :param connect_timeout: seconds to wait for a connection.
+    :param read_timeout: seconds to wait for the next bytes.
+    :raises InvalidConnectionError: if a value is not valid.
+    """
+
+    base_url: str = catalogue.DEFAULT_BASE_URL
+    token_url: str = catalogue.DEFAULT_TOKEN_URL
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
+        for name in ("base_url", "token_url"):
+            _check_url(name, getattr(self, name))
+        for name in ("connect_timeout", "read_timeout"):
+            if not getattr(self, name) > 0:
+                raise InvalidConnectionError(f"{name}: {getattr(self, name)} is not above 0. Pass seconds above 0.")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the API is on this machine."""
+        return urlsplit(self.base_url).hostname in LOOPBACK_HOSTS
+
+
+def _check_url(name: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise InvalidConnectionError(
+            f"{name} is not a URL: its host or port cannot be parsed. Pass a URL such as {catalogue.DEFAULT_BASE_URL}."
+        ) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
+        raise InvalidConnectionError(
+            f"{name} is not a URL of a scheme and a host. Pass a URL such as {catalogue.DEFAULT_BASE_URL}."
+        )
+    if parts.username or parts.password:
+        raise InvalidConnectionError(f"{name} contains a user name or password. Remove them.")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+        raise InvalidConnectionError(f"{name} is not encrypted. Use https; only a loopback address can use http.")
