@@ -1,4 +1,4 @@
-"""Hourly histories made up in process: Tweets spread over a span, and the API's answers about them."""
+"""Hourly histories without a server: Tweets that were posted over some days, and the API's responses about them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint, metrics_of
-from airflow_provider_engagement.api.client import Fetched
+from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request, plan
-from airflow_provider_engagement.api.query import Granularity, Query
+from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.response import parse_response
 from airflow_provider_engagement.api.time_range import HOUR, TimeRange, to_api
 from airflow_provider_engagement.api.tweet_id import first_id_at
@@ -22,39 +22,38 @@ ALL_METRICS = metrics_of(Endpoint.HISTORICAL, Auth.USER)
 
 
 def spread_tweets(number: int, days: float) -> tuple[str, ...]:
-    """Return ids of Tweets created evenly over the days before :data:`END`."""
-    first, last = (int(first_id_at(moment)) for moment in (END - timedelta(days=days), END))
+    """Return ids of Tweets that were created evenly over the days before :data:`END`."""
+    first, last = (int(first_id_at(time)) for time in (END - timedelta(days=days), END))
     return tuple(str(first + (last - first) * index // number) for index in range(number))
 
 
 def hourly_query(tweet_ids: Sequence[str], days: int, metrics: Sequence[str] = ALL_METRICS) -> Query:
-    """Return a query for counts by the hour over the days before :data:`END`."""
+    """Return a query for hourly counts of the days before :data:`END`."""
     return Query(
         endpoint=Endpoint.HISTORICAL,
         auth=Auth.USER,
         tweet_ids=tuple(tweet_ids),
         metrics=tuple(metrics),
-        granularities=(Granularity.HOUR,),
-        window=TimeRange(END - timedelta(days=days), END),
+        interval=TimeRange(END - timedelta(days=days), END),
     )
 
 
 def full_hourly_request() -> Request:
-    """Return the largest request there is: 25 Tweets, all metrics, 672 hours."""
+    """Return the largest request: 25 Tweets, all metrics, 672 hours."""
     tweet_ids = tuple(str(int(first_id_at(END - timedelta(days=40))) + number) for number in range(25))
     (request,) = plan(hourly_query(tweet_ids, 28))
     return request
 
 
 def body(request: Request) -> dict[str, Any]:
-    """Return the decoded body of an answer by the hour, as the API writes it: counts as strings."""
+    """Return the decoded body of an hourly response as the API writes it: counts are strings."""
     if request.window is None:
-        raise ValueError("Only requests with a window have a history.")
+        raise ValueError("The request has no window. Pass a request on historical.")
     start, end = request.window.start, request.window.end
     days: dict[str, list[str]] = {}
     for number in range(request.window.hours):
-        moment = start + number * HOUR
-        days.setdefault(f"{moment:%Y-%m-%d}", []).append(f"{moment:%H}")
+        time = start + number * HOUR
+        days.setdefault(f"{time:%Y-%m-%d}", []).append(f"{time:%H}")
     edges = [0]
     for hours in days.values():
         edges.append(edges[-1] + len(hours))
@@ -76,12 +75,14 @@ def body(request: Request) -> dict[str, Any]:
 
 @cache
 def _burst(tweet: int, metric: int) -> list[str]:
-    """Return counts of 672 hours that begin high and decay: most Tweets small, a few huge."""
-    dice = random.Random(f"{tweet} {metric}")
-    height = math.exp(dice.gauss(4, 2))
-    return [str(int(height * dice.random() / (1 + hour) ** 0.8)) for hour in range(672)]
+    """Return counts of 672 hours that start high and decay. Most Tweets have few, some have many."""
+    chance = random.Random(f"{tweet} {metric}")
+    height = math.exp(chance.gauss(4, 2))
+    return [str(int(height * chance.random() / (1 + hour) ** 0.8)) for hour in range(672)]
 
 
-def fetch(request: Request) -> Fetched:
-    """ParsedResponse a request without sending it."""
-    return Fetched(answer=parse_response(request, body(request)), fetched_at=END + timedelta(days=4), authors={})
+def fetch(request: Request) -> FetchedResponse:
+    """Return the response to a request without sending it."""
+    return FetchedResponse(
+        response=parse_response(request, body(request)), fetched_at=END + timedelta(days=4), authors={}
+    )

@@ -1,6 +1,6 @@
-"""Requests of a plan against the lower bound and against a client without a planner; time and memory of a large plan.
+"""Requests of a plan, compared with the lower bound and with a simple plan; time and memory of a large plan.
 
-A client without a planner asks for every 25 Tweets and every 27 days of the whole range.
+A simple plan requests every 25 Tweets and every 27 days of the whole interval.
 """
 
 from __future__ import annotations
@@ -9,30 +9,30 @@ from figures import MEGABYTE, figure, in_own_process, peak_memory, timed
 from histories import hourly_query, spread_tweets
 
 from airflow_provider_engagement.api.planner import lower_bound, plan
-from airflow_provider_engagement.api.query import parse_tweet_ids
+from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
 
 CASES = ((10_000, 365), (3_200, 365), (1_000, 90), (50_000, 28))
-PLAIN_WINDOW_DAYS = 27
-PLAIN_PACK = 25
+SIMPLE_WINDOW_DAYS = 27
+SIMPLE_BATCH_SIZE = 25
 
 
 def main(tweets: int = 1_000_000, days: int = 365) -> None:
-    """Plan the four cases, and one large one.
+    """Plan four known workloads, and a large one.
 
-    :param tweets: how many Tweets the large one has, spread evenly over its days.
-    :param days: how long it is.
+    :param tweets: the number of Tweets of the large one, created evenly over its days.
+    :param days: the length of its interval.
     """
     for number, length in CASES:
         query = hourly_query(spread_tweets(number, length), length, metrics=("impressions",))
-        requests, least = len(plan(query)), lower_bound(query)
+        requests, bound = len(plan(query)), lower_bound(query)
         windows = -(-length * 24 // 672)
-        plain = -(-length // PLAIN_WINDOW_DAYS) * -(-number // PLAIN_PACK)
+        simple = -(-length // SIMPLE_WINDOW_DAYS) * -(-number // SIMPLE_BATCH_SIZE)
         case = f"{number} Tweets over {length} days"
-        figure(f"{case}: requests", requests, "requests", f"<= {least + windows}")
-        figure(f"{case}: lower bound", least, "requests")
-        figure(f"{case}: over the lower bound", (requests - least) / least, "share", f"<= {windows / least:.4f}")
-        figure(f"{case}: without a planner", plain, "requests")
-        figure(f"{case}: saved", 1 - requests / plain, "share")
+        figure(f"{case}: requests", requests, "requests", f"<= {bound + windows}")
+        figure(f"{case}: lower bound", bound, "requests")
+        figure(f"{case}: above the lower bound", (requests - bound) / bound, "share", f"<= {windows / bound:.4f}")
+        figure(f"{case}: simple plan", simple, "requests")
+        figure(f"{case}: saved", 1 - requests / simple, "share")
     for name, value, unit in in_own_process(_large, tweets, days):
         figure(f"{tweets} Tweets over {days} days: {name}", value, unit)
 
