@@ -310,17 +310,19 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         if (self.start is None) != (self.end is None):
             missing, given = ("start", "end") if self.start is None else ("end", "start")
             raise InvalidQueryError(missing, f"is not set, but {given} is", "Set start and end, or neither.")
+        now = datetime.now(UTC)
+        lookback = parse_hours(self.lookback_hours, field="lookback_hours")
         if self.start is not None:
             first, last = self.start, self.end
         elif self.after_post_days is not None:
-            first, last = oldest_available_hour(datetime.now(UTC), self._max_age), "now"
+            # There is nothing to look back to before the oldest hour.
+            first, last, lookback = oldest_available_hour(now, self._max_age), "now", timedelta(0)
         else:
             first, last = run_interval(context)
         # Relative times count from the time of the run, so that a later attempt reads the same interval.
         start, end = (
             parse_time(value, field=field, now=run_time(context)) for field, value in (("start", first), ("end", last))
         )
-        lookback = parse_hours(self.lookback_hours, field="lookback_hours")
         if lookback and start < end:
             start -= lookback
             if granularity is Granularity.DAY:
@@ -329,7 +331,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         return resolve_interval(
             start,
             end,
-            now=datetime.now(UTC),
+            now=now,
             on_unaligned=parse_choice(self.on_unaligned, OnUnaligned, field="on_unaligned"),
             on_out_of_range=parse_choice(self.on_out_of_range, OnOutOfRange, field="on_out_of_range"),
             max_age=self._max_age,

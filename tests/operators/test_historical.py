@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,14 +21,12 @@ import pendulum
 import pyarrow
 import pyarrow.dataset
 import pytest
-import time_machine
 from airflow.sdk.exceptions import AirflowFailException
 from pyarrow import parquet
 
-from airflow_provider_engagement.api.tweet_id import first_id_at
 from airflow_provider_engagement.exceptions import EngagementError
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
-from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, Tweet, World
+from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -44,107 +42,37 @@ def utc(*parts: int) -> datetime:
 
 
 @pytest.fixture
-def world() -> World:
-    """Two users and few Tweets, over the last 400 days and older; some of them of the last days."""
-    world = World.generate(
-        seed=3,
-        handles=2,
-        tweets=60,
-        end=NOW,
-        start=NOW - 400 * DAY,
-        video=0.4,
-        deleted=0.05,
-        old=0.1,
-        pre_snowflake=0.05,
-    )
-    author = next(iter(world.handles))
-    moments = [NOW - number * 9 * HOUR for number in range(1, 11)]
-    recent = [Tweet(id=str(int(first_id_at(moment)) + 7), author_id=author) for moment in moments]
-    return World(
-        apps=world.apps.values(),
-        handles=world.handles.values(),
-        tweets=[*world.tweets.values(), *recent],
-        counts=world.counts,
-    )
+def world(series_world: World) -> World:
+    return series_world
 
 
 @pytest.fixture
-def simulator(world: World) -> Iterator[Simulator]:
-    """The API around that world, of which nothing is left to the next test."""
-    with Simulator(world, clock=Clock(NOW)) as running:
-        yield running
+def simulator(series_simulator: Simulator) -> Simulator:
+    return series_simulator
 
 
 @pytest.fixture
-def present() -> Iterator[Any]:
-    """The present is half past nine of 2026-01-12; it can be moved on."""
-    with time_machine.travel(NOW, tick=True) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def ids(world: World, author: Handle) -> list[str]:
-    """The author's Tweets."""
-    return world.tweets_of(author.user_id)
-
-
-@pytest.fixture
-def pull(
-    present: Any,
-    connect: Callable[..., str],
-    author: Handle,
-    execute: Callable[..., Any],
-    impatient: None,
-    ids: list[str],
-    tmp_path: Path,
-) -> Callable[..., Any]:
-    """Pull into a folder, by default the author's Tweets over a run's data interval."""
-    connect(author)
+def pull(pull_series: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Pull the author's Tweets over the data interval of a run."""
 
     def pulled(
         interval: tuple[datetime, datetime] | None = None,
         *,
-        to: str | Path = "dataset",
+        to: str = "dataset",
         run_type: str = "scheduled",
         context: dict[str, Any] | None = None,
         **parameters: Any,
     ) -> Any:
-        path = tmp_path / to
-        defaults = {"task_id": "history", "tweet_ids": ids, "metrics": list(METRICS), "output_path": str(path)}
         start, end = interval or (None, None)
-        return execute(
-            EngagementHistoricalOperator(**{**defaults, **parameters}),
-            **{
-                "data_interval_start": start,
-                "data_interval_end": end,
-                "dag_run": SimpleNamespace(run_after=end or NOW, run_type=run_type, partition_key=None),
-                **(context or {}),
-            },
-        )
+        run = {
+            "data_interval_start": start,
+            "data_interval_end": end,
+            "dag_run": SimpleNamespace(run_after=end or NOW, run_type=run_type, partition_key=None),
+        }
+        defaults = {"task_id": "history", "metrics": list(METRICS), "output_path": str(tmp_path / to)}
+        return pull_series(EngagementHistoricalOperator, {**run, **(context or {})}, **{**defaults, **parameters})
 
     return pulled
-
-
-def rows(folder: Path, table: str) -> list[dict[str, Any]]:
-    return [
-        row
-        for path in sorted((folder / table).rglob("*.parquet"))
-        if not path.name.startswith("_")
-        for row in parquet.ParquetFile(path).read().to_pylist()
-    ]
-
-
-def cells(folder: Path, granularity: str = "hour", metrics: Sequence[str] = METRICS) -> Cells:
-    found: Cells = {}
-    for row in rows(folder, f"tweet_metrics/{granularity}"):
-        key = row["tweet_id"], row["period_start"]
-        assert key not in found, "the same row twice"
-        found[key] = tuple(row[metric] for metric in metrics)
-    return found
-
-
-def statuses(folder: Path) -> dict[str, dict[str, Any]]:
-    return {row["tweet_id"]: row for row in rows(folder, "tweet_status")}
 
 
 def hours_between(start: datetime, end: datetime) -> list[datetime]:
@@ -313,13 +241,13 @@ def test_a_tweet_that_is_gone_keeps_the_rows_that_were_read_before(
     pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, present: Any
 ) -> None:
     pull(WEEK, reuse_hours=0)
-    before = cells(tmp_path / "dataset")
+    before = dataset.counts(METRICS)
     gone = next(tweet_id for tweet_id, _ in before)
     world.change_tweet(gone, deleted=True)
     present.shift(HOUR)
     pull(WEEK, reuse_hours=0)
-    assert cells(tmp_path / "dataset") == before
-    assert statuses(tmp_path / "dataset")[gone]["outcome"] == "unavailable"
+    assert dataset.counts(METRICS) == before
+    assert dataset.statuses()[gone]["outcome"] == "unavailable"
 
 
 # Windows.
@@ -337,7 +265,7 @@ def test_by_default_the_window_is_the_data_interval(
         (pendulum.datetime(2026, 1, 5, tz="Europe/Prague"), pendulum.datetime(2026, 1, 6, tz="Europe/Prague"))
     )
     assert window_of(report) == ("2026-01-04T23:00:00Z", "2026-01-05T23:00:00Z")
-    assert cells(tmp_path / "dataset") == hourly_truth(world, ids, utc(2026, 1, 4, 23), utc(2026, 1, 5, 23))
+    assert dataset.counts(METRICS) == hourly_truth(world, ids, utc(2026, 1, 4, 23), utc(2026, 1, 5, 23))
 
 
 def test_an_empty_data_interval_is_refused_with_the_name_of_the_fix(
@@ -349,7 +277,9 @@ def test_an_empty_data_interval_is_refused_with_the_name_of_the_fix(
 
 
 def test_a_run_without_data_interval_says_what_to_do(pull: Callable[..., Any], simulator: Simulator) -> None:
-    with pytest.raises(AirflowFailException, match="Set start and end, or schedule the DAG by data interval or by partition"):
+    with pytest.raises(
+        AirflowFailException, match="Set start and end, or schedule the DAG by data interval or by partition"
+    ):
         pull(None)
     assert len(simulator.journal) == 0
 
@@ -438,7 +368,12 @@ def test_hours_out_of_reach_are_refused_or_clipped_as_told_and_that_is_reported(
     report = pull(**future, on_out_of_range="clip")
     assert window_of(report) == ("2026-01-12T00:00:00Z", "2026-01-12T09:00:00Z")
     assert report["adjustments"] == [
-        {"edge": "end", "requested": "2026-01-13T00:00:00Z", "used": "2026-01-12T09:00:00Z", "reason": "after the last complete hour"}
+        {
+            "edge": "end",
+            "requested": "2026-01-13T00:00:00Z",
+            "used": "2026-01-12T09:00:00Z",
+            "reason": "after the last complete hour",
+        }
     ]
     report = pull(**old, on_out_of_range="clip", to="old")
     assert window_of(report) == ("2025-01-12T10:00:00Z", "2025-01-20T00:00:00Z")
@@ -453,7 +388,7 @@ def test_the_older_promise_of_the_api_can_be_relied_on(
     pull(start="2023-03-01", end="2023-03-03", history_days=None)
     expected = hourly_truth(world, ids, utc(2023, 3, 1), utc(2023, 3, 3))
     assert expected
-    assert cells(tmp_path / "dataset") == expected
+    assert dataset.counts(METRICS) == expected
 
 
 def test_so_many_hours_before_the_start_are_read_again(
@@ -461,7 +396,7 @@ def test_so_many_hours_before_the_start_are_read_again(
 ) -> None:
     report = pull((utc(2026, 1, 9), utc(2026, 1, 10)), lookback_hours=72)
     assert window_of(report) == ("2026-01-06T00:00:00Z", "2026-01-10T00:00:00Z")
-    assert cells(tmp_path / "dataset") == hourly_truth(world, ids, utc(2026, 1, 6), utc(2026, 1, 10))
+    assert dataset.counts(METRICS) == hourly_truth(world, ids, utc(2026, 1, 6), utc(2026, 1, 10))
 
 
 def test_looking_back_over_a_change_of_clocks_reads_whole_days(pull: Callable[..., Any], present: Any) -> None:
@@ -477,7 +412,7 @@ def test_a_span_of_any_length_is_split_and_merged_without_a_seam(
 ) -> None:
     end = utc(2026, 1, 10, 7)
     report = pull((end - days * DAY, end))
-    assert cells(tmp_path / "dataset") == hourly_truth(world, ids, end - days * DAY, end)
+    assert dataset.counts(METRICS) == hourly_truth(world, ids, end - days * DAY, end)
     for entry in simulator.journal:
         start, stop = (datetime.fromisoformat(entry.body[edge]) for edge in ("start", "end"))
         assert stop - start <= 28 * DAY
@@ -509,7 +444,7 @@ def test_the_first_days_of_each_tweets_life_and_those_after_them(
         span = max(first, oldest), min(first + int(days) * DAY, newest)
         expected |= hourly_truth(world, [tweet_id], *span) if span[0] < span[1] else {}
     assert len({tweet_id for tweet_id, _ in expected}) > 10
-    assert cells(tmp_path / "dataset") == expected
+    assert dataset.counts(METRICS) == expected
 
 
 def test_a_total_after_the_post_is_said_to_be_of_the_hours_that_it_is_the_sum_of(
@@ -518,7 +453,7 @@ def test_a_total_after_the_post_is_said_to_be_of_the_hours_that_it_is_the_sum_of
     """Of a life that began out of the API's reach, or is not over yet, a sum must not pass for that of all of it."""
     dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None]
     pull((utc(2026, 1, 11), utc(2026, 1, 12)), tweet_ids=dated, after_post_days=60, granularity="total")
-    found = rows(tmp_path / "dataset", "tweet_metrics/total")
+    found = dataset.rows("tweet_metrics/total")
     cut = 0
     for row in found:
         (expected,) = summed(
@@ -543,7 +478,7 @@ def test_days_after_the_post_are_whole_calendar_days(
         granularity="day",
         time_zone=zone,
     )
-    found = rows(tmp_path / "dataset", "tweet_metrics/day")
+    found = dataset.rows("tweet_metrics/day")
     assert found
     for row in found:
         assert row["period_start"].astimezone(ZoneInfo(zone)).time().isoformat() == "00:00:00"
@@ -551,6 +486,17 @@ def test_days_after_the_post_are_whole_calendar_days(
             hourly_truth(world, [row["tweet_id"]], row["period_start"], row["period_end"]), lambda hour: 0
         ).values()
         assert tuple(row[metric] for metric in METRICS) == expected
+
+
+def test_a_lookback_does_not_reach_past_the_oldest_hour_that_the_api_has(
+    pull: Callable[..., Any], world: World, ids: list[str]
+) -> None:
+    dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None][-3:]
+
+    manifest = pull((utc(2026, 1, 11), utc(2026, 1, 12)), tweet_ids=dated, after_post_days=7, lookback_hours=24)
+
+    assert manifest["interval"][0] == "2025-01-12T10:00:00Z"
+    assert manifest["adjustments"] == []
 
 
 def test_after_the_post_of_a_tweet_whose_id_tells_no_time_is_refused(pull: Callable[..., Any]) -> None:
@@ -570,10 +516,10 @@ def test_hours_days_and_totals_agree(pull: Callable[..., Any], world: World, ids
     interval = utc(2025, 12, 11), utc(2026, 1, 10)
     for granularity in ("hour", "day", "total"):
         pull(interval, granularity=granularity)
-    hourly = cells(tmp_path / "dataset", "hour")
+    hourly = dataset.counts(METRICS, "hour")
     assert hourly == hourly_truth(world, ids, *interval)
-    assert cells(tmp_path / "dataset", "day") == summed(hourly, lambda hour: hour.replace(hour=0))
-    assert cells(tmp_path / "dataset", "total") == summed(hourly, lambda hour: interval[0])
+    assert dataset.counts(METRICS, "day") == summed(hourly, lambda hour: hour.replace(hour=0))
+    assert dataset.counts(METRICS, "total") == summed(hourly, lambda hour: interval[0])
 
 
 @pytest.mark.parametrize(
@@ -598,12 +544,12 @@ def test_days_of_a_zone_are_whole_when_clocks_are_changed_and_windows_cut_them(
     expected = summed(hourly_truth(world, ids, start, end), lambda hour: hour.astimezone(place).date())
     found = {
         (row["tweet_id"], row["period_start"].astimezone(place).date()): tuple(row[metric] for metric in METRICS)
-        for row in rows(tmp_path / "dataset", "tweet_metrics/day")
+        for row in dataset.rows("tweet_metrics/day")
     }
     assert found == expected
     lengths = {
         (row["period_end"] - row["period_start"]) // HOUR
-        for row in rows(tmp_path / "dataset", "tweet_metrics/day")
+        for row in dataset.rows("tweet_metrics/day")
         if row["period_start"].astimezone(place).date() == edge_days
     }
     assert lengths in ({23}, {25})
@@ -629,7 +575,7 @@ def test_hours_of_day_are_sums_over_the_span_by_the_clocks_of_a_zone(
     pull(interval, granularity="hour_of_day", time_zone=zone.key)
     found = {
         (row["tweet_id"], row["hour_of_day"]): tuple(row[metric] for metric in METRICS)
-        for row in rows(tmp_path / "dataset", "tweet_hours_of_day")
+        for row in dataset.rows("tweet_hours_of_day")
     }
     assert found == summed(hourly_truth(world, ids, *interval), lambda hour: hour.astimezone(zone).hour)
 
@@ -644,7 +590,7 @@ def test_rows_are_true_whatever_the_api_does_where_its_documentation_is_silent(
 ) -> None:
     simulator.switches = Switches(**switches)
     pull((utc(2026, 1, 8), utc(2026, 1, 11)))
-    found = cells(tmp_path / "dataset", metrics=("impressions", "favorites"))
+    found = dataset.counts(("impressions", "favorites"))
     for (tweet_id, hour), row in found.items():
         expected = (simulator.count(tweet_id, metric, hour, hour + HOUR) for metric in ("impressions", "favorites"))
         assert row == tuple(expected)
@@ -723,7 +669,7 @@ def test_both_shapes_of_an_hour_without_its_day_are_read(
 
 def test_hours_are_final_once_they_have_settled(pull: Callable[..., Any], tmp_path: Path) -> None:
     pull((utc(2026, 1, 8), utc(2026, 1, 11)), settling_hours=48)
-    final = {(row["period_start"], row["is_final"]) for row in rows(tmp_path / "dataset", "tweet_metrics/hour")}
+    final = {(row["period_start"], row["is_final"]) for row in dataset.rows("tweet_metrics/hour")}
     assert final == {
         (hour, hour + HOUR <= NOW - 48 * HOUR) for hour in hours_between(utc(2026, 1, 8), utc(2026, 1, 11))
     }
@@ -779,7 +725,7 @@ def test_sums_of_settled_and_of_restated_hours_are_brought_up_to_date(
     assert report["requests"]["reused"] > 0 < report["requests"]["sent"]
     hourly = hourly_truth(world, ids, *interval)
     expected = summed(hourly, lambda hour: hour.replace(hour=0) if granularity == "day" else interval[0])
-    assert cells(tmp_path / "dataset", granularity) == expected
+    assert dataset.counts(METRICS, granularity) == expected
 
 
 # What is used again.
@@ -881,7 +827,7 @@ def test_runs_of_a_backfill_send_nothing_more_than_the_first_that_meets_their_bl
     unshared = pull((days[0], days[0] + DAY), metrics=["favorites"], to="alone")["requests"]["sent"]
     assert sum(sent) < len(days) * unshared
     assert sum(number > 0 for number in sent) < 5
-    found = cells(tmp_path / "dataset", metrics=["favorites"])
+    found = dataset.counts(["favorites"])
     assert found == hourly_truth(world, ids, days[0], days[-1] + DAY, ["favorites"])
 
 
@@ -911,7 +857,7 @@ def test_two_attempts_at_once_do_not_corrupt_each_other(
     for thread in threads:
         thread.join(120)
     assert errors == []
-    assert cells(tmp_path / "dataset") == hourly_truth(world, ids, utc(2026, 1, 1), utc(2026, 1, 8))
+    assert dataset.counts(METRICS) == hourly_truth(world, ids, utc(2026, 1, 1), utc(2026, 1, 8))
 
 
 SCRIPT = """
@@ -995,7 +941,7 @@ def test_every_format_holds_the_same_rows_and_takes_a_second_run(
     for path in (tmp_path / "other/tweet_metrics").rglob(f"*.{output_format}"):
         with path.open("rb") as file:
             found += read_table(file, arrow_schema(TWEET_METRICS), OutputFormat(output_format)).to_pylist()
-    assert without_times(found) == without_times(rows(tmp_path / "dataset", "tweet_metrics/hour"))
+    assert without_times(found) == without_times(dataset.rows("tweet_metrics/hour"))
 
 
 def test_the_dataset_reads_as_it_is_with_the_same_types_in_every_run(
@@ -1003,14 +949,14 @@ def test_the_dataset_reads_as_it_is_with_the_same_types_in_every_run(
 ) -> None:
     pull((utc(2026, 1, 1), utc(2026, 1, 3)))
     pull((utc(2026, 1, 3), utc(2026, 1, 5)), metrics=["favorites"])
-    dataset = pyarrow.dataset.dataset(tmp_path / "dataset/tweet_metrics/hour", partitioning="hive")
-    schemas = {fragment.physical_schema for fragment in dataset.get_fragments()}
+    arrow_dataset = pyarrow.dataset.dataset(tmp_path / "dataset/tweet_metrics/hour", partitioning="hive")
+    schemas = {fragment.physical_schema for fragment in arrow_dataset.get_fragments()}
     assert len(schemas) == 1
     types = {field.name: str(field.type) for field in schemas.pop()}
     assert types["tweet_id"] == "string"
     assert types["period_start"] == "timestamp[ms, tz=UTC]"
     assert {types[metric] for metric in METRICS} == {"int64"}
-    table = dataset.to_table(filter=pyarrow.dataset.field("period_date") >= "2026-01-03")
+    table = arrow_dataset.to_table(filter=pyarrow.dataset.field("period_date") >= "2026-01-03")
     assert set(table["impressions"].to_pylist()) == {None}
     expected = hourly_truth(world, ids, utc(2026, 1, 3), utc(2026, 1, 5), ["favorites"])
     keys = zip(table["tweet_id"].to_pylist(), table["period_start"].to_pylist(), strict=True)
