@@ -1,7 +1,7 @@
-"""For comparison: Airflow's own HttpOperator with retries and its deferrable HttpSensor, against the same server.
+"""Comparison with Airflow's HttpOperator with retries and its deferrable HttpSensor, on the same server.
 
-Needs ``apache-airflow-providers-http``, which ``scripts/bench`` installs for this benchmark alone. Both sides run in
-real time, for as long, and one after the other.
+This needs ``apache-airflow-providers-http``, which ``scripts/bench`` installs for this benchmark only. All run in real
+time, one after the other, for the same time.
 """
 
 from __future__ import annotations
@@ -9,51 +9,54 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import operators
 from contract import single_requests
 from figures import figure
 from simulators import Simulation, simulation
 
-from airflow_provider_engagement.api.client import Fetched
+from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.dataset.fetch import PartsInMemory, fetch_missing
+from airflow_provider_engagement.dataset.fetch import fetch_missing
+from airflow_provider_engagement.dataset.response_store import ResponseStore
 
 TOTALS = "insights/engagement/totals"
 
 
-def main(limit: int = 60, minutes: int = 2, refusing_seconds: int = 10, threads: int = 8) -> None:
-    """Send as much as each client manages against a limit, and wait against a server that refuses everything.
+def main(limit: int = 60, minutes: int = 2, rejecting_seconds: int = 10, threads: int = 8) -> None:
+    """Send as many requests as a limit allows, and wait for a server that returns only HTTP 429.
 
-    :param limit: requests a minute.
-    :param minutes: how long to send.
-    :param refusing_seconds: how long to wait against refusals.
-    :param threads: how many requests at once, on both sides.
+    :param limit: requests per minute.
+    :param minutes: for how many minutes to send requests.
+    :param rejecting_seconds: for how many seconds to wait for the server that returns HTTP 429.
+    :param threads: how many requests each client sends at once.
     """
     with simulation(tweets=limit * (minutes + 2), limit=limit) as simulated:
         senders = {"HttpOperator with retry_args": _http_operator, "this package": _this_package}
         for name, send in senders.items():
-            simulated.ask("reset", {})
-            simulated.ask("limits", {"requests_per_minute": limit})
-            failed = send(simulated, simulated.begin_window() + minutes * 60, threads)
+            simulated.control("reset", {})
+            simulated.control("limits", {"requests_per_minute": limit})
+            failed = send(simulated, simulated.begin_minute() + minutes * 60, threads)
             found = simulated.requests()
-            accepted, refused = found.accepted(minutes), found.refused(minutes)
-            figure(f"{name}, {minutes} min: share of the contract used", found.share_used(limit, minutes), "share")
-            figure(f"{name}, {minutes} min: refused share", refused / (refused + accepted), "share")
-            figure(f"{name}, {minutes} min: failed for good", failed, "requests")
+            accepted, rate_limited = found.accepted(minutes), found.rate_limited(minutes)
+            figure(f"{name}, {minutes} min: share of the quota used", found.share_used(limit, minutes), "share")
+            figure(f"{name}, {minutes} min: rate-limited share", rate_limited / (rate_limited + accepted), "share")
+            figure(f"{name}, {minutes} min: failed", failed, "requests")
         waiters = {"deferrable HttpSensor": _http_sensor, "this package": _this_package_waiting}
         for name, wait in waiters.items():
-            simulated.ask("reset", {})
-            simulated.ask("faults", [{"status": 429, "times": None, "headers": {"Retry-After": "30"}}])
-            wait(simulated, refusing_seconds)
-            sent = simulated.requests().refused()
-            figure(f"{name}, {refusing_seconds} s of refusals: requests", sent, "requests")
+            simulated.control("reset", {})
+            simulated.control("faults", [{"status": 429, "times": None, "headers": {"Retry-After": "30"}}])
+            wait(simulated, rejecting_seconds)
+            sent = simulated.requests().rate_limited()
+            figure(f"{name}, {rejecting_seconds} s of HTTP 429: requests", sent, "requests")
 
 
 def _http_operator(simulated: Simulation, until: float, threads: int) -> int:
-    """Send one request after the other in each thread, as so many mapped tasks would, and return how many failed."""
+    """Send one request after the other in each thread, as mapped tasks do, and return how many failed."""
     import tenacity
     from airflow.providers.http.operators.http import HttpOperator
 
@@ -99,21 +102,25 @@ def _http_operator(simulated: Simulation, until: float, threads: int) -> int:
 
 
 def _this_package(simulated: Simulation, until: float, threads: int) -> int:
-    client = simulated.client(connections=threads)
     requests = single_requests(simulated.tweet_ids)
 
-    def fetch(request: Request) -> Fetched:
+    def fetch(request: Request) -> FetchedResponse:
         if time.time() >= until:
             raise TimeoutError
         return client.fetch(request)
 
-    with contextlib.suppress(TimeoutError), contextlib.closing(client):
-        return len(fetch_missing(requests, parts=PartsInMemory(), fetch=fetch, workers=threads).failures)
+    with (
+        contextlib.suppress(TimeoutError),
+        tempfile.TemporaryDirectory() as folder,
+        simulated.client(max_connections=threads) as client,
+    ):
+        store = ResponseStore(Path(folder), identity="")
+        return len(fetch_missing(requests, store=store, fetch=fetch, concurrent_requests=threads).failures)
     return 0
 
 
 def _http_sensor(simulated: Simulation, seconds: float) -> None:
-    """Run the trigger that ``HttpSensor(deferrable=True)`` defers to, told to poke every minute."""
+    """Run the trigger of ``HttpSensor(deferrable=True)``, which pokes every minute."""
     from airflow.providers.http.triggers.http import HttpSensorTrigger
 
     operators.connect("http_default", json.dumps({"conn_type": "http", "host": simulated.base_url}))

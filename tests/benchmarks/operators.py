@@ -1,6 +1,6 @@
-"""Operators executed without Airflow's machinery: with a made-up context, and a home of their own.
+"""Executes operators without Airflow's processes, with a minimal context and a temporary home.
 
-Import this before anything of Airflow.
+Import this module before Airflow.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SNAPSHOT_AT = datetime(2026, 1, 12, tzinfo=UTC)
 
 @dataclass(kw_only=True)
 class TaskInstance:
-    """As much of a task instance as an operator looks at."""
+    """The attributes of a task instance that an operator reads."""
 
     task_id: str = "pull"
     dag_id: str = "benchmark"
@@ -39,7 +39,7 @@ class TaskInstance:
     start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
-        """Return when the task first went to wait."""
+        """Return the time of the first reschedule, of which there is none."""
         return None
 
 
@@ -55,5 +55,5 @@ def context() -> dict[str, Any]:
 
 
 def connect(name: str, connection: str) -> None:
-    """Make an Airflow connection, as users do in the environment."""
+    """Define an Airflow connection by an environment variable."""
     os.environ[f"AIRFLOW_CONN_{name.upper()}"] = connection

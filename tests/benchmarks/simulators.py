@@ -1,4 +1,4 @@
-"""The simulator as a process of its own, so that what it needs is not counted, and what it counted."""
+"""The simulator in another process, so that a benchmark does not measure it, and the requests that it counted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Simulation:
     """A running simulator.
 
-    :param description: all that a client needs to know of it.
+    :param description: what a client needs to connect to it.
     """
 
     description: dict[str, Any]
@@ -41,30 +41,27 @@ class Simulation:
 
     @property
     def tweet_ids(self) -> list[str]:
-        """The ids of all Tweets that are not deleted at once."""
+        """The ids of all Tweets that are not deleted from the start."""
         return [tweet_id for tweet_ids in self.description["tweets"].values() for tweet_id in tweet_ids]
 
-    def ask(self, subject: str, given: dict[str, Any] | None = None) -> Any:
-        """Ask the control plane, or change something there."""
+    def control(self, subject: str, changes: dict[str, Any] | list[dict[str, Any]] | None = None) -> Any:
+        """Read the state of the simulator, or change it."""
         request = urllib.request.Request(
             f"{self.base_url}/__simulator__/{subject}",
-            data=None if given is None else json.dumps(given).encode(),
-            method="GET" if given is None else "POST",
+            data=None if changes is None else json.dumps(changes).encode(),
+            method="GET" if changes is None else "POST",
         )
         with _DIRECT.open(request) as response:
             return json.load(response)
 
-    def begin_window(self) -> float:
-        """Set the rate clock back to the beginning of its minute, so that runs compare, and return now by our own."""
+    def begin_minute(self) -> float:
+        """Set the rate limit clock to the start of its minute, so that runs are comparable, and return the time."""
         minute = datetime.now(UTC).replace(second=0, microsecond=0)
-        self.ask("clock", {"rate": {"now": minute.isoformat(), "running": True}})
+        self.control("clock", {"rate": {"now": minute.isoformat(), "running": True}})
         return time.time()
 
-    def client(self, *, ceiling: int | None = None, **options: Any) -> EngagementClient:
-        """Return a client that asks as the app.
-
-        :param ceiling: the client's own, in requests per minute.
-        """
+    def client(self, **options: Any) -> EngagementClient:
+        """Return a client with app credentials."""
         app = self.description["app"]
         credentials = Credentials(
             consumer_key=app["consumer_key"], consumer_secret=app["consumer_secret"], bearer_token=app["bearer_token"]
@@ -73,25 +70,25 @@ class Simulation:
         return EngagementClient(
             credentials,
             address=Address(base_url=self.base_url, token_url=self.description["token_url"]),
-            limiter=Limiter(RateLimit(requests_per_minute=ceiling), max_inline_wait=max_inline_wait),
+            limiter=Limiter(RateLimit(), max_inline_wait=max_inline_wait),
             **options,
         )
 
     def connection(self) -> str:
-        """Return an Airflow connection that asks as the app, without a ceiling of its own."""
+        """Return an Airflow connection with app credentials, without its own limit of requests per minute."""
         connection = self.description["connections"]["public"]
         del connection["extra"]["requests_per_minute"]
         return json.dumps(connection)
 
     def requests(self) -> Requests:
-        """Return what it was asked so far."""
-        return Requests(self.ask("journal")["entries"])
+        """Return the requests that the simulator has received."""
+        return Requests(self.control("journal")["entries"])
 
 
 class Requests:
-    """Counts of the requests that a simulator was sent in the minutes since the first of them.
+    """Counts the requests that a simulator received in the minutes since the first of them.
 
-    :param entries: its journal.
+    :param entries: the journal of the simulator.
     """
 
     def __init__(self, entries: Any) -> None:
@@ -102,18 +99,18 @@ class Requests:
         ]
 
     def accepted(self, minutes: float = math.inf) -> int:
-        """Return how many were within the limit, of the first so many minutes."""
-        return sum(not refused for minute, refused in self._minutes if minute < minutes)
+        """Return how many requests of the first minutes were within the limit."""
+        return sum(not is_limited for minute, is_limited in self._minutes if minute < minutes)
 
-    def refused(self, minutes: float = math.inf) -> int:
-        """Return how many were refused for the rate, of the first so many minutes."""
-        return sum(refused for minute, refused in self._minutes if minute < minutes)
+    def rate_limited(self, minutes: float = math.inf) -> int:
+        """Return how many requests of the first minutes got HTTP 429."""
+        return sum(is_limited for minute, is_limited in self._minutes if minute < minutes)
 
     def share_used(self, limit: int, minutes: int) -> float:
-        """Return which share of the contract was used in the first so many minutes.
+        """Return which share of the quota was used in the first minutes.
 
-        These must be minutes in which there was always more to ask. The minute in which a run ends is none of them: it
-        is not used up because nothing is left to ask.
+        There must have been more requests to send in each of these minutes. So the minute in which a run ends is not
+        one of them.
         """
         return self.accepted(minutes) / (limit * minutes)
 
@@ -122,9 +119,9 @@ class Requests:
 def simulation(*, tweets: int, limit: int, latency: float = 0.2) -> Iterator[Simulation]:
     """Start a simulator, and stop it at the end of the block.
 
-    :param tweets: how many Tweets its world has.
-    :param limit: requests a minute.
-    :param latency: seconds that each answer takes.
+    :param tweets: the number of Tweets.
+    :param limit: requests per minute.
+    :param latency: seconds that each response takes.
     """
     with tempfile.TemporaryDirectory() as folder:
         world = Path(folder, "world.json")

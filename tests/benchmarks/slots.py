@@ -1,7 +1,8 @@
-"""Worker-slot seconds that a task holds for each hour of waiting, deferred and rescheduled.
+"""Seconds for which a waiting task holds its worker slot, for each hour of waiting, deferred and rescheduled.
 
-The operator runs alone; where it leaves its worker, the simulator's clock is set forward to when it comes back. What
-the pull takes when nothing limits it is its work, and not counted; what Airflow takes to start a task is not measured.
+The operator runs without Airflow's processes. When it releases its slot, the simulator's clock advances to the time at
+which it resumes. The time that the pull takes without a limit is subtracted. Airflow's time to start a task is not
+measured.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from simulators import Simulation, simulation
 def main(requests: int = 60, limit: int = 6) -> None:
     """Pull with many waits.
 
-    :param requests: how many requests, of one minute each ``limit``.
-    :param limit: requests a minute.
+    :param requests: the number of requests.
+    :param limit: requests per minute.
     """
     with simulation(tweets=requests * 250, limit=limit) as simulated:
         operators.connect("engagement_default", simulated.connection())
         for way, deferrable in (("deferred", True), ("rescheduled", False)):
-            simulated.ask("limits", {"requests_per_minute": 60_000})
+            simulated.control("limits", {"requests_per_minute": 60_000})
             work, _, _ = _pull(simulated, deferrable)
-            simulated.ask("limits", {"requests_per_minute": limit})
+            simulated.control("limits", {"requests_per_minute": limit})
             held, waited, starts = _pull(simulated, deferrable)
             hours = waited / 3600
             figure(f"{way}: held beyond the work", max(0.0, held - work) / hours, "s/h", "<= 36")
@@ -37,7 +38,7 @@ def main(requests: int = 60, limit: int = 6) -> None:
 
 
 def _pull(simulated: Simulation, deferrable: bool) -> tuple[float, float, int]:
-    """Return seconds on the worker, seconds of waiting off it, and how often the task was started."""
+    """Return seconds with a worker slot, seconds of waiting without one, and how often the task was started."""
     from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 
     from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
@@ -46,7 +47,7 @@ def _pull(simulated: Simulation, deferrable: bool) -> tuple[float, float, int]:
     starts = 0
     context = operators.context()
     with tempfile.TemporaryDirectory() as folder:
-        simulated.begin_window()
+        simulated.begin_minute()
         while True:
             pull = EngagementTotalsOperator(
                 task_id="pull",
@@ -58,16 +59,16 @@ def _pull(simulated: Simulation, deferrable: bool) -> tuple[float, float, int]:
             )
             starts += 1
             began = time.perf_counter()
-            wake: Any = None
+            resume_at: Any = None
             try:
                 pull.execute(context)
             except TaskDeferred as deferred:
-                wake = deferred.trigger.moment
+                resume_at = deferred.trigger.moment
             except AirflowRescheduleException as rescheduled:
-                wake = rescheduled.reschedule_date
+                resume_at = rescheduled.reschedule_date
             held += time.perf_counter() - began
-            if wake is None:
+            if resume_at is None:
                 return held, waited, starts
-            seconds = (wake - datetime.now(UTC)).total_seconds()
+            seconds = (resume_at - datetime.now(UTC)).total_seconds()
             waited += seconds
-            simulated.ask("clock", {"rate": {"advance": seconds}})
+            simulated.control("clock", {"rate": {"advance": seconds}})

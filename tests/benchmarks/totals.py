@@ -1,6 +1,7 @@
-"""100,000 public Tweets, 400 requests, at 300 a minute and 200 ms: share of the contract used, time, peak memory.
+"""Totals of 100,000 public Tweets in 400 requests, at 300 a minute: share of the quota used, time, peak memory.
 
-The operator runs alone, in real time, from the beginning of a minute of the simulator.
+The operator runs without Airflow's processes, in real time, from the start of a minute of the simulator. Each response
+takes 200 ms.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from simulators import simulation
 def main(tweets: int = 100_000, limit: int = 300) -> None:
     """Pull totals.
 
-    :param tweets: how many Tweets; 250 go into a request.
-    :param limit: requests a minute.
+    :param tweets: the number of Tweets. A request names 250.
+    :param limit: requests per minute.
     """
     requests = -(-tweets // 250)
     with simulation(tweets=tweets, limit=limit) as simulated, tempfile.TemporaryDirectory() as folder:
@@ -32,17 +33,17 @@ def main(tweets: int = 100_000, limit: int = 300) -> None:
             accepted_outcomes=["unavailable", "unsupported_video", "unsupported_90d"],
         )
         before = peak_memory()
-        simulated.begin_window()
+        simulated.begin_minute()
         with timed() as spent:
-            report = pull.execute(operators.context())
+            manifest = pull.execute(operators.context())
         found = simulated.requests()
-    full_windows = (requests - 1) // limit
-    figure("requests", report["requests"]["sent"], "requests", f"== {requests}")
-    figure("refused", found.refused(), "requests", "== 0")
-    if full_windows:
-        figure("share of the contract used", found.share_used(limit, full_windows), "share", ">= 0.98")
+    full_minutes = (requests - 1) // limit
+    figure("requests", manifest["requests"]["sent"], "requests", f"== {requests}")
+    figure("rate-limited", found.rate_limited(), "requests", "== 0")
+    if full_minutes:
+        figure("share of the quota used", found.share_used(limit, full_minutes), "share", ">= 0.98")
     figure("time", spent.seconds, "s")
-    figure("time that the contract alone takes", full_windows * 60, "s")
+    figure("shortest time that the quota allows", full_minutes * 60, "s")
     figure("processor time", spent.processor_seconds, "s")
     figure("peak memory", peak_memory() / MEGABYTE, "MB")
-    figure("peak memory over that of Airflow and the ids", (peak_memory() - before) / MEGABYTE, "MB")
+    figure("peak memory above that of Airflow and the ids", (peak_memory() - before) / MEGABYTE, "MB")
