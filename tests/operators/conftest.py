@@ -1,19 +1,24 @@
-"""Runs operators against a simulator: alone with a made-up context, or as a DAG in Airflow itself."""
+"""Execute operators against a simulator: alone with a made-up context, or as a DAG in Airflow."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 from airflow.sdk import DAG, BaseOperator
+from pyarrow import parquet
 
 from airflow_provider_engagement.api.limiter import Limiter
-from airflow_provider_engagement.simulator import Clock, Handle, Simulator, World
+from airflow_provider_engagement.api.tweet_id import first_id_at
+from airflow_provider_engagement.simulator import Clock, Handle, Simulator, Tweet, World
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
 SNAPSHOT_AT = datetime(2026, 1, 12, tzinfo=UTC)
@@ -22,7 +27,7 @@ RUN_ID = "scheduled__2026-01-12T00:00:00+00:00"
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    """Three users, the last of them protected; their Tweets are new and old, with video and without, some deleted."""
+    """Three users, the last of them protected. Tweets are new and old, with and without video, and some are deleted."""
     world = World.generate(
         seed=7, handles=3, tweets=1000, end=NOW, deleted=0.05, video=0.3, old=0.15, pre_snowflake=0.03
     )
@@ -38,7 +43,7 @@ def _running(world: World) -> Iterator[Simulator]:
 
 @pytest.fixture
 def simulator(_running: Simulator) -> Simulator:
-    """The API around that world, at half past nine of 2026-01-12, as if it had just been started."""
+    """The API of that world at 2026-01-12 09:30, in its initial state."""
     _running.reset()
     _running.latency = 0.0
     return _running
@@ -46,13 +51,13 @@ def simulator(_running: Simulator) -> Simulator:
 
 @pytest.fixture
 def author(world: World) -> Handle:
-    """The user whose token the default connection holds."""
+    """The user whose access token the default connection holds."""
     return next(iter(world.handles.values()))
 
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Callable[..., str]:
-    """Make a connection to the simulator, as users do in the environment, and return its id."""
+    """Define a connection to the simulator in the environment, and return its id."""
 
     def connected(handle: Handle | None, conn_id: str = "engagement_default", **changes: Any) -> str:
         app = simulator.world.app
@@ -75,7 +80,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Callable[.
 
 @dataclass(kw_only=True)
 class TaskInstance:
-    """As much of a task instance as an operator looks at."""
+    """The attributes of a task instance that an operator reads."""
 
     task_id: str
     dag_id: str = "engagement"
@@ -91,7 +96,7 @@ class TaskInstance:
 
 @pytest.fixture
 def execute() -> Callable[..., Any]:
-    """Execute an operator as Airflow would, without a database; what is given besides it goes into the context."""
+    """Execute an operator as Airflow does, without a database. Keyword arguments replace values of the context."""
 
     def executed(operator: BaseOperator, *, ti: TaskInstance | None = None, **context: Any) -> Any:
         task_instance = ti or TaskInstance(task_id=operator.task_id)
@@ -117,21 +122,131 @@ def execute() -> Callable[..., Any]:
 
 @pytest.fixture
 def task_instance() -> type[TaskInstance]:
-    """What to make a task instance of."""
+    """The class of task instances that the operators accept."""
     return TaskInstance
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make pauses between attempts so short that nobody notices."""
-    import time
-
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make waits between attempts very short."""
     monkeypatch.setattr(Limiter, "wait", lambda self, seconds: time.sleep(min(seconds, 0.005)))
+
+
+# Pulls of time series.
+
+
+@pytest.fixture
+def series_world() -> World:
+    """Two users with a few Tweets each, of the last hours, the last 400 days and earlier."""
+    world = World.generate(
+        seed=3,
+        handles=2,
+        tweets=60,
+        end=NOW,
+        start=NOW - timedelta(days=400),
+        video=0.4,
+        deleted=0.05,
+        old=0.1,
+        pre_snowflake=0.05,
+    )
+    author = next(iter(world.handles))
+    hours_ago = (0.1, 1.1, 5, *range(9, 91, 9))
+    recent = (str(int(first_id_at(NOW - timedelta(hours=hours))) + 7) for hours in hours_ago)
+    return World(
+        apps=world.apps.values(),
+        handles=world.handles.values(),
+        tweets=[*world.tweets.values(), *(Tweet(id=tweet_id, author_id=author) for tweet_id in recent)],
+        counts=world.counts,
+    )
+
+
+@pytest.fixture
+def series_simulator(series_world: World) -> Iterator[Simulator]:
+    """The API of that world at 2026-01-12 09:30. A test may change both."""
+    with Simulator(series_world, clock=Clock(NOW)) as running:
+        yield running
+
+
+@pytest.fixture
+def present() -> Iterator[time_machine.Traveller]:
+    """The clock of this machine, which starts at 2026-01-12 09:30."""
+    with time_machine.travel(NOW, tick=True) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def ids(world: World, author: Handle) -> list[str]:
+    """The Tweets of the author."""
+    return world.tweets_of(author.user_id)
+
+
+@pytest.fixture
+def pull_series(
+    present: time_machine.Traveller,
+    connect: Callable[..., str],
+    author: Handle,
+    execute: Callable[..., Any],
+    short_waits: None,
+    ids: list[str],
+    dataset: Dataset,
+) -> Callable[..., Any]:
+    """Pull the author's Tweets into a dataset with an operator, in a run that the context describes."""
+    connect(author)
+
+    def pulled(operator: type[BaseOperator], context: dict[str, Any], **parameters: Any) -> Any:
+        defaults = {"tweet_ids": ids, "output_path": str(dataset.folder)}
+        return execute(operator(**{**defaults, **parameters}), **context)
+
+    return pulled
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Reads the tables of a dataset."""
+
+    folder: Path
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return the published rows of a table."""
+        return [
+            row
+            for path in sorted((self.folder / table).rglob("*.parquet"))
+            if not path.name.startswith("_")
+            for row in parquet.ParquetFile(path).read().to_pylist()
+        ]
+
+    def counts(
+        self, metrics: Sequence[str], granularity: str = "hour"
+    ) -> dict[tuple[str, datetime], tuple[int | None, ...]]:
+        """Return the counts of each Tweet and period. A key that occurs twice is an error."""
+        found: dict[tuple[str, datetime], tuple[int | None, ...]] = {}
+        for row in self.rows(f"tweet_metrics/{granularity}"):
+            key = row["tweet_id"], row["period_start"]
+            assert key not in found, f"{key} has two rows"
+            found[key] = tuple(row[metric] for metric in metrics)
+        return found
+
+    def sibling(self, name: str) -> Dataset:
+        """Return the dataset that a pull wrote to another folder."""
+        return Dataset(self.folder.parent / name)
+
+    def statuses(self) -> dict[str, dict[str, Any]]:
+        """Return the status of each Tweet."""
+        return {row["tweet_id"]: row for row in self.rows("tweet_status")}
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """The dataset that pulls write by default."""
+    return Dataset(tmp_path / "dataset")
+
+
+# DAG runs.
 
 
 @pytest.fixture
 def run_dag(airflow_database: None) -> Callable[..., Any]:
-    """Run a DAG in Airflow and return its run. A DAG outside the folder of DAGs has to be put on record first."""
+    """Run a DAG in Airflow, and return the run. Airflow must store a DAG outside the folder of DAGs first."""
 
     def run(dag: DAG, **options: Any) -> Any:
         from airflow.dag_processing.bundles.manager import DagBundlesManager

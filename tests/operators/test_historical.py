@@ -1,4 +1,4 @@
-"""Any span of the past, against the simulator: every cell is the truth or a null with a reason, at the least cost."""
+"""Pulls of history against the simulator: every count is true or a null with a reason, at the fewest requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.exceptions import EngagementError
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
-from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World
+from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World, connection
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -79,24 +79,24 @@ def hours_between(start: datetime, end: datetime) -> list[datetime]:
     return [start + number * HOUR for number in range((end - start) // HOUR)]
 
 
-def floor(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
+def floor_to_hour(time: datetime) -> datetime:
+    return time.replace(minute=0, second=0, microsecond=0)
 
 
-def life(world: World, tweet_id: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """The part of a span in which a Tweet existed, in whole hours."""
+def hours_of_tweet(world: World, tweet_id: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Return the hours of an interval in which a Tweet existed."""
     created = world.tweets[tweet_id].created_at
-    return (start if created is None else max(start, floor(created))), end
+    return (start if created is None else max(start, floor_to_hour(created))), end
 
 
 def hourly_truth(
     world: World, tweet_ids: Iterable[str], start: datetime, end: datetime, metrics: Sequence[str] = METRICS
 ) -> Cells:
-    """The truth about all hours in which Tweets existed that can still be read; null where the API has no number."""
+    """Return the counts of the hours of all Tweets that the API can return; null where it has no count."""
     expected: Cells = {}
     for tweet_id in dict.fromkeys(tweet_ids):
         tweet = world.tweets[tweet_id]
-        first, last = life(world, tweet_id, start, end)
+        first, last = hours_of_tweet(world, tweet_id, start, end)
         if tweet.deleted or world.handles[tweet.author_id].protected or first >= last:
             continue
         hours = hours_between(first, last)
@@ -126,20 +126,21 @@ def summed(hourly: Cells, group: Callable[[datetime], Any]) -> dict[tuple[str, A
 WEEK = (utc(2026, 1, 4), utc(2026, 1, 11))
 
 
-# Every cell.
+# Counts.
 
 
-def test_every_cell_is_the_truth_or_a_null_with_a_reason_in_a_world_full_of_trouble(
+def test_every_row_is_true_and_every_null_has_a_reason_despite_faults(
     present: Any,
     connect: Callable[..., str],
     execute: Callable[..., Any],
-    impatient: None,
-    tmp_path: Path,
+    short_waits: None,
+    monkeypatch: pytest.MonkeyPatch,
+    dataset: Any,
 ) -> None:
     world = World.generate(
         seed=11,
         handles=3,
-        tweets=2000,
+        tweets=500,
         start=NOW - 45 * DAY,
         end=NOW,
         deleted=0.05,
@@ -151,61 +152,49 @@ def test_every_cell_is_the_truth_or_a_null_with_a_reason_in_a_world_full_of_trou
     world.change_handle(protected, protected=True)
     metrics = ("impressions", "video_views")
     start, end = NOW.replace(hour=0, minute=0) - 31 * DAY, NOW.replace(hour=0, minute=0) - 2 * DAY
-    own = world.tweets_of(author)
+    owned = world.tweets_of(author)
     foreign = world.tweets_of(other)[:40]
     faults = (
-        Fault(probability=0.02, status=503, body="Service Unavailable", times=None),
-        Fault(probability=0.02, drop="before_headers", times=None),
-        Fault(probability=0.02, drop="after_headers", times=None),
+        Fault(nth=1, status=503, body="Service Unavailable"),
+        Fault(nth=2, drop="before_headers"),
+        Fault(nth=3, drop="after_headers"),
     )
     pulls = (
-        (author, own + own[::7], (*faults, Fault(probability=0.02, truncate_gzip=True, times=None))),
-        (author, foreign + own[:40], faults),
+        (author, owned + owned[::7], (*faults, Fault(nth=5, truncate_gzip=True))),
+        (author, foreign + owned[:40], faults),
         (protected, world.tweets_of(protected), faults),
     )
-    asked = own + foreign
+    requested = owned + foreign
     with Simulator(world, clock=Clock(NOW)) as simulator:
-        for number, (user, tweet_ids, troubles) in enumerate(pulls):
+        for number, (user, tweet_ids, faults_of_pull) in enumerate(pulls):
             simulator.faults.clear()
-            simulator.faults.add(*troubles)
-            handle, app = world.handles[user], world.app
-            connection = {
-                "consumer_key": app.consumer_key,
-                "consumer_secret": app.consumer_secret,
-                "access_token": handle.access_token,
-                "access_token_secret": handle.access_token_secret,
-            }
-            os.environ["AIRFLOW_CONN_TROUBLE"] = json.dumps(
-                {"conn_type": "engagement", "host": simulator.base_url, "extra": connection}
-            )
+            simulator.faults.add(*faults_of_pull)
+            simulator.journal.clear()
+            monkeypatch.setenv("AIRFLOW_CONN_FAULTY", json.dumps(connection(simulator, world.handles[user])))
             operator = EngagementHistoricalOperator(
                 task_id=f"pull_{number}",
-                engagement_conn_id="trouble",
+                engagement_conn_id="faulty",
                 tweet_ids=tweet_ids,
                 metrics=list(metrics),
                 start=start,
                 end=end,
-                output_path=str(tmp_path),
+                output_path=str(dataset.folder),
                 accepted_outcomes=["unavailable", "unsupported_video", "forbidden"],
             )
-            try:
-                report = execute(operator)
-            finally:
-                del os.environ["AIRFLOW_CONN_TROUBLE"]
-            assert report["requested"] == len(set(tweet_ids))
-        assert sum(entry.forced for entry in simulator.journal) > 3
+            assert execute(operator)["requested"] == len(set(tweet_ids))
+            assert sum(entry.forced for entry in simulator.journal) == len(faults_of_pull)
     expected = hourly_truth(world, world.tweets_of(author), start, end, metrics)
-    assert cells(tmp_path, metrics=metrics) == expected
-    assert len(expected) > 100_000
-    told = statuses(tmp_path)
-    assert told.keys() == set(asked) | set(world.tweets_of(protected))
-    for tweet_id, status in told.items():
+    assert dataset.counts(metrics) == expected
+    assert len(expected) > 20_000
+    found = dataset.statuses()
+    assert found.keys() == set(requested) | set(world.tweets_of(protected))
+    for tweet_id, status in found.items():
         tweet = world.tweets[tweet_id]
-        never_asked = tweet.created_at is not None and tweet.created_at >= end
+        is_newer = tweet.created_at is not None and tweet.created_at >= end
         outdated = tweet.created_at is None or tweet.created_at < NOW - YOUNGEST_VIDEO
         outcome = "ok"
-        if never_asked:
-            # Whether it can still be read was of no interest, unless it shared a request.
+        if is_newer:
+            # The API can only report on a Tweet that is part of a request.
             assert status["outcome"] == "ok"
             continue
         if tweet.author_id == other:
@@ -220,15 +209,15 @@ def test_every_cell_is_the_truth_or_a_null_with_a_reason_in_a_world_full_of_trou
         affected = {"ok": None, "unsupported_video": "video_views"}.get(outcome, "impressions,video_views")
         assert status["metrics_affected"] == affected
     covered = defaultdict(set)
-    for row in rows(tmp_path, "coverage"):
+    for row in dataset.rows("coverage"):
         covered[row["tweet_id"]].add((row["window_start"], row["window_end"]))
-    for tweet_id in told:
-        first, last = life(world, tweet_id, start, end)
+    for tweet_id in found:
+        first, last = hours_of_tweet(world, tweet_id, start, end)
         edges = sorted(covered[tweet_id])
         assert [edge for edge, _ in edges] + [last] == [first] + [edge for _, edge in edges] or first >= last
 
 
-def test_tweets_of_another_author_fail_the_task_at_once_unless_that_is_accepted(
+def test_tweets_of_another_user_fail_the_task(
     pull: Callable[..., Any], world: World, author: Handle, ids: list[str]
 ) -> None:
     other = next(user for user in world.handles if user != author.user_id)
@@ -237,38 +226,38 @@ def test_tweets_of_another_author_fail_the_task_at_once_unless_that_is_accepted(
         pull(WEEK, tweet_ids=[*ids, foreign])
 
 
-def test_a_tweet_that_is_gone_keeps_the_rows_that_were_read_before(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, present: Any
+def test_a_deleted_tweet_keeps_its_published_rows(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, present: Any
 ) -> None:
     pull(WEEK, reuse_hours=0)
     before = dataset.counts(METRICS)
-    gone = next(tweet_id for tweet_id, _ in before)
-    world.change_tweet(gone, deleted=True)
+    deleted = next(tweet_id for tweet_id, _ in before)
+    world.change_tweet(deleted, deleted=True)
     present.shift(HOUR)
     pull(WEEK, reuse_hours=0)
     assert dataset.counts(METRICS) == before
-    assert dataset.statuses()[gone]["outcome"] == "unavailable"
+    assert dataset.statuses()[deleted]["outcome"] == "unavailable"
 
 
-# Windows.
+# Intervals.
 
 
-def window_of(report: dict[str, Any]) -> tuple[str, str]:
+def interval_of(report: dict[str, Any]) -> tuple[str, str]:
     start, end = report["interval"]
     return start, end
 
 
-def test_by_default_the_window_is_the_data_interval(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path
+def test_the_default_interval_is_the_data_interval(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any
 ) -> None:
     report = pull(
         (pendulum.datetime(2026, 1, 5, tz="Europe/Prague"), pendulum.datetime(2026, 1, 6, tz="Europe/Prague"))
     )
-    assert window_of(report) == ("2026-01-04T23:00:00Z", "2026-01-05T23:00:00Z")
+    assert interval_of(report) == ("2026-01-04T23:00:00Z", "2026-01-05T23:00:00Z")
     assert dataset.counts(METRICS) == hourly_truth(world, ids, utc(2026, 1, 4, 23), utc(2026, 1, 5, 23))
 
 
-def test_an_empty_data_interval_is_refused_with_the_name_of_the_fix(
+def test_an_empty_data_interval_is_an_error_that_names_the_timetable_to_use(
     pull: Callable[..., Any], simulator: Simulator
 ) -> None:
     with pytest.raises(AirflowFailException, match=r"empty.*CronDataIntervalTimetable"):
@@ -276,7 +265,9 @@ def test_an_empty_data_interval_is_refused_with_the_name_of_the_fix(
     assert len(simulator.journal) == 0
 
 
-def test_a_run_without_data_interval_says_what_to_do(pull: Callable[..., Any], simulator: Simulator) -> None:
+def test_a_run_without_data_interval_is_an_error_that_names_the_alternatives(
+    pull: Callable[..., Any], simulator: Simulator
+) -> None:
     with pytest.raises(
         AirflowFailException, match="Set start and end, or schedule the DAG by data interval or by partition"
     ):
@@ -285,78 +276,78 @@ def test_a_run_without_data_interval_says_what_to_do(pull: Callable[..., Any], s
 
 
 @pytest.mark.parametrize(
-    ("key", "window"),
+    ("source", "key", "interval"),
     [
-        ("2026-01-05", ("2026-01-05T00:00:00Z", "2026-01-06T00:00:00Z")),
-        ("2026-01-05T06", ("2026-01-05T06:00:00Z", "2026-01-05T07:00:00Z")),
-        ("2025-12", ("2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z")),
+        ("context", "2026-01-05", ("2026-01-05T00:00:00Z", "2026-01-06T00:00:00Z")),
+        ("run", "2026-01-05T06", ("2026-01-05T06:00:00Z", "2026-01-05T07:00:00Z")),
+        ("context", "2025-12", ("2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z")),
     ],
 )
-@pytest.mark.parametrize("told_by", ["context", "run"])
-def test_the_window_of_a_partitioned_run_is_its_partition(
-    pull: Callable[..., Any], key: str, window: tuple[str, str], told_by: str
+def test_the_interval_of_a_partitioned_run_is_its_partition(
+    pull: Callable[..., Any], ids: list[str], source: str, key: str, interval: tuple[str, str]
 ) -> None:
-    run = SimpleNamespace(run_after=NOW, run_type="scheduled", partition_key=key if told_by == "run" else None)
-    context = {"dag_run": run, "logical_date": None} | ({"partition_key": key} if told_by == "context" else {})
-    assert window_of(pull(None, context=context)) == window
+    run = SimpleNamespace(run_after=NOW, run_type="scheduled", partition_key=key if source == "run" else None)
+    context = {"dag_run": run, "logical_date": None} | ({"partition_key": key} if source == "context" else {})
+    assert interval_of(pull(None, tweet_ids=ids[-1:], context=context)) == interval
 
 
-def test_a_partition_key_that_names_no_span_is_refused(pull: Callable[..., Any]) -> None:
+def test_a_partition_key_that_is_not_an_interval_is_an_error(pull: Callable[..., Any]) -> None:
     with pytest.raises(AirflowFailException, match=r"partition_key.*key_format"):
         pull(None, context={"partition_key": "2026-01-05T00:00:00"})
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "window"),
+    ("start", "end", "interval"),
     [
         ("2026-01-04", "2026-01-05", ("2026-01-04T00:00:00Z", "2026-01-05T00:00:00Z")),
         (date(2026, 1, 4), utc(2026, 1, 4, 5), ("2026-01-04T00:00:00Z", "2026-01-04T05:00:00Z")),
         ("2026-01-04T01:00:00+01:00", "2026-01-04T02:00:00Z", ("2026-01-04T00:00:00Z", "2026-01-04T02:00:00Z")),
         ("{{ macros.ds_add('2026-01-05', -1) }}", "2026-01-05", ("2026-01-04T00:00:00Z", "2026-01-05T00:00:00Z")),
-        # Relative to the run's own time, the end of its data interval at half past midnight of 2026-01-11:
+        # Relative to the time of the run, which is the end of its data interval, 2026-01-11 00:30:
         ("36h", "now", ("2026-01-09T12:00:00Z", "2026-01-11T00:00:00Z")),
         ("2d", "24h", ("2026-01-09T00:00:00Z", "2026-01-10T00:00:00Z")),
         ("1w", "2026-01-05", ("2026-01-04T00:00:00Z", "2026-01-05T00:00:00Z")),
     ],
 )
-def test_start_and_end_take_times_dates_templates_and_spans_before_the_runs_own_time(
-    pull: Callable[..., Any], start: Any, end: Any, window: tuple[str, str]
+def test_start_and_end_accept_times_dates_templates_and_durations_before_the_run(
+    pull: Callable[..., Any], ids: list[str], start: Any, end: Any, interval: tuple[str, str]
 ) -> None:
     from airflow.sdk import timezone  # noqa: F401
     from airflow.sdk.execution_time import macros
 
-    report = pull((utc(2026, 1, 10), utc(2026, 1, 11, 0, 30)), start=start, end=end, context={"macros": macros})
-    assert window_of(report) == window
+    run = utc(2026, 1, 10), utc(2026, 1, 11, 0, 30)
+    report = pull(run, tweet_ids=ids[-1:], start=start, end=end, context={"macros": macros})
+    assert interval_of(report) == interval
 
 
-@pytest.mark.parametrize("only", ["start", "end"])
-def test_start_without_end_is_refused_and_end_without_start(pull: Callable[..., Any], only: str) -> None:
-    with pytest.raises(AirflowFailException, match="Set start and end, or neither"):
-        pull(WEEK, **{only: "2026-01-05"})
+def test_start_and_end_must_be_set_together(pull: Callable[..., Any]) -> None:
+    for edge in ("start", "end"):
+        with pytest.raises(AirflowFailException, match="Set start and end, or neither"):
+            pull(WEEK, **{edge: "2026-01-05"})
 
 
-def test_a_reversed_range_and_a_naive_time_are_refused(pull: Callable[..., Any]) -> None:
+def test_a_reversed_interval_and_a_time_without_zone_are_errors(pull: Callable[..., Any]) -> None:
     with pytest.raises(AirflowFailException, match="is after end"):
         pull(start="2026-01-06", end="2026-01-05")
     with pytest.raises(AirflowFailException, match="no time zone"):
         pull(start="2026-01-06T00:00:00", end="2026-01-07")
 
 
-def test_an_edge_off_the_hour_is_refused_or_rounded_as_told_and_that_is_reported(pull: Callable[..., Any]) -> None:
-    asked = {"start": "2026-01-05T10:20:00Z", "end": "2026-01-05T15:40:00Z"}
+def test_on_unaligned_selects_an_error_or_rounding_which_is_reported(pull: Callable[..., Any]) -> None:
+    unaligned = {"start": "2026-01-05T10:20:00Z", "end": "2026-01-05T15:40:00Z"}
     with pytest.raises(AirflowFailException, match="on_unaligned"):
-        pull(**asked)
-    report = pull(**asked, on_unaligned="expand")
-    assert window_of(report) == ("2026-01-05T10:00:00Z", "2026-01-05T16:00:00Z")
+        pull(**unaligned)
+    report = pull(**unaligned, on_unaligned="expand")
+    assert interval_of(report) == ("2026-01-05T10:00:00Z", "2026-01-05T16:00:00Z")
     assert [(one["edge"], one["requested"], one["used"]) for one in report["adjustments"]] == [
         ("start", "2026-01-05T10:20:00Z", "2026-01-05T10:00:00Z"),
         ("end", "2026-01-05T15:40:00Z", "2026-01-05T16:00:00Z"),
     ]
-    assert window_of(pull(**asked, on_unaligned="shrink")) == ("2026-01-05T11:00:00Z", "2026-01-05T15:00:00Z")
+    assert interval_of(pull(**unaligned, on_unaligned="shrink")) == ("2026-01-05T11:00:00Z", "2026-01-05T15:00:00Z")
 
 
-def test_hours_out_of_reach_are_refused_or_clipped_as_told_and_that_is_reported(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, simulator: Simulator
+def test_on_out_of_range_selects_an_error_or_clipping_which_is_reported(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, simulator: Simulator
 ) -> None:
     future = {"start": "2026-01-12T00:00:00Z", "end": "2026-01-13T00:00:00Z"}
     with pytest.raises(AirflowFailException, match=r"end: 2026-01-13.*end of the last complete hour.*clip"):
@@ -366,7 +357,7 @@ def test_hours_out_of_reach_are_refused_or_clipped_as_told_and_that_is_reported(
         pull(**old)
     assert len(simulator.journal) == 0
     report = pull(**future, on_out_of_range="clip")
-    assert window_of(report) == ("2026-01-12T00:00:00Z", "2026-01-12T09:00:00Z")
+    assert interval_of(report) == ("2026-01-12T00:00:00Z", "2026-01-12T09:00:00Z")
     assert report["adjustments"] == [
         {
             "edge": "end",
@@ -376,13 +367,13 @@ def test_hours_out_of_reach_are_refused_or_clipped_as_told_and_that_is_reported(
         }
     ]
     report = pull(**old, on_out_of_range="clip", to="old")
-    assert window_of(report) == ("2025-01-12T10:00:00Z", "2025-01-20T00:00:00Z")
+    assert interval_of(report) == ("2025-01-12T10:00:00Z", "2025-01-20T00:00:00Z")
     assert report["adjustments"][0]["edge"] == "start"
-    assert cells(tmp_path / "old") == hourly_truth(world, ids, utc(2025, 1, 12, 10), utc(2025, 1, 20))
+    assert dataset.sibling("old").counts(METRICS) == hourly_truth(world, ids, utc(2025, 1, 12, 10), utc(2025, 1, 20))
 
 
-def test_the_older_promise_of_the_api_can_be_relied_on(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, simulator: Simulator
+def test_history_days_none_allows_older_intervals(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, simulator: Simulator
 ) -> None:
     simulator.switches = Switches(history_floor="2014")
     pull(start="2023-03-01", end="2023-03-03", history_days=None)
@@ -391,24 +382,24 @@ def test_the_older_promise_of_the_api_can_be_relied_on(
     assert dataset.counts(METRICS) == expected
 
 
-def test_so_many_hours_before_the_start_are_read_again(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path
+def test_lookback_hours_extend_the_interval_before_its_start(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any
 ) -> None:
     report = pull((utc(2026, 1, 9), utc(2026, 1, 10)), lookback_hours=72)
-    assert window_of(report) == ("2026-01-06T00:00:00Z", "2026-01-10T00:00:00Z")
+    assert interval_of(report) == ("2026-01-06T00:00:00Z", "2026-01-10T00:00:00Z")
     assert dataset.counts(METRICS) == hourly_truth(world, ids, utc(2026, 1, 6), utc(2026, 1, 10))
 
 
-def test_looking_back_over_a_change_of_clocks_reads_whole_days(pull: Callable[..., Any], present: Any) -> None:
+def test_a_lookback_across_a_clock_change_covers_whole_days(pull: Callable[..., Any], present: Any) -> None:
     prague = ZoneInfo("Europe/Prague")
     interval = datetime(2025, 10, 27, tzinfo=prague), datetime(2025, 10, 28, tzinfo=prague)
     report = pull(interval, lookback_hours=72, granularity="day", time_zone="Europe/Prague")
-    assert window_of(report) == ("2025-10-23T22:00:00Z", "2025-10-27T23:00:00Z")
+    assert interval_of(report) == ("2025-10-23T22:00:00Z", "2025-10-27T23:00:00Z")
 
 
 @pytest.mark.parametrize("days", [28, 29])
-def test_a_span_of_any_length_is_split_and_merged_without_a_seam(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, days: int, simulator: Simulator
+def test_an_interval_of_any_length_is_split_into_windows_and_merged(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, days: int, simulator: Simulator
 ) -> None:
     end = utc(2026, 1, 10, 7)
     report = pull((end - days * DAY, end))
@@ -421,12 +412,12 @@ def test_a_span_of_any_length_is_split_and_merged_without_a_seam(
     assert report["requests"]["sent"] <= -(-len(ids) // 25) * windows
 
 
-# After each Tweet was posted.
+# Days after the post.
 
 
 @pytest.mark.parametrize(("days", "repetition"), [(7, 1), ("3", "2"), (35, 1)])
-def test_the_first_days_of_each_tweets_life_and_those_after_them(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, days: Any, repetition: Any
+def test_after_post_days_pull_the_first_days_of_each_tweet_or_a_repetition_of_them(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, days: Any, repetition: Any
 ) -> None:
     dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None][-24:]
     pull(
@@ -440,34 +431,33 @@ def test_the_first_days_of_each_tweets_life_and_those_after_them(
     for tweet_id in dated:
         created = world.tweets[tweet_id].created_at
         assert created is not None
-        first = floor(created) + (int(repetition) - 1) * int(days) * DAY
-        span = max(first, oldest), min(first + int(days) * DAY, newest)
-        expected |= hourly_truth(world, [tweet_id], *span) if span[0] < span[1] else {}
+        first = floor_to_hour(created) + (int(repetition) - 1) * int(days) * DAY
+        days_of_tweet = max(first, oldest), min(first + int(days) * DAY, newest)
+        expected |= hourly_truth(world, [tweet_id], *days_of_tweet) if days_of_tweet[0] < days_of_tweet[1] else {}
     assert len({tweet_id for tweet_id, _ in expected}) > 10
     assert dataset.counts(METRICS) == expected
 
 
-def test_a_total_after_the_post_is_said_to_be_of_the_hours_that_it_is_the_sum_of(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path
+def test_the_period_of_a_total_after_the_post_contains_only_summed_hours(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any
 ) -> None:
-    """Of a life that began out of the API's reach, or is not over yet, a sum must not pass for that of all of it."""
+    """The first days of some Tweets are older than the oldest hour of the API, or are not complete yet."""
     dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None]
     pull((utc(2026, 1, 11), utc(2026, 1, 12)), tweet_ids=dated, after_post_days=60, granularity="total")
     found = dataset.rows("tweet_metrics/total")
-    cut = 0
+    shorter = 0
     for row in found:
         (expected,) = summed(
             hourly_truth(world, [row["tweet_id"]], row["period_start"], row["period_end"]), lambda hour: 0
         ).values()
         assert tuple(row[metric] for metric in METRICS) == expected
-        cut += row["period_end"] - row["period_start"] < 60 * DAY
-    assert 0 < cut < len(found)
+        shorter += row["period_end"] - row["period_start"] < 60 * DAY
+    assert 0 < shorter < len(found)
 
 
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
-@pytest.mark.parametrize("repetition", [1, 2])
+@pytest.mark.parametrize(("zone", "repetition"), [("UTC", 2), ("America/New_York", 1)])
 def test_days_after_the_post_are_whole_calendar_days(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, zone: str, repetition: int
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, zone: str, repetition: int
 ) -> None:
     dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None]
     pull(
@@ -499,12 +489,12 @@ def test_a_lookback_does_not_reach_past_the_oldest_hour_that_the_api_has(
     assert manifest["adjustments"] == []
 
 
-def test_after_the_post_of_a_tweet_whose_id_tells_no_time_is_refused(pull: Callable[..., Any]) -> None:
+def test_after_post_days_require_ids_with_a_creation_time(pull: Callable[..., Any]) -> None:
     with pytest.raises(AirflowFailException, match="2010-11-04"):
         pull(WEEK, tweet_ids=["20"], after_post_days=7)
 
 
-def test_groupings_after_the_post_are_refused_since_tweets_share_requests(pull: Callable[..., Any]) -> None:
+def test_after_post_days_exclude_groupings(pull: Callable[..., Any]) -> None:
     with pytest.raises(AirflowFailException, match="groupings"):
         pull(WEEK, after_post_days=7, groupings={"grand": ["engagement.type"]})
 
@@ -512,7 +502,7 @@ def test_groupings_after_the_post_are_refused_since_tweets_share_requests(pull: 
 # Granularities.
 
 
-def test_hours_days_and_totals_agree(pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path) -> None:
+def test_hours_days_and_totals_agree(pull: Callable[..., Any], world: World, ids: list[str], dataset: Any) -> None:
     interval = utc(2025, 12, 11), utc(2026, 1, 10)
     for granularity in ("hour", "day", "total"):
         pull(interval, granularity=granularity)
@@ -523,20 +513,20 @@ def test_hours_days_and_totals_agree(pull: Callable[..., Any], world: World, ids
 
 
 @pytest.mark.parametrize(
-    ("zone", "interval", "edge_days"),
+    ("zone", "interval", "clock_change"),
     [
         ("Europe/Prague", (datetime(2025, 9, 20), datetime(2025, 11, 2)), date(2025, 10, 26)),
         ("America/New_York", (datetime(2025, 3, 1), datetime(2025, 4, 10)), date(2025, 3, 9)),
     ],
 )
-def test_days_of_a_zone_are_whole_when_clocks_are_changed_and_windows_cut_them(
+def test_days_of_a_zone_are_complete_across_clock_changes_and_windows(
     pull: Callable[..., Any],
     world: World,
     ids: list[str],
-    tmp_path: Path,
+    dataset: Any,
     zone: str,
     interval: tuple[datetime, datetime],
-    edge_days: date,
+    clock_change: date,
 ) -> None:
     place = ZoneInfo(zone)
     start, end = (edge.replace(tzinfo=place).astimezone(UTC) for edge in interval)
@@ -550,12 +540,12 @@ def test_days_of_a_zone_are_whole_when_clocks_are_changed_and_windows_cut_them(
     lengths = {
         (row["period_end"] - row["period_start"]) // HOUR
         for row in dataset.rows("tweet_metrics/day")
-        if row["period_start"].astimezone(place).date() == edge_days
+        if row["period_start"].astimezone(place).date() == clock_change
     }
     assert lengths in ({23}, {25})
 
 
-def test_days_that_the_window_cuts_or_that_no_hours_add_up_to_are_refused(
+def test_incomplete_days_and_zones_without_whole_utc_hours_are_errors(
     pull: Callable[..., Any], simulator: Simulator
 ) -> None:
     with pytest.raises(AirflowFailException, match="is not midnight in Europe/Prague"):
@@ -567,8 +557,8 @@ def test_days_that_the_window_cuts_or_that_no_hours_add_up_to_are_refused(
     assert len(simulator.journal) == 0
 
 
-def test_hours_of_day_are_sums_over_the_span_by_the_clocks_of_a_zone(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path
+def test_hours_of_day_are_sums_over_the_interval_in_a_zone(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any
 ) -> None:
     interval = utc(2025, 12, 11), utc(2026, 1, 10)
     zone = ZoneInfo("America/New_York")
@@ -580,15 +570,13 @@ def test_hours_of_day_are_sums_over_the_span_by_the_clocks_of_a_zone(
     assert found == summed(hourly_truth(world, ids, *interval), lambda hour: hour.astimezone(zone).hour)
 
 
-@pytest.mark.parametrize("switches", [{}, {"values": "mixed"}, {"extra_metrics": True}, {"negative_counts": True}])
-def test_rows_are_true_whatever_the_api_does_where_its_documentation_is_silent(
+def test_rows_are_true_for_every_undocumented_behaviour_of_the_api(
     pull: Callable[..., Any],
     ids: list[str],
-    tmp_path: Path,
+    dataset: Any,
     simulator: Simulator,
-    switches: dict[str, Any],
 ) -> None:
-    simulator.switches = Switches(**switches)
+    simulator.switches = Switches(values="mixed", extra_metrics=True, negative_counts=True)
     pull((utc(2026, 1, 8), utc(2026, 1, 11)))
     found = dataset.counts(("impressions", "favorites"))
     for (tweet_id, hour), row in found.items():
@@ -597,13 +585,13 @@ def test_rows_are_true_whatever_the_api_does_where_its_documentation_is_silent(
     assert found
 
 
-# Groupings of one's own.
+# Groupings.
 
 
-def leaves(tree: Any, *path: str) -> dict[tuple[str, ...], int]:
-    if not isinstance(tree, dict):
-        return {path: tree}
-    return {key: value for name, child in tree.items() for key, value in leaves(child, *path, name).items()}
+def leaves(counts: Any, *path: str) -> dict[tuple[str, ...], int]:
+    if not isinstance(counts, dict):
+        return {path: counts}
+    return {key: value for name, child in counts.items() for key, value in leaves(child, *path, name).items()}
 
 
 DIMENSIONS: dict[str, Callable[[str, str, datetime], str]] = {
@@ -625,32 +613,32 @@ DIMENSIONS: dict[str, Callable[[str, str, datetime], str]] = {
     ],
     ids=len,
 )
-def test_groupings_of_ones_own_are_merged_over_windows_and_batches(
+def test_groupings_are_merged_over_windows_and_batches(
     pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, group_by: list[str]
 ) -> None:
     interval = utc(2025, 12, 8), utc(2026, 1, 10)
     metrics = ("impressions", "favorites")
-    report = pull(interval, groupings={"own": group_by}, metrics=list(metrics), granularity="total")
+    report = pull(interval, groupings={"custom": group_by}, metrics=list(metrics), granularity="total")
     assert report["requests"]["sent"] >= 4
     expected: dict[tuple[str, ...], int] = defaultdict(int)
     for (tweet_id, hour), counts in hourly_truth(world, ids, *interval, metrics).items():
         for metric, count in zip(metrics, counts, strict=True):
             assert count is not None
             expected[tuple(DIMENSIONS[name](tweet_id, metric, hour) for name in group_by)] += count
-    found = leaves(json.loads(Path(report["outputs"]["groupings"]).read_text())["own"])
-    # The API adds zeros for hours before a Tweet of a request existed.
+    found = leaves(json.loads(Path(report["outputs"]["groupings"]).read_text())["custom"])
+    # The API returns zeros for the hours before a Tweet of a request existed.
     assert {key: count for key, count in found.items() if count} == {k: count for k, count in expected.items() if count}
 
 
 @pytest.mark.parametrize("shape", ["hour_of_day", "dated"])
-def test_both_shapes_of_an_hour_without_its_day_are_read(
+def test_both_shapes_of_a_grouping_by_hour_without_day_are_parsed(
     pull: Callable[..., Any], world: World, ids: list[str], simulator: Simulator, shape: str
 ) -> None:
     simulator.switches = Switches(hour_without_day=shape)  # type: ignore[arg-type]
     interval = utc(2025, 12, 8), utc(2026, 1, 10)
     report = pull(
         interval,
-        groupings={"own": ["engagement.type", "engagement.hour"]},
+        groupings={"custom": ["engagement.type", "engagement.hour"]},
         metrics=["impressions"],
         granularity="total",
     )
@@ -658,16 +646,16 @@ def test_both_shapes_of_an_hour_without_its_day_are_read(
     for (_, hour), counts in hourly_truth(world, ids, *interval, ["impressions"]).items():
         expected[f"{hour:%H}"] += counts[0] or 0
     found: dict[str, int] = defaultdict(int)
-    for path, count in leaves(json.loads(Path(report["outputs"]["groupings"]).read_text())["own"]).items():
+    for path, count in leaves(json.loads(Path(report["outputs"]["groupings"]).read_text())["custom"]).items():
         found[path[-1]] += count
         assert len(path) == (2 if shape == "hour_of_day" else 3)
     assert found == expected
 
 
-# Final and provisional.
+# Final and restated counts.
 
 
-def test_hours_are_final_once_they_have_settled(pull: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_hour_is_final_after_the_settling_time(pull: Callable[..., Any], dataset: Any) -> None:
     pull((utc(2026, 1, 8), utc(2026, 1, 11)), settling_hours=48)
     final = {(row["period_start"], row["is_final"]) for row in dataset.rows("tweet_metrics/hour")}
     assert final == {
@@ -675,26 +663,25 @@ def test_hours_are_final_once_they_have_settled(pull: Callable[..., Any], tmp_pa
     }
 
 
-def test_what_the_api_restated_replaces_what_was_read_and_is_reported_count_by_count(
-    pull: Callable[..., Any], present: Any, tmp_path: Path, simulator: Simulator
+def test_restated_counts_replace_the_published_counts_and_are_listed(
+    pull: Callable[..., Any], present: Any, dataset: Any, simulator: Simulator
 ) -> None:
     simulator.switches = Switches(restatement=True)
     interval = utc(2026, 1, 10), utc(2026, 1, 12)
-    folder = tmp_path / "dataset"
     pull(interval, write_restatements=True, reuse_hours=0)
-    before = cells(folder)
-    assert rows(folder, "restatements") == []
+    before = dataset.counts(METRICS)
+    assert dataset.rows("restatements") == []
     present.shift(5 * DAY)
     simulator.clock.advance(5 * DAY)
     report = pull(interval, write_restatements=True, reuse_hours=0)
-    after = cells(folder)
+    after = dataset.counts(METRICS)
     assert after.keys() == before.keys()
     for (tweet_id, hour), row in after.items():
         for metric, count in zip(METRICS, row, strict=True):
             assert count is None or count == simulator.count(tweet_id, metric, hour, hour + HOUR)
     changes = {
         (row["tweet_id"], row["period_start"], row["metric"]): (row["old_value"], row["new_value"])
-        for row in rows(folder, "restatements")
+        for row in dataset.rows("restatements")
     }
     assert changes == {
         (*key, metric): (old, new)
@@ -703,16 +690,16 @@ def test_what_the_api_restated_replaces_what_was_read_and_is_reported_count_by_c
         if old != new
     }
     assert len(changes) == report["rows"]["restatements"] > 0
-    assert all(row["is_final"] for row in rows(folder, "tweet_metrics/hour"))
+    assert all(row["is_final"] for row in dataset.rows("tweet_metrics/hour"))
 
 
 @pytest.mark.parametrize("granularity", ["day", "total"])
-def test_sums_of_settled_and_of_restated_hours_are_brought_up_to_date(
+def test_a_rerun_updates_the_sums_of_restated_hours(
     pull: Callable[..., Any],
     present: Any,
     world: World,
     ids: list[str],
-    tmp_path: Path,
+    dataset: Any,
     simulator: Simulator,
     granularity: str,
 ) -> None:
@@ -728,30 +715,30 @@ def test_sums_of_settled_and_of_restated_hours_are_brought_up_to_date(
     assert dataset.counts(METRICS, granularity) == expected
 
 
-# What is used again.
+# Reuse.
 
 
-def test_settled_answers_are_used_again_for_ever_and_others_for_a_while(
+def test_final_responses_are_reused_forever_and_others_for_reuse_hours(
     pull: Callable[..., Any], present: Any, simulator: Simulator
 ) -> None:
     def sent(**parameters: Any) -> int:
         return pull((utc(2026, 1, 8), utc(2026, 1, 11)), reuse_hours=6, **parameters)["requests"]["sent"]
 
-    packs = sent()
-    assert packs > 0
+    batches = sent()
+    assert batches > 0
     assert sent() == 0
     present.shift(5 * HOUR)
     assert sent() == 0
     present.shift(2 * HOUR)
-    assert sent() == packs
+    assert sent() == batches
     present.shift(3 * DAY)
-    assert sent() == packs  # the last time: all of its hours have settled
+    assert sent() == batches  # the last time, because all hours are final now
     present.shift(300 * DAY)
     simulator.clock.set(NOW + 304 * DAY)
     assert sent() == 0
 
 
-def test_an_asking_that_fails_is_not_passed_over_because_an_outdated_answer_is_there(
+def test_an_outdated_response_does_not_replace_a_failed_request(
     pull: Callable[..., Any], present: Any, simulator: Simulator
 ) -> None:
     pull((utc(2026, 1, 10), utc(2026, 1, 11)))
@@ -761,7 +748,7 @@ def test_an_asking_that_fails_is_not_passed_over_because_an_outdated_answer_is_t
         pull((utc(2026, 1, 10), utc(2026, 1, 11)))
 
 
-def test_another_request_never_uses_the_answer_to_this_one(
+def test_a_different_request_never_reuses_a_response(
     pull: Callable[..., Any],
     connect: Callable[..., str],
     world: World,
@@ -787,7 +774,7 @@ def test_another_request_never_uses_the_answer_to_this_one(
     assert pull(**base)["requests"]["sent"] == 0
 
 
-def test_the_grain_of_the_rows_needs_no_request_of_its_own(pull: Callable[..., Any]) -> None:
+def test_another_granularity_reuses_every_response(pull: Callable[..., Any]) -> None:
     assert pull(WEEK)["requests"]["sent"] > 0
     for granularity in ("day", "total", "hour_of_day"):
         assert pull(WEEK, granularity=granularity)["requests"]["sent"] == 0
@@ -801,8 +788,8 @@ def without_times(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(kept, key=lambda row: json.dumps(row, default=str))
 
 
-def test_a_backfill_costs_what_one_pull_costs_and_writes_the_same_rows(
-    pull: Callable[..., Any], simulator: Simulator, tmp_path: Path
+def test_a_backfill_costs_about_as_much_as_one_pull_and_writes_the_same_rows(
+    pull: Callable[..., Any], simulator: Simulator, dataset: Any
 ) -> None:
     first, runs, length = utc(2025, 1, 13), 28, 13 * DAY
     sent = 0
@@ -814,13 +801,13 @@ def test_a_backfill_costs_what_one_pull_costs_and_writes_the_same_rows(
     assert sent == len(simulator.journal)
     one = pull((first, first + runs * length), metrics=["impressions"], granularity="day", to="one")["requests"]["sent"]
     assert sent <= 1.1 * one
-    assert without_times(rows(tmp_path / "backfill", "tweet_metrics/day")) == without_times(
-        rows(tmp_path / "one", "tweet_metrics/day")
+    assert without_times(dataset.sibling("backfill").rows("tweet_metrics/day")) == without_times(
+        dataset.sibling("one").rows("tweet_metrics/day")
     )
 
 
-def test_runs_of_a_backfill_send_nothing_more_than_the_first_that_meets_their_blocks(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path
+def test_runs_of_a_backfill_share_the_responses_of_a_block(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any
 ) -> None:
     days = [utc(2025, 12, 1) + number * DAY for number in range(10)]
     sent = [pull((day, day + DAY), run_type="backfill", metrics=["favorites"])["requests"]["sent"] for day in days]
@@ -831,11 +818,11 @@ def test_runs_of_a_backfill_send_nothing_more_than_the_first_that_meets_their_bl
     assert found == hourly_truth(world, ids, days[0], days[-1] + DAY, ["favorites"])
 
 
-# Crashes and races.
+# Killed and concurrent pulls.
 
 
-def test_two_attempts_at_once_do_not_corrupt_each_other(
-    pull: Callable[..., Any], world: World, ids: list[str], tmp_path: Path, simulator: Simulator
+def test_concurrent_attempts_do_not_corrupt_each_other(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, simulator: Simulator
 ) -> None:
     simulator.latency = 0.01
     errors: list[BaseException] = []
@@ -882,39 +869,57 @@ operator.execute({
 """
 
 
-def test_a_pull_that_is_killed_and_run_again_ends_as_if_nothing_had_been(
-    connect: Callable[..., str], author: Handle, ids: list[str], tmp_path: Path, simulator: Simulator
+def test_a_rerun_of_a_killed_pull_writes_the_rows_of_an_undisturbed_pull(
+    connect: Callable[..., str],
+    author: Handle,
+    ids: list[str],
+    execute: Callable[..., Any],
+    task_instance: Any,
+    dataset: Any,
+    simulator: Simulator,
 ) -> None:
-    """The processes live in the real time, and so does the simulator here."""
+    """The killed process has the real time, and so has the simulator here."""
     present = datetime.now(UTC)
     simulator.clock.set(present, running=True)
     connect(author)
-    end = floor(present) - 10 * DAY
-    arguments = [(end - 60 * DAY).isoformat(), end.isoformat(), ",".join(ids)]
+    end = floor_to_hour(present) - 10 * DAY
+    start = end - 60 * DAY
 
-    def start(folder: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / folder), *arguments])
+    def arguments(folder: str) -> list[str]:
+        return [str(dataset.sibling(folder).folder), start.isoformat(), end.isoformat(), ",".join(ids)]
 
-    def asked() -> list[str]:
+    def pull(folder: str) -> None:
+        output_path, *_, tweet_ids = arguments(folder)
+        execute(
+            EngagementHistoricalOperator(
+                task_id="history", tweet_ids=tweet_ids, metrics=["impressions"], output_path=output_path
+            ),
+            ti=task_instance(task_id="history", run_id="run"),
+            data_interval_start=start,
+            data_interval_end=end,
+            logical_date=end,
+        )
+
+    def requests() -> list[str]:
         return [json.dumps(entry.body, sort_keys=True) for entry in simulator.journal]
 
-    assert start("undisturbed").wait(120) == 0
-    undisturbed = asked()
+    pull("undisturbed")
+    undisturbed = requests()
     assert len(undisturbed) >= 6
     simulator.journal.clear()
     simulator.latency = 0.2
-    killed = start("killed")
+    killed = subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments("killed")])
     while len(simulator.journal) < 4 and killed.poll() is None:
         time.sleep(0.01)
     os.kill(killed.pid, signal.SIGKILL)
     assert killed.wait(30) == -signal.SIGKILL
     simulator.latency = 0.0
-    assert 0 < len(asked()) < len(undisturbed)
-    assert start("killed").wait(120) == 0
-    assert set(asked()) == set(undisturbed)
-    assert len(asked()) - len(undisturbed) <= 2  # as many as were under way
+    assert 0 < len(requests()) < len(undisturbed)
+    pull("killed")
+    assert set(requests()) == set(undisturbed)
+    assert len(requests()) - len(undisturbed) <= 2  # as many as were in flight
     for table in ("tweet_metrics/hour", "tweet_status", "coverage"):
-        first, second = (tmp_path / folder / table for folder in ("undisturbed", "killed"))
+        first, second = (dataset.sibling(folder).folder / table for folder in ("undisturbed", "killed"))
         names = [sorted(path.relative_to(folder) for path in folder.rglob("*.parquet")) for folder in (first, second)]
         assert names[0] == names[1] != []
         for name in names[0]:
@@ -923,12 +928,12 @@ def test_a_pull_that_is_killed_and_run_again_ends_as_if_nothing_had_been(
             assert tables[0].drop_columns(times).equals(tables[1].drop_columns(times))
 
 
-# Outputs.
+# Formats.
 
 
 @pytest.mark.parametrize("output_format", ["csv", "jsonl"])
-def test_every_format_holds_the_same_rows_and_takes_a_second_run(
-    pull: Callable[..., Any], tmp_path: Path, output_format: str
+def test_every_format_has_the_same_rows_after_a_rerun(
+    pull: Callable[..., Any], tmp_path: Path, dataset: Any, output_format: str
 ) -> None:
     from airflow_provider_engagement.dataset.formats import OutputFormat, read_table
     from airflow_provider_engagement.dataset.schema import TWEET_METRICS, arrow_schema
@@ -944,8 +949,8 @@ def test_every_format_holds_the_same_rows_and_takes_a_second_run(
     assert without_times(found) == without_times(dataset.rows("tweet_metrics/hour"))
 
 
-def test_the_dataset_reads_as_it_is_with_the_same_types_in_every_run(
-    pull: Callable[..., Any], tmp_path: Path, world: World, ids: list[str]
+def test_pyarrow_reads_the_dataset_with_the_same_types_from_every_run(
+    pull: Callable[..., Any], tmp_path: Path, dataset: Any, world: World, ids: list[str]
 ) -> None:
     pull((utc(2026, 1, 1), utc(2026, 1, 3)))
     pull((utc(2026, 1, 3), utc(2026, 1, 5)), metrics=["favorites"])

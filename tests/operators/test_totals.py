@@ -395,7 +395,7 @@ def test_a_snapshot_can_be_given_its_time(pull: Pull, execute: Execute, mine: li
     assert report["snapshot_at"] == "2026-01-05T04:00:00+00:00"
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_waits")
 def test_an_incomplete_pull_writes_no_table_and_keeps_its_answers(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], tmp_path: Path
 ) -> None:
@@ -416,7 +416,7 @@ def test_an_incomplete_pull_writes_no_table_and_keeps_its_answers(
     assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(simulator, mine, OWNED)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize(
     "fault",
     [
