@@ -30,7 +30,17 @@ API = {"endpoint": "totals", "status": 429}
 
 def context(task_id: str = "pull", try_number: int = 1) -> Any:
     return {
-        "ti": SimpleNamespace(dag_id="engagement", task_id=task_id, map_index=-1, run_id="r", try_number=try_number)
+        "ti": SimpleNamespace(
+            dag_id="engagement",
+            task_id=task_id,
+            map_index=-1,
+            run_id="r",
+            try_number=try_number,
+            start_date=NOW,
+            get_first_reschedule_date=lambda context: None,
+        ),
+        "run_id": "r",
+        "dag_run": SimpleNamespace(run_type="scheduled", run_after=NOW),
     }
 
 

@@ -71,8 +71,6 @@ class StoredResponse:
     :param authors: for each Tweet that was left out because another user posted it, the id of that user, or ``None`` if
         the API did not name the user.
     :param fetched_at: when the request was sent, in UTC.
-    :param start: the start that the API returned, if any.
-    :param end: the end that the API returned, if any; it may not be a whole hour.
     """
 
     counts: pyarrow.Table
@@ -80,8 +78,6 @@ class StoredResponse:
     statuses: Mapping[str, TweetStatus]
     authors: Mapping[str, str | None]
     fetched_at: datetime
-    start: datetime | None
-    end: datetime | None
 
     @classmethod
     def of(cls, fetched: FetchedResponse) -> Self:
@@ -93,8 +89,6 @@ class StoredResponse:
             statuses=response.statuses,
             authors=fetched.authors,
             fetched_at=fetched.fetched_at,
-            start=response.start,
-            end=response.end,
         )
 
     @property
@@ -218,8 +212,6 @@ def _to_table(counts: CountColumns) -> pyarrow.Table:
 def _to_metadata(response: StoredResponse) -> dict[str, Any]:
     return {
         "fetched_at": response.fetched_at.isoformat(),
-        "start": response.start and response.start.isoformat(),
-        "end": response.end and response.end.isoformat(),
         "groupings": response.groupings,
         "authors": response.authors,
         "statuses": {
@@ -240,6 +232,4 @@ def _from_table(table: pyarrow.Table) -> StoredResponse:
         },
         authors=metadata["authors"],
         fetched_at=datetime.fromisoformat(metadata["fetched_at"]),
-        start=metadata["start"] and datetime.fromisoformat(metadata["start"]),
-        end=metadata["end"] and datetime.fromisoformat(metadata["end"]),
     )

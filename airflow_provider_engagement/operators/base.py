@@ -13,6 +13,7 @@ from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequir
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import airflow_failures
 from airflow_provider_engagement.operators.observability import count_wait
+from airflow_provider_engagement.operators.run_context import RunContext
 from airflow_provider_engagement.operators.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -116,10 +117,10 @@ class EngagementPullOperator(BaseOperator):
         return EngagementHook(self.engagement_conn_id)
 
     @abstractmethod
-    def plan_pull(self, context: Context) -> Pull:
-        """Return the pull that the rendered parameters and the context describe. Send nothing.
+    def plan_pull(self, run: RunContext) -> Pull:
+        """Return the pull that the rendered parameters and the run describe. Send nothing.
 
-        :param context: the task's context.
+        :param run: the run of the task.
         :raises InvalidQueryError: if a parameter has an invalid value.
         """
 
@@ -134,7 +135,7 @@ class EngagementPullOperator(BaseOperator):
 
         with airflow_failures():
             try:
-                return run_pull(self, self.plan_pull(context), context)
+                return run_pull(self, self.plan_pull(RunContext.of(context)), context)
             except WaitRequired as required:
                 count_wait(self.endpoint)
                 if getattr(getattr(self, "retry_policy", None), "waits_by_retrying", False):
@@ -164,19 +165,15 @@ class EngagementPullOperator(BaseOperator):
             Endpoint(self.endpoint), self._read_tweet_ids(), metrics=self.metrics, groupings=self.groupings, **fields
         )
 
-    def task_run(self, context: Context, query: Query) -> TaskRun:
+    def task_run(self, run: RunContext, query: Query) -> TaskRun:
         """Return the run that the rows of a query belong to."""
         from airflow_provider_engagement.api.catalogue import Auth
         from airflow_provider_engagement.dataset.assembly import TaskRun
-        from airflow_provider_engagement.dataset.storage import unique_name
         from airflow_provider_engagement.inputs.choices import parse_accepted_outcomes
 
-        task_instance = context["ti"]
-        map_index = task_instance.map_index
-        mapped = [map_index] if map_index is not None and map_index >= 0 else []
         return TaskRun(
-            run_id=context["run_id"],
-            task=unique_name(task_instance.dag_id, task_instance.task_id, *mapped),
+            run_id=run.run_id,
+            task=run.task,
             owner=self.hook.credentials.user_id if query.auth is Auth.USER else None,
             accepted=parse_accepted_outcomes(self.accepted_outcomes),
         )

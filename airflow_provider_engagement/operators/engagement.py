@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.operators.base import EngagementPullOperator
 from airflow_provider_engagement.operators.pull import Pull
-from airflow_provider_engagement.operators.run_times import is_shared_run, run_interval, run_time
-from airflow_provider_engagement.operators.waiting import attempt_start
+from airflow_provider_engagement.operators.run_context import RunContext
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from airflow_provider_engagement.api.planner import Request
     from airflow_provider_engagement.api.query import Query
     from airflow_provider_engagement.dataset.granularity import Granularity
@@ -45,7 +42,7 @@ class EngagementTotalsOperator(EngagementPullOperator):
         self.auth = auth
         self.snapshot_at = snapshot_at
 
-    def plan_pull(self, context: Context) -> Pull:
+    def plan_pull(self, run: RunContext) -> Pull:
         """Return the pull of one snapshot."""
         from airflow_provider_engagement.api.planner import plan
         from airflow_provider_engagement.dataset.response_store import always_reuse
@@ -53,15 +50,17 @@ class EngagementTotalsOperator(EngagementPullOperator):
         from airflow_provider_engagement.inputs.times import parse_time
 
         query = self.query(auth=self.auth)
-        run = self.task_run(context, query)
-        now = run_time(context)
-        snapshot_at = now if self.snapshot_at is None else parse_time(self.snapshot_at, field="snapshot_at", now=now)
+        task_run = self.task_run(run, query)
+        snapshot_at = (
+            run.time if self.snapshot_at is None else parse_time(self.snapshot_at, field="snapshot_at", now=run.time)
+        )
         return Pull(
             query=query,
             requests=plan(query),
-            run=run,
+            run=task_run,
+            attempt_start=run.attempt_start,
             is_reusable=always_reuse,
-            assemble=partial(assemble_totals, query=query, run=run, snapshot_at=snapshot_at),
+            assemble=partial(assemble_totals, query=query, run=task_run, snapshot_at=snapshot_at),
             estimated_rows=len(query.tweet_ids),
             as_of=snapshot_at,
             snapshot_at=snapshot_at,
@@ -104,7 +103,7 @@ class Engagement28HourOperator(EngagementPullOperator):
         self.settling_hours = settling_hours
         self.write_restatements = write_restatements
 
-    def plan_pull(self, context: Context) -> Pull:
+    def plan_pull(self, run: RunContext) -> Pull:
         """Return the pull of the hours that the API has now."""
         from airflow_provider_engagement.api.planner import plan
         from airflow_provider_engagement.dataset.response_store import always_reuse
@@ -115,30 +114,30 @@ class Engagement28HourOperator(EngagementPullOperator):
 
         granularity = parse_granularity(self.granularity, self.granularities, endpoint=self.endpoint)
         query = self.query()
-        run = self.task_run(context, query)
+        task_run = self.task_run(run, query)
         rows = SeriesRows(
             query=query,
             granularity=granularity,
             zone=parse_time_zone(self.time_zone),
             settling_time=parse_hours(self.settling_hours, field="settling_hours"),
-            owner=run.owner,
+            owner=task_run.owner,
         )
-        now = run_time(context)
         return Pull(
             query=query,
             requests=plan(query),
-            run=run,
+            run=task_run,
+            attempt_start=run.attempt_start,
             is_reusable=always_reuse,
             assemble=partial(
                 assemble_time_series,
                 rows=rows,
-                run=run,
-                name=f"{now:%Y%m%dT%H%M%S}",
-                date=now,
+                run=task_run,
+                name=f"{run.time:%Y%m%dT%H%M%S}",
+                date=run.time,
                 write_restatements=self.write_restatements,
             ),
             estimated_rows=len(query.tweet_ids) * rows_per_tweet(granularity, hours=29),
-            as_of=now,
+            as_of=run.time,
         )
 
 
@@ -225,7 +224,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         self.share_backfill_requests = share_backfill_requests
         self.write_restatements = write_restatements
 
-    def plan_pull(self, context: Context) -> Pull:
+    def plan_pull(self, run: RunContext) -> Pull:
         """Return the pull of one interval."""
         from airflow_provider_engagement.dataset.days import check_days_of_hours, check_whole_days
         from airflow_provider_engagement.dataset.granularity import Granularity
@@ -252,7 +251,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
                 "after_post_days does not support groupings, because Tweets of different ages share requests",
                 "Request hourly rows and sum them, or set start and end instead of after_post_days.",
             )
-        interval = self._interval(context, granularity)
+        interval = self._interval(run, granularity)
         for adjustment in interval.adjustments:
             self.log.warning(
                 "%s is %s instead of %s: %s.",
@@ -267,30 +266,31 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             if after_post_days is None:
                 check_whole_days(hours, zone)
         query = self.query(interval=hours)
-        run = self.task_run(context, query)
+        task_run = self.task_run(run, query)
         rows = SeriesRows(
             query=query,
             granularity=granularity,
             zone=zone,
             settling_time=settling_time,
-            owner=run.owner,
+            owner=task_run.owner,
             after_post_days=after_post_days,
             after_post_repetition=after_post_repetition or 1,
         )
         return Pull(
             query=query,
-            requests=self._plan(query, rows.after_post_days, rows.after_post_repetition, context),
-            run=run,
+            requests=self._plan(query, rows.after_post_days, rows.after_post_repetition, run),
+            run=task_run,
+            attempt_start=run.attempt_start,
             is_reusable=reuse_final(
                 settling_time=settling_time,
                 reuse_for=parse_hours(self.reuse_hours, field="reuse_hours"),
-                attempt_start=attempt_start(context),
+                attempt_start=run.attempt_start,
                 now=datetime.now(UTC),
             ),
             assemble=partial(
                 assemble_time_series,
                 rows=rows,
-                run=run,
+                run=task_run,
                 name=f"{hours.start:%Y%m%dT%H}-{hours.end:%Y%m%dT%H}",
                 date=hours.start,
                 write_restatements=self.write_restatements,
@@ -299,7 +299,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             interval=interval,
         )
 
-    def _interval(self, context: Context, granularity: Granularity) -> ResolvedInterval:
+    def _interval(self, run: RunContext, granularity: Granularity) -> ResolvedInterval:
         from airflow_provider_engagement.api.time_range import oldest_available_hour
         from airflow_provider_engagement.dataset.days import local_day
         from airflow_provider_engagement.dataset.granularity import Granularity
@@ -318,10 +318,10 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             # There is nothing to look back to before the oldest hour.
             first, last, lookback = oldest_available_hour(now, self._max_age), "now", timedelta(0)
         else:
-            first, last = run_interval(context)
+            first, last = run.interval
         # Relative times count from the time of the run, so that a later attempt reads the same interval.
         start, end = (
-            parse_time(value, field=field, now=run_time(context)) for field, value in (("start", first), ("end", last))
+            parse_time(value, field=field, now=run.time) for field, value in (("start", first), ("end", last))
         )
         if lookback and start < end:
             start -= lookback
@@ -338,14 +338,14 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         )
 
     def _plan(
-        self, query: Query, after_post_days: int | None, after_post_repetition: int, context: Context
+        self, query: Query, after_post_days: int | None, after_post_repetition: int, run: RunContext
     ) -> Sequence[Request]:
         from airflow_provider_engagement.api.planner import plan, plan_after_post, plan_shared
         from airflow_provider_engagement.api.time_range import oldest_available_hour, whole_days_within
 
         if after_post_days is not None:
             return plan_after_post(query, days=after_post_days, repetition=after_post_repetition)
-        if self.share_backfill_requests and is_shared_run(context) and not query.groupings:
+        if self.share_backfill_requests and run.is_shared:
             now = datetime.now(UTC)
             available = whole_days_within(oldest_available_hour(now, self._max_age), now)
             if available is not None:

@@ -26,6 +26,7 @@ class Pull:
     :param query: what to request.
     :param requests: the plan.
     :param run: the run of the task.
+    :param attempt_start: when the attempt started.
     :param is_reusable: returns whether a stored response can be reused.
     :param assemble: writes the tables from the stored responses.
     :param estimated_rows: about how many rows the pull makes.
@@ -37,6 +38,7 @@ class Pull:
     query: Query
     requests: Sequence[Request]
     run: TaskRun
+    attempt_start: datetime
     is_reusable: ReuseRule
     assemble: Assemble
     estimated_rows: int

@@ -29,7 +29,6 @@ from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.numbers import parse_number
 from airflow_provider_engagement.operators.attempt import AttemptTotals, add_to_attempt
 from airflow_provider_engagement.operators.observability import count_manifest, count_requests, span
-from airflow_provider_engagement.operators.waiting import attempt_start
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -134,7 +133,7 @@ def _fetch(
                     store=store,
                     fetch=client.fetch,
                     concurrent_requests=concurrent_requests,
-                    since=attempt_start(context),
+                    since=pull.attempt_start,
                 )
         finally:
             count_requests(operator.endpoint, client)

@@ -208,23 +208,31 @@ class Dataset:
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return the published rows of a table."""
-        return [
-            row
-            for path in sorted((self.folder / table).rglob("*.parquet"))
-            if not path.name.startswith("_")
-            for row in parquet.ParquetFile(path).read().to_pylist()
-        ]
+        return [row for file in self._files(table) for row in file.read().to_pylist()]
 
     def counts(
         self, metrics: Sequence[str], granularity: str = "hour"
     ) -> dict[tuple[str, datetime], tuple[int | None, ...]]:
         """Return the counts of each Tweet and period. A key that occurs twice is an error."""
         found: dict[tuple[str, datetime], tuple[int | None, ...]] = {}
-        for row in self.rows(f"tweet_metrics/{granularity}"):
-            key = row["tweet_id"], row["period_start"]
-            assert key not in found, f"{key} has two rows"
-            found[key] = tuple(row[metric] for metric in metrics)
+        number = 0
+        for file in self._files(f"tweet_metrics/{granularity}"):
+            rows = file.read(columns=["tweet_id", "period_start", *metrics])
+            # Equal times are converted once, because the conversion is slow.
+            periods = rows["period_start"].combine_chunks().dictionary_encode()
+            times = periods.dictionary.to_pylist()
+            keys = zip(
+                rows["tweet_id"].to_pylist(), (times[index] for index in periods.indices.to_pylist()), strict=True
+            )
+            counts = zip(*(rows[metric].to_pylist() for metric in metrics), strict=True)
+            found |= dict(zip(keys, counts, strict=True))
+            number += rows.num_rows
+        assert len(found) == number, "a key has two rows"
         return found
+
+    def _files(self, table: str) -> list[parquet.ParquetFile]:
+        paths = sorted((self.folder / table).rglob("*.parquet"))
+        return [parquet.ParquetFile(path) for path in paths if not path.name.startswith("_")]
 
     def sibling(self, name: str) -> Dataset:
         """Return the dataset that a pull wrote to another folder."""

@@ -38,7 +38,14 @@ task_instance = SimpleNamespace(
     start_date=datetime.now(UTC),
     get_first_reschedule_date=lambda context: None,
 )
-EngagementTotalsOperator(**arguments).execute({"ti": task_instance, "run_id": "run", "data_interval_end": moment})
+EngagementTotalsOperator(**arguments).execute(
+    {
+        "ti": task_instance,
+        "run_id": "run",
+        "dag_run": SimpleNamespace(run_type="scheduled"),
+        "data_interval_end": moment,
+    }
+)
 """
 
 
