@@ -1,4 +1,4 @@
-"""Kill a pull anywhere and run it again: the same rows, and only the requests that were under way are repeated."""
+"""Kill a pull and run it again: it writes the same rows, and repeats only the requests that were in flight."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_engagement.simulator import Simulator, World
 
 WORKERS = 2
 SECONDS = 60
-"""How long to wait for the pull to get somewhere before the test has failed."""
+"""How long a test waits for another process before it fails."""
 
 PULL = """
 import json, sys
@@ -29,7 +29,7 @@ from types import SimpleNamespace
 
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 
-arguments, moment = json.load(sys.stdin), datetime(2026, 1, 12, tzinfo=UTC)
+arguments, snapshot_at = json.load(sys.stdin), datetime(2026, 1, 12, tzinfo=UTC)
 task_instance = SimpleNamespace(
     task_id="totals",
     dag_id="engagement",
@@ -43,7 +43,7 @@ EngagementTotalsOperator(**arguments).execute(
         "ti": task_instance,
         "run_id": "run",
         "dag_run": SimpleNamespace(run_type="scheduled"),
-        "data_interval_end": moment,
+        "data_interval_end": snapshot_at,
     }
 )
 """
@@ -51,7 +51,7 @@ EngagementTotalsOperator(**arguments).execute(
 
 @contextmanager
 def pulling(arguments: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a pull in a process of its own, which does not outlive the block."""
+    """Run a pull in another process, which is killed at the end of the block."""
     process = subprocess.Popen(
         [sys.executable, "-c", PULL],
         stdin=subprocess.PIPE,
@@ -79,14 +79,14 @@ def wait_for_requests(simulator: Simulator, number: int, process: subprocess.Pop
         time.sleep(0.005)
 
 
-def rows(report: dict[str, Any], table: str) -> list[dict[str, Any]]:
-    when = {"fetched_at", "checked_at"}
-    content = parquet.ParquetFile(report["outputs"][table]).read().to_pylist()
-    return [{name: value for name, value in row.items() if name not in when} for row in content]
+def rows(manifest: dict[str, Any], table: str) -> list[dict[str, Any]]:
+    times = {"fetched_at", "checked_at"}
+    content = parquet.ParquetFile(manifest["outputs"][table]).read().to_pylist()
+    return [{name: value for name, value in row.items() if name not in times} for row in content]
 
 
 @pytest.mark.parametrize("requests_before", [1, 4])
-def test_a_pull_that_was_killed_goes_on_where_it_was(
+def test_a_rerun_of_a_killed_pull_sends_only_the_missing_requests(
     simulator: Simulator,
     world: World,
     connect: Callable[..., str],

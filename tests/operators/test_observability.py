@@ -1,4 +1,4 @@
-"""Metrics and spans of real pulls, as a backend of Airflow's gets them."""
+"""Metrics and spans of pulls, as Airflow sends them to a backend."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOTALS = {"endpoint": "totals"}
 
 
 class Backend(NoStatsLogger):
-    """Keeps what it is sent of this package's."""
+    """Records the metrics of this package."""
 
     def __init__(self) -> None:
         self.counts: list[tuple[str, int, dict[str, str]]] = []
@@ -44,12 +44,12 @@ class Backend(NoStatsLogger):
 
 @pytest.fixture
 def backend() -> Iterator[Backend]:
-    """Airflow's stats, sent to a list."""
+    """A backend of Airflow's metrics that records them."""
     options = {"export_legacy_names": False}
     known = {name: value for name, value in options.items() if name in inspect.signature(Stats.initialize).parameters}
-    kept = Backend()
-    Stats.initialize(factory=lambda: kept, **known)
-    yield kept
+    recorder = Backend()
+    Stats.initialize(factory=lambda: recorder, **known)
+    yield recorder
     Stats.initialize(factory=NoStatsLogger, **known)
 
 
@@ -69,7 +69,7 @@ def pull(
     connect(author)
 
     def pulled(**parameters: Any) -> EngagementTotalsOperator:
-        tweet_ids = world.tweets_of(author.user_id)
+        tweet_ids = " ".join(world.tweets_of(author.user_id))
         return EngagementTotalsOperator(
             **{"task_id": "totals", "tweet_ids": tweet_ids, "output_path": str(tmp_path)} | parameters
         )
@@ -92,7 +92,7 @@ def test_a_pull_counts_its_requests_tweets_and_rows(
     assert isinstance(waited, timedelta)
 
 
-def test_a_rerun_counts_what_it_did_not_send(
+def test_a_rerun_counts_reused_responses_and_no_requests(
     backend: Backend, pull: Callable[..., Any], execute: Callable[..., Any]
 ) -> None:
     report = execute(pull())
@@ -102,7 +102,7 @@ def test_a_rerun_counts_what_it_did_not_send(
     assert backend.counted("engagement.requests.reused") == [(report["requests"]["sent"], TOTALS)]
 
 
-def test_a_wait_and_its_refusal_are_counted_though_no_report_was_made(
+def test_a_wait_and_its_http_429_are_counted_although_the_pull_is_not_complete(
     backend: Backend, pull: Callable[..., Any], execute: Callable[..., Any], simulator: Simulator
 ) -> None:
     simulator.rate_clock.freeze()
@@ -121,12 +121,12 @@ def test_every_metric_is_documented(backend: Backend, pull: Callable[..., Any], 
     assert names <= set(observability.STATS)
 
 
-def test_spans_tell_how_long_the_two_halves_of_a_pull_took(
+def test_a_pull_has_a_span_for_fetching_and_one_for_assembling(
     spans: InMemorySpanExporter, pull: Callable[..., Any], execute: Callable[..., Any]
 ) -> None:
     report = execute(pull())
-    told = {span.name: dict(span.attributes or {}) for span in spans.get_finished_spans()}
-    assert told == {
+    attributes = {span.name: dict(span.attributes or {}) for span in spans.get_finished_spans()}
+    assert attributes == {
         "engagement.fetch": {
             "engagement.endpoint": "totals",
             "engagement.requests": report["requests"]["planned"],
@@ -135,7 +135,7 @@ def test_spans_tell_how_long_the_two_halves_of_a_pull_took(
     }
 
 
-def test_nothing_is_sent_where_nothing_is_configured(
+def test_nothing_is_sent_without_a_configured_backend(
     pull: Callable[..., Any], execute: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import socket

@@ -1,4 +1,4 @@
-"""Totals as a user of the operator sees them: every number true, every gap told, no request too many."""
+"""Pulls of totals: every count is true, every gap has a reason, and no request is superfluous."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 
 
 def truth(simulator: Simulator, tweet_id: str, metrics: tuple[str, ...]) -> dict[str, int | None] | None:
-    """What the contract says that there is to know of a Tweet: nothing of one that is gone, and no number too old."""
+    """Return the counts of a Tweet that the API can return; ``None`` for a Tweet that it cannot return."""
     world = simulator.world
     tweet = world.tweets[tweet_id]
     if tweet.deleted or world.handles[tweet.author_id].protected:
@@ -79,8 +79,8 @@ def tables(folder: Path) -> list[str]:
     return [path for path in files(folder) if path.startswith("tweet_")]
 
 
-def asked(simulator: Simulator) -> list[str]:
-    """The ids of all requests, in one list."""
+def requested_ids(simulator: Simulator) -> list[str]:
+    """Return the ids of all requests in one list."""
     return [tweet_id for entry in simulator.journal.to("totals") for tweet_id in entry.body["tweet_ids"]]
 
 
@@ -91,12 +91,12 @@ def mine(world: World, author: Handle) -> list[str]:
 
 @pytest.fixture
 def pull(tmp_path: Path, connect: Connect, author: Handle, mine: list[str]) -> Callable[..., EngagementTotalsOperator]:
-    """Make an operator that pulls the author's Tweets into a folder, with whatever else is said."""
+    """Return an operator that pulls the author's Tweets into a folder, with further arguments."""
     connect(author)
 
     def made(**arguments: Any) -> EngagementTotalsOperator:
         if "tweet_ids_file" not in arguments:
-            # As one text: a list would be rendered id by id.
+            # Airflow would render each id of a list.
             arguments.setdefault("tweet_ids", " ".join(mine))
         return EngagementTotalsOperator(**{"task_id": "totals", "output_path": str(tmp_path), **arguments})
 
@@ -106,18 +106,18 @@ def pull(tmp_path: Path, connect: Connect, author: Handle, mine: list[str]) -> C
 Pull = Callable[..., EngagementTotalsOperator]
 
 
-# What is pulled
+# Counts
 
 
-def test_owned_totals_are_the_truth_of_every_tweet(
+def test_totals_with_user_credentials_are_true_for_every_tweet(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     report = execute(pull())
     expected = truths(simulator, mine, OWNED)
     assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == expected
-    # The world has all that the contract knows of: Tweets that are gone, and numbers that are too old in both ways.
+    # The world has Tweets of each kind: deleted, and too old for impressions or for video views.
     kinds = Counter(
-        "gone"
+        "deleted"
         if tweet_id not in expected
         else "too old for video"
         if expected[tweet_id]["video_views"] is None
@@ -126,42 +126,44 @@ def test_owned_totals_are_the_truth_of_every_tweet(
         else "complete"
         for tweet_id in mine
     )
-    assert min(kinds[kind] for kind in ("gone", "too old for video", "too old", "complete")) > 10
+    assert min(kinds[kind] for kind in ("deleted", "too old for video", "too old", "complete")) > 10
     assert any(int(tweet_id) < 29700859247 for tweet_id in expected)
     assert sum(counts["video_views"] or 0 for counts in expected.values()) > 0
 
     statuses = Counter(row["outcome"] for row in table(report["outputs"]["tweet_status"]))
     assert report["outcomes"] == statuses
-    assert statuses["unavailable"] == kinds["gone"]
+    assert statuses["unavailable"] == kinds["deleted"]
     assert statuses["ok"] == report["complete"] == kinds["complete"]
     assert statuses["unsupported_90d"] == kinds["too old"] + kinds["too old for video"]
     assert report["requested"] == statuses.total() == len(mine)
 
 
-def test_public_totals_are_the_truth_of_every_tweet_whoever_wrote_it(
+def test_public_totals_are_true_for_the_tweets_of_every_user(
     pull: Pull, execute: Execute, simulator: Simulator, world: World
 ) -> None:
     everything = list(world.tweets)
     report = execute(pull(tweet_ids=everything, metrics=PUBLIC))
     assert counted(table(report["outputs"]["tweet_totals"]), PUBLIC) == truths(simulator, everything, PUBLIC)
     protected = [tweet_id for tweet_id, tweet in world.tweets.items() if world.handles[tweet.author_id].protected]
-    gone = {row["tweet_id"] for row in table(report["outputs"]["tweet_status"]) if row["outcome"] == "unavailable"}
+    unavailable = {
+        row["tweet_id"] for row in table(report["outputs"]["tweet_status"]) if row["outcome"] == "unavailable"
+    }
     assert len(protected) > 100
-    assert gone > set(protected)
+    assert unavailable > set(protected)
     assert (report["auth"], report["owner"]) == ("app", None)
     assert {entry.auth for entry in simulator.journal.to("totals")} == {"app"}
 
 
-def test_the_fewest_requests_are_sent_and_each_tweet_is_asked_for_once(
+def test_each_tweet_is_requested_once_in_the_fewest_requests(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     twice = [*mine, *reversed(mine), f" {mine[0]}\n"]
     report = execute(pull(tweet_ids=twice))
     assert len(simulator.journal) == -(-len(mine) // 250) == report["requests"]["sent"]
-    assert sorted(asked(simulator)) == sorted(mine)
+    assert sorted(requested_ids(simulator)) == sorted(mine)
 
 
-def test_one_count_more_in_the_answers_is_one_count_more_in_the_table(
+def test_a_changed_count_of_the_api_changes_one_cell_of_the_table(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tweet_id = max(truths(simulator, mine, OWNED), key=int)
@@ -190,7 +192,7 @@ def test_one_count_more_in_the_answers_is_one_count_more_in_the_table(
         ({"metrics": '["replies", "favorites"]'}, "app", ("replies", "favorites")),
     ],
 )
-def test_as_whom_to_ask_follows_from_the_metrics_and_can_be_said(
+def test_the_metrics_select_the_credentials_unless_auth_is_set(
     pull: Pull,
     execute: Execute,
     simulator: Simulator,
@@ -211,8 +213,8 @@ def test_the_old_name_of_a_metric_becomes_its_new_name(pull: Pull, execute: Exec
         execute(pull(metrics=["media_clicks"]))
 
 
-@pytest.mark.parametrize("values", ["string", "int", "mixed"])
-def test_answers_are_read_in_every_shape_the_api_may_give_them(
+@pytest.mark.parametrize("values", ["string", "mixed"])
+def test_totals_are_true_for_every_undocumented_form_of_the_response(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], values: Any
 ) -> None:
     simulator.switches = Switches(
@@ -227,29 +229,28 @@ def test_answers_are_read_in_every_shape_the_api_may_give_them(
     assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(simulator, mine, OWNED)
 
 
-# Where ids come from
+# Tweet ids
 
 
-@pytest.mark.parametrize("form", ["list", "integers", "commas", "lines", "json", "python", "template"])
-def test_ids_may_be_written_in_any_usual_way(
-    pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], form: str
-) -> None:
-    some = mine[-7:]
-    written: dict[str, Any] = {
-        "list": some,
-        "integers": [int(tweet_id) for tweet_id in some],
-        "commas": ", ".join(some),
-        "lines": "\n".join(some) + "\n",
-        "json": json.dumps(some),
-        "python": repr(some),
+def test_tweet_ids_have_many_forms(pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]) -> None:
+    ids = mine[-7:]
+    forms: dict[str, Any] = {
+        "list": ids,
+        "list of integers": [int(tweet_id) for tweet_id in ids],
+        "string": "\n".join(ids) + "\n",
+        "string of a list": repr(ids),
         "template": "{{ params.ids }}",
     }
-    report = execute(pull(tweet_ids=written[form]), params={"ids": some})
-    assert sorted(asked(simulator)) == sorted(some)
-    assert report["requested"] == 7
+    for number, (name, tweet_ids) in enumerate(forms.items()):
+        simulator.journal.clear()
+        # A snapshot of its own, because a stored response would be reused.
+        snapshot_at = f"2026-01-{number + 1:02}"
+        report = execute(pull(tweet_ids=tweet_ids, snapshot_at=snapshot_at), params={"ids": ids})
+        assert sorted(requested_ids(simulator)) == sorted(ids), name
+        assert report["requested"] == 7, name
 
 
-def test_ids_may_come_from_a_file_whose_path_is_templated(
+def test_the_path_of_a_file_of_ids_is_templated(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "ids-2026.csv").write_text("day,post\n" + "".join(f"2026-01-12,{one}\n" for one in mine[-3:]))
@@ -257,21 +258,21 @@ def test_ids_may_come_from_a_file_whose_path_is_templated(
         pull(tweet_ids_file=f"{tmp_path}/ids-{{{{ logical_date.year }}}}.csv", tweet_ids_column="{{ params.column }}"),
         params={"column": "post"},
     )
-    assert sorted(asked(simulator)) == sorted(mine[-3:])
+    assert sorted(requested_ids(simulator)) == sorted(mine[-3:])
 
 
-# Other authors' Tweets
+# Tweets of other users
 
 
 @pytest.fixture
 def others(world: World, author: Handle) -> list[str]:
-    """Tweets of somebody else, that are all there."""
+    """Tweets of another user, none of them deleted."""
     other = next(handle for handle in world.handles.values() if handle.user_id != author.user_id)
     return world.tweets_of(other.user_id, deleted=False)
 
 
 @pytest.mark.parametrize("forbidden_format", ["by_author", "plain"])
-def test_other_authors_tweets_fail_for_good_after_everything_else_was_kept(
+def test_tweets_of_other_users_fail_the_task_and_other_responses_stay_stored(
     pull: Pull,
     execute: Execute,
     simulator: Simulator,
@@ -295,7 +296,7 @@ def test_other_authors_tweets_fail_for_good_after_everything_else_was_kept(
     assert "'forbidden'" in str(raised.value)
     assert [path.partition("/")[0] for path in tables(tmp_path)] == ["tweet_status"]
 
-    # What was answered is not asked for again once the foreign Tweets are left out.
+    # A rerun repeats only the requests that failed.
     answered = [entry.body["tweet_ids"] for entry in simulator.journal.to("totals") if entry.status == 200]
     assert answered
     simulator.journal.clear()
@@ -305,7 +306,7 @@ def test_other_authors_tweets_fail_for_good_after_everything_else_was_kept(
 
 
 @pytest.mark.parametrize("forbidden_format", ["by_author", "plain"])
-def test_other_authors_tweets_are_dropped_and_reported_where_that_is_accepted(
+def test_tweets_of_other_users_are_left_out_and_reported_if_forbidden_is_accepted(
     pull: Pull,
     execute: Execute,
     simulator: Simulator,
@@ -329,7 +330,7 @@ def test_other_authors_tweets_are_dropped_and_reported_where_that_is_accepted(
     assert len(report["missing"]["forbidden"]["examples"]) == 10
 
 
-def test_a_pull_of_nothing_but_other_authors_tweets_can_be_accepted_too(
+def test_a_pull_of_only_other_users_tweets_succeeds_if_forbidden_is_accepted(
     pull: Pull, execute: Execute, others: list[str]
 ) -> None:
     report = execute(pull(tweet_ids=others[:5], accepted_outcomes=["forbidden"]))
@@ -339,7 +340,7 @@ def test_a_pull_of_nothing_but_other_authors_tweets_can_be_accepted_too(
 # Retries and reruns
 
 
-def test_a_rerun_replaces_and_never_appends(
+def test_a_rerun_sends_nothing_and_replaces_the_files(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], tmp_path: Path
 ) -> None:
     first = execute(pull())
@@ -355,7 +356,7 @@ def test_a_rerun_replaces_and_never_appends(
     assert json.loads((tmp_path / "_manifests" / manifest).read_text())["requests"]["sent"] == 0
 
 
-def test_another_snapshot_asks_anew_and_stands_beside_the_first(
+def test_another_snapshot_sends_its_own_requests_and_keeps_the_first(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], tmp_path: Path
 ) -> None:
     execute(pull(tweet_ids=mine[-5:]))
@@ -367,7 +368,7 @@ def test_another_snapshot_asks_anew_and_stands_beside_the_first(
     assert {row["snapshot_at"] for row in table(report["outputs"]["tweet_totals"])} == {next_day}
 
 
-def test_more_tweets_on_a_rerun_cost_only_the_requests_that_they_change(
+def test_a_rerun_with_one_more_tweet_sends_one_request(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     by_age = sorted(mine, key=int)
@@ -385,23 +386,23 @@ def test_more_tweets_on_a_rerun_cost_only_the_requests_that_they_change(
         ({"data_interval_end": None, "logical_date": None}, "2026-01-12T00:00:00+00:00"),
     ],
 )
-def test_a_snapshot_bears_the_runs_own_time(
+def test_the_default_time_of_a_snapshot_is_the_time_of_the_run(
     pull: Pull, execute: Execute, mine: list[str], context: dict[str, Any], expected: str
 ) -> None:
     context = {"logical_date": datetime(2026, 1, 11, tzinfo=UTC), **context}
     assert execute(pull(tweet_ids=mine[-1:]), **context)["snapshot_at"] == expected
 
 
-def test_a_snapshot_can_be_given_its_time(pull: Pull, execute: Execute, mine: list[str]) -> None:
+def test_snapshot_at_sets_the_time_of_a_snapshot(pull: Pull, execute: Execute, mine: list[str]) -> None:
     report = execute(pull(tweet_ids=mine[-1:], snapshot_at="{{ logical_date.year }}-01-05T06:00:00+02:00"))
     assert report["snapshot_at"] == "2026-01-05T04:00:00+00:00"
 
 
 @pytest.mark.usefixtures("short_waits")
-def test_an_incomplete_pull_writes_no_table_and_keeps_its_answers(
+def test_a_retry_of_an_incomplete_pull_sends_only_the_missing_requests(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], tmp_path: Path
 ) -> None:
-    # The first request is answered; the second is dropped as often as it is tried; then the API is well again.
+    # The second request gets no response in any of its attempts. All other requests succeed.
     simulator.faults.add(*[Fault(drop="before_headers", nth=number) for number in range(2, 8)])
     with pytest.raises(IncompletePullError, match=r"no response from http://127\.0\.0\.1") as raised:
         execute(pull(concurrent_requests=1))
@@ -413,7 +414,7 @@ def test_an_incomplete_pull_writes_no_table_and_keeps_its_answers(
     lost = simulator.journal.entries[1].body["tweet_ids"]
     simulator.journal.clear()
     report = execute(pull(concurrent_requests=1))
-    assert asked(simulator) == lost
+    assert requested_ids(simulator) == lost
     assert report["requests"]["reused"] == len(mine) // 250
     assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(simulator, mine, OWNED)
 
@@ -434,7 +435,7 @@ def test_an_incomplete_pull_writes_no_table_and_keeps_its_answers(
     ],
     ids=lambda fault: f"{fault.status}-{fault.drop}-{fault.truncate_gzip}-{len(fault.body)}",
 )
-def test_a_failure_that_passes_costs_one_request_more_and_nothing_else(
+def test_a_transient_fault_costs_one_more_request(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], fault: Fault
 ) -> None:
     simulator.faults.add(fault)
@@ -456,7 +457,7 @@ def test_a_failure_that_passes_costs_one_request_more_and_nothing_else(
     ],
     ids=lambda fault: str(fault.status),
 )
-def test_a_refusal_that_concerns_every_request_is_not_worth_a_retry_or_a_second_request(
+def test_an_error_of_every_request_fails_the_task_after_one_request(
     pull: Pull, execute: Execute, simulator: Simulator, fault: Fault
 ) -> None:
     simulator.faults.add(fault)
@@ -465,7 +466,7 @@ def test_a_refusal_that_concerns_every_request_is_not_worth_a_retry_or_a_second_
     assert len(simulator.journal) == 1
 
 
-def test_a_gap_that_is_not_accepted_fails_for_good_when_no_retry_can_fill_it(
+def test_an_outcome_that_is_not_accepted_fails_the_task_without_retries(
     pull: Pull, execute: Execute, simulator: Simulator, tmp_path: Path
 ) -> None:
     with pytest.raises(AirflowFailException, match="unavailable"):
@@ -476,10 +477,10 @@ def test_a_gap_that_is_not_accepted_fails_for_good_when_no_retry_can_fill_it(
     assert len(simulator.journal) == 0
 
 
-# What is written or returned
+# Output
 
 
-def test_groupings_are_added_up_over_all_requests(
+def test_groupings_are_summed_over_all_requests(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     report = execute(
@@ -500,7 +501,7 @@ def test_groupings_are_added_up_over_all_requests(
     assert "groupings" not in report
 
 
-def test_without_a_folder_the_rows_are_returned(
+def test_without_output_path_the_rows_are_returned(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     some = mine[-260:]
@@ -512,14 +513,16 @@ def test_without_a_folder_the_rows_are_returned(
     assert json.loads(json.dumps(report)) == report
 
 
-def test_too_many_rows_to_return_fail_before_a_request(pull: Pull, execute: Execute, simulator: Simulator) -> None:
+def test_too_many_rows_for_xcom_are_an_error_before_any_request(
+    pull: Pull, execute: Execute, simulator: Simulator
+) -> None:
     ids = [str(2 * 10**18 + number) for number in range(1001)]
     with pytest.raises(AirflowFailException, match=r"output_path.*1001"):
         execute(pull(tweet_ids=ids, output_path=None))
     assert len(simulator.journal) == 0
 
 
-def test_every_format_holds_the_same_rows(
+def test_every_format_has_the_same_rows(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], tmp_path: Path
 ) -> None:
     reports = {
@@ -537,13 +540,13 @@ def test_every_format_holds_the_same_rows(
     assert {row["snapshot_at"][:10] for row in from_csv} == {"2026-01-12"}
 
 
-def test_the_report_that_travels_is_small_and_plain(pull: Pull, execute: Execute) -> None:
+def test_the_manifest_is_small_and_json_compatible(pull: Pull, execute: Execute) -> None:
     report = execute(pull())
     assert json.loads(json.dumps(report)) == report
     assert len(json.dumps(report)) < 5_000
 
 
-def test_the_log_tells_the_beginning_and_the_end(
+def test_the_log_has_one_line_at_the_start_and_one_at_the_end(
     pull: Pull, execute: Execute, mine: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = execute(pull())
@@ -563,7 +566,7 @@ def test_the_log_tells_the_beginning_and_the_end(
 # Secrets
 
 
-def test_no_secret_is_in_logs_reports_files_exceptions_or_representations(
+def test_no_secret_is_in_logs_manifests_files_exceptions_or_representations(
     connect: Connect,
     execute: Execute,
     simulator: Simulator,
@@ -609,7 +612,7 @@ def test_no_secret_is_in_logs_reports_files_exceptions_or_representations(
     run(snapshot_at="2026-01-10")
     connect(None, bearer_token="canaryOfTheBearer%2FToken", consumer_key=None, consumer_secret=None)
     run(snapshot_at="2026-01-09", auth="app")
-    # An answer that echoes what it was sent.
+    # Error responses that repeat secrets.
     connect(author)
     simulator.faults.add(
         Fault(status=400, body={"errors": [f"bad signature {author.access_token} {app.consumer_key}"]}),
@@ -630,80 +633,41 @@ def test_no_secret_is_in_logs_reports_files_exceptions_or_representations(
             assert secret not in text
 
 
-# Wrong inputs
+# Invalid parameters
 
 
-@pytest.mark.parametrize(
-    ("arguments", "field"),
-    [
-        ({"tweet_ids": None}, "tweet_ids"),
-        ({"tweet_ids": []}, "tweet_ids"),
-        ({"tweet_ids": ""}, "tweet_ids"),
-        ({"tweet_ids": 5}, "tweet_ids"),
-        ({"tweet_ids": {"1": "2"}}, "tweet_ids"),
-        ({"tweet_ids": ["20", "abc"]}, "tweet_ids"),
-        ({"tweet_ids": ["20", "12345678901234567890"]}, "tweet_ids"),
-        ({"tweet_ids": ["-20"]}, "tweet_ids"),
-        ({"tweet_ids": [20.0]}, "tweet_ids"),
-        ({"tweet_ids": [True]}, "tweet_ids"),
-        ({"tweet_ids": [None]}, "tweet_ids"),
-        ({"tweet_ids": [["20"]]}, "tweet_ids"),
-        ({"tweet_ids": "None"}, "tweet_ids"),
-        ({"tweet_ids": "[20, "}, "tweet_ids"),
-        ({"tweet_ids": ["20"], "tweet_ids_file": "/nowhere/ids.txt"}, "tweet_ids"),
-        ({"tweet_ids_file": "/nowhere/ids.txt"}, "tweet_ids_file"),
-        ({"metrics": []}, "metrics"),
-        ({"metrics": ""}, "metrics"),
-        ({"metrics": 5}, "metrics"),
-        ({"metrics": [5]}, "metrics"),
-        ({"metrics": ["likes"]}, "metrics"),
-        ({"metrics": ["url_clicks"]}, "metrics"),
-        ({"metrics": ["impressions"], "auth": "app"}, "metrics"),
-        ({"auth": "owner"}, "auth"),
-        ({"groupings": {"daily": ["engagement.type", "engagement.day"]}}, "groupings"),
-        ({"groupings": {"hourly": ["engagement.type", "engagement.hour"]}}, "groupings"),
-        ({"groupings": {name: ["engagement.type"] for name in "abc"}}, "groupings"),
-        ({"groupings": {"errors": ["engagement.type"]}}, "groupings"),
-        ({"groupings": {"start": ["engagement.type"]}}, "groupings"),
-        ({"groupings": {"unavailable_tweet_ids": ["engagement.type"]}}, "groupings"),
-        ({"groupings": {"unsupported_for_me": ["engagement.type"]}}, "groupings"),
-        ({"groupings": {"total": ["engagement.type"]}}, "groupings"),
-        ({"groupings": {"": ["engagement.type"]}}, "groupings"),
-        ({"groupings": {"a": []}}, "groupings"),
-        ({"groupings": {"a": ["tweet.id"]}}, "groupings"),
-        ({"groupings": {"a": "engagement.type"}}, "groupings"),
-        ({"groupings": {"a": ["engagement.type", "engagement.type"]}}, "groupings"),
-        ({"groupings": {"a": ["engagement.week"]}}, "groupings"),
-        ({"groupings": {"a": [["engagement.type"]]}}, "groupings"),
-        ({"groupings": ["engagement.type"]}, "groupings"),
-        ({"groupings": "by day"}, "groupings"),
-        ({"output_format": "xlsx"}, "output_format"),
-        ({"output_format": None}, "output_format"),
-        ({"accepted_outcomes": ["gone"]}, "accepted_outcomes"),
-        ({"accepted_outcomes": 5}, "accepted_outcomes"),
-        ({"snapshot_at": "yesterday"}, "snapshot_at"),
-        ({"snapshot_at": "2026-01-05T06:00:00"}, "snapshot_at"),
-        ({"snapshot_at": 5}, "snapshot_at"),
-        ({"concurrent_requests": 0}, "concurrent_requests"),
-        ({"concurrent_requests": "eight"}, "concurrent_requests"),
-        ({"max_inline_wait": "half a minute"}, "max_inline_wait"),
-        ({"max_inline_wait": -1}, "max_inline_wait"),
-        ({"max_wait": "an hour"}, "max_wait"),
-    ],
-    ids=str,
-)
-def test_a_wrong_input_is_named_before_any_request_and_not_worth_a_retry(
-    pull: Pull, execute: Execute, simulator: Simulator, arguments: dict[str, Any], field: str, tmp_path: Path
+def test_an_invalid_parameter_fails_the_task_with_its_name_before_any_request(
+    pull: Pull, execute: Execute, simulator: Simulator, tmp_path: Path
 ) -> None:
-    with pytest.raises(AirflowFailException, match=f"^{field}: ") as raised:
-        execute(pull(**arguments))
-    assert isinstance(raised.value.__cause__, InvalidQueryError)
-    assert len(simulator.journal) == 0
-    assert files(tmp_path) == []
+    """The tests of ``inputs`` have more values. One of each parameter shows that the operator checks it in time."""
+    for field, arguments in (
+        ("tweet_ids", {"tweet_ids": None}),
+        ("tweet_ids", {"tweet_ids": ["20", "abc"]}),
+        ("tweet_ids", {"tweet_ids": ["20"], "tweet_ids_file": "/nowhere/ids.txt"}),
+        ("tweet_ids_file", {"tweet_ids_file": "/nowhere/ids.txt"}),
+        ("metrics", {"metrics": ["likes"]}),
+        ("metrics", {"metrics": ["url_clicks"]}),
+        ("metrics", {"metrics": ["impressions"], "auth": "app"}),
+        ("auth", {"auth": "owner"}),
+        ("groupings", {"groupings": "by day"}),
+        ("groupings", {"groupings": {"daily": ["engagement.type", "engagement.day"]}}),
+        ("groupings", {"groupings": {name: ["engagement.type"] for name in "abc"}}),
+        ("output_format", {"output_format": "xlsx"}),
+        ("accepted_outcomes", {"accepted_outcomes": ["gone"]}),
+        ("snapshot_at", {"snapshot_at": "yesterday"}),
+        ("concurrent_requests", {"concurrent_requests": 0}),
+        ("max_inline_wait", {"max_inline_wait": "half a minute"}),
+        ("max_wait", {"max_wait": "an hour"}),
+    ):
+        with pytest.raises(AirflowFailException, match=f"^{field}: ") as raised:
+            execute(pull(**arguments))
+        assert isinstance(raised.value.__cause__, InvalidQueryError), arguments
+        assert len(simulator.journal) == 0, arguments
+        assert files(tmp_path) == [], arguments
 
 
 @pytest.mark.parametrize(
-    ("changes", "arguments", "told"),
+    ("changes", "arguments", "message"),
     [
         ({"access_token_secret": None}, {}, "access_token_secret"),
         ({"consumer_secret": None}, {}, "consumer_secret"),
@@ -714,7 +678,7 @@ def test_a_wrong_input_is_named_before_any_request_and_not_worth_a_retry(
         ({"read_timeout": "soon"}, {}, "read_timeout"),
     ],
 )
-def test_a_connection_that_cannot_do_it_is_named_before_any_request_and_not_worth_a_retry(
+def test_an_unsuitable_connection_fails_the_task_before_any_request(
     pull: Pull,
     connect: Connect,
     execute: Execute,
@@ -722,10 +686,10 @@ def test_a_connection_that_cannot_do_it_is_named_before_any_request_and_not_wort
     author: Handle,
     changes: dict[str, Any],
     arguments: dict[str, Any],
-    told: str,
+    message: str,
 ) -> None:
     connect(author, **changes)
-    with pytest.raises(AirflowFailException, match=told) as raised:
+    with pytest.raises(AirflowFailException, match=message) as raised:
         execute(pull(**arguments))
     assert isinstance(raised.value.__cause__, (InvalidConnectionError, InvalidQueryError))
     assert len(simulator.journal) == 0
@@ -735,8 +699,8 @@ def test_a_connection_that_cannot_do_it_is_named_before_any_request_and_not_wort
 
 
 @pytest.fixture
-def two_a_minute(simulator: Simulator) -> Simulator:
-    """The API of a small contract, at the beginning of a minute that does not pass."""
+def small_quota(simulator: Simulator) -> Simulator:
+    """The API with a quota of two requests a minute, at the start of a minute that does not end."""
     simulator.rate_clock.freeze()
     simulator.rate_clock.set(simulator.rate_clock.now().replace(second=0, microsecond=0))
     simulator.set_limit(per_minute=2)
@@ -744,16 +708,16 @@ def two_a_minute(simulator: Simulator) -> Simulator:
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_wait_gives_the_worker_up_and_the_next_execution_goes_on(
-    pull: Pull, execute: Execute, two_a_minute: Simulator, mine: list[str], deferrable: bool, tmp_path: Path
+def test_a_wait_releases_the_worker_and_the_next_execution_continues(
+    pull: Pull, execute: Execute, small_quota: Simulator, mine: list[str], deferrable: bool, tmp_path: Path
 ) -> None:
     def operator() -> EngagementTotalsOperator:
         return pull(max_inline_wait=0, deferrable=deferrable)
 
     planned = len(mine) // 250 + 1
-    answered: list[int] = []
+    requests_per_execution: list[int] = []
     before = datetime.now(UTC)
-    while len(answered) < planned // 2 + planned % 2 - 1:
+    while len(requests_per_execution) < planned // 2 + planned % 2 - 1:
         with pytest.raises((TaskDeferred, AirflowRescheduleException)) as raised:
             execute(operator())
         error = raised.value
@@ -763,23 +727,23 @@ def test_a_wait_gives_the_worker_up_and_the_next_execution_goes_on(
             assert path == "airflow.providers.standard.triggers.temporal.DateTimeTrigger"
             assert error.method_name == "execute"
             assert timedelta(minutes=1) < error.timeout < timedelta(minutes=10)
-            wake = arguments["moment"]
+            resume_at = arguments["moment"]
         else:
-            wake = error.reschedule_date
-        assert timedelta(seconds=59) < wake - before < timedelta(seconds=85)
-        answered.append(len(two_a_minute.journal))
-        two_a_minute.journal.clear()
-        two_a_minute.rate_clock.advance(timedelta(minutes=1))
-        # What is on record of the window is out of date by then, which this machine's clock does not know.
+            resume_at = error.reschedule_date
+        assert timedelta(seconds=59) < resume_at - before < timedelta(seconds=85)
+        requests_per_execution.append(len(small_quota.journal))
+        small_quota.journal.clear()
+        small_quota.rate_clock.advance(timedelta(minutes=1))
+        # The saved rate limit has expired on the server's clock, but not on this machine's.
         shutil.rmtree(tmp_path / "_rate_limit")
-    assert answered == [2] * len(answered)
+    assert requests_per_execution == [2] * len(requests_per_execution)
 
     report = execute(operator())
-    assert report["requests"]["reused"] == 2 * len(answered)
-    assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(two_a_minute, mine, OWNED)
+    assert report["requests"]["reused"] == 2 * len(requests_per_execution)
+    assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(small_quota, mine, OWNED)
 
 
-def test_a_budget_that_is_wide_open_is_no_reason_to_give_the_worker_up(
+def test_a_pull_within_the_quota_never_releases_the_worker(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     simulator.latency = 0.05
@@ -787,50 +751,46 @@ def test_a_budget_that_is_wide_open_is_no_reason_to_give_the_worker_up(
     assert report["requests"]["sent"] == len(mine) // 250 + 1
 
 
-def test_without_a_folder_the_wait_is_slept_through_so_that_nothing_is_asked_twice(
+def test_without_output_path_the_task_waits_on_the_worker(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
-    minute = simulator.rate_clock.now().replace(second=57, microsecond=0)
+    minute = simulator.rate_clock.now().replace(second=59, microsecond=0)
     simulator.rate_clock.set(minute, running=True)
     simulator.set_limit(per_minute=2)
     report = execute(pull(tweet_ids=mine[:510], output_path=None, max_inline_wait=0, deferrable=True))
-    assert sorted(asked(simulator)) == sorted(mine[:510])
+    assert sorted(requested_ids(simulator)) == sorted(mine[:510])
     assert report["requests"]["sent"] == 3
 
 
-def test_a_refusal_for_the_rate_is_waited_for_and_costs_no_try(
-    pull: Pull, execute: Execute, two_a_minute: Simulator
-) -> None:
-    two_a_minute.quotas.close(two_a_minute.rate_clock.now() + timedelta(seconds=50))
+def test_http_429_defers_the_task_until_the_reset(pull: Pull, execute: Execute, small_quota: Simulator) -> None:
+    small_quota.quotas.close(small_quota.rate_clock.now() + timedelta(seconds=50))
     with pytest.raises(TaskDeferred) as raised:
         execute(pull(deferrable=True))
-    assert [entry.status for entry in two_a_minute.journal] == [429]
-    wake = raised.value.trigger.serialize()[1]["moment"]
-    assert timedelta(seconds=45) < wake - datetime.now(UTC) < timedelta(seconds=75)
+    assert [entry.status for entry in small_quota.journal] == [429]
+    resume_at = raised.value.trigger.serialize()[1]["moment"]
+    assert timedelta(seconds=45) < resume_at - datetime.now(UTC) < timedelta(seconds=75)
 
 
-def test_a_cap_that_renews_in_weeks_fails_for_good_and_says_when(
-    pull: Pull, execute: Execute, two_a_minute: Simulator
-) -> None:
-    renews_at = two_a_minute.rate_clock.now() + timedelta(days=20)
-    two_a_minute.quotas.close(renews_at)
+def test_a_reset_in_weeks_fails_the_task_with_its_date(pull: Pull, execute: Execute, small_quota: Simulator) -> None:
+    renews_at = small_quota.rate_clock.now() + timedelta(days=20)
+    small_quota.quotas.close(renews_at)
     with pytest.raises(AirflowFailException, match=re.escape(renews_at.date().isoformat())):
         execute(pull(deferrable=True))
-    assert len(two_a_minute.journal) == 1
+    assert len(small_quota.journal) == 1
 
 
-def test_a_wait_past_max_wait_fails_for_good_and_says_so(
-    pull: Pull, execute: Execute, two_a_minute: Simulator, task_instance: Any
+def test_a_wait_beyond_max_wait_fails_the_task(
+    pull: Pull, execute: Execute, small_quota: Simulator, task_instance: Any
 ) -> None:
     started = datetime.now(UTC) - timedelta(minutes=59, seconds=30)
     with pytest.raises(AirflowFailException, match=r"max_wait \(3600 s\)") as raised:
         execute(pull(max_inline_wait=0, max_wait=3600), ti=task_instance(task_id="totals", start_date=started))
     assert "The responses are stored" in str(raised.value)
-    assert len(two_a_minute.journal) == 2
+    assert len(small_quota.journal) == 2
 
 
-def test_max_wait_counts_from_the_first_start_over_any_number_of_reschedules(
-    pull: Pull, execute: Execute, two_a_minute: Simulator, task_instance: Any
+def test_max_wait_counts_from_the_start_before_any_reschedule(
+    pull: Pull, execute: Execute, small_quota: Simulator, task_instance: Any
 ) -> None:
     first = datetime.now(UTC) - timedelta(minutes=59, seconds=30)
     with pytest.raises(AirflowFailException, match="max_wait"):
@@ -841,9 +801,9 @@ def test_max_wait_counts_from_the_first_start_over_any_number_of_reschedules(
 
 
 def test_tasks_that_wait_for_the_same_reset_resume_at_different_times(
-    pull: Pull, execute: Execute, two_a_minute: Simulator, task_instance: Any
+    pull: Pull, execute: Execute, small_quota: Simulator, task_instance: Any
 ) -> None:
-    two_a_minute.quotas.close(two_a_minute.rate_clock.now() + timedelta(seconds=50))
+    small_quota.quotas.close(small_quota.rate_clock.now() + timedelta(seconds=50))
     resume_times = set()
     for map_index in range(4):
         with pytest.raises(TaskDeferred) as deferred:
@@ -855,7 +815,7 @@ def test_tasks_that_wait_for_the_same_reset_resume_at_different_times(
     assert min(gaps) > timedelta(milliseconds=1)
 
 
-def test_a_mapped_task_writes_files_of_its_own(
+def test_each_mapped_task_writes_its_own_files(
     pull: Pull, execute: Execute, mine: list[str], tmp_path: Path, task_instance: Any
 ) -> None:
     for map_index in range(3):

@@ -277,9 +277,7 @@ def test_another_attempt_counts_from_zero(drive: Drive, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES[1:])
-def test_without_task_state_the_manifest_counts_the_requests_since_the_last_wait(
-    drive: Drive, api: Simulator, mode: str
-) -> None:
+def test_without_task_state_the_manifest_counts_no_request_twice(drive: Drive, api: Simulator, mode: str) -> None:
     requests = drive(mode, store=None).report["requests"]
     assert requests["sent"] <= len(api.journal)
     assert requests["succeeded"] + requests["reused"] == 20
@@ -355,7 +353,9 @@ RESETS = {
 
 
 @pytest.mark.parametrize(
-    ("reset", "mode"), zip(RESETS.values(), cycle(MODES), strict=False), ids=map(" ".join, zip(RESETS, cycle(MODES)))
+    ("reset", "mode"),
+    [(RESETS[name], mode) for name, mode in zip(RESETS, cycle(MODES), strict=False)],
+    ids=RESETS,
 )
 def test_an_invalid_reset_costs_at_most_one_http_429_a_minute(
     drive: Drive, api: Simulator, reset: str | None, mode: str
