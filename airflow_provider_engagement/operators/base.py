@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator, conf
 from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.inputs.numbers import parse_number
 from airflow_provider_engagement.operators.observability import count_wait
 from airflow_provider_engagement.operators.run_context import RunContext
 from airflow_provider_engagement.operators.waiting import wait_until
@@ -145,7 +146,7 @@ class EngagementPullOperator(BaseOperator):
                     operator=self,
                     context=context,
                     deferrable=self.deferrable,
-                    max_wait=self.max_wait,
+                    max_wait=parse_number(self.max_wait, field="max_wait", minimum=0),
                 )
 
     def on_kill(self) -> None:
@@ -158,7 +159,6 @@ class EngagementPullOperator(BaseOperator):
 
         :param fields: what the operator adds: ``auth`` or ``interval``.
         """
-
         from airflow_provider_engagement.api.catalogue import Endpoint
 
         return self.hook.query(
