@@ -33,8 +33,7 @@ def parse_choice(
     for choice in known:
         if choice.value == name:
             return choice
-    shown = quoted(value) if not isinstance(value, StrEnum) else quoted(value.value)
-    raise InvalidQueryError(field, problem.format(value=shown), f"Choose one of {', '.join(known)}.")
+    raise InvalidQueryError(field, problem.replace("{value}", quoted(value)), f"Choose one of {', '.join(known)}.")
 
 
 def parse_accepted_outcomes(value: object) -> tuple[Outcome, ...]:

@@ -104,6 +104,11 @@ def test_the_error_of_an_unknown_dimension_lists_the_dimensions() -> None:
         parse_groupings({"daily": ["tweet"]})
 
 
+def test_the_name_of_a_grouping_with_an_unknown_dimension_can_have_braces() -> None:
+    with pytest.raises(InvalidQueryError, match=r"^groupings: '\{daily\}' names the unknown dimension 'tweet'\."):
+        parse_groupings({"{daily}": ["tweet"]})
+
+
 @pytest.mark.parametrize(
     ("endpoint", "metrics", "has_user", "has_app", "expected"),
     [
