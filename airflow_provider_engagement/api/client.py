@@ -238,11 +238,20 @@ class EngagementClient:
                 **content,
             )
         except exceptions.SSLError as error:
-            raise InvalidConnectionError(f"{address} has no valid certificate: {self._redacted(error)}") from None
+            raise InvalidConnectionError(
+                f"{address} has no valid certificate: {self._redacted(error)}. Check the host, and which certificates "
+                "the worker trusts."
+            ) from None
         except (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError) as error:
             raise NoResponseError(f"{subject}: no response from {address}: {self._redacted(error)}") from None
         except exceptions.ContentDecodingError:
             raise InvalidResponseError(f"{subject}: the response cannot be decompressed.") from None
+        except exceptions.RequestException as error:
+            # The text of the error is left out, because it can quote a header that contains a secret.
+            raise InvalidConnectionError(
+                f"{subject}: the request cannot be sent to {address} ({type(error).__name__}). Check the URLs and the "
+                "secrets of the connection."
+            ) from None
 
     def _redacted(self, error: BaseException) -> str:
         """Return the innermost cause as text, without the address and the objects around it."""

@@ -932,6 +932,19 @@ def test_an_invalid_certificate_of_the_token_url_is_not_retried(internet: respon
     assert len(internet.calls) == 1
 
 
+def test_a_request_that_cannot_be_sent_is_not_retried_and_its_error_has_no_secret(
+    internet: responses.RequestsMock, totals: Make
+) -> None:
+    problem = requests.exceptions.InvalidHeader("'Bearer canary\\n'")
+    internet.post("https://data-api.twitter.com/insights/engagement/totals", body=problem)
+    internet.post("https://api.twitter.com/oauth2/token", body=problem)
+    for client in (without_sleep(), without_sleep(consumer_key="k", consumer_secret="s")):
+        with pytest.raises(InvalidConnectionError, match="InvalidHeader") as caught:
+            client.fetch(totals(NEW))
+        assert "canary" not in "".join(traceback.format_exception(caught.value))
+    assert len(internet.calls) == 2
+
+
 @pytest.mark.parametrize(
     "problem",
     [
