@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow
 
 from airflow_provider_engagement.dataset.formats import (
+    BatchWriter,
     OutputFormat,
-    TableWriter,
     open_writer,
     read_table,
     to_json_value,
@@ -22,36 +22,7 @@ from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
 
 ROWS_PER_BATCH = 50_000
-"""Rows are collected to batches of this size, so that files do not consist of many tiny row groups."""
-
-
-class TableFile:
-    """Writes the rows of one table to one file, in batches.
-
-    :param table: the table.
-    :param writer: writes the batches.
-    """
-
-    def __init__(self, table: Table, writer: TableWriter) -> None:
-        self._writer = writer
-        self._pending: list[pyarrow.Table] = []
-        self._pending_rows = 0
-        self.rows = 0
-
-    def append(self, rows: pyarrow.Table) -> None:
-        """Append rows."""
-        if rows.num_rows:
-            self._pending.append(rows)
-            self._pending_rows += rows.num_rows
-            self.rows += rows.num_rows
-        if self._pending_rows >= ROWS_PER_BATCH:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the rows that are still in memory."""
-        if self._pending:
-            self._writer.write_table(pyarrow.concat_tables(self._pending).combine_chunks())
-            self._pending, self._pending_rows = [], 0
+"""How many rows of a table are written at once."""
 
 
 class DatasetFolder:
@@ -69,13 +40,13 @@ class DatasetFolder:
         """The path of each table and document that the pull wrote, for the manifest."""
 
     @contextmanager
-    def open(self, paths: Mapping[Table, str]) -> Iterator[dict[str, TableFile]]:
+    def open(self, paths: Mapping[Table, str]) -> Iterator[dict[str, BatchWriter]]:
         """Open a file for each of several tables. They are put in place together if the block succeeds.
 
         :param paths: for each table, its path below the dataset's folder, without a suffix.
         :return: the open files by table name.
         """
-        places = {table: self._place(f"{path}.{self._format}") for table, path in paths.items()}
+        places = {table: self._folder / f"{path}.{self._format}" for table, path in paths.items()}
         with ExitStack() as stack:
             files = {}
             for table, place in places.items():
@@ -83,10 +54,10 @@ class DatasetFolder:
                 writer = open_writer(file, arrow_schema(table), self._format)
                 # An unclosed Parquet writer would write to the closed file when it is garbage-collected.
                 stack.callback(writer.close)
-                files[table.name] = TableFile(table, writer)
+                files[table.name] = BatchWriter(writer, ROWS_PER_BATCH)
             yield files
-            for table_file in files.values():
-                table_file.flush()
+            for batches in files.values():
+                batches.flush()
         for table, place in places.items():
             self._tables[place] = table
             self.locations[table.name] = str(place)
@@ -105,7 +76,7 @@ class DatasetFolder:
         :param partition_of: returns the partition of a row from its period's first instant.
         :param on_change: called with published rows and newer rows of a partition.
         """
-        place = self._place(path)
+        place = self._folder / path
         self._tables[place] = table
         self.locations[path] = str(place)
         return MergedTable(
@@ -124,7 +95,7 @@ class DatasetFolder:
         :param path: its path below the dataset's folder.
         :param content: JSON-compatible values.
         """
-        place = self._place(path)
+        place = self._folder / path
         self.locations[name] = str(place)
         with write_atomically(place) as file:
             file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
@@ -145,9 +116,3 @@ class DatasetFolder:
             return [place]
         partitions = sorted(place.iterdir(), key=lambda path: path.name) if place.exists() else []
         return [partition / f"{FILE}.{self._format}" for partition in partitions]
-
-    def _place(self, path: str) -> StoragePath:
-        place = self._folder
-        for component in path.split("/"):
-            place = place / component
-        return place

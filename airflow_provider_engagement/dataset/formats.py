@@ -54,6 +54,35 @@ def read_table(file: IO[bytes], schema: pyarrow.Schema, output_format: OutputFor
     return _READERS[output_format](file, schema)
 
 
+class BatchWriter:
+    """Collects rows and writes them in batches, so that a file does not consist of many tiny row groups.
+
+    :param writer: writes the batches.
+    :param rows_per_batch: how many rows to collect for a batch.
+    """
+
+    def __init__(self, writer: TableWriter, rows_per_batch: int) -> None:
+        self._writer = writer
+        self._rows_per_batch = rows_per_batch
+        self._pending: list[pyarrow.Table] = []
+        self._pending_rows = 0
+        self.rows = 0
+
+    def append(self, rows: pyarrow.Table) -> None:
+        """Append rows."""
+        self._pending.append(rows)
+        self._pending_rows += rows.num_rows
+        self.rows += rows.num_rows
+        if self._pending_rows >= self._rows_per_batch:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that are still in memory."""
+        if self._pending_rows:
+            self._writer.write_table(pyarrow.concat_tables(self._pending).combine_chunks())
+        self._pending, self._pending_rows = [], 0
+
+
 def to_json_value(value: Any) -> Any:
     """Return a value as JSON has it. A time becomes ISO text in UTC, to the millisecond."""
     if isinstance(value, datetime):

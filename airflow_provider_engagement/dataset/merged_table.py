@@ -12,13 +12,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.dataset.formats import OutputFormat, TableWriter, open_writer, read_table
+from airflow_provider_engagement.dataset.formats import BatchWriter, OutputFormat, open_writer, read_table
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
 
@@ -34,23 +34,15 @@ _INCOMPLETE = "_"
 """The prefix of a staged file until its run is complete, so that no other run publishes rows of a run that fails."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _OpenStagedFile:
     """A staged file that still receives rows."""
 
     stack: ExitStack
-    writer: TableWriter
-    pending: list[pyarrow.Table] = field(default_factory=list)
-    pending_rows: int = 0
-
-    def flush(self) -> None:
-        if self.pending:
-            self.writer.write_table(pyarrow.concat_tables(self.pending).combine_chunks())
-            self.pending, self.pending_rows = [], 0
+    batches: BatchWriter
 
     def close(self) -> None:
-        self.flush()
-        self.writer.close()
+        self.batches.flush()
         self.stack.close()
 
 
@@ -80,9 +72,7 @@ class MergedTable:
     ) -> None:
         self._table = table
         self._schema = arrow_schema(table)
-        self._folder = folder
-        for component in path.split("/"):
-            self._folder = self._folder / component
+        self._folder = folder / path
         self._staging_folder = folder / STAGING_FOLDER / path.replace("/", ".")
         self._partition_of = partition_of
         self._format = output_format
@@ -96,11 +86,8 @@ class MergedTable:
         """Stage rows whose keys were not staged before, of any partitions."""
         for name, of_partition in split_by_partition(rows, self._partition_of):
             staged = self._open.get(name) or self._open_staged(name)
-            staged.pending.append(of_partition)
-            staged.pending_rows += of_partition.num_rows
+            staged.batches.append(of_partition)
             self.rows += of_partition.num_rows
-            if staged.pending_rows >= ROWS_PER_ROW_GROUP:
-                staged.flush()
 
     def close_before(self, time: datetime) -> None:
         """Complete the staged files of partitions that receive no more rows.
@@ -132,9 +119,10 @@ class MergedTable:
             raise RuntimeError(f"Partition {name} received rows after its staged file was complete.")
         path = self._staging_folder / name / f"{_INCOMPLETE}{self._clock():.0f}-{uuid.uuid4().hex}.parquet"
         stack = ExitStack()
-        file = stack.enter_context(write_atomically(path))
+        writer = open_writer(stack.enter_context(write_atomically(path)), self._schema, OutputFormat.PARQUET)
+        stack.callback(writer.close)
         self._staged[name] = path
-        self._open[name] = _OpenStagedFile(stack, open_writer(file, self._schema, OutputFormat.PARQUET))
+        self._open[name] = _OpenStagedFile(stack, BatchWriter(writer, ROWS_PER_ROW_GROUP))
         return self._open[name]
 
     def _close(self, names: Iterator[str] | Sequence[str]) -> None:

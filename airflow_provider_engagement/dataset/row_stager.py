@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 
 import pyarrow
@@ -37,7 +38,7 @@ class RowStager:
         """Add the response to a request."""
         granularity, metrics, zone = self._rows.granularity, self._rows.query.metrics, self._rows.zone
         if request.window is not None:
-            self._complete_before(request)
+            self._complete_before(request.window.start)
         hours = hourly_rows(response, self._rows)
         if hours is None:
             return
@@ -60,11 +61,8 @@ class RowStager:
             self._compact()
             self._target.stage(table_rows(self._partial.pop(), self._rows))
 
-    def _complete_before(self, request: Request) -> None:
-        """Stage the rows that no response from this request on adds to, and complete their partitions."""
-        start = request.window.start if request.window else None
-        if start is None:
-            return
+    def _complete_before(self, start: datetime) -> None:
+        """Stage the rows that no response from a time on adds to, and complete their partitions."""
         if self._rows.granularity is Granularity.HOUR:
             self._target.close_before(start)
         elif self._rows.granularity is Granularity.DAY and self._partial:

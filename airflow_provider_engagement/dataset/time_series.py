@@ -132,14 +132,11 @@ def _write_status(
 
 
 def _open_target(folder: DatasetFolder, rows: SeriesRows, restatements: RestatementLog | None) -> MergedTable:
-    table = rows.table
-    compared = restatements is not None and table is TWEET_METRICS
-    return folder.open_merged(
-        table,
-        f"{table.name}/{rows.granularity}" if table is TWEET_METRICS else table.name,
-        partial(partition_of, rows.granularity),
-        partial(restatements.compare, metrics=rows.query.metrics) if restatements and compared else None,
-    )
+    table, partition = rows.table, partial(partition_of, rows.granularity)
+    if table is not TWEET_METRICS:
+        return folder.open_merged(table, table.name, partition)
+    on_change = partial(restatements.compare, metrics=rows.query.metrics) if restatements else None
+    return folder.open_merged(table, f"{table.name}/{rows.granularity}", partition, on_change)
 
 
 def _window_start(request: Request) -> datetime:
