@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 
 class EngagementError(Exception):
@@ -37,8 +38,8 @@ class InvalidQueryError(PermanentError):
     :param remedy: what to do about it.
     """
 
-    def __init__(self, field: str, problem: str, remedy: str = "") -> None:
-        super().__init__(f"{field}: {problem}." + (f" {remedy}" if remedy else ""))
+    def __init__(self, field: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{field}: {problem}. {remedy}")
         self.field = field
         self.problem = problem
         self.remedy = remedy
@@ -84,9 +85,9 @@ class ApiError(EngagementError):
         messages: Sequence[str] = (),
         request_id: str | None = None,
     ) -> None:
-        quoted = f" The API's message: {'; '.join(messages)}" if messages else ""
+        message = f" The API's message: {'; '.join(messages)}" if messages else ""
         request = f" (request {request_id})" if request_id else ""
-        super().__init__(f"{endpoint}: HTTP {status}. {summary}{quoted}{request}")
+        super().__init__(f"{endpoint}: HTTP {status}. {summary}{message}{request}")
         self.summary = summary
         self.endpoint = endpoint
         self.status = status
@@ -123,19 +124,13 @@ class ForbiddenTweetsError(ApiError, PermanentError):
     to leave them out.
 
     :param tweet_ids_by_author: these Tweets by the user who posted them, or by ``None`` if the API names no user.
+    :param details: the parameters of :class:`ApiError`.
     """
 
     def __init__(
-        self,
-        summary: str,
-        *,
-        tweet_ids_by_author: Mapping[str | None, tuple[str, ...]],
-        endpoint: str,
-        status: int,
-        messages: Sequence[str] = (),
-        request_id: str | None = None,
+        self, summary: str, *, tweet_ids_by_author: Mapping[str | None, tuple[str, ...]], **details: Any
     ) -> None:
-        super().__init__(summary, endpoint=endpoint, status=status, messages=messages, request_id=request_id)
+        super().__init__(summary, **details)
         self.tweet_ids_by_author = dict(tweet_ids_by_author)
 
 
@@ -160,19 +155,11 @@ class PeriodCapError(ApiError, PermanentError):
     Run the task again after that time.
 
     :param renews_at: when the limit renews, if the API stated it.
+    :param details: the parameters of :class:`ApiError`.
     """
 
-    def __init__(
-        self,
-        summary: str,
-        *,
-        renews_at: datetime | None,
-        endpoint: str,
-        status: int,
-        messages: Sequence[str] = (),
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(summary, endpoint=endpoint, status=status, messages=messages, request_id=request_id)
+    def __init__(self, summary: str, *, renews_at: datetime | None, **details: Any) -> None:
+        super().__init__(summary, **details)
         self.renews_at = renews_at
 
 

@@ -64,13 +64,17 @@ def test_a_reset_that_has_passed_is_no_wait(evaluate: Callable[..., Any]) -> Non
     assert evaluate(WaitRequired(NOW - timedelta(seconds=40))).retry_delay == timedelta()
 
 
-def test_refusals_without_end_are_tried_again_a_window_later(evaluate: Callable[..., Any]) -> None:
-    decision = evaluate(RateLimitedError("Refused.", **API))
+def test_a_pull_that_stays_rate_limited_is_retried_a_minute_later(evaluate: Callable[..., Any]) -> None:
+    decision = evaluate(RateLimitedError("Rate-limited.", **API))
     assert timedelta(seconds=60) <= decision.retry_delay <= timedelta(seconds=60) + SPREAD
 
 
 def test_the_settings_of_the_task_apply_to_other_failures(evaluate: Callable[..., Any]) -> None:
-    for error in (ServerError("Down.", endpoint="totals", status=500), InvalidQueryError("x", "is wrong"), OSError()):
+    for error in (
+        ServerError("Down.", endpoint="totals", status=500),
+        InvalidQueryError("x", "is wrong", "Correct it."),
+        OSError(),
+    ):
         assert evaluate(error).action is RetryAction.DEFAULT
 
 

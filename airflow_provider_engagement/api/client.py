@@ -243,7 +243,10 @@ class EngagementClient:
                 "the worker trusts."
             ) from None
         except (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError) as error:
-            raise NoResponseError(f"{subject}: no response from {address}: {self._redacted(error)}") from None
+            raise NoResponseError(
+                f"{subject}: no response from {address}: {self._redacted(error)}. Check the host, the proxy and the "
+                "firewall."
+            ) from None
         except exceptions.ContentDecodingError:
             raise InvalidResponseError(f"{subject}: the response cannot be decompressed.") from None
         except exceptions.RequestException as error:
@@ -308,7 +311,11 @@ class EngagementClient:
         headers = read_headers(response.headers, received_at=self.limiter.now())
         reset_at = headers.reset_at or (headers.retry_after and self.limiter.now() + headers.retry_after)
         renews_at = datetime.fromtimestamp(reset_at, UTC) if reset_at else None
-        when = f"It renews at {renews_at.isoformat()}." if renews_at else "The API did not state when it renews."
+        when = (
+            f"It renews at {renews_at.isoformat()}. Run the task again after that."
+            if renews_at
+            else "The API did not state when it renews. Ask X about it."
+        )
         return PeriodCapError(f"A limit of the contract is used up. {when}", renews_at=renews_at, **details)
 
     def _describe(self, response: Response) -> str:

@@ -44,7 +44,7 @@ class CountParser(dict[Any, Count]):
             return None
         if type(value) not in (str, int) or (type(value) is str and not _COUNT.fullmatch(value)):
             raise InvalidResponseError(
-                f"Grouping {self._name!r} of the response contains {quoted(value)}, which is not an integer."
+                f"Grouping {self._name!r} of the response contains {describe_value(value)}, which is not an integer."
             )
         count = int(value)
         if count not in _SIGNED_64_BIT:
@@ -134,12 +134,12 @@ def as_object(node: Any) -> Mapping[Any, Any]:
     if node is None:
         return {}
     if not isinstance(node, Mapping):
-        raise InvalidResponseError(f"The response contains {quoted(node)} in place of an object.")
+        raise InvalidResponseError(f"The response contains {describe_value(node)} in place of an object.")
     return node
 
 
-def quoted(value: Any) -> str:
-    """Return a value for an error message. A long value is not cut, because the cut could be within a secret."""
+def describe_value(value: Any) -> str:
+    """Return a value for an error message. A long value is not shortened: half a secret would not be redacted."""
     text = repr(value)
     return text if len(text) <= 50 else f"a value of {len(text)} characters"
 

@@ -84,7 +84,9 @@ def _check_tweet_ids(tweet_ids: Sequence[str]) -> None:
     if not tweet_ids:
         raise InvalidQueryError("tweet_ids", "is empty", "Name at least one Tweet.")
     if not all(map(is_tweet_id, tweet_ids)) or len(set(tweet_ids)) < len(tweet_ids):
-        raise InvalidQueryError("tweet_ids", "holds a duplicate or an invalid Tweet id", "Parse the ids first.")
+        raise InvalidQueryError(
+            "tweet_ids", "holds a duplicate or an invalid Tweet id", "Pass the result of parse_tweet_ids."
+        )
 
 
 def _check_metrics(metrics: Sequence[str], endpoint: Endpoint, auth: Auth) -> None:
@@ -115,7 +117,7 @@ def _check_metrics(metrics: Sequence[str], endpoint: Endpoint, auth: Auth) -> No
 
 
 def _check_groupings(groupings: Groupings, endpoint: Endpoint) -> None:
-    if not 1 <= len(groupings) <= catalogue.MAX_GROUPINGS:
+    if len(groupings) > catalogue.MAX_GROUPINGS:
         raise InvalidQueryError(
             "groupings",
             f"{len(groupings)} groupings are too many, the rows included",

@@ -21,8 +21,8 @@ from airflow_provider_engagement.api.groupings import (
     Grouping,
     NestedCounts,
     as_object,
+    describe_value,
     from_hourly_rows,
-    quoted,
 )
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.time_range import HOUR, TimeRange, ceil_to_hour, floor_to_hour, time_range_or_none
@@ -166,7 +166,7 @@ def listed_ids(body: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, Sequence):
-        raise InvalidResponseError(f"{key} in the response is {quoted(value)}, which is not a list of ids.")
+        raise InvalidResponseError(f"{key} in the response is {describe_value(value)}, which is not a list of ids.")
     return tuple(str(item).strip() for item in value)
 
 
@@ -177,7 +177,7 @@ def _returned_time(body: Mapping[str, Any], key: str) -> datetime | None:
     try:
         time = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise InvalidResponseError(f"{key} in the response is {quoted(value)}, which is not a time.") from None
+        raise InvalidResponseError(f"{key} in the response is {describe_value(value)}, which is not a time.") from None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
@@ -266,7 +266,9 @@ def _values_of(node: Any, keys: tuple[str, ...]) -> Iterable[Any]:
     if tuple(found) == keys:
         return found.values()
     if other_keys := found.keys() - set(keys):
-        raise InvalidResponseError(f"The response contains {quoted(min(other_keys))}, which is outside its own window.")
+        raise InvalidResponseError(
+            f"The response contains {describe_value(min(other_keys))}, which is outside its own window."
+        )
     return map(found.get, keys)
 
 

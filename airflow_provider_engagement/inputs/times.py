@@ -63,6 +63,7 @@ def parse_hours(value: object, *, field: str) -> timedelta:
 def parse_time_zone(value: object) -> ZoneInfo:
     """Parse the name of an IANA time zone.
 
+    :param value: the name.
     :raises InvalidQueryError: if there is no zone of that name.
     """
     try:
