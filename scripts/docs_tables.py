@@ -20,6 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import airflow.sdk
+
 import airflow_provider_engagement
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +33,9 @@ REGION = re.compile(r"(?P<start><!-- generated: (?P<call>[^>]+?) -->\n)(?P<text>
 def modules() -> list[ModuleType]:
     package = airflow_provider_engagement
     names = [module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
-    return [importlib.import_module(name) for name in names if not name.endswith(".__main__")]
+    # Retry policies exist since Airflow 3.3. No table describes them.
+    skipped = (".__main__",) if hasattr(airflow.sdk, "RetryPolicy") else (".__main__", ".retry_policies")
+    return [importlib.import_module(name) for name in names if not name.endswith(skipped)]
 
 
 def member(name: str) -> Any:
