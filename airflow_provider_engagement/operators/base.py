@@ -32,31 +32,31 @@ class EngagementPullOperator(BaseOperator):
     Each response is stored as it arrives, so a retry sends only the requests that have no response. The task's XCom is
     the manifest of the pull. Without ``output_path``, the manifest contains the rows too.
 
-    :param tweet_ids: the Tweets: a list of ids, the XCom of a task that returns one, or a string of ids. (templated)
-    :param tweet_ids_file: a file of ids in place of ``tweet_ids``, on any storage: text, CSV, JSON Lines, JSON of a
-        search or lookup response, or Parquet. The file can be compressed with gzip. (templated)
-    :param tweet_ids_column: the column of a CSV or Parquet file that holds the ids; by default ``tweet_id``,
+    :param tweet_ids: the ids of the Tweets: a list, the XCom of a task that returns a list, or a string. (templated)
+    :param tweet_ids_file: the path or URL of a file with Tweet ids. Use it instead of ``tweet_ids``. The file can be
+        text, CSV, JSON, JSON Lines or Parquet. It can be compressed with gzip. (templated)
+    :param tweet_ids_column: the column of a CSV or Parquet file that contains the ids; by default ``tweet_id``,
         ``id_str`` or ``id``. (templated)
-    :param metrics: the names of metrics; by default all that the credentials can read. (templated)
-    :param groupings: up to two groupings in the API's own nesting, beside the rows: ``{name: [dimension, …]}``. They
-        are written as a JSON document, or returned in the manifest if there is no ``output_path``. (templated)
-    :param output_path: the folder of the dataset, on any storage. By default, the task returns up to 1,000 rows as
-        XCom. (templated)
+    :param metrics: the names of the metrics to request; by default, all that the credentials can read. (templated)
+    :param groupings: up to two additional groupings of the counts: ``{name: [dimension, …]}``. The task writes the
+        grouped counts to a JSON file. Without ``output_path``, it returns them in the manifest. (templated)
+    :param output_path: the path or URL of the dataset folder. If you do not set it, the task returns up to 1,000 rows
+        as XCom. (templated)
     :param output_format: ``parquet`` (default), ``csv`` or ``jsonl``. (templated)
-    :param accepted_outcomes: the outcomes of a Tweet that do not fail the task; by default ``unavailable``,
-        ``unsupported_90d`` and ``unsupported_video``. If you add ``forbidden``, Tweets of other users are left out and
-        reported. (templated)
-    :param engagement_conn_id: the connection. (templated)
-    :param concurrent_requests: how many requests are in flight at once; 8 by default.
-    :param max_inline_wait: the longest wait for the rate limit, in seconds, that the task sleeps through on its worker;
-        30 by default. For a longer wait it releases the worker slot. Without ``output_path`` it sleeps through any
-        wait.
-    :param max_wait: seconds from the start of an attempt after which the task fails instead of waiting for the rate
-        limit; six hours by default.
-    :param estimate_only: whether to return what the pull would cost, and send nothing. The XCom is the estimate:
-        ``requests`` to send, ``minutes`` at the connection's ``requests_per_minute``, and distinct ``owners``.
-    :param deferrable: whether to wait in the triggerer; otherwise the scheduler reschedules the task. By default
-        ``[operators] default_deferrable``.
+    :param accepted_outcomes: the outcomes of Tweets with which the task still succeeds; by default ``unavailable``,
+        ``unsupported_90d`` and ``unsupported_video``. If you add ``forbidden``, the operator leaves out Tweets of
+        other users and lists them in ``tweet_status``. (templated)
+    :param engagement_conn_id: the id of the connection. (templated)
+    :param concurrent_requests: the maximum number of requests in flight at the same time; 8 by default.
+    :param max_inline_wait: the longest time, in seconds, for which the task sleeps on its worker to wait for the rate
+        limit; 30 by default. For a longer wait, the task releases its worker slot. Without ``output_path``, it always
+        sleeps.
+    :param max_wait: the time limit for waiting, in seconds from the start of the attempt; six hours by default. If the
+        task would have to wait longer for the rate limit, it fails.
+    :param estimate_only: whether to return an estimate of the pull instead of sending requests. The XCom of the task
+        is then the estimate, for example how many ``requests`` the pull would send.
+    :param deferrable: whether a waiting task defers to the triggerer. If not, the scheduler reschedules the task. By
+        default ``[operators] default_deferrable``.
     """
 
     endpoint: ClassVar[str]

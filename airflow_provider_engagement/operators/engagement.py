@@ -27,9 +27,10 @@ class EngagementTotalsOperator(EngagementPullOperator):
     .. seealso:: ``docs/operators/totals.md``
 
     :param auth: ``user`` to read all metrics of the user's own Tweets, ``app`` to read the public metrics of any Tweet.
-        By default ``app`` if you name only public metrics, and ``user`` otherwise. (templated)
-    :param snapshot_at: the time of the snapshot, which is part of the key of its rows. By default the time of the run:
-        the end of its data interval, else its logical date, else the time from which it could start. (templated)
+        By default, ``metrics`` and the connection determine the credentials. (templated)
+    :param snapshot_at: the time of the snapshot. It is part of the key of the rows. By default, it is the time of the
+        run: the end of the data interval. If a run has no data interval, its time is the logical date or, without one,
+        ``run_after``. (templated)
 
     The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
@@ -70,16 +71,17 @@ class EngagementTotalsOperator(EngagementPullOperator):
 class Engagement28HourOperator(EngagementPullOperator):
     """Pulls the last 28 hours of a user's own Tweets into ``tweet_metrics`` and the tables beside it.
 
-    The API chooses the hours: 28 or 29, of which the last is not over. Rows replace those of the same Tweet and hour
-    from an earlier pull, so a task that runs several times a day keeps the table up to date. None of the rows is final.
+    The API chooses the hours: 28 or 29. The last hour can be the current one, which is not over. Rows replace those of
+    the same Tweet and hour from an earlier pull, so a task that runs several times a day keeps the table up to date.
+    With the default ``settling_hours``, none of the rows is final.
 
     .. seealso:: ``docs/operators/last-28-hours.md``
 
     :param granularity: ``hour`` (default), ``total`` or ``hour_of_day``. There is no ``day``, because 28 hours rarely
         contain a complete day. (templated)
-    :param time_zone: for ``hour_of_day``, the IANA name of the time zone; UTC by default. (templated)
-    :param settling_hours: how many hours after an hour its counts may still change; 72 by default.
-    :param write_restatements: whether to write the table ``restatements``: counts that differ from an earlier pull.
+    :param time_zone: the IANA name of the time zone for ``hour_of_day``; UTC by default. (templated)
+    :param settling_hours: how old an hour must be, in hours, before its counts are considered final; 72 by default.
+    :param write_restatements: whether to write counts that differ from an earlier pull to the table ``restatements``.
 
     The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
@@ -150,31 +152,30 @@ class EngagementHistoricalOperator(EngagementPullOperator):
 
     .. seealso:: ``docs/operators/historical.md``
 
-    :param start: the start of the interval: an aware time or ISO text, a date (midnight UTC), or a time before that of
-        the run, such as ``7d``, ``36h`` or ``2w``. By default, the run's partition key or data interval sets start and
-        end. (templated)
-    :param end: the end of the interval, in the same forms, which is not part of it. ``now`` is the start of the hour of
-        the run's time. (templated)
-    :param lookback_hours: how many hours before the start each run reads again, because counts may still change; 0 by
-        default. With granularity ``day``, the run reads the days of these hours.
-    :param after_post_days: if set, only this many days of each Tweet's life are read, counted from the hour of its
-        creation. Without start and end, the interval is everything that the API has. With granularity ``day``, only
-        complete calendar days are returned. (templated)
-    :param after_post_repetition: 1 for the first ``after_post_days`` days, 2 for those that follow, and so on.
+    :param start: the start of the interval: a ``datetime`` or ISO 8601 string with a time zone, a date (midnight UTC),
+        ``now``, or a duration before ``now`` such as ``36h``, ``7d`` or ``2w``. ``now`` is the time of the run, rounded
+        down to the hour. By default, the run's partition key or data interval sets the start and the end. (templated)
+    :param end: the end of the interval, in the same formats as ``start``. The end is not part of the interval.
         (templated)
+    :param lookback_hours: how many hours before the start each run pulls again, because their counts may have changed;
+        0 by default. With granularity ``day``, each run pulls all days that contain these hours.
+    :param after_post_days: how many days to pull for each Tweet, counted from the hour of its creation. If you do not
+        set ``start`` and ``end``, the interval is everything that the API has. (templated)
+    :param after_post_repetition: which ``after_post_days`` days to pull: 1 for the first days, 2 for the same number of
+        days after that, and so on. (templated)
     :param granularity: ``hour`` (default), ``day``, ``total`` or ``hour_of_day``. (templated)
-    :param time_zone: for ``day`` and ``hour_of_day``, the IANA name of the time zone; UTC by default. (templated)
-    :param on_unaligned: what to do with a start or end that is not a whole hour: ``fail`` (default), or ``expand`` or
-        ``shrink`` the interval. The manifest lists such adjustments.
-    :param on_out_of_range: what to do with hours that the API does not have, because they are too old or not over:
-        ``fail`` (default), or ``clip`` the interval. The manifest lists such adjustments.
-    :param history_days: how many days back the API has data; 365 by default, ``None`` for everything since 2014-09-01.
-    :param settling_hours: how many hours after an hour its counts may still change; 72 by default.
-    :param reuse_hours: how many hours a retry or another run reuses a response whose counts may still change; 24 by
-        default. Responses with final counts are always reused.
-    :param share_backfill_requests: whether the runs of a backfill request blocks of up to 28 days that they share, so
-        that a backfill of daily runs sends about as many requests as one pull; ``True`` by default.
-    :param write_restatements: whether to write the table ``restatements``: counts that differ from an earlier pull.
+    :param time_zone: the IANA name of the time zone for ``day`` and ``hour_of_day``; UTC by default. (templated)
+    :param on_unaligned: what to do if the start or the end is not a whole hour: ``fail`` (default), or ``expand`` or
+        ``shrink`` the interval to whole hours. The manifest lists the adjustments.
+    :param on_out_of_range: what to do if the API does not have all hours of the interval, because some are too old or
+        not over: ``fail`` (default), or ``clip`` the interval. The manifest lists the adjustments.
+    :param history_days: for how many days back the API has data; 365 by default. ``None`` means since 2014-09-01.
+    :param settling_hours: how old an hour must be, in hours, before its counts are considered final; 72 by default.
+    :param reuse_hours: for how many hours retries and other runs reuse a response whose counts are not final; 24 by
+        default. They always reuse responses with final counts.
+    :param share_backfill_requests: whether the runs of a backfill share requests, so that a backfill of daily runs
+        sends about as many requests as one pull; ``True`` by default.
+    :param write_restatements: whether to write counts that differ from an earlier pull to the table ``restatements``.
 
     The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """

@@ -26,21 +26,21 @@ class EngagementRateLimitSensor(BaseSensorOperator):
     """Succeeds when the rate limit allows a number of requests. Its XCom is the state of the rate limit.
 
     The sensor reads the state from the manifest of an upstream pull. Without a manifest, it sends one request. Every
-    response has the state in its headers, even if the API rejects the request. Then the sensor waits until the rate
-    limit resets. It sends at most one request a minute, whatever ``poke_interval`` is. ``poke_interval`` and
-    ``exponential_backoff`` apply only if the API does not say when the rate limit resets.
+    response has the state in its headers, even if the API rejects the request. If too few requests remain, the sensor
+    waits until the rate limit resets, and checks again. ``poke_interval`` and ``exponential_backoff`` apply only if the
+    API does not say when the rate limit resets.
 
     .. seealso:: ``docs/sensors/rate-limit.md``
 
-    :param min_remaining: how many requests must remain; 1 by default. If you wait for the whole quota, the sensor's own
-        request counts as one of them. (templated)
-    :param manifest: the manifest of an upstream pull, from its XCom. (templated)
-    :param engagement_conn_id: the connection. (templated)
-    :param deferrable: whether to wait in the triggerer, whatever ``mode`` is. By default
+    :param min_remaining: how many requests must remain; 1 by default. If you wait for the whole quota, the request of
+        the sensor counts as remaining. (templated)
+    :param manifest: the manifest of an upstream pull, from the pull's XCom. (templated)
+    :param engagement_conn_id: the id of the connection. (templated)
+    :param deferrable: whether to wait in the triggerer, regardless of ``mode``. By default
         ``[operators] default_deferrable``.
 
-    ``mode``, ``timeout``, ``soft_fail`` and other parameters are those of every sensor. If the rate limit resets after
-    ``timeout``, the sensor fails at once.
+    The sensor also has the parameters of every sensor, such as ``mode``, ``timeout`` and ``soft_fail``. If the rate
+    limit resets after ``timeout``, the sensor fails at once.
     """
 
     template_fields: Sequence[str] = ("min_remaining", "manifest", "engagement_conn_id")

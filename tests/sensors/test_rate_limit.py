@@ -179,7 +179,9 @@ def test_more_than_the_contract_allows_fails_for_good(simulator: Simulator, sens
 
 @pytest.mark.parametrize("wrong", ["", "many", "-1", 1.5, None, True])
 def test_a_number_that_is_none_fails_for_good(simulator: Simulator, sense: Sense, wrong: Any) -> None:
-    with pytest.raises(AirflowFailException, match=r"min_remaining: .* is not valid. Pass a whole number of at least 0"):
+    with pytest.raises(
+        AirflowFailException, match=r"min_remaining: .* is not valid. Pass a whole number of at least 0"
+    ):
         sense(min_remaining=wrong)
     assert not probes(simulator)
 
