@@ -150,15 +150,15 @@ class EndpointNotFoundError(ApiError, PermanentError):
 
 
 class PeriodCapError(ApiError, PermanentError):
-    """A limit that renews far in the future is used up (HTTP 429). ``renews_at`` is the time, if the API states it.
+    """A limit that renews far in the future is used up (HTTP 429). ``renews_at`` is the time.
 
     Run the task again after that time.
 
-    :param renews_at: when the limit renews, if the API stated it.
+    :param renews_at: when the limit renews.
     :param details: the parameters of :class:`ApiError`.
     """
 
-    def __init__(self, summary: str, *, renews_at: datetime | None, **details: Any) -> None:
+    def __init__(self, summary: str, *, renews_at: datetime, **details: Any) -> None:
         super().__init__(summary, **details)
         self.renews_at = renews_at
 

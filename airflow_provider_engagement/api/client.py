@@ -309,14 +309,14 @@ class EngagementClient:
                 **details,
             )
         headers = read_headers(response.headers, received_at=self.limiter.now())
-        reset_at = headers.reset_at or (headers.retry_after and self.limiter.now() + headers.retry_after)
-        renews_at = datetime.fromtimestamp(reset_at, UTC) if reset_at else None
-        when = (
-            f"It renews at {renews_at.isoformat()}. Run the task again after that."
-            if renews_at
-            else "The API did not state when it renews. Ask X about it."
+        # With a long Retry-After, the reset may still be that of the minute.
+        reset_at = max(headers.reset_at or 0.0, self.limiter.now() + (headers.retry_after or 0.0))
+        renews_at = datetime.fromtimestamp(reset_at, UTC)
+        return PeriodCapError(
+            f"A limit of the contract is used up. It renews at {renews_at.isoformat()}. Run the task again after that.",
+            renews_at=renews_at,
+            **details,
         )
-        return PeriodCapError(f"A limit of the contract is used up. {when}", renews_at=renews_at, **details)
 
     def _describe(self, response: Response) -> str:
         content_type = response.headers.get("Content-Type", "no content type").partition(";")[0]

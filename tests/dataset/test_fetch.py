@@ -150,7 +150,7 @@ def test_an_error_of_one_request_does_not_stop_the_others(
         NotEntitledError("not enabled", **HTTP_500),
         ForbiddenMetricsError("not these", **HTTP_500),
         EndpointNotFoundError("not here", **HTTP_500),
-        PeriodCapError("used up", renews_at=None, **HTTP_500),
+        PeriodCapError("used up", renews_at=NOON, **HTTP_500),
         InvalidConnectionError("no token"),
         StoppedError("stopped"),
     ],
