@@ -324,7 +324,7 @@ def _parse_settings(
     from airflow_provider_engagement.api import catalogue
     from airflow_provider_engagement.api.address import Address
     from airflow_provider_engagement.api.auth import Credentials
-    from airflow_provider_engagement.inputs.numbers import parse_number
+    from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
 
     given = {name: extra[name] for name in SETTINGS if extra.get(name) not in (None, "")}
     url = (host or catalogue.DEFAULT_BASE_URL).strip()
@@ -342,7 +342,7 @@ def _parse_settings(
             **timeouts,
         ),
         requests_per_minute=(
-            parse_number(given["requests_per_minute"], field="requests_per_minute", minimum=1, whole=True)
+            parse_whole_number(given["requests_per_minute"], field="requests_per_minute", minimum=1)
             if "requests_per_minute" in given
             else None
         ),

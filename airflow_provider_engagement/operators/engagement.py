@@ -13,6 +13,8 @@ from airflow_provider_engagement.operators.pull import Pull
 from airflow_provider_engagement.operators.run_context import RunContext
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from airflow_provider_engagement.api.planner import Request
     from airflow_provider_engagement.api.query import Query
     from airflow_provider_engagement.dataset.granularity import Granularity
@@ -233,26 +235,22 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         from airflow_provider_engagement.dataset.series_rows import SeriesRows
         from airflow_provider_engagement.dataset.time_series import assemble_time_series
         from airflow_provider_engagement.inputs.choices import parse_granularity
-        from airflow_provider_engagement.inputs.numbers import parse_number
+        from airflow_provider_engagement.inputs.numbers import parse_whole_number
         from airflow_provider_engagement.inputs.times import parse_hours, parse_time_zone
 
         granularity = parse_granularity(self.granularity, self.granularities, endpoint=self.endpoint)
         zone = parse_time_zone(self.time_zone)
         settling_time = parse_hours(self.settling_hours, field="settling_hours")
-        after_post_days, after_post_repetition = (
-            None if value is None else parse_number(value, field=field, minimum=1, whole=True)
-            for field, value in (
-                ("after_post_days", self.after_post_days),
-                ("after_post_repetition", self.after_post_repetition),
-            )
-        )
+        days = self.after_post_days
+        after_post_days = None if days is None else parse_whole_number(days, field="after_post_days", minimum=1)
+        repetition = parse_whole_number(self.after_post_repetition, field="after_post_repetition", minimum=1)
         if self.groupings and after_post_days is not None:
             raise InvalidQueryError(
                 "groupings",
                 "after_post_days does not support groupings, because Tweets of different ages share requests",
                 "Request hourly rows and sum them, or set start and end instead of after_post_days.",
             )
-        interval = self._interval(run, granularity)
+        interval = self._interval(run, granularity, zone)
         for adjustment in interval.adjustments:
             self.log.warning(
                 "%s is %s instead of %s: %s.",
@@ -275,11 +273,11 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             settling_time=settling_time,
             owner=task_run.owner,
             after_post_days=after_post_days,
-            after_post_repetition=after_post_repetition or 1,
+            after_post_repetition=repetition,
         )
         return Pull(
             query=query,
-            requests=self._plan(query, rows.after_post_days, rows.after_post_repetition, run),
+            requests=self._plan(query, after_post_days, repetition, run),
             run=task_run,
             attempt_start=run.attempt_start,
             is_reusable=reuse_final(
@@ -300,13 +298,13 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             interval=interval,
         )
 
-    def _interval(self, run: RunContext, granularity: Granularity) -> ResolvedInterval:
+    def _interval(self, run: RunContext, granularity: Granularity, zone: ZoneInfo) -> ResolvedInterval:
         from airflow_provider_engagement.api.time_range import oldest_available_hour
         from airflow_provider_engagement.dataset.days import local_day
         from airflow_provider_engagement.dataset.granularity import Granularity
         from airflow_provider_engagement.inputs.choices import parse_choice
         from airflow_provider_engagement.inputs.intervals import OnOutOfRange, OnUnaligned, resolve_interval
-        from airflow_provider_engagement.inputs.times import parse_hours, parse_time, parse_time_zone
+        from airflow_provider_engagement.inputs.times import parse_hours, parse_time
 
         if (self.start is None) != (self.end is None):
             missing, given = ("start", "end") if self.start is None else ("end", "start")
@@ -328,7 +326,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             start -= lookback
             if granularity is Granularity.DAY:
                 # A day is not always 24 hours long, so the lookback may end within a day.
-                start = local_day(start, parse_time_zone(self.time_zone))[0]
+                start = local_day(start, zone)[0]
         return resolve_interval(
             start,
             end,
@@ -338,14 +336,12 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             max_age=self._max_age,
         )
 
-    def _plan(
-        self, query: Query, after_post_days: int | None, after_post_repetition: int, run: RunContext
-    ) -> Sequence[Request]:
+    def _plan(self, query: Query, days: int | None, repetition: int, run: RunContext) -> Sequence[Request]:
         from airflow_provider_engagement.api.planner import plan, plan_after_post, plan_shared
         from airflow_provider_engagement.api.time_range import oldest_available_hour, whole_days_within
 
-        if after_post_days is not None:
-            return plan_after_post(query, days=after_post_days, repetition=after_post_repetition)
+        if days is not None:
+            return plan_after_post(query, days=days, repetition=repetition)
         if self.share_backfill_requests and run.is_shared:
             now = datetime.now(UTC)
             available = whole_days_within(oldest_available_hour(now, self._max_age), now)

@@ -26,7 +26,7 @@ from airflow_provider_engagement.dataset.saved_rate_limit import load_rate_limit
 from airflow_provider_engagement.dataset.storage import StoragePath, safe_name
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.choices import parse_choice
-from airflow_provider_engagement.inputs.numbers import parse_number
+from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
 from airflow_provider_engagement.operators.attempt import AttemptTotals, add_to_attempt
 from airflow_provider_engagement.operators.observability import count_manifest, count_requests, span
 
@@ -106,7 +106,7 @@ def _fetch(
     operator: EngagementPullOperator, pull: Pull, store: ResponseStore, path: StoragePath, context: Context
 ) -> tuple[FetchResult, AttemptTotals, RateLimitSnapshot]:
     """Send the requests without a stored response. Return what happened, and the state of the rate limit."""
-    concurrent_requests = parse_number(operator.concurrent_requests, field="concurrent_requests", minimum=1, whole=True)
+    concurrent_requests = parse_whole_number(operator.concurrent_requests, field="concurrent_requests", minimum=1)
     max_inline_wait = parse_number(operator.max_inline_wait, field="max_inline_wait", minimum=0)
     max_wait = parse_number(operator.max_wait, field="max_wait", minimum=0)
     quota_key = operator.hook.quota_key

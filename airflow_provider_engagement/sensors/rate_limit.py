@@ -81,11 +81,11 @@ class EngagementRateLimitSensor(BaseSensorOperator):
 
         :param context: the task's context.
         """
-        from airflow_provider_engagement.inputs.numbers import parse_number
+        from airflow_provider_engagement.inputs.numbers import parse_whole_number
 
         with airflow_failures():
             self._context = context
-            needed = parse_number(self.min_remaining, field="min_remaining", minimum=0, whole=True)
+            needed = parse_whole_number(self.min_remaining, field="min_remaining", minimum=0)
             from_manifest = self._read_manifest(time.time())
             snapshot = from_manifest or self.hook.read_rate_limit()
             if snapshot.limit is not None and needed > snapshot.limit:
