@@ -14,7 +14,7 @@ from airflow_provider_engagement.inputs.lists import parse_list, quoted
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
 ACCEPTED_BY_DEFAULT = (Outcome.UNAVAILABLE, Outcome.UNSUPPORTED_90D, Outcome.UNSUPPORTED_VIDEO)
-"""Deleted Tweets, and metrics that the API does not have for old Tweets: reported, and no failure."""
+"""Deleted Tweets, and metrics that the API does not have for old Tweets. They do not fail a task."""
 
 
 def parse_choice(

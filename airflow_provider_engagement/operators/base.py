@@ -43,16 +43,16 @@ class EngagementPullOperator(BaseOperator):
     :param output_path: the path or URL of the dataset folder. If you do not set it, the task returns up to 1,000 rows
         as XCom. (templated)
     :param output_format: ``parquet`` (default), ``csv`` or ``jsonl``. (templated)
-    :param accepted_outcomes: the outcomes of Tweets with which the task still succeeds; by default ``unavailable``,
-        ``unsupported_90d`` and ``unsupported_video``. If you add ``forbidden``, the operator leaves out Tweets of
-        other users and lists them in ``tweet_status``. (templated)
+    :param accepted_outcomes: the outcomes to accept in addition to ``ok``; by default ``unavailable``,
+        ``unsupported_90d`` and ``unsupported_video``. If a Tweet has any other outcome, the task fails. If you add
+        ``forbidden``, the operator leaves out Tweets of other users and lists them in ``tweet_status``. (templated)
     :param engagement_conn_id: the id of the connection. (templated)
     :param concurrent_requests: the maximum number of requests in flight at the same time; 8 by default.
     :param max_inline_wait: the longest time, in seconds, for which the task sleeps on its worker to wait for the rate
-        limit; 30 by default. For a longer wait, the task releases its worker slot. Without ``output_path``, it always
-        sleeps.
+        limit; 30 by default. For a longer wait, the task releases its worker slot. Without ``output_path``, the task
+        always sleeps on its worker.
     :param max_wait: the time limit for waiting, in seconds from the start of the attempt; six hours by default. If the
-        task would have to wait longer for the rate limit, it fails.
+        rate limit resets later than that, the task fails.
     :param estimate_only: whether to return an estimate of the pull instead of sending requests. The XCom of the task
         is then the estimate, for example how many ``requests`` the pull would send.
     :param deferrable: whether a waiting task defers to the triggerer. If not, the scheduler reschedules the task. By
@@ -180,11 +180,8 @@ class EngagementPullOperator(BaseOperator):
 
     def _read_tweet_ids(self) -> object:
         if (self.tweet_ids is None) == (self.tweet_ids_file is None):
-            raise InvalidQueryError(
-                "tweet_ids",
-                f"{'neither' if self.tweet_ids is None else 'both'} of tweet_ids and tweet_ids_file are set",
-                "Set one of them.",
-            )
+            neither, both = "neither tweet_ids nor tweet_ids_file is set", "both tweet_ids and tweet_ids_file are set"
+            raise InvalidQueryError("tweet_ids", neither if self.tweet_ids is None else both, "Set one of them.")
         if self.tweet_ids_file is None:
             return self.tweet_ids
         from airflow.sdk import ObjectStoragePath

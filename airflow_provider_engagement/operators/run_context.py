@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 SHARED_RUN_TYPES = ("backfill",)
-"""Types of runs that come in numbers, with neighbouring intervals of the same Tweets."""
+"""Types of runs of which many start at once, for neighbouring intervals of the same Tweets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
