@@ -163,15 +163,16 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         0 by default. With granularity ``day``, each run pulls all days that contain these hours.
     :param after_post_days: how many days to pull for each Tweet, counted from the hour of its creation. If you do not
         set ``start`` and ``end``, the interval is everything that the API has. (templated)
-    :param after_post_repetition: which ``after_post_days`` days to pull: 1 for the first days, 2 for the same number of
-        days after that, and so on. (templated)
+    :param after_post_repetition: which period of ``after_post_days`` days to pull: 1 for the first period after the
+        creation of the Tweet, 2 for the second, and so on. (templated)
     :param granularity: ``hour`` (default), ``day``, ``total`` or ``hour_of_day``. (templated)
     :param time_zone: the IANA name of the time zone for ``day`` and ``hour_of_day``; UTC by default. (templated)
     :param on_unaligned: what to do if the start or the end is not a whole hour: ``fail`` (default), or ``expand`` or
         ``shrink`` the interval to whole hours. The manifest lists the adjustments.
-    :param on_out_of_range: what to do if the API does not have all hours of the interval, because some are too old or
-        not over: ``fail`` (default), or ``clip`` the interval. The manifest lists the adjustments.
-    :param history_days: for how many days back the API has data; 365 by default. ``None`` means since 2014-09-01.
+    :param on_out_of_range: what to do if the API does not have all hours of the interval, because some hours are too
+        old or not over yet: ``fail`` (default), or ``clip`` the interval. The manifest lists the adjustments.
+    :param history_days: the number of past days for which the API has data; 365 by default. ``None`` means all days
+        since 2014-09-01.
     :param settling_hours: how old an hour must be, in hours, before its counts are considered final; 72 by default.
     :param reuse_hours: for how many hours retries and other runs reuse a response whose counts are not final; 24 by
         default. They always reuse responses with final counts.

@@ -32,8 +32,8 @@ class EngagementRateLimitSensor(BaseSensorOperator):
 
     .. seealso:: ``docs/sensors/rate-limit.md``
 
-    :param min_remaining: how many requests must remain; 1 by default. If you wait for the whole quota, the request of
-        the sensor counts as remaining. (templated)
+    :param min_remaining: how many requests must remain; 1 by default. If you wait for the whole quota, the
+        request that the sensor sends counts as remaining. (templated)
     :param manifest: the manifest of an upstream pull, from the pull's XCom. (templated)
     :param engagement_conn_id: the id of the connection. (templated)
     :param deferrable: whether to wait in the triggerer, regardless of ``mode``. By default
