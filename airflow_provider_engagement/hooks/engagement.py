@@ -16,6 +16,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_engagement import __version__
+from airflow_provider_engagement.api.catalogue import DEFAULT_BASE_URL, DEFAULT_TOKEN_URL, Auth, Endpoint
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
@@ -30,7 +31,6 @@ from airflow_provider_engagement.hooks.failures import airflow_failures
 if TYPE_CHECKING:
     from airflow_provider_engagement.api.address import Address
     from airflow_provider_engagement.api.auth import Credentials
-    from airflow_provider_engagement.api.catalogue import Auth, Endpoint
     from airflow_provider_engagement.api.client import EngagementClient
     from airflow_provider_engagement.api.planner import Estimate
     from airflow_provider_engagement.api.query import Query
@@ -177,7 +177,6 @@ class EngagementHook(BaseHook):
         :param interval: the time range; only for ``historical``.
         :raises InvalidQueryError: if the API would reject the query.
         """
-        from airflow_provider_engagement.api.catalogue import Auth
         from airflow_provider_engagement.api.query import Query
         from airflow_provider_engagement.inputs.query_fields import choose_auth, parse_groupings, parse_metrics
         from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
@@ -221,8 +220,6 @@ class EngagementHook(BaseHook):
         :param auth: ``user`` or ``app``; by default chosen by the metrics.
         :return: one response for every 250 Tweets.
         """
-        from airflow_provider_engagement.api.catalogue import Endpoint
-
         with airflow_failures():
             query = self.query(Endpoint.TOTALS, tweet_ids, metrics=metrics, auth=auth)
         return self.responses(query)
@@ -234,8 +231,6 @@ class EngagementHook(BaseHook):
         :param metrics: metric names; ``None`` for all.
         :return: one response for every 25 Tweets.
         """
-        from airflow_provider_engagement.api.catalogue import Endpoint
-
         with airflow_failures():
             query = self.query(Endpoint.LAST_28_HOURS, tweet_ids, metrics=metrics)
         return self.responses(query)
@@ -251,7 +246,6 @@ class EngagementHook(BaseHook):
         :param metrics: metric names; ``None`` for all.
         :return: one response for every 25 Tweets and 28 days.
         """
-        from airflow_provider_engagement.api.catalogue import Endpoint
         from airflow_provider_engagement.api.time_range import TimeRange
 
         with airflow_failures():
@@ -310,7 +304,6 @@ class EngagementHook(BaseHook):
             return False, str(error)[:MAX_MESSAGE_LENGTH]
 
     def _fetch_public_tweet(self, client: EngagementClient, *, app: bool) -> None:
-        from airflow_provider_engagement.api.catalogue import Auth, Endpoint
         from airflow_provider_engagement.api.planner import plan
 
         auth = Auth.APP if app else Auth.USER
@@ -321,13 +314,12 @@ class EngagementHook(BaseHook):
 def _parse_settings(
     host: str | None, port: int | None, extra: Mapping[str, Any], secrets: Mapping[str, str]
 ) -> _Settings:
-    from airflow_provider_engagement.api import catalogue
     from airflow_provider_engagement.api.address import Address
     from airflow_provider_engagement.api.auth import Credentials
     from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
 
     given = {name: extra[name] for name in SETTINGS if extra.get(name) not in (None, "")}
-    url = (host or catalogue.DEFAULT_BASE_URL).strip()
+    url = (host or DEFAULT_BASE_URL).strip()
     url = url if "://" in url else f"https://{url}"
     timeouts = {
         name: parse_number(given[name], field=name, above=0)
@@ -338,7 +330,7 @@ def _parse_settings(
         credentials=Credentials(**secrets),
         address=Address(
             base_url=f"{url}:{port}" if port else url,
-            token_url=str(given.get("token_url", catalogue.DEFAULT_TOKEN_URL)),
+            token_url=str(given.get("token_url", DEFAULT_TOKEN_URL)),
             **timeouts,
         ),
         requests_per_minute=(

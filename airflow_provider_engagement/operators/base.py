@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, conf
 
+from airflow_provider_engagement.api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import airflow_failures
@@ -159,15 +160,12 @@ class EngagementPullOperator(BaseOperator):
 
         :param fields: what the operator adds: ``auth`` or ``interval``.
         """
-        from airflow_provider_engagement.api.catalogue import Endpoint
-
         return self.hook.query(
             Endpoint(self.endpoint), self._read_tweet_ids(), metrics=self.metrics, groupings=self.groupings, **fields
         )
 
     def task_run(self, run: RunContext, query: Query) -> TaskRun:
         """Return the run that the rows of a query belong to."""
-        from airflow_provider_engagement.api.catalogue import Auth
         from airflow_provider_engagement.dataset.assembly import TaskRun
         from airflow_provider_engagement.inputs.choices import parse_accepted_outcomes
 
