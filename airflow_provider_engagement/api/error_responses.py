@@ -49,9 +49,11 @@ def error_for_response(
     :param request_id: the id that the API gave the request, if any.
     """
     details: Any = {"endpoint": endpoint, "status": status, "messages": tuple(messages), "request_id": request_id}
-    if forbidden := forbidden_tweets(messages):
+    text = " ".join(messages).lower()
+    forbidden = forbidden_tweets(messages)
+    if forbidden and _NOT_ENTITLED not in text:
         return ForbiddenTweetsError(forbidden_summary(forbidden), tweet_ids_by_author=forbidden, **details)
-    error, summary = _classify(status, " ".join(messages).lower(), host)
+    error, summary = _classify(status, text, host)
     return error(summary, **details)
 
 

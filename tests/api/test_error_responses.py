@@ -92,6 +92,10 @@ def test_each_documented_error_is_an_exception(status: int, text: str, kind: typ
     assert isinstance(error, PermanentError) is (kind is not ServerError)
 
 
+def test_an_app_without_access_is_the_error_even_if_tweets_are_named_too() -> None:
+    assert type(error_for(403, E6, E4)) is NotEntitledError
+
+
 def test_a_wrong_address_is_named() -> None:
     for status in (404, 410, 307):
         assert HOST in str(error_for(status))
