@@ -85,7 +85,7 @@ def simulated(connect: Connect, simulator: Simulator) -> Connect:
     return connected
 
 
-def test_a_connection_of_a_bearer_token_alone_goes_to_the_api_with_sensible_timeouts(connect: Connect) -> None:
+def test_a_connection_with_only_a_bearer_token_has_the_defaults_of_the_api(connect: Connect) -> None:
     hook = connect(bearer_token=CREDENTIALS["bearer_token"])
     address = hook.get_conn().address
     assert address.base_url == "https://data-api.twitter.com"
@@ -94,11 +94,11 @@ def test_a_connection_of_a_bearer_token_alone_goes_to_the_api_with_sensible_time
     assert hook.requests_per_minute is None
 
 
-def test_the_default_connection_has_the_name_that_the_form_gives_it() -> None:
+def test_the_default_connection_is_engagement_default() -> None:
     assert EngagementHook().engagement_conn_id == EngagementHook.default_conn_name == "engagement_default"
 
 
-def test_everything_that_the_connection_says_is_taken(connect: Connect) -> None:
+def test_every_field_of_the_connection_is_used(connect: Connect) -> None:
     hook = connect(
         "data-api.x.com",
         **CREDENTIALS,
@@ -126,7 +126,7 @@ def test_everything_that_the_connection_says_is_taken(connect: Connect) -> None:
         ("", None, "https://data-api.twitter.com"),
     ],
 )
-def test_the_host_may_be_written_in_any_usual_way(connect: Connect, host: str, port: int | None, expected: str) -> None:
+def test_the_host_can_have_a_scheme_and_a_port(connect: Connect, host: str, port: int | None, expected: str) -> None:
     assert connect(host, port, bearer_token="token").get_conn().address.base_url == expected
 
 
@@ -143,14 +143,14 @@ def test_the_host_may_be_written_in_any_usual_way(connect: Connect, host: str, p
         "https://",
     ],
 )
-def test_a_host_that_secrets_must_not_go_to_is_refused(connect: Connect, host: str) -> None:
+def test_a_host_that_would_expose_secrets_is_an_error(connect: Connect, host: str) -> None:
     with pytest.raises(InvalidConnectionError, match=r"engagement_test: base_url") as raised:
         connect(host, bearer_token="canaryToken").get_conn()
     assert "canary" not in str(raised.value)
     assert "password" not in str(raised.value).replace("user name or password", "")
 
 
-def test_a_token_url_in_the_clear_is_refused(connect: Connect) -> None:
+def test_a_token_url_without_encryption_is_an_error(connect: Connect) -> None:
     with pytest.raises(InvalidConnectionError, match="token_url"):
         connect(**CREDENTIALS, token_url="http://api.twitter.com/oauth2/token").get_conn()
 
@@ -171,13 +171,13 @@ def test_a_token_url_in_the_clear_is_refused(connect: Connect) -> None:
         ("requests_per_minute", -3),
     ],
 )
-def test_a_number_that_cannot_be_is_refused_by_name(connect: Connect, name: str, value: object) -> None:
+def test_the_error_of_an_invalid_number_names_the_field(connect: Connect, name: str, value: object) -> None:
     with pytest.raises(InvalidConnectionError, match=f"engagement_test: {name}: .* is not valid"):
         connect(bearer_token="token", **{name: value}).get_conn()
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_a_field_of_the_form_that_is_left_empty_is_as_if_it_were_not_there(connect: Connect, value: object) -> None:
+def test_an_empty_field_of_the_form_has_its_default(connect: Connect, value: object) -> None:
     names = ("token_url", "requests_per_minute", "connect_timeout", "read_timeout", *USER)
     hook = connect(value, **{"bearer_token": "token", **dict.fromkeys(names, value)})
     assert hook.get_conn().address.connect_timeout == 10.0
@@ -200,7 +200,7 @@ def test_unknown_extras_are_ignored_and_named_without_their_values(
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "expected_text"),
     [
         ((), "no credentials"),
         (("consumer_key",), "consumer_secret"),
@@ -213,21 +213,19 @@ def test_unknown_extras_are_ignored_and_named_without_their_values(
     ],
     ids=lambda value: "+".join(value) if isinstance(value, tuple) else value,
 )
-def test_credentials_that_lack_their_other_half_are_refused(
-    connect: Connect, names: tuple[str, ...], told: str
-) -> None:
-    with pytest.raises(InvalidConnectionError, match=told) as raised:
+def test_incomplete_credentials_are_an_error(connect: Connect, names: tuple[str, ...], expected_text: str) -> None:
+    with pytest.raises(InvalidConnectionError, match=expected_text) as raised:
         connect(**{name: CREDENTIALS[name] for name in names}).get_conn()
     assert "canary" not in str(raised.value)
 
 
-def test_every_secret_is_masked_the_consumer_key_included(connect: Connect) -> None:
+def test_every_secret_is_masked_including_the_consumer_key(connect: Connect) -> None:
     connect(**CREDENTIALS).get_conn()
     for name, value in CREDENTIALS.items():
         assert redact(f"something with {value} in it") == "something with *** in it", name
 
 
-def test_a_secret_pasted_with_spaces_around_it_is_masked_as_it_is_sent(connect: Connect) -> None:
+def test_a_secret_is_masked_without_the_spaces_around_it(connect: Connect) -> None:
     pasted = {name: f"\n {value}pasted\t" for name, value in CREDENTIALS.items()}
     hook = connect(**pasted)
     for name in CREDENTIALS:
@@ -242,14 +240,14 @@ def _forget_masks() -> Iterator[None]:
     _secrets_masker().reset_masker()
 
 
-def test_no_secret_is_in_any_representation(connect: Connect) -> None:
+def test_no_repr_contains_a_secret(connect: Connect) -> None:
     hook = connect(**CREDENTIALS)
     shown = "".join(map(repr, (hook.get_conn(), hook.credentials, hook, hook._settings, vars(hook))))
     assert "canary" not in shown
     assert "consumer_key=***" in shown
 
 
-def test_requests_say_who_sends_them(simulated: Connect) -> None:
+def test_requests_have_the_name_and_version_of_the_provider(simulated: Connect) -> None:
     session = simulated("bearer_token").get_conn()._open_session()
     assert session.headers["User-Agent"] == f"airflow-provider-engagement/{__version__}"
 
@@ -293,7 +291,7 @@ def test_an_invalid_query_in_a_task_is_not_retried(simulated: Connect, simulator
     assert len(simulator.journal) == 0
 
 
-def test_the_limit_of_the_connection_holds(simulated: Connect) -> None:
+def test_requests_per_minute_of_the_connection_is_not_exceeded(simulated: Connect) -> None:
     hook = simulated("bearer_token", requests_per_minute=1)
     client = hook.get_conn(max_inline_wait=0.0)
     request = plan(hook.query(Endpoint.TOTALS, [MINE], metrics="favorites"))[0]
@@ -325,7 +323,7 @@ def test_a_good_connection_is_tested_with_one_request(
 
 
 @pytest.mark.parametrize(
-    ("names", "wrong", "told"),
+    ("names", "wrong", "expected_text"),
     [
         (USER, {"access_token": f"{AUTHOR}-canaryRevoked"}, f"The access token of user {AUTHOR} failed"),
         (USER, {"access_token_secret": "canaryWrong"}, f"The access token of user {AUTHOR} failed"),
@@ -337,11 +335,11 @@ def test_a_good_connection_is_tested_with_one_request(
     ],
 )
 def test_the_test_of_a_connection_names_the_invalid_credentials_after_one_request(
-    simulated: Connect, simulator: Simulator, names: tuple[str, ...], wrong: dict[str, str], told: str
+    simulated: Connect, simulator: Simulator, names: tuple[str, ...], wrong: dict[str, str], expected_text: str
 ) -> None:
     accepted, message = simulated(*names, **wrong).test_connection()
     assert not accepted
-    assert told in message
+    assert expected_text in message
     assert "canary" not in message
     assert len(simulator.journal) == 1
 
@@ -357,7 +355,7 @@ def test_a_connection_without_usable_credentials_fails_without_a_request(
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "expected_text"),
     [
         (Fault.html(status=502), "HTTP 502"),
         (Fault.text(status=503), "HTTP 503"),
@@ -368,12 +366,12 @@ def test_a_connection_without_usable_credentials_fails_without_a_request(
 )
 @pytest.mark.parametrize("names", [USER, ("bearer_token",)], ids=["user", "app"])
 def test_the_test_of_a_connection_does_not_repeat_a_failed_request(
-    simulated: Connect, simulator: Simulator, fault: Fault, told: str, names: tuple[str, ...]
+    simulated: Connect, simulator: Simulator, fault: Fault, expected_text: str, names: tuple[str, ...]
 ) -> None:
     simulator.faults.add(fault)
     accepted, message = simulated(*names).test_connection()
     assert not accepted
-    assert told in message
+    assert expected_text in message
     assert len(simulator.journal) == 1
 
 

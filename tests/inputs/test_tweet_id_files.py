@@ -52,7 +52,7 @@ def ids_in(path: Any, column: str | None = None) -> list[str]:
     return list(parse_tweet_ids(read_tweet_ids(path, column=column)))
 
 
-def refusal_of(path: Any, column: str | None = None) -> str:
+def error_of(path: Any, column: str | None = None) -> str:
     with pytest.raises(InvalidQueryError) as caught:
         list(read_tweet_ids(path, column=column))
     assert caught.value.field == "tweet_ids_file"
@@ -74,7 +74,7 @@ def test_text_from_a_spreadsheet_on_windows_is_read(write: Write) -> None:
 
 
 def test_text_that_is_not_utf_8_is_refused_with_its_line(write: Write) -> None:
-    assert "line 2: is not UTF-8" in refusal_of(write("ids.txt", b"20\n\xff\xfe\n"))
+    assert "line 2: is not UTF-8" in error_of(write("ids.txt", b"20\n\xff\xfe\n"))
 
 
 def test_an_empty_file_holds_no_ids(write: Write) -> None:
@@ -125,20 +125,20 @@ def test_a_sole_rounded_value_is_not_mistaken_for_a_header(write: Write) -> None
 
 
 def test_a_file_without_a_column_of_ids_is_refused_with_the_names_of_its_columns(write: Write) -> None:
-    message = refusal_of(write("ids.csv", "author,text\n1,2\n"))
+    message = error_of(write("ids.csv", "author,text\n1,2\n"))
     assert "tweet_id or id_str or id" in message
     assert "'author', 'text'" in message
 
 
 def test_a_column_that_is_not_there_is_refused_even_if_another_would_do(write: Write) -> None:
-    message = refusal_of(write("ids.csv", "id\n1\n"), column="post_id")
+    message = error_of(write("ids.csv", "id\n1\n"), column="post_id")
     assert "'post_id'" in message
     assert "'id'" in message
 
 
 def test_a_row_without_an_id_is_refused_with_its_line(write: Write) -> None:
-    assert "line 4: has no id" in refusal_of(write("ids.csv", 'text,id\n"a\nb",1\nc,\n'))
-    assert "line 3: has no id" in refusal_of(write("ids.csv", "text,id\na,1\nc\n"))
+    assert "line 4: has no id" in error_of(write("ids.csv", 'text,id\n"a\nb",1\nc,\n'))
+    assert "line 3: has no id" in error_of(write("ids.csv", "text,id\na,1\nc\n"))
 
 
 def test_rows_of_empty_cells_are_passed_over(write: Write) -> None:
@@ -146,7 +146,7 @@ def test_rows_of_empty_cells_are_passed_over(write: Write) -> None:
 
 
 def test_an_unclosed_quote_is_refused_rather_than_swallowing_the_rest(write: Write) -> None:
-    assert "is not CSV" in refusal_of(write("ids.csv", f'id,text\n{ONE},"a\n{TWO},b\n'))
+    assert "is not CSV" in error_of(write("ids.csv", f'id,text\n{ONE},"a\n{TWO},b\n'))
 
 
 # JSON Lines and JSON
@@ -206,29 +206,29 @@ def test_a_named_key_is_taken_before_any_other(write: Write) -> None:
 
 @pytest.mark.parametrize("value", ["1.212092628029698e18", "1.0", "NaN"])
 def test_floats_are_refused_with_their_place(write: Write, value: str) -> None:
-    assert "line 2: " in refusal_of(write("ids.jsonl", f'{{"id": 1}}\n{{"id": {value}}}\n'))
-    message = refusal_of(write("ids.json", f"[1, {value}]"))
+    assert "line 2: " in error_of(write("ids.jsonl", f'{{"id": 1}}\n{{"id": {value}}}\n'))
+    message = error_of(write("ids.json", f"[1, {value}]"))
     assert "item 2" in message
     assert "float" in message
 
 
 @pytest.mark.parametrize("value", ["null", "true", '{"text": "a"}', '{"id": {"a": 1}}', '{"errors": [{}]}'])
 def test_what_holds_no_id_is_refused_with_its_line(write: Write, value: str) -> None:
-    assert "line 2" in refusal_of(write("ids.jsonl", f"1\n{value}\n"))
+    assert "line 2" in error_of(write("ids.jsonl", f"1\n{value}\n"))
 
 
 def test_a_broken_line_is_refused_with_its_number(write: Write) -> None:
-    assert "line 3: is not JSON" in refusal_of(write("ids.jsonl", '1\n\n{"id": \n4\n'))
+    assert "line 3: is not JSON" in error_of(write("ids.jsonl", '1\n\n{"id": \n4\n'))
 
 
 def test_a_broken_document_is_refused_with_the_line_of_the_error(write: Write) -> None:
-    assert "line 5: is not JSON" in refusal_of(write("ids.json", '\n[\n\n"1",\nx\n]\n'))
+    assert "line 5: is not JSON" in error_of(write("ids.json", '\n[\n\n"1",\nx\n]\n'))
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5_000])
 def test_documents_beyond_the_limits_of_the_interpreter_are_refused(write: Write, content: str) -> None:
     for suffix in ("json", "jsonl"):
-        assert "is not JSON" in refusal_of(write(f"ids.{suffix}", content))
+        assert "is not JSON" in error_of(write(f"ids.{suffix}", content))
 
 
 def test_ids_come_before_the_rest_of_the_lines_is_read(write: Write) -> None:
@@ -270,7 +270,7 @@ def test_parquet_holds_ids_as_texts_or_whole_numbers(
 def test_a_column_that_cannot_hold_ids_exactly_is_refused(
     write_parquet: Callable[[dict[str, pyarrow.Array]], Path], ids: pyarrow.Array
 ) -> None:
-    message = refusal_of(write_parquet({"tweet_id": ids}))
+    message = error_of(write_parquet({"tweet_id": ids}))
     assert "'tweet_id'" in message
     assert str(ids.type).split("<")[0] in message
 
@@ -278,19 +278,19 @@ def test_a_column_that_cannot_hold_ids_exactly_is_refused(
 def test_a_null_in_parquet_is_refused_with_its_row(
     write_parquet: Callable[[dict[str, pyarrow.Array]], Path],
 ) -> None:
-    assert "row 4" in refusal_of(write_parquet({"id": pyarrow.array(["1", "2", "3", None])}))
+    assert "row 4" in error_of(write_parquet({"id": pyarrow.array(["1", "2", "3", None])}))
 
 
 def test_parquet_without_a_column_of_ids_is_refused_with_the_names_of_its_columns(
     write_parquet: Callable[[dict[str, pyarrow.Array]], Path],
 ) -> None:
     columns = {"author": pyarrow.array([1]), "text": pyarrow.array(["a"])}
-    assert "'author', 'text'" in refusal_of(write_parquet(columns))
+    assert "'author', 'text'" in error_of(write_parquet(columns))
 
 
 @pytest.mark.parametrize("content", [b"", b"tweet_id\n1\n"])
 def test_what_is_not_parquet_is_refused(write: Write, content: bytes) -> None:
-    assert "is not Parquet" in refusal_of(write("ids.parquet", content))
+    assert "is not Parquet" in error_of(write("ids.parquet", content))
 
 
 # Compression, and paths
@@ -324,26 +324,26 @@ def test_gzip_files_joined_end_to_end_are_read_to_the_last(write: Write) -> None
 @pytest.mark.parametrize("damage", [slice(0, -9), slice(0, 15)], ids=["cut short", "cut in the header"])
 def test_damaged_gzip_is_refused_rather_than_read_in_part(write: Write, damage: slice) -> None:
     data = gzip.compress("\n".join(str(number) for number in range(5_000)).encode())
-    assert "damaged gzip" in refusal_of(write("ids.txt.gz", data[damage]))
+    assert "damaged gzip" in error_of(write("ids.txt.gz", data[damage]))
 
 
 def test_gzip_whose_content_was_altered_is_refused(write: Write) -> None:
     data = bytearray(gzip.compress(ONE.encode()))
     data[-5] ^= 0xFF
-    assert "damaged gzip" in refusal_of(write("ids.txt.gz", bytes(data)))
+    assert "damaged gzip" in error_of(write("ids.txt.gz", bytes(data)))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    assert "does not exist" in refusal_of(tmp_path / "ids.txt")
+    assert "does not exist" in error_of(tmp_path / "ids.txt")
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    assert "is a folder" in refusal_of(tmp_path)
+    assert "is a folder" in error_of(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["ids.xlsx", "ids.tar.gz", "ids.csv.zip"])
 def test_an_unknown_suffix_is_refused_with_the_known_ones(write: Write, name: str) -> None:
-    message = refusal_of(write(name, "1"))
+    message = error_of(write(name, "1"))
     assert ".csv" in message
     assert ".parquet" in message
 
@@ -364,7 +364,7 @@ def test_files_on_object_storage_are_read(tmp_path: Path, protocol: str) -> None
             file.write(content)
     for name in ("ids.parquet", "ids.txt", "ids.csv.gz", "ids.json"):
         assert ids_in(folder / name) == IDS
-    assert "does not exist" in refusal_of(folder / "none.txt")
+    assert "does not exist" in error_of(folder / "none.txt")
 
 
 # All formats agree
