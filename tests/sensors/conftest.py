@@ -1,4 +1,4 @@
-"""A sensor's whole life without a scheduler: frozen time that only its own waits move, and a real server."""
+"""Execute a sensor without a scheduler, on a clock that only its waits move, with a simulator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOW = datetime(2026, 1, 12, 9, 30, 20, tzinfo=UTC)
 
 @pytest.fixture
 def time_travel(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Traveller]:
-    """Time that stands still, but for pauses within a client and what a test moves."""
+    """A clock that only the waits of a client and a test move."""
     with time_machine.travel(NOW, tick=False) as traveller:
 
         def wait(limiter: Limiter, seconds: float) -> None:
@@ -48,7 +48,7 @@ def simulator(time_travel: time_machine.Traveller, monkeypatch: pytest.MonkeyPat
 
 @dataclass
 class TaskInstance:
-    """As much of a task instance as a sensor looks at."""
+    """The attributes of a task instance that a sensor reads."""
 
     task_id: str
     dag_id: str = "engagement"
@@ -67,8 +67,8 @@ class Sensing:
     """What a sensor did until it succeeded.
 
     :param returned: its XCom.
-    :param wakes: when it was to wake, for each of its waits.
-    :param deferrals: those of its waits that were such.
+    :param wakes: when to resume, for each of its waits.
+    :param deferrals: the waits in the triggerer.
     """
 
     returned: Any = None
@@ -78,7 +78,7 @@ class Sensing:
 
 @pytest.fixture
 def sense(time_travel: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sensing]:
-    """Execute a sensor until it ends, each time anew as in another process, with time passing only while it waits."""
+    """Execute a sensor until it ends, with a new sensor after each wait, as in another process."""
 
     def sensed(
         mode: str = "poke", *, base_mode: str = "poke", task_id: str = "wait", run_before: Any = None, **parameters: Any
