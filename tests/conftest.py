@@ -30,13 +30,6 @@ settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that need Airflow's database in one process, so that it is created once."""
-    for item in items:
-        if "airflow_database" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("airflow_database"))
-
-
 def pytest_unconfigure() -> None:
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 

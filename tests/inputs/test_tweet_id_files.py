@@ -1,4 +1,4 @@
-"""Tweet ids read from the files that people have."""
+"""Files of Tweet ids in the formats that users have."""
 
 from __future__ import annotations
 
@@ -73,16 +73,16 @@ def test_text_from_a_spreadsheet_on_windows_is_read(write: Write) -> None:
     assert ids_in(write("ids.txt", content)) == IDS
 
 
-def test_text_that_is_not_utf_8_is_refused_with_its_line(write: Write) -> None:
+def test_text_that_is_not_utf_8_is_an_error_with_its_line(write: Write) -> None:
     assert "line 2: is not UTF-8" in error_of(write("ids.txt", b"20\n\xff\xfe\n"))
 
 
-def test_an_empty_file_holds_no_ids(write: Write) -> None:
+def test_an_empty_file_has_no_ids(write: Write) -> None:
     for suffix in ("txt", "csv", "jsonl", "json"):
         assert list(read_tweet_ids(write(f"ids.{suffix}", ""))) == []
 
 
-def test_what_is_no_id_is_left_for_the_parser_to_refuse(write: Write) -> None:
+def test_an_invalid_id_is_returned_for_the_parser_to_reject(write: Write) -> None:
     path = write("ids.txt", "20\ntwenty\n")
     assert list(read_tweet_ids(path)) == ["20", "twenty"]
     with pytest.raises(InvalidQueryError, match="twenty"):
@@ -102,7 +102,7 @@ def test_the_column_is_found_by_its_name(write: Write, header: str) -> None:
     assert ids_in(write("ids.csv", "\r\n".join([header, *rows, ""]))) == IDS
 
 
-def test_a_named_column_is_taken_before_any_other(write: Write) -> None:
+def test_a_given_column_takes_precedence(write: Write) -> None:
     assert ids_in(write("ids.csv", f"id,in_reply_to\n7,{ONE}\n8,{TWO}\n"), column="in_reply_to") == [ONE, TWO]
 
 
@@ -111,41 +111,41 @@ def test_texts_with_commas_quotes_and_line_breaks_do_not_shift_columns(write: Wr
     assert ids_in(write("ids.csv", content)) == [ONE, TWO]
 
 
-def test_a_sole_column_may_have_any_name(write: Write) -> None:
+def test_a_single_column_can_have_any_name(write: Write) -> None:
     assert ids_in(write("ids.csv", f"status\n{ONE}\n{TWO}\n")) == [ONE, TWO]
 
 
 @pytest.mark.parametrize("first", [ONE, f'"{ONE}"', f'"tag:search.twitter.com,2005:{ONE}"'])
-def test_a_sole_column_may_lack_a_header(write: Write, first: str) -> None:
+def test_a_single_column_needs_no_header(write: Write, first: str) -> None:
     assert ids_in(write("ids.csv", f"{first}\n{TWO}\n")) == [ONE, TWO]
 
 
-def test_a_sole_rounded_value_is_not_mistaken_for_a_header(write: Write) -> None:
+def test_a_single_rounded_value_is_not_a_header(write: Write) -> None:
     assert list(read_tweet_ids(write("ids.csv", "1.21209E+18\n"))) == ["1.21209E+18"]
 
 
-def test_a_file_without_a_column_of_ids_is_refused_with_the_names_of_its_columns(write: Write) -> None:
+def test_the_error_of_a_file_without_a_column_of_ids_lists_its_columns(write: Write) -> None:
     message = error_of(write("ids.csv", "author,text\n1,2\n"))
     assert "tweet_id or id_str or id" in message
     assert "'author', 'text'" in message
 
 
-def test_a_column_that_is_not_there_is_refused_even_if_another_would_do(write: Write) -> None:
+def test_a_given_column_that_is_missing_is_an_error_even_if_another_has_ids(write: Write) -> None:
     message = error_of(write("ids.csv", "id\n1\n"), column="post_id")
     assert "'post_id'" in message
     assert "'id'" in message
 
 
-def test_a_row_without_an_id_is_refused_with_its_line(write: Write) -> None:
+def test_a_row_without_an_id_is_an_error_with_its_line(write: Write) -> None:
     assert "line 4: has no id" in error_of(write("ids.csv", 'text,id\n"a\nb",1\nc,\n'))
     assert "line 3: has no id" in error_of(write("ids.csv", "text,id\na,1\nc\n"))
 
 
-def test_rows_of_empty_cells_are_passed_over(write: Write) -> None:
+def test_rows_of_empty_cells_are_skipped(write: Write) -> None:
     assert ids_in(write("ids.csv", f"id,text\n{ONE},a\n,\n , \n{TWO},b\n,\n")) == [ONE, TWO]
 
 
-def test_an_unclosed_quote_is_refused_rather_than_swallowing_the_rest(write: Write) -> None:
+def test_an_unclosed_quote_is_an_error(write: Write) -> None:
     assert "is not CSV" in error_of(write("ids.csv", f'id,text\n{ONE},"a\n{TWO},b\n'))
 
 
@@ -172,21 +172,21 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_json_is_read_in_every_shape_that_the_apis_give(write: Write, shape: str, indent: int | None) -> None:
-    assert ids_in(write("ids.json", json.dumps(SHAPES[shape], indent=indent))) == [ONE]
+def test_json_is_read_in_every_form_that_the_apis_return(write: Write, shape: str) -> None:
+    for indent in (None, 2):
+        assert ids_in(write("ids.json", json.dumps(SHAPES[shape], indent=indent))) == [ONE], indent
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "ndjson", "json"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_each_line_of_json_lines_may_have_any_of_these_shapes(write: Write, shape: str, suffix: str) -> None:
+def test_each_line_of_json_lines_can_have_any_of_these_forms(write: Write, shape: str) -> None:
     content = f"\ufeff{json.dumps(SHAPES[shape])}\r\n\r\n{json.dumps({'id': TWO})}\r\n"
-    assert ids_in(write(f"ids.{suffix}", content)) == [ONE, TWO]
+    for suffix in ("jsonl", "ndjson", "json"):
+        assert ids_in(write(f"ids.{suffix}", content)) == [ONE, TWO], suffix
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "json"])
-def test_lines_that_tell_of_an_answer_are_passed_over(write: Write, suffix: str) -> None:
+def test_lines_about_a_response_are_skipped(write: Write, suffix: str) -> None:
     info = {"info": {"message": "Replay Request Completed", "activity_count": 1}}
     nothing_found = {"meta": {"result_count": 0}}
     lines = [json.dumps(document) for document in (nothing_found, ACTIVITY, info)]
@@ -200,12 +200,12 @@ def test_integers_in_json_are_exact(write: Write) -> None:
     ]
 
 
-def test_a_named_key_is_taken_before_any_other(write: Write) -> None:
+def test_a_given_key_takes_precedence(write: Write) -> None:
     assert ids_in(write("ids.jsonl", f'{{"id": 7, "in_reply_to": "{ONE}"}}'), column="in_reply_to") == [ONE]
 
 
 @pytest.mark.parametrize("value", ["1.212092628029698e18", "1.0", "NaN"])
-def test_floats_are_refused_with_their_place(write: Write, value: str) -> None:
+def test_a_float_is_an_error_with_its_position(write: Write, value: str) -> None:
     assert "line 2: " in error_of(write("ids.jsonl", f'{{"id": 1}}\n{{"id": {value}}}\n'))
     message = error_of(write("ids.json", f"[1, {value}]"))
     assert "item 2" in message
@@ -213,25 +213,25 @@ def test_floats_are_refused_with_their_place(write: Write, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["null", "true", '{"text": "a"}', '{"id": {"a": 1}}', '{"errors": [{}]}'])
-def test_what_holds_no_id_is_refused_with_its_line(write: Write, value: str) -> None:
+def test_a_value_without_an_id_is_an_error_with_its_line(write: Write, value: str) -> None:
     assert "line 2" in error_of(write("ids.jsonl", f"1\n{value}\n"))
 
 
-def test_a_broken_line_is_refused_with_its_number(write: Write) -> None:
+def test_an_invalid_line_is_an_error_with_its_number(write: Write) -> None:
     assert "line 3: is not JSON" in error_of(write("ids.jsonl", '1\n\n{"id": \n4\n'))
 
 
-def test_a_broken_document_is_refused_with_the_line_of_the_error(write: Write) -> None:
+def test_an_invalid_document_is_an_error_with_its_line(write: Write) -> None:
     assert "line 5: is not JSON" in error_of(write("ids.json", '\n[\n\n"1",\nx\n]\n'))
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5_000])
-def test_documents_beyond_the_limits_of_the_interpreter_are_refused(write: Write, content: str) -> None:
+def test_documents_beyond_the_limits_of_the_interpreter_are_errors(write: Write, content: str) -> None:
     for suffix in ("json", "jsonl"):
         assert "is not JSON" in error_of(write(f"ids.{suffix}", content))
 
 
-def test_ids_come_before_the_rest_of_the_lines_is_read(write: Write) -> None:
+def test_ids_are_returned_while_the_file_is_read(write: Write) -> None:
     for name, content in {"ids.jsonl": "1\nbroken\n", "ids.json": "1\nbroken\n", "ids.csv": 'id\n1\n"'}.items():
         ids = read_tweet_ids(write(name, content))
         assert str(next(ids)) == "1"
@@ -254,7 +254,7 @@ def test_ids_come_before_the_rest_of_the_lines_is_read(write: Write) -> None:
     ],
     ids=lambda array: str(array.type),
 )
-def test_parquet_holds_ids_as_texts_or_whole_numbers(
+def test_parquet_has_ids_as_strings_or_integers(
     write_parquet: Callable[[dict[str, pyarrow.Array]], Path], ids: pyarrow.Array
 ) -> None:
     assert ids_in(write_parquet({"id": pyarrow.array(["7", "8", "9"]), "tweet_id": ids})) == IDS
@@ -267,7 +267,7 @@ def test_parquet_holds_ids_as_texts_or_whole_numbers(
     [pyarrow.array([1.0]), pyarrow.array([[1]]), pyarrow.array([None]), pyarrow.nulls(1, pyarrow.decimal128(21, 2))],
     ids=lambda array: str(array.type),
 )
-def test_a_column_that_cannot_hold_ids_exactly_is_refused(
+def test_a_column_whose_type_cannot_hold_ids_exactly_is_an_error(
     write_parquet: Callable[[dict[str, pyarrow.Array]], Path], ids: pyarrow.Array
 ) -> None:
     message = error_of(write_parquet({"tweet_id": ids}))
@@ -275,13 +275,13 @@ def test_a_column_that_cannot_hold_ids_exactly_is_refused(
     assert str(ids.type).split("<")[0] in message
 
 
-def test_a_null_in_parquet_is_refused_with_its_row(
+def test_a_null_in_parquet_is_an_error_with_its_row(
     write_parquet: Callable[[dict[str, pyarrow.Array]], Path],
 ) -> None:
     assert "row 4" in error_of(write_parquet({"id": pyarrow.array(["1", "2", "3", None])}))
 
 
-def test_parquet_without_a_column_of_ids_is_refused_with_the_names_of_its_columns(
+def test_the_error_of_parquet_without_a_column_of_ids_lists_its_columns(
     write_parquet: Callable[[dict[str, pyarrow.Array]], Path],
 ) -> None:
     columns = {"author": pyarrow.array([1]), "text": pyarrow.array(["a"])}
@@ -289,16 +289,17 @@ def test_parquet_without_a_column_of_ids_is_refused_with_the_names_of_its_column
 
 
 @pytest.mark.parametrize("content", [b"", b"tweet_id\n1\n"])
-def test_what_is_not_parquet_is_refused(write: Write, content: bytes) -> None:
+def test_a_file_that_is_not_parquet_is_an_error(write: Write, content: bytes) -> None:
     assert "is not Parquet" in error_of(write("ids.parquet", content))
 
 
 # Compression, and paths
 
 
-@pytest.mark.parametrize("compressed", [True, False])
-@pytest.mark.parametrize("suffix", ["", ".gz", ".gzip"])
-def test_gzip_is_known_by_its_content_whatever_the_name(write: Write, suffix: str, compressed: bool) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "compressed"), [("", True), (".gz", True), (".gz", False), (".gzip", True), (".gzip", False)]
+)
+def test_gzip_is_detected_by_its_content_whatever_the_name(write: Write, suffix: str, compressed: bool) -> None:
     contents = {
         "ids": f"{ONE}\n{TWO}",
         "ids.txt": f"{ONE}\n{TWO}",
@@ -316,33 +317,33 @@ def test_gzipped_parquet_is_read(write: Write, write_parquet: Callable[[dict[str
     assert ids_in(write("ids.parquet.gz", gzip.compress(path.read_bytes()))) == IDS
 
 
-def test_gzip_files_joined_end_to_end_are_read_to_the_last(write: Write) -> None:
+def test_concatenated_gzip_files_are_read_completely(write: Write) -> None:
     data = b"".join(gzip.compress(f"{tweet_id}\n".encode()) for tweet_id in IDS)
     assert ids_in(write("ids.txt.gz", data)) == IDS
 
 
 @pytest.mark.parametrize("damage", [slice(0, -9), slice(0, 15)], ids=["cut short", "cut in the header"])
-def test_damaged_gzip_is_refused_rather_than_read_in_part(write: Write, damage: slice) -> None:
+def test_damaged_gzip_is_an_error(write: Write, damage: slice) -> None:
     data = gzip.compress("\n".join(str(number) for number in range(5_000)).encode())
     assert "damaged gzip" in error_of(write("ids.txt.gz", data[damage]))
 
 
-def test_gzip_whose_content_was_altered_is_refused(write: Write) -> None:
+def test_gzip_with_a_wrong_checksum_is_an_error(write: Write) -> None:
     data = bytearray(gzip.compress(ONE.encode()))
     data[-5] ^= 0xFF
     assert "damaged gzip" in error_of(write("ids.txt.gz", bytes(data)))
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     assert "does not exist" in error_of(tmp_path / "ids.txt")
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_folder_is_an_error(tmp_path: Path) -> None:
     assert "is a folder" in error_of(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["ids.xlsx", "ids.tar.gz", "ids.csv.zip"])
-def test_an_unknown_suffix_is_refused_with_the_known_ones(write: Write, name: str) -> None:
+def test_the_error_of_an_unknown_suffix_lists_the_known_suffixes(write: Write, name: str) -> None:
     message = error_of(write(name, "1"))
     assert ".csv" in message
     assert ".parquet" in message
@@ -371,7 +372,7 @@ def test_files_on_object_storage_are_read(tmp_path: Path, protocol: str) -> None
 
 
 @given(ids=st.lists(st.integers(0, 2**63 - 1).map(str), unique=True))
-def test_the_same_ids_come_out_of_every_format(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> None:
+def test_every_format_has_the_same_ids(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> None:
     folder = tmp_path_factory.mktemp("ids")
     contents = {
         "ids.txt": "\n".join(ids),
