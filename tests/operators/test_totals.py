@@ -297,8 +297,8 @@ def test_tweets_of_other_users_fail_the_task_and_other_responses_stay_stored(
     assert [path.partition("/")[0] for path in tables(tmp_path)] == ["tweet_status"]
 
     # A rerun repeats only the requests that failed.
-    answered = [entry.body["tweet_ids"] for entry in simulator.journal.to("totals") if entry.status == 200]
-    assert answered
+    succeeded = [entry.body["tweet_ids"] for entry in simulator.journal.to("totals") if entry.status == 200]
+    assert succeeded
     simulator.journal.clear()
     with pytest.raises(AirflowFailException):
         execute(pull(tweet_ids=[*mine, *foreign]))

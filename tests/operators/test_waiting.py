@@ -305,9 +305,9 @@ def test_ten_minutes_of_http_429_cost_one_request_a_minute(
 def test_http_429_without_headers_costs_one_request_a_minute(drive: Drive, api: Simulator, mode: str) -> None:
     api.faults.add(Fault(status=429, times=10))
     drive(mode)
-    moments = [entry.at for entry in api.journal if entry.status == 429]
-    assert len(moments) == 10
-    assert all(later - earlier >= MINUTE for earlier, later in pairwise(moments))
+    times = [entry.at for entry in api.journal if entry.status == 429]
+    assert len(times) == 10
+    assert all(later - earlier >= MINUTE for earlier, later in pairwise(times))
     assert len(successful(api)) == 20
 
 
