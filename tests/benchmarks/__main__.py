@@ -1,7 +1,7 @@
-"""Lists the benchmarks, or runs one: ``scripts/bench [NAME [--PARAMETER VALUE …]]``.
+"""List the benchmarks, or run one: ``scripts/bench [NAME [--PARAMETER VALUE …]]``.
 
-A benchmark is a module beside this one whose ``main`` prints figures. The parameters of ``main``, all of them with
-defaults, are its options.
+A benchmark is a module in this folder whose ``main`` prints figures. Its options are the parameters of ``main``, which
+all have defaults.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ def options(name: str) -> argparse.ArgumentParser:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """List the benchmarks, or run the one that is named.
+    """List the benchmarks, or run one.
 
+    :param arguments: none, or the name of a benchmark and its options.
     :return: the exit status.
     """
     if not arguments:
@@ -69,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     name, *rest = arguments
     if name not in NAMES:
-        print(f"There is no benchmark {name!r}; there are {', '.join(NAMES)}.", file=sys.stderr)
+        print(f"There is no benchmark {name!r}. Choose one of {', '.join(NAMES)}.", file=sys.stderr)
         return 2
     chosen = vars(options(name).parse_args(rest))
     figures.keep_standard_output()

@@ -1,4 +1,4 @@
-"""How figures are taken and printed."""
+"""Measure and print figures."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from typing import Any
 MEGABYTE = 1_000_000
 _STATUS = Path("/proc/self/status")
 
-
 _output = sys.stdout
 
 
 def keep_standard_output() -> None:
-    """Keep standard output for figures: whatever else is written to it from now on goes to standard error."""
+    """Print only figures to standard output. All other output goes to standard error from now on."""
     global _output
     _output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -34,18 +33,18 @@ def figure(name: str, value: float, unit: str, goal: str | None = None) -> None:
     """Print a figure as a line of JSON.
 
     :param name: what was measured.
-    :param value: the figure, printed to four significant digits, or all of those before the point.
-    :param unit: its unit.
-    :param goal: what it should be, such as ``>= 0.98``.
+    :param value: the figure. It is printed with four significant digits, and from 1,000 on as an integer.
+    :param unit: the unit of the figure.
+    :param goal: the goal, such as ``>= 0.98``, if there is one.
     """
     rounded = round(value) if abs(value) >= 1000 else float(f"{value:.4g}")
     print(json.dumps({"name": name, "value": rounded, "unit": unit, "goal": goal}), file=_output, flush=True)
 
 
 def peak_memory() -> int:
-    """Return the most memory, in bytes, that this process ever held.
+    """Return the peak memory of this process in bytes.
 
-    Linux hands ``ru_maxrss`` of a process down to those it starts, so that its own account is taken where there is one.
+    On Linux, a process inherits ``ru_maxrss`` of the process that started it, so the value in ``/proc`` is used.
     """
     if _STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())):
         return int(found[1]) * 1024
@@ -53,17 +52,17 @@ def peak_memory() -> int:
 
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function of a module returns, called in a fresh process: with memory and imports of its own."""
+    """Call a function in a new process, so that its memory and imports are measured alone, and return its result."""
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 @dataclass
 class Spent:
-    """What a block of code took.
+    """The time that a block of code takes.
 
-    :param seconds: by the clock.
-    :param processor_seconds: of all cores together.
+    :param seconds: the elapsed time.
+    :param processor_seconds: the processor time of all threads.
     """
 
     seconds: float = 0.0
@@ -72,7 +71,10 @@ class Spent:
 
 @contextmanager
 def timed(spent: Spent | None = None) -> Iterator[Spent]:
-    """Measure a block; what a given account holds already is added to."""
+    """Measure a block.
+
+    :param spent: the times to add to; by default new ones.
+    """
     spent = spent or Spent()
     clock, processor = time.perf_counter(), time.process_time()
     try:

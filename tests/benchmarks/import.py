@@ -1,6 +1,7 @@
-"""What importing the operators adds to ``airflow.sdk``: milliseconds, and modules loaded.
+"""Import of the operators: the milliseconds and modules that it adds to ``airflow.sdk``.
 
-DAG files are parsed every few seconds, so an import must stay cheap. Medians of fresh processes, one after the other.
+Airflow parses DAG files every few seconds, so an import must be quick. The times are medians over new processes, which
+run one after the other.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ print(json.dumps([took, worked, sorted(set(sys.modules) - before)]))
 
 
 def main(processes: int = 15) -> None:
-    """Import the operators in fresh processes.
+    """Import the operators in new processes.
 
-    :param processes: how many, after a first that compiles.
+    :param processes: the number of processes, after a first one that compiles the modules.
     """
     with tempfile.TemporaryDirectory() as home:
         runs = [_run(home) for _ in range(processes + 1)][1:]
@@ -51,7 +52,7 @@ def _run(home: str) -> tuple[float, float, list[str]]:
         check=True,
         capture_output=True,
         text=True,
-        # Compiled modules are kept, as they are wherever DAGs are parsed.
+        # Python keeps compiled modules, as it does where Airflow parses DAGs.
         env=os.environ | {"AIRFLOW_HOME": home, "AIRFLOW__CORE__UNIT_TEST_MODE": "True", "PYTHONDONTWRITEBYTECODE": ""},
     )
     took, worked, added = json.loads(completed.stdout.splitlines()[-1])

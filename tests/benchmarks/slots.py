@@ -7,14 +7,18 @@ measured.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import operators
 from figures import figure
 from simulators import Simulation, simulation
+
+from airflow_provider_engagement.dataset.saved_rate_limit import FOLDER as SAVED_RATE_LIMITS
 
 
 def main(requests: int = 60, limit: int = 6) -> None:
@@ -72,3 +76,5 @@ def _pull(simulated: Simulation, deferrable: bool) -> tuple[float, float, int]:
             seconds = (resume_at - datetime.now(UTC)).total_seconds()
             waited += seconds
             simulated.control("clock", {"rate": {"advance": seconds}})
+            # A saved rate limit expires during the wait, but here only the simulator's clock advances.
+            shutil.rmtree(Path(folder, SAVED_RATE_LIMITS), ignore_errors=True)
