@@ -62,7 +62,7 @@ class MaxWaitExceededError(PermanentError):
 class QuotaTooSmallError(PermanentError):
     """The sensor waits for more requests than the quota allows in a minute.
 
-    Lower ``min_remaining``. A pull waits between windows of the rate limit by itself.
+    Lower ``min_remaining``. A pull waits for the next minute of the quota by itself.
     """
 
 

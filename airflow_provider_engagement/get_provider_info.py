@@ -53,8 +53,8 @@ def get_provider_info() -> dict[str, Any]:
                     "access_token_secret": _secret("Access token secret", "The secret of the access token."),
                     "bearer_token": _secret(
                         "Bearer token",
-                        "Reads the public metrics of any Tweet. If it is empty, the provider obtains a token with the "
-                        "consumer key and secret.",
+                        "The token reads the public metrics of any Tweet. If you leave it empty, the provider obtains "
+                        "a token with the consumer key and secret.",
                     ),
                     "token_url": {
                         "label": "Token URL",
@@ -63,7 +63,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_minute": {
                         "label": "Requests per minute",
-                        "description": "Your own limit, if other clients use the same quota. By default there is none.",
+                        "description": "A limit of your own, for example if other clients use the same quota. By "
+                        "default, only the API limits requests.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "quota_share": {

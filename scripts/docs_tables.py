@@ -168,6 +168,17 @@ def endpoints() -> str:
     )
 
 
+def outcomes() -> str:
+    accepted = {*member("ACCEPTED_BY_DEFAULT"), member("Outcome").OK}
+    return table(
+        ("outcome", "meaning", "what is null or missing", "accepted by default"),
+        (
+            (code(outcome), sentence(meaning), markdown(missing), "yes" if outcome in accepted else "no")
+            for outcome, (meaning, missing) in member("OUTCOME_MEANINGS").items()
+        ),
+    )
+
+
 def errors(*names: str) -> str:
     transient = member("TransientError")
 
@@ -237,6 +248,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "metrics": metrics,
     "metric changes": metric_changes,
     "endpoints": endpoints,
+    "outcomes": outcomes,
     "errors": errors,
     "switches": switches,
     "connection fields": connection_fields,

@@ -27,7 +27,6 @@ from airflow.sdk import DAG, BaseOperator
 
 import airflow_provider_engagement
 from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.dataset.schema import TABLES
 from airflow_provider_engagement.exceptions import EngagementError
 from airflow_provider_engagement.operators.base import EngagementPullOperator
@@ -230,7 +229,7 @@ def test_an_edited_table_is_restored_from_the_code() -> None:
 def test_every_list_of_the_code_has_a_generated_table() -> None:
     parameters = {f"parameters {cls.__name__}" for operator in public_operators() for cls in declaring(operator)}
     columns = {f"columns {name}" for name in TABLES}
-    whole = {"metrics", "metric changes", "endpoints", "switches", "connection fields", "stats"}
+    whole = {"metrics", "metric changes", "endpoints", "outcomes", "switches", "connection fields", "stats"}
 
     assert {call for call in regions() if not call.startswith("errors ")} == parameters | columns | whole
 
@@ -272,10 +271,6 @@ def test_every_error_is_in_one_generated_table() -> None:
 
     assert sorted(listed) == sorted({error.__name__ for error in all_errors()} - {base.__name__ for base in bases})
     assert all(f"`{base.__name__}`" in page("errors.md") for base in bases)
-
-
-def test_every_outcome_is_described() -> None:
-    assert [outcome for outcome in Outcome if f"| `{outcome}` |" not in page("dataset.md")] == []
 
 
 def test_every_module_is_on_the_architecture_page() -> None:

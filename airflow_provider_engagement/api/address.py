@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 from airflow_provider_engagement.api import catalogue
 from airflow_provider_engagement.exceptions import InvalidConnectionError
 
+MAX_LABEL_LENGTH = 63
+"""How long each part of a host name between dots can be (RFC 1035)."""
+
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
@@ -53,6 +56,8 @@ def _check_url(name: str, url: str) -> None:
         raise InvalidConnectionError(
             f"{name} is not a URL of a scheme and a host. Pass a URL such as {catalogue.DEFAULT_BASE_URL}."
         )
+    if not all(0 < len(label) <= MAX_LABEL_LENGTH for label in parts.hostname.removesuffix(".").split(".")):
+        raise InvalidConnectionError(f"{name} has an invalid host name. Check the dots in it.")
     if parts.username or parts.password:
         raise InvalidConnectionError(f"{name} contains a user name or password. Remove them.")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:

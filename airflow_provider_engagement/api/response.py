@@ -43,6 +43,20 @@ class Outcome(StrEnum):
     OK = "ok"
 
 
+_OLDER = "The Tweet is more than {0.days} days old".format
+OUTCOME_MEANINGS: Final[Mapping[Outcome, tuple[str, str]]] = MappingProxyType(
+    {
+        Outcome.FAILED: ("The request that names the Tweet has no response", "all counts"),
+        Outcome.UNAVAILABLE: ("The Tweet is deleted or no longer public", "all counts"),
+        Outcome.FORBIDDEN: ("Another user posted the Tweet, and it was left out", "all counts"),
+        Outcome.NO_DATA: ("The API returned no value and no reason", "the metrics in ``metrics_affected``"),
+        Outcome.UNSUPPORTED_90D: (_OLDER(catalogue.ENGAGEMENT_AGE_LIMIT), "impressions and engagements"),
+        Outcome.UNSUPPORTED_VIDEO: (_OLDER(catalogue.VIDEO_AGE_LIMIT), "video views"),
+        Outcome.OK: ("All counts are there, or the Tweet was created after the interval", "nothing"),
+    }
+)
+"""For each outcome, what it means, and what is null or missing."""
+
 _BY_SEVERITY = tuple(Outcome)
 _OUTCOMES_OF_AGE_LIMITS: Final = MappingProxyType(
     {

@@ -295,8 +295,9 @@ class EngagementHook(BaseHook):
                     # The API checks the owner of a Tweet only after it has accepted the user's token.
                     pass
                 except (RateLimitedError, PeriodCapError) as error:
-                    # The API counts requests by app, so it has accepted the credentials.
-                    return True, f"{subject} is valid. The quota is used up for now. {error}"[:MAX_MESSAGE_LENGTH]
+                    # No source says whether the API checks the credentials first, so the message says what was seen.
+                    message = f"{subject} was not rejected, but the quota is used up for now. {error}"
+                    return True, message[:MAX_MESSAGE_LENGTH]
                 except EngagementError as error:
                     return False, f"{subject} failed. {error}"[:MAX_MESSAGE_LENGTH]
                 return True, f"{subject} is valid."

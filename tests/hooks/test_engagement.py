@@ -150,6 +150,12 @@ def test_a_host_that_would_expose_secrets_is_an_error(connect: Connect, host: st
     assert "password" not in str(raised.value).replace("user name or password", "")
 
 
+@pytest.mark.parametrize("host", ["data-api..twitter.com", ".twitter.com", f"{'a' * 64}.twitter.com"])
+def test_a_host_name_that_cannot_be_looked_up_is_an_error(connect: Connect, host: str) -> None:
+    with pytest.raises(InvalidConnectionError, match=r"base_url has an invalid host name"):
+        connect(host, bearer_token="token").get_conn()
+
+
 def test_a_token_url_without_encryption_is_an_error(connect: Connect) -> None:
     with pytest.raises(InvalidConnectionError, match="token_url"):
         connect(**CREDENTIALS, token_url="http://api.twitter.com/oauth2/token").get_conn()
@@ -382,7 +388,7 @@ def test_credentials_are_valid_even_if_the_quota_is_used_up(
     simulator.quotas.close(datetime(2100, 1, 1, tzinfo=UTC))
     accepted, message = simulated(*names).test_connection()
     assert accepted
-    assert "The quota is used up" in message
+    assert "the quota is used up" in message
     assert len(simulator.journal) == 1
 
 
