@@ -52,6 +52,20 @@ class InvalidConnectionError(PermanentError):
     """
 
 
+class IncompatibleTableError(PermanentError):
+    """The dataset has a table that the pull cannot add rows to: another format, other types or another layout.
+
+    Use the output format of the dataset, or another ``output_path``.
+
+    :param address: the path or URL of the table.
+    :param problem: what is wrong with it.
+    :param remedy: what to do about it.
+    """
+
+    def __init__(self, address: str, problem: str, remedy: str = "Use another output_path") -> None:
+        super().__init__(f"The table {address} is not compatible: {problem}. {remedy}.")
+
+
 class MaxWaitExceededError(PermanentError):
     """The task would have to wait for the rate limit longer than ``max_wait``. The stored responses are kept.
 
@@ -184,10 +198,39 @@ class NoResponseError(TransientError):
     """
 
 
+class ResponseTooLargeError(PermanentError):
+    """The response is larger than ``max_response_megabytes`` of the connection. The rest of it was not read.
+
+    Check the host and the proxy: a full response has about 3 MB. If the response is right, increase
+    ``max_response_megabytes``, or request fewer Tweets, metrics or groupings. The same request is not repeated, because
+    its response would be as large again.
+    """
+
+
 class InvalidResponseError(TransientError):
-    """The response cannot be read: broken compression, no JSON, or an undocumented structure.
+    """The response cannot be read: broken compression, no JSON, a repeated key, or an undocumented structure.
 
     If it persists, a proxy changes the responses or the API has changed. Report it as a bug.
+    """
+
+
+class StorageError(TransientError):
+    """The storage of a Delta table failed. The stored responses are kept.
+
+    Check that the storage is available, and that the connection may read and write there.
+
+    :param address: the path or URL of the table.
+    :param problem: what failed.
+    """
+
+    def __init__(self, address: str, problem: str) -> None:
+        super().__init__(f"The table {address} cannot be read or written: {problem}. Check the storage.")
+
+
+class ConflictError(TransientError):
+    """Other writers committed to a Delta table again and again, so that this pull could not.
+
+    Usually no action is needed: the retry publishes the stored responses. Otherwise run fewer writers at a time.
     """
 
 

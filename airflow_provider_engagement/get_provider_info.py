@@ -25,7 +25,13 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_engagement.hooks.engagement"]}
         ],
         "operators": [
-            {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_engagement.operators.engagement"]}
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": [
+                    "airflow_provider_engagement.operators.engagement",
+                    "airflow_provider_engagement.operators.tidy",
+                ],
+            }
         ],
         "sensors": [
             {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_engagement.sensors.rate_limit"]}
@@ -78,6 +84,12 @@ def get_provider_info() -> dict[str, Any]:
                     "read_timeout": _seconds(
                         "Read timeout", "Seconds to wait for data of a response. The default is 60."
                     ),
+                    "max_response_megabytes": {
+                        "label": "Max response megabytes",
+                        "description": "The largest response to read, in megabytes after decompression. The default is "
+                        "256. A full response has about 3.",
+                        "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
                 },
             }
         ],

@@ -42,6 +42,7 @@ PAGE_OF = {
     "EngagementTotalsOperator": "operators/totals.md",
     "Engagement28HourOperator": "operators/last-28-hours.md",
     "EngagementHistoricalOperator": "operators/historical.md",
+    "EngagementTidyOperator": "operators/tidy.md",
     "EngagementRateLimitSensor": "sensors/rate-limit.md",
 }
 """Where each operator and sensor is described. What all pulls share is described once, in ``operators/index.md``."""
@@ -482,28 +483,53 @@ def test_the_snippet_for_tests_passes_as_a_test(tmp_path: Path) -> None:
     assert "1 passed" in done.stdout, done.stdout
 
 
-def test_the_readers_snippet_reads_what_was_written(author: Handle, simulator: Simulator, tmp_path: Path) -> None:
+def pull_ten_days(folder: Path, tweet_ids: list[str], output_format: str) -> tuple[datetime, datetime]:
+    """Write the hourly impressions of ten days into a dataset, and return the first and the last instant."""
     from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
 
-    tweet_ids = simulator.world.tweets_of(author.user_id, deleted=False)
     end = pendulum.today("UTC").subtract(days=5)
+    start = end.subtract(days=10)
     with DAG("reading", schedule=None):
         operator = EngagementHistoricalOperator(
             task_id="hours",
             tweet_ids=tweet_ids,
             metrics=["impressions"],
-            start=end.subtract(days=10),
+            start=start,
             end=end,
-            output_path=f"file://{tmp_path}",
+            output_path=f"file://{folder}",
+            output_format=output_format,
         )
     operator.execute(context_of(operator))
+    return start, end
+
+
+def test_the_readers_snippet_reads_what_was_written(author: Handle, simulator: Simulator, tmp_path: Path) -> None:
+    tweet_ids = simulator.world.tweets_of(author.user_id, deleted=False)
+    start, end = pull_ten_days(tmp_path, tweet_ids, "parquet")
     read = load(SNIPPETS / "read_dataset.py")
 
     sums = read.final_impressions(str(tmp_path))
 
     assert sums == read.impressions_or_null(str(tmp_path))
     assert sums
-    assert sums == {tweet_id: simulator.count(tweet_id, "impressions", end.subtract(days=10), end) for tweet_id in sums}
+    assert sums == {tweet_id: simulator.count(tweet_id, "impressions", start, end) for tweet_id in sums}
+
+
+def test_the_snippets_for_delta_tables_read_what_was_written(
+    author: Handle, simulator: Simulator, tmp_path: Path
+) -> None:
+    tweet_ids = simulator.world.tweets_of(author.user_id, deleted=False)
+    start, end = pull_ten_days(tmp_path, tweet_ids, "delta")
+    read = load(SNIPPETS / "read_delta.py")
+
+    by_day = dict(read.impressions_by_day(str(tmp_path)))
+    hours = read.final_hours(str(tmp_path))
+    total = sum(simulator.count(tweet_id, "impressions", start, end) for tweet_id in tweet_ids)
+
+    assert sum(by_day.values()) == hours["impressions"].sum() == total > 0
+    assert len(by_day) == 10
+    assert read.rows_of_version(str(tmp_path), 1).num_rows == hours.height
+    assert read.rows_of_version(str(tmp_path), 0).num_rows == 0
 
 
 @pytest.mark.dag
@@ -551,18 +577,17 @@ def pattern_of(path: str) -> str:
     return pattern + re.escape(path[end:])
 
 
-@pytest.fixture(scope="module")
-def written_paths(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The paths of the files that pulls of every operator, granularity and option write into one dataset."""
+def paths_written(simulator: Simulator, folder: Path, output_format: str) -> set[str]:
+    """Return the paths of the files that pulls of every operator, granularity and option write into one dataset."""
     from airflow_provider_engagement.operators import engagement
 
     user = next(iter(simulator.world.handles.values()))
-    folder = tmp_path_factory.mktemp("dataset")
     end = pendulum.today("UTC").subtract(days=1)
     shared = {
         "tweet_ids": simulator.world.tweets_of(user.user_id),
         "metrics": ["favorites"],
         "output_path": f"file://{folder}",
+        "output_format": output_format,
     }
     past = {**shared, "start": end.subtract(days=2), "end": end, "write_restatements": True}
     with DAG("paths", schedule=None), pytest.MonkeyPatch.context() as patch:
@@ -582,6 +607,18 @@ def written_paths(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.fixture(scope="module")
+def written_paths(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The paths of the files in a dataset of Parquet files."""
+    return paths_written(simulator, tmp_path_factory.mktemp("dataset"), "parquet")
+
+
+@pytest.fixture(scope="module")
+def delta_paths(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The paths of the files in a dataset of Delta tables."""
+    return paths_written(simulator, tmp_path_factory.mktemp("dataset"), "delta")
+
+
 def test_the_documented_tree_is_what_pulls_write(written_paths: set[str]) -> None:
     tree = next(block.code for block in blocks() if block.page.name == "dataset.md" and not block.language)
     root, *lines = tree.splitlines()
@@ -594,12 +631,30 @@ def test_the_documented_tree_is_what_pulls_write(written_paths: set[str]) -> Non
     assert [p for p in patterns if not any(p in found for found in matches.values())] == []
 
 
+def test_the_documented_tree_of_delta_tables_is_what_pulls_write(delta_paths: set[str]) -> None:
+    tree = next(block.code for block in blocks() if block.page.name == "delta.md" and not block.language)
+    documented = [pattern_of(line.split()[0]) + (".+" if line.endswith("/") else "") for line in tree.splitlines()[1:]]
+    tables = {path for path in delta_paths if path.startswith(("tweet_totals/", "tweet_metrics/", "tweet_hours"))}
+
+    assert [path for path in documented if not any(re.fullmatch(path, written) for written in tables)] == []
+    assert {path.partition("=")[0] for path in tables if path.endswith(".parquet") and "_delta_log" not in path} == {
+        "tweet_totals/snapshot_date",
+        "tweet_metrics/hour/period_date",
+        "tweet_metrics/day/period_month",
+        "tweet_metrics/total/period_month",
+        "tweet_hours_of_day/period_month",
+    }
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
-def test_the_paths_of_a_dataset_on_a_page_are_what_pulls_write(path: Path, written_paths: set[str]) -> None:
-    folders = "|".join(re.escape(name) for name in {written.partition("/")[0] for written in written_paths})
+def test_the_paths_of_a_dataset_on_a_page_are_what_pulls_write(
+    path: Path, written_paths: set[str], delta_paths: set[str]
+) -> None:
+    paths = written_paths | delta_paths
+    folders = "|".join(re.escape(name) for name in {written.partition("/")[0] for written in paths})
     shown_paths = re.findall(
         rf"(?<![\w/.])((?:{folders}|_[a-z_]+)/[^\s`'\"|),;<]*)|`(_[a-z_]+)`", path.read_text(encoding="utf-8")
     )
     patterns = [pattern_of(folder or f"{name}/") for folder, name in shown_paths]
 
-    assert [p for p in patterns if not any(re.match(p, written) for written in written_paths)] == []
+    assert [p for p in patterns if not any(re.match(p, written) for written in paths)] == []

@@ -16,12 +16,13 @@ LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
-    """Where the API is, and how long to wait for it.
+    """Where the API is, how long to wait for it, and how much to accept from it.
 
     :param base_url: scheme and host; ``https`` except on loopback.
     :param token_url: where to obtain a bearer token; ``https`` except on loopback.
     :param connect_timeout: seconds to wait for a connection.
     :param read_timeout: seconds to wait for the next bytes.
+    :param max_response_megabytes: the largest body of a response to read, in megabytes, compressed and decompressed.
     :raises InvalidConnectionError: if a value is not valid.
     """
 
@@ -29,6 +30,7 @@ class Address:
     token_url: str = catalogue.DEFAULT_TOKEN_URL
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
+    max_response_megabytes: int = 256
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
@@ -37,6 +39,10 @@ class Address:
         for name in ("connect_timeout", "read_timeout"):
             if not getattr(self, name) > 0:
                 raise InvalidConnectionError(f"{name}: {getattr(self, name)} is not above 0. Pass seconds above 0.")
+        if self.max_response_megabytes < 1:
+            raise InvalidConnectionError(
+                f"max_response_megabytes: {self.max_response_megabytes} is below 1. Pass a number of at least 1."
+            )
 
     @property
     def is_loopback(self) -> bool:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from airflow_provider_engagement.api.catalogue import Auth
-from airflow_provider_engagement.api.error_responses import error_messages, json_or_none
+from airflow_provider_engagement.api.error_responses import error_messages
 from airflow_provider_engagement.exceptions import AuthenticationError, InvalidConnectionError, InvalidResponseError
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest, Response
+    from requests import PreparedRequest
+
+    from airflow_provider_engagement.api.response_body import ReceivedResponse
 
 USER_FIELDS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
 SIGNING_LOGGERS = ("oauthlib.oauth1.rfc5849", "requests_oauthlib.oauth1_auth")
@@ -103,7 +105,7 @@ class Signer:
         authentication, and returns the response.
     """
 
-    def __init__(self, credentials: Credentials, post_for_bearer_token: Callable[[str, str], Response]) -> None:
+    def __init__(self, credentials: Credentials, post_for_bearer_token: Callable[[str, str], ReceivedResponse]) -> None:
         self._credentials = credentials
         self._post_for_bearer_token = post_for_bearer_token
         self._lock = threading.Lock()
@@ -174,18 +176,19 @@ class Signer:
                 "The request needs app credentials. Set bearer_token, or consumer_key and consumer_secret."
             )
         response = self._post_for_bearer_token(quote(key, safe=""), quote(secret, safe=""))
-        body = json_or_none(response)
-        if response.status_code in (400, 401, 403):
+        body = response.body
+        if response.status in (400, 401, 403):
             raise AuthenticationError(
                 "The API rejected consumer_key and consumer_secret in the request for a bearer token. Check both.",
                 endpoint="oauth2/token",
-                status=response.status_code,
+                status=response.status,
                 messages=tuple(map(self._credentials.redact, error_messages(body))),
             )
         token = body.get("access_token") if isinstance(body, dict) else None
-        if response.status_code != 200 or not isinstance(token, str) or str(body.get("token_type")).lower() != "bearer":
+        if response.status != 200 or not isinstance(token, str) or str(body.get("token_type")).lower() != "bearer":
+            reason = f": {self._credentials.redact(response.json_error)}" if response.json_error else ""
             raise InvalidResponseError(
-                f"The token URL returned HTTP {response.status_code} without a bearer token. Check token_url."
+                f"The token URL returned HTTP {response.status} without a bearer token{reason}. Check token_url."
             )
         return token
 

@@ -15,7 +15,6 @@ from airflow_provider_engagement.api.auth import Credentials, Signer
 from airflow_provider_engagement.api.error_responses import (
     error_for_response,
     error_messages,
-    json_or_none,
     unavailable_count,
 )
 from airflow_provider_engagement.api.limiter import Limiter
@@ -31,6 +30,7 @@ from airflow_provider_engagement.api.response import (
     listed_ids,
     parse_response,
 )
+from airflow_provider_engagement.api.response_body import ReceivedResponse, receive
 from airflow_provider_engagement.exceptions import (
     ApiError,
     ForbiddenTweetsError,
@@ -43,7 +43,7 @@ from airflow_provider_engagement.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from requests import Response, Session
+    from requests import Session
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-transaction-id", "x-transaction")
 
@@ -124,6 +124,7 @@ class EngagementClient:
         :raises ApiError: if the API rejects the request, or fails in every attempt.
         :raises NoResponseError: if there is no response in any attempt.
         :raises InvalidResponseError: if the response is invalid in every attempt.
+        :raises ResponseTooLargeError: if the response is larger than the address allows.
         :raises WaitRequired: if the limiter allows the request only later than it sleeps.
         """
         removed: dict[str, TweetStatus] = {}
@@ -192,18 +193,18 @@ class EngagementClient:
         renewed = False
         while True:
             response = self._send(request)
-            if response.status_code == 429:
+            if response.status == 429:
                 headers = read_headers(response.headers, received_at=self.limiter.now())
                 exceeded = self.limiter.rate_limited(headers)
                 if exceeded is ExceededLimit.PERIOD or self.limiter.now() - started > self._max_wait:
                     raise self._rate_limit_error(request, response, exceeded)
                 continue
-            if response.status_code == 401 and not renewed and self._signer.renew(response.request):
+            if response.status == 401 and not renewed and self._signer.renew(response.request):
                 renewed = True
                 continue
-            return self._parse(request, response), datetime.now(UTC) - response.elapsed
+            return self._parse(request, response), response.sent_at
 
-    def _send(self, request: Request) -> Response:
+    def _send(self, request: Request) -> ReceivedResponse:
         """Send a request once, as soon as the limiter allows it, and report the result to the limiter."""
         endpoint = request.query.endpoint
         authorize = self._signer(request.query.auth)
@@ -216,12 +217,12 @@ class EngagementClient:
         except BaseException:
             self.limiter.failed()
             raise
-        if response.status_code != 429:
+        if response.status != 429:
             self.limiter.responded(read_headers(response.headers, received_at=self.limiter.now()))
         return response
 
-    def _post(self, subject: str, address: str, url: str, **content: Any) -> Response:
-        """Send a POST request.
+    def _post(self, subject: str, address: str, url: str, **content: Any) -> ReceivedResponse:
+        """Send a POST request, and receive its response.
 
         :param subject: the name of the request, for errors.
         :param address: the address to name in errors.
@@ -229,26 +230,30 @@ class EngagementClient:
         :param content: the body and the authentication, as ``requests`` accepts them.
         """
         from requests import exceptions
+        from urllib3.exceptions import HTTPError
 
         try:
-            return self._open_session().post(
+            # Leaving the block returns the connection to the pool, or closes it if the body was not read completely.
+            with self._open_session().post(
                 url,
                 timeout=(self.address.connect_timeout, self.address.read_timeout),
                 allow_redirects=False,
+                stream=True,
                 **content,
-            )
+            ) as response:
+                return receive(response, subject=subject, max_megabytes=self.address.max_response_megabytes)
         except exceptions.SSLError as error:
             raise InvalidConnectionError(
                 f"{address} has no valid certificate: {self._redacted(error)}. Check the host, and which certificates "
                 "the worker trusts."
             ) from None
-        except (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError) as error:
+        except (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError, HTTPError) as error:
             raise NoResponseError(
                 f"{subject}: no response from {address}: {self._redacted(error)}. Check the host, the proxy and the "
                 "firewall."
             ) from None
-        except exceptions.ContentDecodingError:
-            raise InvalidResponseError(f"{subject}: the response cannot be decompressed.") from None
+        except InvalidResponseError as error:
+            raise InvalidResponseError(self._signer.redact(str(error))) from None
         except exceptions.RequestException as error:
             # The text of the error is left out, because it can quote a header that contains a secret.
             raise InvalidConnectionError(
@@ -264,9 +269,12 @@ class EngagementClient:
             error = inner
         return self._signer.redact(f"{type(error).__name__}: {error}")
 
-    def _parse(self, request: Request, response: Response) -> ParsedResponse:
-        endpoint, status = request.query.endpoint, response.status_code
-        body = json_or_none(response)
+    def _parse(self, request: Request, response: ReceivedResponse) -> ParsedResponse:
+        endpoint, status, body = request.query.endpoint, response.status, response.body
+        if response.json_error and status in (200, 400, 403):
+            # With these statuses, only the body says what happened and whether a repetition can succeed.
+            reason = self._signer.redact(response.json_error)
+            raise InvalidResponseError(f"{endpoint}: HTTP {status} with invalid JSON: {reason}.")
         messages = tuple(map(self._signer.redact, error_messages(body)))
         if status == 200:
             if not isinstance(body, dict):
@@ -282,25 +290,22 @@ class EngagementClient:
                 return all_unavailable(request, messages)
             if unavailable:
                 raise _UnavailableTweetsError(unavailable, self._error_for(request, response, messages))
-        if body is None and status in (400, 403) and response.content.lstrip()[:1] in (b"{", b"["):
-            # Only the whole text says whether a repetition can succeed.
-            raise InvalidResponseError(f"{endpoint}: HTTP {status} with incomplete JSON.")
         raise self._error_for(request, response, messages)
 
-    def _error_for(self, request: Request, response: Response, messages: tuple[str, ...]) -> ApiError:
+    def _error_for(self, request: Request, response: ReceivedResponse, messages: tuple[str, ...]) -> ApiError:
         return error_for_response(
             endpoint=request.query.endpoint,
-            status=response.status_code,
+            status=response.status,
             messages=messages or (f"({self._describe(response)})",),
             host=self.address.base_url,
             request_id=self._request_id(response),
         )
 
-    def _rate_limit_error(self, request: Request, response: Response, exceeded: ExceededLimit) -> ApiError:
+    def _rate_limit_error(self, request: Request, response: ReceivedResponse, exceeded: ExceededLimit) -> ApiError:
         details: dict[str, Any] = {
             "endpoint": request.query.endpoint,
-            "status": response.status_code,
-            "messages": tuple(map(self._signer.redact, error_messages(json_or_none(response)))),
+            "status": response.status,
+            "messages": tuple(map(self._signer.redact, error_messages(response.body))),
             "request_id": self._request_id(response),
         }
         if exceeded is not ExceededLimit.PERIOD:
@@ -318,15 +323,15 @@ class EngagementClient:
             **details,
         )
 
-    def _describe(self, response: Response) -> str:
+    def _describe(self, response: ReceivedResponse) -> str:
         content_type = response.headers.get("Content-Type", "no content type").partition(";")[0]
-        return f"a body of {len(response.content)} bytes, {self._signer.redact(content_type)}"
+        return f"a body of {response.size} bytes, {self._signer.redact(content_type)}"
 
-    def _request_id(self, response: Response) -> str | None:
+    def _request_id(self, response: ReceivedResponse) -> str | None:
         found = next((response.headers[name] for name in REQUEST_ID_HEADERS if name in response.headers), None)
         return found and self._signer.redact(found)
 
-    def _post_for_bearer_token(self, user: str, password: str) -> Response:
+    def _post_for_bearer_token(self, user: str, password: str) -> ReceivedResponse:
         return self._post(
             "oauth2/token",
             self.address.token_url,
@@ -354,6 +359,8 @@ class EngagementClient:
                 session.headers.update({"User-Agent": self._user_agent, "Accept-Encoding": "gzip"})
                 # Threads share the session. Its cookie jar is the only state that responses would change.
                 session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+                # Even if redirects are not followed, the library reads the body of a redirect, and without a bound.
+                session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
                 self._session = session
             return self._session
 

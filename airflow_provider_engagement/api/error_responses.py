@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_engagement.api.catalogue import ERRORS_KEY
 from airflow_provider_engagement.exceptions import (
@@ -20,9 +20,6 @@ from airflow_provider_engagement.exceptions import (
     RequestRejectedError,
     ServerError,
 )
-
-if TYPE_CHECKING:
-    from requests import Response
 
 _TRANSIENT_STATUSES = (408, 425)
 """Statuses below 500 after which a repetition may succeed."""
@@ -90,14 +87,6 @@ def _classify(status: int, text: str, host: str) -> tuple[type[ApiError], str]:
     return RequestRejectedError, "The API rejected the request as invalid."
 
 
-def json_or_none(response: Response) -> Any:
-    """Return the decoded body of a response, or ``None`` if it is not JSON."""
-    try:
-        return response.json()
-    except ValueError:
-        return None
-
-
 def error_messages(body: Any) -> tuple[str, ...]:
     """Return the error messages of a body: strings, or objects with a ``message``, under ``errors`` or without it."""
     errors = body.get(ERRORS_KEY) if isinstance(body, Mapping) else body
@@ -105,9 +94,14 @@ def error_messages(body: Any) -> tuple[str, ...]:
         errors = [errors]
     if not isinstance(errors, Sequence):
         return ()
-    return tuple(
-        str(error.get("message", error)) if isinstance(error, Mapping) else str(error) for error in errors if error
-    )
+    return tuple(map(_message, filter(None, errors)))
+
+
+def _message(error: Any) -> str:
+    try:
+        return str(error.get("message", error)) if isinstance(error, Mapping) else str(error)
+    except RecursionError:
+        return "(an error that is nested too deeply)"
 
 
 def forbidden_tweets(messages: Sequence[str]) -> dict[str | None, tuple[str, ...]]:

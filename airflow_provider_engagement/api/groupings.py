@@ -140,7 +140,10 @@ def as_object(node: Any) -> Mapping[Any, Any]:
 
 def describe_value(value: Any) -> str:
     """Return a value for an error message. A long value is not shortened: half a secret would not be redacted."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "a value that is nested too deeply"
     return text if len(text) <= 50 else f"a value of {len(text)} characters"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,11 @@ class TaskRun:
     task: str
     owner: str | None
     accepted: tuple[Outcome, ...]
+
+    @property
+    def writer(self) -> str:
+        """Identifies this run of the task in the names of temporary and staged files, the same in every attempt."""
+        return hashlib.sha256(f"{self.task}\0{self.run_id}".encode()).hexdigest()[:12]
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow
 
@@ -20,9 +20,36 @@ from airflow_provider_engagement.dataset.formats import (
 from airflow_provider_engagement.dataset.merged_table import FILE, MergedTable
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
+from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
+from airflow_provider_engagement.exceptions import IncompatibleTableError
+
+if TYPE_CHECKING:
+    from airflow_provider_engagement.dataset.delta_table import DeltaMergedTable
+
+DELTA_LOG_FOLDER = "_delta_log"
 
 ROWS_PER_BATCH = 50_000
 """How many rows of a table are written at once."""
+
+
+class PublishedTable(Protocol):
+    """A table that several runs write to: rows are staged first, and published together."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows are staged."""
+
+    def stage(self, rows: pyarrow.Table) -> None:
+        """Stage rows whose keys were not staged before, of any partitions."""
+
+    def close_before(self, time: datetime) -> None:
+        """Complete the staged files of the partitions before that of a time."""
+
+    def publish(self) -> list[str]:
+        """Merge the staged rows into the table, and return their partitions."""
+
+    def discard(self) -> None:
+        """Delete the staged rows."""
 
 
 class DatasetFolder:
@@ -30,14 +57,18 @@ class DatasetFolder:
 
     :param folder: the dataset's folder.
     :param output_format: the format of the tables.
+    :param writer: identifies the run of the task, the same in every attempt.
     """
 
-    def __init__(self, folder: StoragePath, output_format: OutputFormat) -> None:
+    def __init__(self, folder: StoragePath, output_format: OutputFormat, *, writer: str | None = None) -> None:
         self._folder = folder
-        self._format = output_format
+        self._temporary = TemporaryFiles(folder, writer=writer)
+        self._format = output_format.of_files
+        self._has_delta_tables = output_format is OutputFormat.DELTA
         self._tables: dict[StoragePath, Table] = {}
         self.locations: dict[str, str] = {}
         """The path of each table and document that the pull wrote, for the manifest."""
+        self._delta_tables: dict[str, DeltaMergedTable] = {}
 
     @contextmanager
     def open(self, paths: Mapping[Table, str]) -> Iterator[dict[str, BatchWriter]]:
@@ -50,7 +81,7 @@ class DatasetFolder:
         with ExitStack() as stack:
             files = {}
             for table, place in places.items():
-                file = stack.enter_context(write_atomically(place))
+                file = stack.enter_context(write_atomically(place, self._temporary.new()))
                 writer = open_writer(file, arrow_schema(table), self._format)
                 # An unclosed Parquet writer would write to the closed file when it is garbage-collected.
                 stack.callback(writer.close)
@@ -62,30 +93,70 @@ class DatasetFolder:
             self._tables[place] = table
             self.locations[table.name] = str(place)
 
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of each Delta table after the pull, by its path below the dataset's folder."""
+        return {path: table.version for path, table in self._delta_tables.items() if table.version is not None}
+
+    @contextmanager
+    def open_snapshot(
+        self, table: Table, path: str, partition_of: Callable[[datetime], str]
+    ) -> Iterator[Callable[[pyarrow.Table], None]]:
+        """Open a table for the rows of one snapshot. They are put in place together if the block succeeds.
+
+        :param table: the table.
+        :param path: the path of a file that only this run writes, below the folder of the table and without a suffix.
+            A Delta table has no such file.
+        :param partition_of: returns the partition of a row from the time of its snapshot.
+        :return: a function that appends rows.
+        """
+        if not self._has_delta_tables:
+            self._check_format(self._folder / table.name)
+            with self.open({table: f"{table.name}/{path}"}) as files:
+                yield files[table.name].append
+            return
+        target = self.open_merged(table, table.name, partition_of)
+        try:
+            yield target.stage
+        except BaseException:
+            target.discard()
+            raise
+        target.publish()
+
     def open_merged(
         self,
         table: Table,
         path: str,
         partition_of: Callable[[datetime], str],
         on_change: Callable[[pyarrow.Table, pyarrow.Table], None] | None = None,
-    ) -> MergedTable:
+    ) -> PublishedTable:
         """Return a partitioned table for rows whose keys other runs write too.
 
         :param table: the table.
         :param path: its path below the dataset's folder.
-        :param partition_of: returns the partition of a row from its period's first instant.
+        :param partition_of: returns the partition of a row from its time.
         :param on_change: called with published rows and newer rows of a partition.
+        :raises IncompatibleTableError: if the table has another format.
         """
         place = self._folder / path
+        self._check_format(place)
         self._tables[place] = table
         self.locations[path] = str(place)
+        if self._has_delta_tables:
+            # The package deltalake is an optional dependency.
+            from airflow_provider_engagement.dataset.delta_table import DeltaMergedTable
+
+            delta_table = DeltaMergedTable(place, table=table, partition_of=partition_of, on_change=on_change)
+            self._delta_tables[path] = delta_table
+            return delta_table
         return MergedTable(
             self._folder,
             table=table,
             path=path,
             partition_of=partition_of,
-            output_format=self._format,
+            file_format=self._format,
             on_change=on_change,
+            writer=self._temporary.writer,
         )
 
     def write_json(self, name: str, path: str, content: Any) -> None:
@@ -97,7 +168,7 @@ class DatasetFolder:
         """
         place = self._folder / path
         self.locations[name] = str(place)
-        with write_atomically(place) as file:
+        with write_atomically(place, self._temporary.new()) as file:
             file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
 
     def read_rows(self) -> dict[str, list[dict[str, Any]]]:
@@ -110,6 +181,16 @@ class DatasetFolder:
                     content = read_table(file, arrow_schema(table), self._format).to_pylist()
                 found += [{name: to_json_value(value) for name, value in row.items()} for row in content]
         return rows
+
+    def _check_format(self, place: StoragePath) -> None:
+        """Refuse to add rows in one format to a table of another: readers would see only one of them."""
+        is_delta = (place / DELTA_LOG_FOLDER).exists()
+        if is_delta and not self._has_delta_tables:
+            raise IncompatibleTableError(str(place), "it is a Delta table", "Set output_format to delta")
+        if self._has_delta_tables and not is_delta and place.exists() and any(True for _ in place.iterdir()):
+            raise IncompatibleTableError(
+                str(place), "its files are not those of a Delta table", "Use the format of the dataset as output_format"
+            )
 
     def _files(self, place: StoragePath) -> list[StoragePath]:
         if place.name.endswith(f".{self._format}"):

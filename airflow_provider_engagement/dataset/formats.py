@@ -16,12 +16,27 @@ import pyarrow.json
 import pyarrow.parquet
 
 
-class OutputFormat(StrEnum):
-    """A file format. Its value is the suffix of the files."""
+class FileFormat(StrEnum):
+    """The format of a file of a table. Its value is the suffix of the file."""
 
     PARQUET = "parquet"
     CSV = "csv"
     JSON_LINES = "jsonl"
+
+
+class OutputFormat(StrEnum):
+    """The format of a dataset."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    JSON_LINES = "jsonl"
+    DELTA = "delta"
+    """Delta Lake tables for the rows that several runs merge, and Parquet files for the other tables."""
+
+    @property
+    def of_files(self) -> FileFormat:
+        """The format of the files that only one run writes."""
+        return FileFormat.PARQUET if self is OutputFormat.DELTA else FileFormat(self.value)
 
 
 class TableWriter(Protocol):
@@ -34,24 +49,24 @@ class TableWriter(Protocol):
         """Complete the file's content, without closing the file."""
 
 
-def open_writer(file: IO[bytes], schema: pyarrow.Schema, output_format: OutputFormat) -> TableWriter:
+def open_writer(file: IO[bytes], schema: pyarrow.Schema, file_format: FileFormat) -> TableWriter:
     """Return a writer.
 
     :param file: a file open for writing bytes.
     :param schema: the columns.
-    :param output_format: the format of the file.
+    :param file_format: the format of the file.
     """
-    return _WRITERS[output_format](file, schema)
+    return _WRITERS[file_format](file, schema)
 
 
-def read_table(file: IO[bytes], schema: pyarrow.Schema, output_format: OutputFormat) -> pyarrow.Table:
+def read_table(file: IO[bytes], schema: pyarrow.Schema, file_format: FileFormat) -> pyarrow.Table:
     """Read a table that :func:`open_writer` wrote.
 
     :param file: a file open for reading bytes.
     :param schema: the columns that the table was written with.
-    :param output_format: the format of the file.
+    :param file_format: the format of the file.
     """
-    return _READERS[output_format](file, schema)
+    return _READERS[file_format](file, schema)
 
 
 class BatchWriter:
@@ -136,17 +151,17 @@ def _read_json_lines(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
     return pyarrow.json.read_json(io.BytesIO(content), parse_options=options).select(schema.names).cast(schema)
 
 
-_WRITERS: Mapping[OutputFormat, Callable[[IO[bytes], pyarrow.Schema], TableWriter]] = MappingProxyType(
+_WRITERS: Mapping[FileFormat, Callable[[IO[bytes], pyarrow.Schema], TableWriter]] = MappingProxyType(
     {
-        OutputFormat.PARQUET: _parquet_writer,
-        OutputFormat.CSV: _csv_writer,
-        OutputFormat.JSON_LINES: _JsonLinesWriter,
+        FileFormat.PARQUET: _parquet_writer,
+        FileFormat.CSV: _csv_writer,
+        FileFormat.JSON_LINES: _JsonLinesWriter,
     }
 )
-_READERS: Mapping[OutputFormat, Callable[[IO[bytes], pyarrow.Schema], pyarrow.Table]] = MappingProxyType(
+_READERS: Mapping[FileFormat, Callable[[IO[bytes], pyarrow.Schema], pyarrow.Table]] = MappingProxyType(
     {
-        OutputFormat.PARQUET: _read_parquet,
-        OutputFormat.CSV: _read_csv,
-        OutputFormat.JSON_LINES: _read_json_lines,
+        FileFormat.PARQUET: _read_parquet,
+        FileFormat.CSV: _read_csv,
+        FileFormat.JSON_LINES: _read_json_lines,
     }
 )

@@ -31,6 +31,7 @@ class Manifest:
         ``failed``, ``rate_limited`` (HTTP 429).
     :param rows: rows by table.
     :param outputs: paths by table, and the path of the manifest.
+    :param versions: the version of each Delta table after the pull.
     :param seconds: ``elapsed``, and ``waited``: the time that threads spent waiting for the rate limit or between
         repetitions, summed over the threads.
     :param rate_limit: the last known state of the rate limit.
@@ -49,6 +50,7 @@ class Manifest:
     requests: Mapping[str, int]
     rows: Mapping[str, int]
     outputs: Mapping[str, str]
+    versions: Mapping[str, int]
     seconds: Mapping[str, float]
     rate_limit: Mapping[str, Any]
     interval: tuple[str, str] | None = None
@@ -73,6 +75,7 @@ class Manifest:
             "requests": dict(self.requests),
             "rows": dict(self.rows),
             "outputs": dict(self.outputs),
+            "versions": dict(self.versions),
             "seconds": dict(self.seconds),
             "rate_limit": dict(self.rate_limit),
         }

@@ -21,6 +21,7 @@ from airflow_provider_engagement.api.groupings import NestedCounts
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.response import CountColumns, Outcome, TweetStatus
 from airflow_provider_engagement.dataset.storage import StoragePath, safe_name, write_atomically
+from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 
 FOLDER = "_responses"
 VERSION = 2
@@ -106,6 +107,7 @@ class ResponseStore:
     :param as_of: distinguishes equal requests whose responses may differ, such as the time of a snapshot; ``None`` if
         equal requests share a response.
     :param is_reusable: returns whether a stored response can be reused.
+    :param writer: identifies the run of the task, the same in every attempt.
     """
 
     def __init__(
@@ -115,8 +117,10 @@ class ResponseStore:
         identity: str,
         as_of: datetime | None = None,
         is_reusable: ReuseRule = always_reuse,
+        writer: str | None = None,
     ) -> None:
         self._folder = dataset / FOLDER
+        self._temporary = TemporaryFiles(dataset, writer=writer)
         self._identity = identity
         self._as_of = f"{as_of:{_FETCHED_AT}}" if as_of else ""
         self._is_reusable = is_reusable
@@ -139,7 +143,7 @@ class ResponseStore:
         suffix = _CONCLUSIVE if response.is_conclusive else _INCONCLUSIVE
         name = f"{self._digest(request)}.{response.fetched_at:{_FETCHED_AT}}{suffix}"
         table = response.counts.replace_schema_metadata({_METADATA_KEY: json.dumps(_to_metadata(response)).encode()})
-        with write_atomically(self._folder / self._subfolder(request) / name) as file:
+        with write_atomically(self._folder / self._subfolder(request) / name, self._temporary.new()) as file:
             pyarrow.parquet.write_table(table, file, compression="zstd")
         self._names(request).append(name)
 

@@ -11,8 +11,8 @@ import pyarrow.compute as compute
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.dataset import rollups
 from airflow_provider_engagement.dataset.days import local_day
+from airflow_provider_engagement.dataset.folder import PublishedTable
 from airflow_provider_engagement.dataset.granularity import Granularity
-from airflow_provider_engagement.dataset.merged_table import MergedTable
 from airflow_provider_engagement.dataset.response_store import StoredResponse
 from airflow_provider_engagement.dataset.series_rows import SeriesRows, covered_hours, hourly_rows, table_rows
 
@@ -27,7 +27,7 @@ class RowStager:
     :param target: where complete rows are staged.
     """
 
-    def __init__(self, rows: SeriesRows, target: MergedTable) -> None:
+    def __init__(self, rows: SeriesRows, target: PublishedTable) -> None:
         self._rows = rows
         self._target = target
         self._partial: list[pyarrow.Table] = []

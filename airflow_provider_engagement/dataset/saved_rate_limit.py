@@ -12,18 +12,22 @@ import time
 
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
+from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 
 FOLDER = "_rate_limit"
 
 
-def save_rate_limit(folder: StoragePath, quota_key: str, snapshot: RateLimitSnapshot) -> None:
+def save_rate_limit(
+    folder: StoragePath, quota_key: str, snapshot: RateLimitSnapshot, *, writer: str | None = None
+) -> None:
     """Save a snapshot of the rate limit.
 
     :param folder: the dataset's folder.
     :param quota_key: identifies the quota that the snapshot belongs to.
     :param snapshot: what is known now.
+    :param writer: identifies the run of the task, the same in every attempt.
     """
-    with write_atomically(_path(folder, quota_key)) as file:
+    with write_atomically(_path(folder, quota_key), TemporaryFiles(folder, writer=writer).new()) as file:
         file.write(json.dumps(snapshot.to_dict()).encode())
 
 

@@ -15,6 +15,8 @@ import pyarrow
 
 from airflow_provider_engagement.api.catalogue import METRICS, Endpoint
 
+OLDER_COUNTS = "older_counts"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
@@ -24,12 +26,14 @@ class Table:
     :param key: the columns that identify a row: a rerun replaces rows of the same key.
     :param columns: the other columns except metrics, in order.
     :param metrics: the metric columns.
+    :param time: the column that determines the partition of a row.
     """
 
     name: str
     key: tuple[str, ...]
     columns: tuple[str, ...]
     metrics: tuple[str, ...] = ()
+    time: str = "period_start"
 
 
 def _metrics_of(*endpoints: Endpoint) -> tuple[str, ...]:
@@ -39,19 +43,20 @@ def _metrics_of(*endpoints: Endpoint) -> tuple[str, ...]:
 TWEET_TOTALS = Table(
     name="tweet_totals",
     key=("tweet_id", "snapshot_at", "auth"),
-    columns=("owner", "tweet_created_at", "fetched_at"),
+    columns=("owner", "tweet_created_at", "fetched_at", OLDER_COUNTS),
     metrics=_metrics_of(Endpoint.TOTALS),
+    time="snapshot_at",
 )
 TWEET_METRICS = Table(
     name="tweet_metrics",
     key=("tweet_id", "period_start", "period_end", "granularity", "time_zone"),
-    columns=("owner", "tweet_created_at", "endpoint", "fetched_at", "is_final"),
+    columns=("owner", "tweet_created_at", "endpoint", "fetched_at", OLDER_COUNTS, "is_final"),
     metrics=_metrics_of(Endpoint.LAST_28_HOURS, Endpoint.HISTORICAL),
 )
 TWEET_HOURS_OF_DAY = Table(
     name="tweet_hours_of_day",
     key=("tweet_id", "period_start", "period_end", "hour_of_day", "time_zone"),
-    columns=("owner", "tweet_created_at", "endpoint", "fetched_at", "is_final"),
+    columns=("owner", "tweet_created_at", "endpoint", "fetched_at", OLDER_COUNTS, "is_final"),
     metrics=TWEET_METRICS.metrics,
 )
 RESTATEMENTS = Table(
@@ -86,13 +91,16 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "``tweet_status`` also null for Tweets of other users",
         "tweet_created_at": "the creation time of the Tweet, from its id; null for ids from before 2010-11-04",
         "fetched_at": "when the API returned the counts. If they come from several responses, the time of the latest",
+        OLDER_COUNTS: "the metrics whose counts come from an earlier read than ``fetched_at``, each with the time of "
+        'that read, as JSON such as ``{"favorites":"2026-01-12T09:30:15.250Z"}``; null if there are none',
         "period_start": "the start of the period",
         "period_end": "the end of the period, which is not part of it",
         "granularity": "the granularity of the rows: ``hour``, ``day``, ``total`` or ``hour_of_day``",
         "time_zone": "the IANA name of the time zone of the days or hours of day; ``UTC`` for hours and totals",
         "hour_of_day": "the hour of the day in the time zone, 0 to 23",
         "endpoint": "the endpoint: ``28hr`` or ``historical``",
-        "is_final": "whether all hours of the period were older than the settling time when the API returned them",
+        "is_final": "whether all hours of the period were older than the settling time at ``fetched_at``. It says "
+        "nothing about ``older_counts``",
         "run_id": "the id of the run",
         "task": "the name of the DAG, of the task and, for a mapped task, the map index",
         "outcome": "the outcome of the Tweet; in ``coverage``, its outcome in this request",
@@ -142,6 +150,11 @@ def arrow_schema(table: Table) -> pyarrow.Schema:
 
     names = (*table.key, *table.columns, *table.metrics)
     return pyarrow.schema([pyarrow.field(name, kind(name), nullable=name not in table.key) for name in names])
+
+
+def partition_field(column: str) -> pyarrow.Field:
+    """Return the column that partitions a table: a date such as ``2026-01-05``, or a month such as ``2026-01``."""
+    return pyarrow.field(column, pyarrow.date32() if column.endswith("_date") else pyarrow.string())
 
 
 def columns_to_table(

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
 
@@ -43,6 +44,8 @@ class StoragePath(Protocol):
         """Remove the file."""
 
 
+_LOCAL_PROTOCOLS = ("", "file", "local")
+
 _PLAIN = re.compile(r"[A-Za-z0-9_]+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -61,17 +64,27 @@ def unique_name(*texts: object) -> str:
     return f"{name}.{digest[:8]}"
 
 
+def local_path(path: StoragePath) -> Path | None:
+    """Return a path on a disk of this machine as such, or ``None`` if the path is on an object store."""
+    if isinstance(path, Path):
+        return path
+    # An ``ObjectStoragePath`` has these attributes. This module does not import Airflow.
+    is_local = getattr(path, "protocol", None) in _LOCAL_PROTOCOLS
+    return Path(getattr(path, "path", "")) if is_local else None
+
+
 @contextmanager
-def write_atomically(path: StoragePath) -> Iterator[IO[bytes]]:
+def write_atomically(path: StoragePath, temporary: StoragePath | None = None) -> Iterator[IO[bytes]]:
     """Open a file for writing, and move it to its path only if the block succeeds.
 
-    Until then the file has a temporary name in the same folder, so a reader never sees an incomplete file, and two
-    concurrent writers do not mix. A killed writer leaves a temporary file, which no reader opens.
+    Until then the file has a temporary path, so a reader never sees an incomplete file, and two concurrent writers do
+    not mix. A killed writer leaves a temporary file, which no reader opens.
 
     :param path: the final path; its folder is created.
+    :param temporary: the path until then, on the same file system; by default a hidden one in the same folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f"_{path.name}.{uuid.uuid4().hex}.tmp"
+    temporary = temporary or path.parent / f"_{path.name}.{uuid.uuid4().hex}.tmp"
     try:
         with temporary.open("wb") as file:
             yield file

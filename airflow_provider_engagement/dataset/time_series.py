@@ -14,9 +14,8 @@ from airflow_provider_engagement.api.time_range import TimeRange, ceil_to_hour, 
 from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun, failed_statuses, status_rows
 from airflow_provider_engagement.dataset.completeness import check_complete
 from airflow_provider_engagement.dataset.fetch import FetchResult
-from airflow_provider_engagement.dataset.folder import DatasetFolder
+from airflow_provider_engagement.dataset.folder import DatasetFolder, PublishedTable
 from airflow_provider_engagement.dataset.granularity import partition_of
-from airflow_provider_engagement.dataset.merged_table import MergedTable
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.dataset.restatements import RestatementLog
 from airflow_provider_engagement.dataset.row_stager import RowStager
@@ -131,7 +130,7 @@ def _write_status(
         assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
 
 
-def _open_target(folder: DatasetFolder, rows: SeriesRows, restatements: RestatementLog | None) -> MergedTable:
+def _open_target(folder: DatasetFolder, rows: SeriesRows, restatements: RestatementLog | None) -> PublishedTable:
     table, partition = rows.table, partial(partition_of, rows.granularity)
     if table is not TWEET_METRICS:
         return folder.open_merged(table, table.name, partition)

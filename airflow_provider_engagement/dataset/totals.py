@@ -49,16 +49,22 @@ def assemble_totals(
             assembled.outcomes.add(statuses.items())
         assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
     check_complete(assembled.outcomes, run.accepted, fetched.failures)
-    with folder.open({TWEET_TOTALS: f"{TWEET_TOTALS.name}/snapshot_date={date}/{name}"}) as files:
+    assembled.rows[TWEET_TOTALS.name] = 0
+    with folder.open_snapshot(TWEET_TOTALS, f"snapshot_date={date}/{name}", _partition_of) as append:
         for request in fetched.requests:
             response = store.read(request)
             if response is not None:
                 assembled.groupings = merge_groupings(assembled.groupings, response.groupings)
-                files[TWEET_TOTALS.name].append(_total_rows(response, query, run, snapshot_at))
-        assembled.rows[TWEET_TOTALS.name] = files[TWEET_TOTALS.name].rows
+                rows = _total_rows(response, query, run, snapshot_at)
+                append(rows)
+                assembled.rows[TWEET_TOTALS.name] += rows.num_rows
     if assembled.groupings:
         folder.write_json("groupings", f"groupings/run_date={date}/{name}.json", assembled.groupings)
     return assembled
+
+
+def _partition_of(snapshot_at: datetime) -> str:
+    return f"snapshot_date={snapshot_at:%Y-%m-%d}"
 
 
 def _total_rows(response: StoredResponse, query: Query, run: TaskRun, snapshot_at: datetime) -> pyarrow.Table:

@@ -41,7 +41,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECRETS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret", "bearer_token")
-SETTINGS = ("token_url", "requests_per_minute", "quota_share", "connect_timeout", "read_timeout")
+SETTINGS = (
+    "token_url",
+    "requests_per_minute",
+    "quota_share",
+    "connect_timeout",
+    "read_timeout",
+    "max_response_megabytes",
+)
 
 PUBLIC_TWEET = "20"
 """The oldest Tweet that still exists. The connection test requests it."""
@@ -322,17 +329,19 @@ def _parse_settings(
     given = {name: extra[name] for name in SETTINGS if extra.get(name) not in (None, "")}
     url = (host or DEFAULT_BASE_URL).strip()
     url = url if "://" in url else f"https://{url}"
-    timeouts = {
+    limits: dict[str, Any] = {
         name: parse_number(given[name], field=name, above=0)
         for name in ("connect_timeout", "read_timeout")
         if name in given
     }
+    if (name := "max_response_megabytes") in given:
+        limits[name] = parse_whole_number(given[name], field=name, minimum=1)
     return _Settings(
         credentials=Credentials(**secrets),
         address=Address(
             base_url=f"{url}:{port}" if port else url,
             token_url=str(given.get("token_url", DEFAULT_TOKEN_URL)),
-            **timeouts,
+            **limits,
         ),
         requests_per_minute=(
             parse_whole_number(given["requests_per_minute"], field="requests_per_minute", minimum=1)

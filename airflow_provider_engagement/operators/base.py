@@ -43,7 +43,9 @@ class EngagementPullOperator(BaseOperator):
         grouped counts to a JSON file. Without ``output_path``, it returns them in the manifest. (templated)
     :param output_path: the path or URL of the dataset folder. If you do not set it, the task returns up to 1,000 rows
         as XCom. (templated)
-    :param output_format: ``parquet`` (default), ``csv`` or ``jsonl``. (templated)
+    :param output_format: ``parquet`` (default), ``csv`` or ``jsonl`` for one writer at a time, or ``delta`` for Delta
+        Lake tables that several runs and machines write to at the same time. ``delta`` requires the extra ``delta`` of
+        this package. (templated)
     :param accepted_outcomes: the outcomes to accept in addition to ``ok``; by default ``unavailable``,
         ``unsupported_90d`` and ``unsupported_video``. If a Tweet has any other outcome, the task fails. If you add
         ``forbidden``, the operator leaves out Tweets of other users and lists them in ``tweet_status``. (templated)

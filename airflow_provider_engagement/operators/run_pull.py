@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from airflow_provider_engagement.dataset.manifest import Manifest
 from airflow_provider_engagement.dataset.response_store import ResponseStore
 from airflow_provider_engagement.dataset.saved_rate_limit import load_rate_limit, save_rate_limit
 from airflow_provider_engagement.dataset.storage import StoragePath, safe_name
+from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
@@ -49,7 +51,7 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
     :raises WaitRequired: if the next request has to wait longer than the operator waits in place.
     :raises EngagementError: if the pull fails or is not complete.
     """
-    output_format = parse_choice(operator.output_format, OutputFormat, field="output_format")
+    output_format = _output_format(operator)
     if not operator.output_path and pull.estimated_rows > MAX_ROWS_IN_XCOM:
         raise InvalidQueryError(
             "output_path",
@@ -57,15 +59,20 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
             "Set output_path to the folder of a dataset, or request fewer rows.",
         )
     with _open_dataset(operator.output_path) as path:
-        store = ResponseStore(path, identity=operator.hook.identity, as_of=pull.as_of, is_reusable=pull.is_reusable)
+        writer = pull.run.writer
+        store = ResponseStore(
+            path, identity=operator.hook.identity, as_of=pull.as_of, is_reusable=pull.is_reusable, writer=writer
+        )
         if operator.estimate_only:
             return _estimate(operator, pull, store)
+        TemporaryFiles(path, writer=writer).delete_leftovers()
         started = time.monotonic()
         fetched, attempt, rate_limit = _fetch(operator, pull, store, path, context)
-        folder = DatasetFolder(path, output_format)
+        folder = DatasetFolder(path, output_format, writer=writer)
         with span("assemble", endpoint=operator.endpoint, tweets=len(pull.query.tweet_ids)):
             assembled = pull.assemble(fetched, store, folder)
-        manifest = _manifest(pull, fetched, assembled, attempt, rate_limit, seconds=time.monotonic() - started)
+        seconds = time.monotonic() - started
+        manifest = _manifest(pull, fetched, assembled, attempt, rate_limit, versions=folder.versions, seconds=seconds)
         _log_summary(operator, manifest)
         count_manifest(manifest)
         if not operator.output_path:
@@ -75,6 +82,18 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
         name = f"{pull.run.task}.{safe_name(pull.run.run_id)}.json"
         folder.write_json("manifest", f"{MANIFESTS}/{name}", manifest)
         return manifest | {"outputs": dict(folder.locations)}
+
+
+def _output_format(operator: EngagementPullOperator) -> OutputFormat:
+    output_format = parse_choice(operator.output_format, OutputFormat, field="output_format")
+    if output_format is OutputFormat.DELTA and find_spec("deltalake") is None:
+        raise InvalidQueryError(
+            "output_format",
+            "'delta' requires the package deltalake, which is not installed on this worker",
+            "Install airflow-provider-engagement[delta].",
+        )
+    # Without an output path, the tables are read again and deleted.
+    return output_format if operator.output_path else OutputFormat.PARQUET
 
 
 @contextmanager
@@ -139,7 +158,7 @@ def _fetch(
             count_requests(operator.endpoint, client)
             attempt = add_to_attempt(context, client)
             if client.requests_sent:
-                save_rate_limit(path, quota_key, client.limiter.snapshot())
+                save_rate_limit(path, quota_key, client.limiter.snapshot(), writer=pull.run.writer)
         return fetched, attempt, client.limiter.snapshot()
 
 
@@ -150,6 +169,7 @@ def _manifest(
     attempt: AttemptTotals,
     rate_limit: RateLimitSnapshot,
     *,
+    versions: Mapping[str, int],
     seconds: float,
 ) -> dict[str, Any]:
     hours = pull.interval.time_range if pull.interval else None
@@ -171,6 +191,7 @@ def _manifest(
         },
         rows=assembled.rows,
         outputs={},
+        versions=versions,
         seconds={"elapsed": round(seconds, 3), "waited": round(attempt.waited_seconds, 3)},
         rate_limit=rate_limit.to_dict(),
         interval=(to_api(hours.start), to_api(hours.end)) if hours else None,

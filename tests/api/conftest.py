@@ -6,6 +6,7 @@ import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -149,11 +150,13 @@ class Wire:
     :param url: its address.
     :param reply: returns status, headers and body of a response, given the path and headers of the request.
     :param received: the path, headers and body of each request.
+    :param ports: the port of the client for each request, which is another for each connection.
     """
 
     url: str
     reply: Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], Any]]
     received: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -163,9 +166,14 @@ def wire() -> Iterator[Wire]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # The client closes the connection of a response that is too large.
+                super().handle()
+
         def do_POST(self) -> None:
             request_body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             scripted.received.append((self.path, dict(self.headers), request_body))
+            scripted.ports.append(self.client_address[1])
             status, headers, body = scripted.reply(self.path, self.headers)
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             if "gzip" in self.headers.get("Accept-Encoding", "") and "Content-Encoding" not in headers:

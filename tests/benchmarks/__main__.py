@@ -23,6 +23,7 @@ NAMES = (
     "hourly",
     "memory",
     "backfill",
+    "delta",
     "contract",
     "slots",
     "contention",

@@ -21,6 +21,7 @@ from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.response import Outcome, parse_response
+from airflow_provider_engagement.api.response_body import decode_json
 from airflow_provider_engagement.dataset.assembly import TaskRun
 from airflow_provider_engagement.dataset.fetch import FetchResult
 from airflow_provider_engagement.dataset.folder import DatasetFolder
@@ -82,7 +83,7 @@ def _store(request: Request, raw: bytes, store: ResponseStore, stages: dict[str,
     with timed(stages["decompressing"]):
         text = gzip.decompress(raw).decode()
     with timed(stages["JSON"]):
-        decoded = json.loads(text)
+        decoded = decode_json(text)
     with timed(stages["parsing"]):
         response = parse_response(request, decoded)
     with timed(stages["columns"]):

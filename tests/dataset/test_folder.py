@@ -12,12 +12,12 @@ import pytest
 from pyarrow import parquet
 
 from airflow_provider_engagement.dataset.folder import ROWS_PER_BATCH, DatasetFolder
-from airflow_provider_engagement.dataset.formats import OutputFormat
+from airflow_provider_engagement.dataset.formats import FileFormat, OutputFormat
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
-every_format = pytest.mark.parametrize("output_format", OutputFormat)
+every_format = pytest.mark.parametrize("output_format", [*map(OutputFormat, FileFormat)])
 
 
 def totals(*favorites: int) -> pyarrow.Table:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from airflow_provider_engagement.dataset.folder import DatasetFolder
-from airflow_provider_engagement.dataset.formats import OutputFormat, read_table, to_json_value
+from airflow_provider_engagement.dataset.formats import FileFormat, OutputFormat, read_table, to_json_value
 from airflow_provider_engagement.dataset.schema import (
     TABLES,
     TWEET_METRICS,
@@ -67,13 +67,13 @@ def from_json(row: Mapping[str, Any], table: Table) -> dict[str, Any]:
     }
 
 
-READERS: Mapping[OutputFormat, Callable[[Path, Table], Rows]] = {
-    OutputFormat.PARQUET: read_parquet,
-    OutputFormat.CSV: read_csv,
-    OutputFormat.JSON_LINES: read_json_lines,
+READERS: Mapping[FileFormat, Callable[[Path, Table], Rows]] = {
+    FileFormat.PARQUET: read_parquet,
+    FileFormat.CSV: read_csv,
+    FileFormat.JSON_LINES: read_json_lines,
 }
 
-every_format = pytest.mark.parametrize("output_format", OutputFormat)
+every_format = pytest.mark.parametrize("file_format", FileFormat)
 
 
 def write(folder: DatasetFolder, table: Table, *batches: pyarrow.Table) -> None:
@@ -82,10 +82,10 @@ def write(folder: DatasetFolder, table: Table, *batches: pyarrow.Table) -> None:
             files[table.name].append(batch)
 
 
-def written_rows(folder: Path, output_format: OutputFormat, table: Table, *batches: pyarrow.Table) -> Rows:
+def written_rows(folder: Path, file_format: FileFormat, table: Table, *batches: pyarrow.Table) -> Rows:
     """Write batches, and read them back without the package."""
-    write(DatasetFolder(folder, output_format), table, *batches)
-    return READERS[output_format](folder / table.name / f"file.{output_format}", table)
+    write(DatasetFolder(folder, OutputFormat(file_format)), table, *batches)
+    return READERS[file_format](folder / table.name / f"file.{file_format}", table)
 
 
 def totals(*favorites: int | None) -> pyarrow.Table:
@@ -133,42 +133,42 @@ def test_every_format_holds_the_rows_that_were_written(drawn: tuple[Table, Rows]
     table, rows = drawn
     schema = arrow_schema(table)
     batches = [pyarrow.Table.from_pylist(batch, schema=schema) for batch in (rows[:cut], rows[cut:])]
-    for output_format in OutputFormat:
+    for file_format in FileFormat:
         with tempfile.TemporaryDirectory() as path:
-            folder = DatasetFolder(Path(path), output_format)
+            folder = DatasetFolder(Path(path), OutputFormat(file_format))
             write(folder, table, *batches)
-            place = Path(path) / table.name / f"file.{output_format}"
-            assert READERS[output_format](place, table) == rows
+            place = Path(path) / table.name / f"file.{file_format}"
+            assert READERS[file_format](place, table) == rows
             with place.open("rb") as file:
-                assert read_table(file, schema, output_format).equals(pyarrow.Table.from_pylist(rows, schema=schema))
+                assert read_table(file, schema, file_format).equals(pyarrow.Table.from_pylist(rows, schema=schema))
             assert [from_json(row, table) for row in folder.read_rows()[table.name]] == rows
 
 
 @every_format
-def test_texts_with_line_breaks_are_read_from_a_large_file(tmp_path: Path, output_format: OutputFormat) -> None:
+def test_texts_with_line_breaks_are_read_from_a_large_file(tmp_path: Path, file_format: FileFormat) -> None:
     messages: list[str | None] = [f"line {index}\n{'and, another ' * 20}" for index in range(8_000)]
-    write(DatasetFolder(tmp_path, output_format), TWEET_STATUS, statuses(messages))
-    with (tmp_path / "tweet_status" / f"file.{output_format}").open("rb") as file:
-        assert read_table(file, arrow_schema(TWEET_STATUS), output_format)["message"].to_pylist() == messages
+    write(DatasetFolder(tmp_path, OutputFormat(file_format)), TWEET_STATUS, statuses(messages))
+    with (tmp_path / "tweet_status" / f"file.{file_format}").open("rb") as file:
+        assert read_table(file, arrow_schema(TWEET_STATUS), file_format)["message"].to_pylist() == messages
 
 
 @every_format
-def test_null_negative_and_64_bit_counts_are_kept(tmp_path: Path, output_format: OutputFormat) -> None:
+def test_null_negative_and_64_bit_counts_are_kept(tmp_path: Path, file_format: FileFormat) -> None:
     counts = [SMALLEST, -1, 0, None, 2**53 + 1, LARGEST]
-    rows = written_rows(tmp_path, output_format, TWEET_TOTALS, totals(*counts))
+    rows = written_rows(tmp_path, file_format, TWEET_TOTALS, totals(*counts))
     assert [row["favorites"] for row in rows] == counts
     assert [row["retweets"] for row in rows] == [None] * len(counts)
 
 
 @every_format
-def test_null_and_empty_text_differ(tmp_path: Path, output_format: OutputFormat) -> None:
+def test_null_and_empty_text_differ(tmp_path: Path, file_format: FileFormat) -> None:
     messages = [None, "", 'a "b", c\nd', "null", "ž😀"]
-    rows = written_rows(tmp_path, output_format, TWEET_STATUS, statuses(messages))
+    rows = written_rows(tmp_path, file_format, TWEET_STATUS, statuses(messages))
     assert [row["message"] for row in rows] == messages
 
 
 @every_format
-def test_times_are_utc_to_the_millisecond(tmp_path: Path, output_format: OutputFormat) -> None:
+def test_times_are_utc_to_the_millisecond(tmp_path: Path, file_format: FileFormat) -> None:
     time = NOON + timedelta(milliseconds=7)
     batch = columns_to_table(
         TWEET_METRICS,
@@ -178,16 +178,16 @@ def test_times_are_utc_to_the_millisecond(tmp_path: Path, output_format: OutputF
             "is_final": [False],
         },
     )
-    (row,) = written_rows(tmp_path, output_format, TWEET_METRICS, batch)
+    (row,) = written_rows(tmp_path, file_format, TWEET_METRICS, batch)
     assert row["period_start"] == time
     assert row["period_start"].utcoffset() == timedelta(0)
     assert row["is_final"] is False
 
 
 @every_format
-def test_a_table_without_rows_is_a_readable_file(tmp_path: Path, output_format: OutputFormat) -> None:
-    assert written_rows(tmp_path, output_format, TWEET_TOTALS) == []
-    assert written_rows(tmp_path, output_format, TWEET_TOTALS, totals()) == []
+def test_a_table_without_rows_is_a_readable_file(tmp_path: Path, file_format: FileFormat) -> None:
+    assert written_rows(tmp_path, file_format, TWEET_TOTALS) == []
+    assert written_rows(tmp_path, file_format, TWEET_TOTALS, totals()) == []
 
 
 def test_json_lines_have_times_as_text_and_every_column(tmp_path: Path) -> None:
@@ -204,6 +204,6 @@ def test_only_times_change_in_json() -> None:
 
 
 @every_format
-def test_batches_keep_their_order(tmp_path: Path, output_format: OutputFormat) -> None:
-    rows = written_rows(tmp_path, output_format, TWEET_TOTALS, totals(3, 1), totals(), totals(2))
+def test_batches_keep_their_order(tmp_path: Path, file_format: FileFormat) -> None:
+    rows = written_rows(tmp_path, file_format, TWEET_TOTALS, totals(3, 1), totals(), totals(2))
     assert [row["favorites"] for row in rows] == [3, 1, 2]

@@ -35,6 +35,7 @@ def manifest(summary: OutcomeSummary, **changes: Any) -> dict[str, Any]:
         "requests": {"planned": 1, "sent": 1},
         "rows": {"tweet_totals": 1},
         "outputs": {},
+        "versions": {},
         "seconds": {"elapsed": 0.1},
         "rate_limit": {},
         "snapshot_at": "2026-01-12T00:00:00+00:00",

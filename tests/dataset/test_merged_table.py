@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import multiprocessing
+import os
+import random
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
 
+import fsspec
 import pyarrow
 import pyarrow.dataset
 import pytest
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.dataset.formats import OutputFormat, read_table
-from airflow_provider_engagement.dataset.merged_table import (
-    STAGED_FILE_LIFETIME_SECONDS,
-    STAGING_FOLDER,
-    MergedTable,
-    merge_rows,
-    split_by_partition,
-)
+from airflow_provider_engagement.dataset.formats import FileFormat, read_table
+from airflow_provider_engagement.dataset.merged_table import LOCK_FOLDER, MergedTable
+from airflow_provider_engagement.dataset.merging import merge_rows
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, arrow_schema, columns_to_table
+from airflow_provider_engagement.dataset.staged_files import STAGED_FILE_LIFETIME_SECONDS, STAGING_FOLDER
+from airflow_provider_engagement.dataset.staged_rows import split_by_partition
+from airflow_provider_engagement.dataset.temporary_files import FOLDER as TEMPORARY_FOLDER
+from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 FETCHED_AT = datetime(2026, 2, 1, 9, 30, 15, 250_000, UTC)
@@ -36,7 +44,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 Counts = dict[tuple[str, datetime], int | None]
 """The impressions of a Tweet and hour."""
 
-every_format = pytest.mark.parametrize("output_format", OutputFormat)
+every_format = pytest.mark.parametrize("file_format", FileFormat)
 
 
 def by_date(time: datetime) -> str:
@@ -44,14 +52,14 @@ def by_date(time: datetime) -> str:
 
 
 def open_table(
-    folder: Any, *, output_format: OutputFormat = OutputFormat.PARQUET, now: float = NOW, **options: Any
+    folder: Any, *, file_format: FileFormat = FileFormat.PARQUET, now: float = NOW, **options: Any
 ) -> MergedTable:
     return MergedTable(
         folder,
         table=TWEET_METRICS,
         path="tweet_metrics/hour",
         partition_of=by_date,
-        output_format=output_format,
+        file_format=file_format,
         clock=lambda: now,
         **options,
     )
@@ -80,14 +88,12 @@ def stage(table: MergedTable, counts: Counts, *, fetched_at: datetime = FETCHED_
     return table
 
 
-def published(folder: Path, output_format: OutputFormat = OutputFormat.PARQUET) -> Counts:
+def published(folder: Any, file_format: FileFormat = FileFormat.PARQUET) -> Counts:
     """Return the rows on disk. A key that occurs twice, or in the wrong partition, is an error."""
     found: Counts = {}
-    for path in sorted((folder / "tweet_metrics" / "hour").rglob(f"*.{output_format}")):
-        if path.name.startswith("_"):
-            continue
+    for path in sorted((folder / "tweet_metrics" / "hour").rglob(f"*.{file_format}")):
         with path.open("rb") as file:
-            for row in read_table(file, arrow_schema(TWEET_METRICS), output_format).to_pylist():
+            for row in read_table(file, arrow_schema(TWEET_METRICS), file_format).to_pylist():
                 key = row["tweet_id"], row["period_start"]
                 assert key not in found
                 assert path.parent.name == by_date(row["period_start"])
@@ -168,21 +174,21 @@ def test_merged_rows_are_the_newest_of_each_key_in_the_order_of_keys() -> None:
 
 
 @every_format
-def test_a_second_run_merges_its_rows_in_every_format(tmp_path: Path, output_format: OutputFormat) -> None:
+def test_a_second_run_merges_its_rows_in_every_format(tmp_path: Path, file_format: FileFormat) -> None:
     first = counts_of("2000000000000000001", 2**63 - 1) | counts_of("2000000000000000002", None)
-    stage(open_table(tmp_path, output_format=output_format), first).publish()
+    stage(open_table(tmp_path, file_format=file_format), first).publish()
     second: Counts = {("2000000000000000001", DAY): -3, ("2000000000000000003", DAY): 0}
-    stage(open_table(tmp_path, output_format=output_format), second, fetched_at=FETCHED_AT + HOUR).publish()
-    assert published(tmp_path, output_format) == first | second
+    stage(open_table(tmp_path, file_format=file_format), second, fetched_at=FETCHED_AT + HOUR).publish()
+    assert published(tmp_path, file_format) == first | second
 
 
 @every_format
-def test_a_second_run_changes_no_other_column(tmp_path: Path, output_format: OutputFormat) -> None:
-    stage(open_table(tmp_path, output_format=output_format), {("1", DAY): 1}).publish()
-    stage(open_table(tmp_path, output_format=output_format), {("2", DAY): 2}).publish()
-    (path,) = (tmp_path / "tweet_metrics").rglob(f"*.{output_format}")
+def test_a_second_run_changes_no_other_column(tmp_path: Path, file_format: FileFormat) -> None:
+    stage(open_table(tmp_path, file_format=file_format), {("1", DAY): 1}).publish()
+    stage(open_table(tmp_path, file_format=file_format), {("2", DAY): 2}).publish()
+    (path,) = (tmp_path / "tweet_metrics").rglob(f"*.{file_format}")
     with path.open("rb") as file:
-        rows = read_table(file, arrow_schema(TWEET_METRICS), output_format)
+        rows = read_table(file, arrow_schema(TWEET_METRICS), file_format)
     assert rows.equals(rows_of({("1", DAY): 1, ("2", DAY): 2}))
 
 
@@ -191,15 +197,24 @@ def test_no_other_run_publishes_the_rows_of_a_run_that_fails(tmp_path: Path) -> 
     stage(open_table(tmp_path), counts_of("2", 6)).publish()
     assert published(tmp_path) == counts_of("2", 6)
     failing.discard()
-    assert not any(name.startswith("_") for name in staged_files(tmp_path))
+    assert unpublished_files(tmp_path) == []
     assert published(tmp_path) == counts_of("2", 6)
 
 
 def test_a_change_of_format_leaves_one_file_in_each_partition(tmp_path: Path) -> None:
-    stage(open_table(tmp_path, output_format=OutputFormat.CSV), counts_of("1", 1) | counts_of("2", 1)).publish()
+    stage(open_table(tmp_path, file_format=FileFormat.CSV), counts_of("1", 1) | counts_of("2", 1)).publish()
     stage(open_table(tmp_path), counts_of("2", 2), fetched_at=FETCHED_AT + HOUR).publish()
     assert published(tmp_path) == counts_of("1", 1) | counts_of("2", 2)
     assert [path.name for path in (tmp_path / "tweet_metrics").rglob("rows.*")] == ["rows.parquet"]
+
+
+def unpublished_files(folder: Path) -> list[str]:
+    """Return the names of all files that wait for publication, or that a run has not completed."""
+    paths = itertools.chain.from_iterable((folder / name).rglob("*.*") for name in (STAGING_FOLDER, TEMPORARY_FOLDER))
+    return sorted(path.name for path in paths if path.is_file())
+
+
+# On an object store, which has no locks.
 
 
 class Killed(BaseException):
@@ -233,15 +248,15 @@ class Steps:
 
 
 class SteppedPath:
-    """A path whose operations are counted.
+    """A path on an object store whose operations are counted.
 
-    :param path: the path.
+    :param path: where the files are.
     :param steps: counts the operations.
     """
 
-    def __init__(self, path: Path, steps: Steps) -> None:
+    def __init__(self, path: Path, steps: Steps | None = None) -> None:
         self.path = path
-        self.steps = steps
+        self.steps = steps or Steps()
 
     @property
     def name(self) -> str:
@@ -287,8 +302,12 @@ def run(folder: Any, counts: Counts, fetched_at: datetime = FETCHED_AT, **option
     stage(open_table(folder, **options), counts, fetched_at=fetched_at).publish()
 
 
+def run_on_object_store(folder: Path, *args: Any, **options: Any) -> None:
+    run(SteppedPath(folder), *args, **options)
+
+
 def write_existing(folder: Path) -> None:
-    run(folder, EXISTING, FETCHED_AT - HOUR)
+    run_on_object_store(folder, EXISTING, FETCHED_AT - HOUR)
 
 
 def number_of_steps(folder: Path, **options: Any) -> int:
@@ -297,11 +316,13 @@ def number_of_steps(folder: Path, **options: Any) -> int:
     return len(steps.done)
 
 
-def each_step(tmp_path: Path, prepare: Callable[[Path], None], **options: Any) -> Iterator[tuple[Path, int]]:
-    """Yield a prepared folder for each step of a run."""
+def each_step(
+    tmp_path: Path, prepare: Callable[[Path], None], *, every: int = 1, **options: Any
+) -> Iterator[tuple[Path, int]]:
+    """Yield a prepared folder for each step of a run, or for every second, third and so on."""
     measured = tmp_path / "measured"
     prepare(measured)
-    for step in range(number_of_steps(measured, **options)):
+    for step in range(0, number_of_steps(measured, **options), every):
         folder = tmp_path / f"step-{step}"
         prepare(folder)
         yield folder, step
@@ -320,7 +341,7 @@ def test_two_runs_that_interleave_at_any_step_lose_nothing(
     first_at, second_at = (FETCHED_AT + HOUR * (newer == name) for name in ("first", "second"))
     step = -1
     for folder, step in each_step(tmp_path, prepare):
-        steps = Steps(step, partial(run, folder, SECOND, second_at))
+        steps = Steps(step, partial(run_on_object_store, folder, SECOND, second_at))
         run(SteppedPath(folder, steps), FIRST, first_at)
         assert published(folder) == expected, (step, steps.done[step])
     assert step > 10
@@ -333,7 +354,7 @@ def test_three_runs_that_interleave_lose_nothing(tmp_path: Path) -> None:
         folder = tmp_path / f"{step}-{inner_step}"
 
         def second(folder: Path = folder, inner_step: int = inner_step) -> None:
-            interrupted = Steps(inner_step, partial(run, folder, third))
+            interrupted = Steps(inner_step, partial(run_on_object_store, folder, third))
             run(SteppedPath(folder, interrupted), SECOND, FETCHED_AT + HOUR)
 
         run(SteppedPath(folder, Steps(step, second)), FIRST)
@@ -342,10 +363,10 @@ def test_three_runs_that_interleave_lose_nothing(tmp_path: Path) -> None:
 
 def test_two_runs_that_change_the_format_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     def write_csv(folder: Path) -> None:
-        run(folder, EXISTING, FETCHED_AT - HOUR, output_format=OutputFormat.CSV)
+        run_on_object_store(folder, EXISTING, FETCHED_AT - HOUR, file_format=FileFormat.CSV)
 
     for folder, step in each_step(tmp_path, write_csv):
-        steps = Steps(step, partial(run, folder, SECOND, FETCHED_AT + HOUR))
+        steps = Steps(step, partial(run_on_object_store, folder, SECOND, FETCHED_AT + HOUR))
         run(SteppedPath(folder, steps), FIRST)
         assert published(folder) == EXISTING | FIRST | SECOND, (step, steps.done[step])
         assert [path.name for path in (folder / "tweet_metrics").rglob("rows.*")] == ["rows.parquet"]
@@ -355,18 +376,126 @@ def kill() -> None:
     raise Killed
 
 
+def rerun(folder: Any, *args: Any, writer: str, **options: Any) -> None:
+    """Stage and publish in a later attempt of a task."""
+    TemporaryFiles(folder, writer=writer, clock=lambda: NOW).delete_leftovers()
+    run(folder, *args, writer=writer, **options)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_run_killed_at_any_step_damages_nothing_and_its_rerun_completes_it(tmp_path: Path) -> None:
     for folder, step in each_step(tmp_path, write_existing):
         with pytest.raises(Killed):
-            run(SteppedPath(folder, Steps(step, kill)), FIRST)
+            run(SteppedPath(folder, Steps(step, kill)), FIRST, writer="a")
         seen = published(folder)
         assert EXISTING.keys() <= seen.keys() <= EXISTING.keys() | FIRST.keys()
         assert all(count in (FIRST.get(key), EXISTING.get(key)) for key, count in seen.items())
-        run(folder, SECOND, FETCHED_AT + HOUR)
+        run_on_object_store(folder, SECOND, FETCHED_AT + HOUR)
         assert published(folder).items() >= SECOND.items()
-        run(folder, FIRST)
+        rerun(SteppedPath(folder), FIRST, writer="a")
         assert published(folder) == EXISTING | FIRST | SECOND, step
+        assert list((folder / TEMPORARY_FOLDER).iterdir()) == []
+
+
+def staged_rows(folder: Path) -> list[str]:
+    return [name for name in unpublished_files(folder) if name.endswith(".parquet")]
+
+
+def test_an_object_store_keeps_staged_files_for_their_lifetime(tmp_path: Path) -> None:
+    run_on_object_store(tmp_path, counts_of("1", 1))
+    assert len(staged_rows(tmp_path)) == 1
+    run_on_object_store(tmp_path, counts_of("2", 2), now=NOW + STAGED_FILE_LIFETIME_SECONDS - 1)
+    assert len(staged_rows(tmp_path)) == 2
+    run_on_object_store(tmp_path, counts_of("3", 3), now=NOW + STAGED_FILE_LIFETIME_SECONDS + 1)
+    assert len(staged_rows(tmp_path)) == 2
+    assert not any(name.startswith(f"{NOW:.0f}-") for name in unpublished_files(tmp_path))
+    assert published(tmp_path) == counts_of("1", 1) | counts_of("2", 2) | counts_of("3", 3)
+
+
+def test_two_runs_that_delete_the_same_staged_files_lose_nothing(tmp_path: Path) -> None:
+    """Mapped tasks publish the same partitions at the same time every day, and all find the files of the day before."""
+    later = NOW + 2 * STAGED_FILE_LIFETIME_SECONDS
+    for folder, step in each_step(tmp_path, write_existing, now=later):
+        steps = Steps(step, partial(run_on_object_store, folder, SECOND, FETCHED_AT + HOUR, now=later))
+        run(SteppedPath(folder, steps), FIRST, now=later)
+        assert published(folder) == EXISTING | FIRST | SECOND, (step, steps.done[step])
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    messages = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    caplog.clear()
+    return messages
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_log_says_once_that_another_run_was_killed_while_it_published(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = []
+    for folder, step in each_step(tmp_path, write_existing, every=3):
+        with pytest.raises(Killed):
+            run(SteppedPath(folder, Steps(step, kill)), FIRST)
+        names = unpublished_files(folder)
+        is_unfinished = any(
+            name.endswith(".parquet") and name.replace(".parquet", ".published") not in names for name in names
+        )
+        run_on_object_store(folder, SECOND, FETCHED_AT + HOUR)
+        messages = warnings_of(caplog)
+        assert len(messages) == is_unfinished, (step, messages)
+        assert all("period_date=2026-01-05" in text and 'output_format="delta"' in text for text in messages)
+        run_on_object_store(folder, SECOND, FETCHED_AT + 2 * HOUR)
+        assert warnings_of(caplog) == []
+        found.append(is_unfinished)
+    assert set(found) == {False, True}
+
+
+def test_the_log_says_that_another_run_publishes_at_the_same_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    numbers = []
+    for folder, step in each_step(tmp_path, write_existing, every=3):
+        run(SteppedPath(folder, Steps(step, partial(run_on_object_store, folder, SECOND))), FIRST)
+        numbers.append(len(warnings_of(caplog)))
+    assert set(numbers) == {0, 1}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_log_does_not_warn_of_an_earlier_attempt_of_the_same_task(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for folder, step in each_step(tmp_path, write_existing, every=3):
+        with pytest.raises(Killed):
+            run(SteppedPath(folder, Steps(step, kill)), FIRST, writer="a")
+        rerun(SteppedPath(folder), FIRST, writer="a")
+        assert warnings_of(caplog) == []
+
+
+def test_runs_publish_to_an_object_store(caplog: pytest.LogCaptureFixture) -> None:
+    attach("memory", fs=fsspec.filesystem("memory", skip_instance_cache=True))
+    folder = ObjectStoragePath("memory://published")
+    run(folder, FIRST)
+    run(folder, SECOND, FETCHED_AT + HOUR)
+    assert published(folder) == FIRST | SECOND
+    assert warnings_of(caplog) == []
+    assert not (folder / LOCK_FOLDER).exists()
+
+
+# On a local folder, with a lock for each partition.
+
+FORK = multiprocessing.get_context("fork")
+SECONDS = 60
+"""How long a test waits for another process before it fails."""
+
+
+def start(function: Callable[..., None], *args: Any, **options: Any) -> BaseProcess:
+    process = FORK.Process(target=function, args=args, kwargs=options)
+    process.start()
+    return process
+
+
+def wait_for(process: BaseProcess) -> int | None:
+    process.join(SECONDS)
+    return process.exitcode
 
 
 def publish_repeatedly(folder: Path, tweet_id: str, times: int) -> None:
@@ -375,41 +504,134 @@ def publish_repeatedly(folder: Path, tweet_id: str, times: int) -> None:
         run(folder, counts, FETCHED_AT + number * HOUR)
 
 
-def test_processes_that_publish_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=publish_repeatedly, args=(tmp_path, str(number), 5)) for number in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+def test_a_reader_sees_no_row_disappear_while_processes_publish(tmp_path: Path) -> None:
+    processes = [start(publish_repeatedly, tmp_path, str(number), 5) for number in range(4)]
+    before: Counts = {}
+    while any(process.is_alive() for process in processes):
+        seen = published(tmp_path)
+        assert seen.keys() >= before.keys()
+        assert all((seen[key] or 0) >= (count or 0) for key, count in before.items())
+        before = seen
+    assert [wait_for(process) for process in processes] == [0] * 4
     assert published(tmp_path) == {
-        key: count for tweet_id in ("0", "1", "2", "shared") for key, count in counts_of(tweet_id, 4, days=2).items()
+        key: count for tweet_id in (*"0123", "shared") for key, count in counts_of(tweet_id, 4, days=2).items()
     }
+    assert unpublished_files(tmp_path) == []
 
 
-def staged_files(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / STAGING_FOLDER).rglob("*.parquet"))
+def before_each_operation(then: Callable[[str, Any], None]) -> None:
+    """Call a function before each operation of this process on storage, with its name and its arguments."""
+
+    def observe(name: str) -> None:
+        original = getattr(Path, name)
+
+        def observed(*args: Any, **options: Any) -> Any:
+            then(name, args)
+            return original(*args, **options)
+
+        setattr(Path, name, observed)
+
+    for name in ("open", "replace", "unlink", "mkdir", "rmdir", "iterdir", "exists"):
+        observe(name)
 
 
-def test_staged_files_are_deleted_after_their_lifetime(tmp_path: Path) -> None:
-    run(tmp_path, counts_of("1", 1))
-    assert len(staged_files(tmp_path)) == 1
-    run(tmp_path, counts_of("2", 2), now=NOW + STAGED_FILE_LIFETIME_SECONDS - 1)
-    assert len(staged_files(tmp_path)) == 2
-    run(tmp_path, counts_of("3", 3), now=NOW + STAGED_FILE_LIFETIME_SECONDS + 1)
-    assert len(staged_files(tmp_path)) == 2
-    assert not any(name.startswith(f"{NOW:.0f}-") for name in staged_files(tmp_path))
-    assert published(tmp_path) == counts_of("1", 1) | counts_of("2", 2) | counts_of("3", 3)
+def run_and_die(folder: Path, step: int, *args: Any, **options: Any) -> None:
+    steps = Steps(step, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    before_each_operation(lambda name, _: steps.step(name))
+    run(folder, *args, **options)
 
 
-def test_two_runs_that_delete_the_same_staged_files_lose_nothing(tmp_path: Path) -> None:
-    """Mapped tasks publish the same partitions at the same time every day, and all find the files of the day before."""
-    later = NOW + 2 * STAGED_FILE_LIFETIME_SECONDS
-    for folder, step in each_step(tmp_path, write_existing, now=later):
-        steps = Steps(step, partial(run, folder, SECOND, FETCHED_AT + HOUR, now=later))
-        run(SteppedPath(folder, steps), FIRST, now=later)
-        assert published(folder) == EXISTING | FIRST | SECOND, (step, steps.done[step])
+def run_and_stop(folder: Path, is_stopped: Any, *args: Any, **options: Any) -> None:
+    """Stop before the merged rows are put in place, until the process is killed."""
+
+    def stop(name: str, arguments: Any) -> None:
+        if name == "replace" and arguments[1].name == "rows.parquet":
+            is_stopped.set()
+            signal.pause()
+
+    before_each_operation(stop)
+    run(folder, *args, **options)
+
+
+def test_a_run_killed_at_any_step_takes_no_row_away_and_leaves_nothing_after_its_rerun(tmp_path: Path) -> None:
+    for step in itertools.count():
+        folder = tmp_path / str(step)
+        run(folder, EXISTING, FETCHED_AT - HOUR)
+        exit_code = wait_for(start(run_and_die, folder, step, FIRST, writer="a"))
+        assert published(folder).keys() >= EXISTING.keys()
+        if exit_code == 0:
+            break
+        assert exit_code == -signal.SIGKILL
+        run(folder, SECOND, FETCHED_AT + HOUR)
+        assert published(folder) in (EXISTING | SECOND, EXISTING | FIRST | SECOND)
+        assert not list((folder / STAGING_FOLDER).rglob("*.parquet"))
+        rerun(folder, FIRST, writer="a")
+        assert published(folder) == EXISTING | FIRST | SECOND, step
+        assert unpublished_files(folder) == []
+    assert step > 10
+
+
+def test_no_run_publishes_between_reading_and_putting_in_place_of_another(tmp_path: Path) -> None:
+    run(tmp_path, EXISTING, FETCHED_AT - HOUR)
+    is_stopped = FORK.Event()
+    first = start(run_and_stop, tmp_path, is_stopped, FIRST)
+    assert is_stopped.wait(SECONDS)
+    second = start(run, tmp_path, SECOND, FETCHED_AT + HOUR)
+    second.join(0.2)
+    assert second.is_alive()
+    assert published(tmp_path) == EXISTING
+    first.kill()
+    assert wait_for(second) == 0
+    assert published(tmp_path) == EXISTING | FIRST | SECOND
+
+
+def test_runs_of_other_partitions_do_not_wait(tmp_path: Path) -> None:
+    is_stopped = FORK.Event()
+    stopped = start(run_and_stop, tmp_path, is_stopped, FIRST)
+    assert is_stopped.wait(SECONDS)
+    later = {("1", DAY + 24 * HOUR): 5}
+    assert wait_for(start(run, tmp_path, later)) == 0
+    assert published(tmp_path) == later
+    stopped.kill()
+
+
+def test_processes_killed_at_random_times_take_no_rows_of_others_away(tmp_path: Path) -> None:
+    times = random.Random(20260105)
+    rounds = range(30)
+    expected: Counts = {}
+    for number in rounds:
+        killed = start(run, tmp_path, counts_of(f"{number}-killed", number), writer=f"{number}a")
+        killer = threading.Timer(times.uniform(0, 0.06), killed.kill)
+        killer.start()
+        run(tmp_path, counts_of(str(number), number))
+        killer.join(SECONDS)
+        wait_for(killed)
+        expected |= counts_of(str(number), number)
+        assert published(tmp_path).items() >= expected.items(), number
+    for number in rounds:
+        rerun(tmp_path, counts_of(f"{number}-killed", number), writer=f"{number}a")
+        expected |= counts_of(f"{number}-killed", number)
+    assert published(tmp_path) == expected
+    assert unpublished_files(tmp_path) == []
+
+
+def test_the_log_says_that_the_rows_of_a_killed_run_are_published(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    is_stopped = FORK.Event()
+    killed = start(run_and_stop, tmp_path, is_stopped, FIRST)
+    assert is_stopped.wait(SECONDS)
+    killed.kill()
+    wait_for(killed)
+    run(tmp_path, SECOND, FETCHED_AT + HOUR)
+    (record,) = [record for record in caplog.records if "interrupted" in record.getMessage()]
+    assert record.levelno == logging.INFO
+    assert "period_date=2026-01-05" in record.getMessage()
+    assert published(tmp_path) == FIRST | SECOND
+    caplog.clear()
+    run(tmp_path, SECOND, FETCHED_AT + 2 * HOUR)
+    assert "interrupted" not in caplog.text
 
 
 def test_published_and_newer_rows_of_a_partition_are_compared_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from airflow.sdk.io import attach
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.dataset.storage import safe_name, unique_name, write_atomically
+from airflow_provider_engagement.dataset.storage import local_path, safe_name, unique_name, write_atomically
 
 
 class Interrupted(BaseException):
@@ -127,6 +127,17 @@ def test_a_file_that_cannot_be_put_in_place_is_deleted(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"c\.txt"), write_atomically(tmp_path / "c.txt") as file:
         file.write(b"whole")
     assert names_in(tmp_path) == ["c.txt"]
+
+
+@pytest.mark.parametrize("prefix", ["", "file://", "local://"])
+def test_a_local_path_is_on_a_disk_of_this_machine(tmp_path: Path, prefix: str) -> None:
+    assert local_path(ObjectStoragePath(f"{prefix}{tmp_path}/a b")) == tmp_path / "a b"
+    assert local_path(tmp_path / "a b") == tmp_path / "a b"
+
+
+def test_a_path_on_an_object_store_is_not_local(tmp_path: Path) -> None:
+    attach("memory", fs=fsspec.filesystem("memory"))
+    assert local_path(ObjectStoragePath(f"memory://{tmp_path}")) is None
 
 
 @settings(max_examples=50)

@@ -221,6 +221,7 @@ def test_a_row_has_its_origin_and_whether_it_is_final(tmp_path: Path) -> None:
         "owner": "7",
         "endpoint": "historical",
         "fetched_at": fetched_at,
+        "older_counts": None,
         **{metric: None for metric in TWEET_METRICS.metrics if metric not in METRICS},
     }
     assert all(row.items() >= shared.items() for row in rows)

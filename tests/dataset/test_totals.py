@@ -104,6 +104,7 @@ def test_a_row_has_the_key_the_counts_and_their_origin(
             **shared,
             **dict.fromkeys(TWEET_TOTALS.metrics),
             "tweet_created_at": created,
+            "older_counts": None,
             "favorites": count(tweet_id, "favorites"),
             "retweets": count(tweet_id, "retweets"),
         }

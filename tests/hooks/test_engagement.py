@@ -91,6 +91,7 @@ def test_a_connection_with_only_a_bearer_token_has_the_defaults_of_the_api(conne
     assert address.base_url == "https://data-api.twitter.com"
     assert address.token_url == "https://api.twitter.com/oauth2/token"
     assert (address.connect_timeout, address.read_timeout) == (10.0, 60.0)
+    assert address.max_response_megabytes == 256
     assert hook.requests_per_minute is None
 
 
@@ -106,10 +107,12 @@ def test_every_field_of_the_connection_is_used(connect: Connect) -> None:
         requests_per_minute=30,
         connect_timeout=2.5,
         read_timeout="20",
+        max_response_megabytes="16",
     )
     address = hook.get_conn().address
     assert (address.base_url, address.token_url) == ("https://data-api.x.com", "https://api.x.com/oauth2/token")
     assert (address.connect_timeout, address.read_timeout, hook.requests_per_minute) == (2.5, 20.0, 30)
+    assert address.max_response_megabytes == 16
     assert hook.credentials.given == tuple(CREDENTIALS)
     assert hook.credentials.user_id == AUTHOR
 
@@ -175,6 +178,9 @@ def test_a_token_url_without_encryption_is_an_error(connect: Connect) -> None:
         ("requests_per_minute", 0.5),
         ("requests_per_minute", "many"),
         ("requests_per_minute", -3),
+        ("max_response_megabytes", 0),
+        ("max_response_megabytes", 1.5),
+        ("max_response_megabytes", "256 MB"),
     ],
 )
 def test_the_error_of_an_invalid_number_names_the_field(connect: Connect, name: str, value: object) -> None:
@@ -184,9 +190,10 @@ def test_the_error_of_an_invalid_number_names_the_field(connect: Connect, name: 
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_an_empty_field_of_the_form_has_its_default(connect: Connect, value: object) -> None:
-    names = ("token_url", "requests_per_minute", "connect_timeout", "read_timeout", *USER)
+    names = ("token_url", "requests_per_minute", "connect_timeout", "read_timeout", "max_response_megabytes", *USER)
     hook = connect(value, **{"bearer_token": "token", **dict.fromkeys(names, value)})
     assert hook.get_conn().address.connect_timeout == 10.0
+    assert hook.get_conn().address.max_response_megabytes == 256
     assert hook.credentials.given == ("bearer_token",)
 
 

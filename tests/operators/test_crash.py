@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
+from airflow_provider_engagement.dataset.assembly import TaskRun
+from airflow_provider_engagement.dataset.temporary_files import FOLDER as TEMPORARY_FOLDER
+from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.simulator import Simulator, World
 
@@ -132,3 +135,37 @@ def test_a_rerun_of_a_killed_pull_sends_only_the_missing_requests(
     assert report["requests"]["reused"] == 7 - len(after) >= requests_before - WORKERS
     for table in ("tweet_totals", "tweet_status"):
         assert rows(report, table) == rows(undisturbed, table)
+    assert list((tmp_path / "killed" / TEMPORARY_FOLDER).iterdir()) == []
+
+
+def leave_temporary_file(dataset: Path, run: TaskRun) -> Path:
+    """Leave a temporary file as a killed pull does."""
+    path = dataset / TEMPORARY_FOLDER / TemporaryFiles(dataset, writer=run.writer).new().name
+    path.write_bytes(b"half")
+    return path
+
+
+def test_a_rerun_deletes_only_what_the_killed_attempt_left(
+    world: World, connect: Callable[..., str], execute: Callable[..., Any], task_instance: Any, tmp_path: Path
+) -> None:
+    connect(None)
+    runs = [
+        TaskRun(task=task, run_id=run_id, owner=None, accepted=())
+        for task, run_id in [("engagement.totals", "run"), ("engagement.totals", "other"), ("engagement.other", "run")]
+    ]
+    of_attempt, *of_others = [leave_temporary_file(tmp_path, run) for run in runs]
+
+    def pull(**options: Any) -> None:
+        operator = EngagementTotalsOperator(
+            task_id="totals",
+            tweet_ids=list(world.tweets)[:3],
+            metrics="favorites",
+            output_path=str(tmp_path),
+            **options,
+        )
+        execute(operator, ti=task_instance(task_id="totals", run_id="run"))
+
+    pull(estimate_only=True)
+    assert of_attempt.exists()
+    pull()
+    assert sorted((tmp_path / TEMPORARY_FOLDER).iterdir()) == sorted(of_others)

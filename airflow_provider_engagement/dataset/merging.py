@@ -1,0 +1,105 @@
+"""Merge rows by key: of each metric, the newest known count, whatever the order in which reads are merged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pyarrow
+import pyarrow.compute as compute
+
+from airflow_provider_engagement.dataset.schema import OLDER_COUNTS, Table
+
+_TIMESTAMP = pyarrow.timestamp("ms", "UTC")
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+"""The seconds contain the milliseconds."""
+
+_GROUP = "group"
+_TIME = "time"
+
+
+def merge_rows(rows: pyarrow.Table, table: Table) -> pyarrow.Table:
+    """Return one row for each key, ordered by key, with the newest known count of each metric.
+
+    A null of a newer read does not replace a count: the read may not have requested the metric, or the API may not
+    return it any more. The column ``older_counts`` then names the metric and the time of its count, so that a read from
+    between the two still replaces it when it is merged later. The other columns are those of the newest read.
+
+    :param rows: rows with all columns of the table. Columns that the table does not have are treated as metrics.
+    :param table: the table.
+    """
+    key = list(table.key)
+    metrics = [name for name in rows.column_names if name not in (*table.key, *table.columns)]
+    ordered = rows.sort_by([*((name, "ascending") for name in key), ("fetched_at", "descending")])
+    newest = _first_of_each_key(ordered, key, [name for name in ordered.column_names if name not in key])
+    if newest.num_rows == ordered.num_rows:
+        return ordered
+    known = _first_of_each_key(ordered, key, [*metrics, OLDER_COUNTS], skip_nulls=True)
+    is_mixed = known[OLDER_COUNTS].is_valid()
+    merged = newest
+    for metric in metrics:
+        is_mixed = compute.or_(is_mixed, compute.and_(newest[metric].is_null(), known[metric].is_valid()))
+        merged = merged.set_column(merged.column_names.index(metric), metric, known[metric])
+    merged = merged.select(rows.column_names).cast(rows.schema)
+    if compute.any(is_mixed).as_py():
+        mixed = ordered.join(newest.filter(is_mixed).select(key), key, join_type="left semi")
+        exact = _merge_each_metric(mixed, key, metrics).select(rows.column_names)
+        merged = pyarrow.concat_tables([merged.filter(compute.invert(is_mixed)), exact.cast(rows.schema)])
+    # The order of groups is not that of their first rows.
+    return merged.sort_by([(name, "ascending") for name in key])
+
+
+def _merge_each_metric(rows: pyarrow.Table, key: list[str], metrics: Sequence[str]) -> pyarrow.Table:
+    """Merge rows by the time of each count instead of the time of the row."""
+    ordered = rows.sort_by([*((name, "ascending") for name in key), ("fetched_at", "descending")])
+    merged = _first_of_each_key(ordered, key, [name for name in ordered.column_names if name not in key])
+    numbered = merged.select(key).append_column(_GROUP, pyarrow.array(range(merged.num_rows), pyarrow.int64()))
+    ordered = ordered.join(numbered, key, join_type="inner")
+    groups = numbered[_GROUP].combine_chunks()
+    times = times_of_counts(ordered, metrics)
+    older: list[pyarrow.Array] = []
+    for metric in metrics:
+        counts = pyarrow.table({_GROUP: ordered[_GROUP], metric: ordered[metric], _TIME: times[metric]})
+        counts = counts.filter(counts[metric].is_valid())
+        counts = counts.sort_by([(_GROUP, "ascending"), (_TIME, "descending"), (metric, "descending")])
+        first = _first_of_each_key(counts, [_GROUP], [metric, _TIME])
+        places = compute.index_in(groups, value_set=first[_GROUP].combine_chunks())
+        merged = merged.set_column(merged.column_names.index(metric), metric, first[metric].take(places))
+        older.append(_entry_if_older(metric, first[_TIME].take(places), merged["fetched_at"]))
+    entries = compute.utf8_rtrim(compute.binary_join_element_wise(*older, ""), characters=",")
+    texts = compute.binary_join_element_wise("{", entries, "}", "")
+    texts = compute.if_else(compute.equal(entries, ""), pyarrow.scalar(None, pyarrow.string()), texts)
+    return merged.set_column(merged.column_names.index(OLDER_COUNTS), OLDER_COUNTS, texts)
+
+
+def times_of_counts(rows: pyarrow.Table, metrics: Sequence[str]) -> dict[str, pyarrow.ChunkedArray]:
+    """Return, for each metric, when the API returned the count of each row.
+
+    :param rows: rows with ``fetched_at`` and ``older_counts``.
+    :param metrics: the metrics.
+    """
+    encoded = rows[OLDER_COUNTS].combine_chunks().dictionary_encode()
+    texts = [json.loads(text) for text in encoded.dictionary.to_pylist()]
+    times = {}
+    for metric in metrics:
+        older = pyarrow.array([text.get(metric) for text in texts], pyarrow.string()).cast(_TIMESTAMP)
+        times[metric] = compute.coalesce(older.take(encoded.indices), rows["fetched_at"])
+    return times
+
+
+def _entry_if_older(metric: str, time: pyarrow.ChunkedArray, fetched_at: pyarrow.ChunkedArray) -> pyarrow.Array:
+    """Return the entry of a metric in ``older_counts``, or no text if its count is null or as new as the row."""
+    older = compute.if_else(compute.less(time, fetched_at), time, pyarrow.scalar(None, _TIMESTAMP))
+    # There are few different times, and formatting one is slow.
+    encoded = older.combine_chunks().dictionary_encode()
+    texts = compute.strftime(encoded.dictionary, format=_TIME_FORMAT)
+    entries = compute.binary_join_element_wise(f'"{metric}":"', texts, '",', "")
+    return compute.fill_null(entries.take(encoded.indices), "")
+
+
+def _first_of_each_key(
+    rows: pyarrow.Table, key: Sequence[str], columns: Sequence[str], *, skip_nulls: bool = False
+) -> pyarrow.Table:
+    options = compute.ScalarAggregateOptions(skip_nulls=skip_nulls)
+    first = rows.group_by(key, use_threads=False).aggregate([(name, "first", options) for name in columns])
+    return first.select([*key, *(f"{name}_first" for name in columns)]).rename_columns([*key, *columns])

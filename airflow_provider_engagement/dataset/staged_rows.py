@@ -1,0 +1,119 @@
+"""Rows that are staged before they are published: one file for each partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow
+import pyarrow.parquet
+
+from airflow_provider_engagement.dataset.formats import BatchWriter, FileFormat, open_writer, read_table
+from airflow_provider_engagement.dataset.schema import Table, arrow_schema
+from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
+
+ROWS_PER_ROW_GROUP = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenFile:
+    """A file that still receives rows."""
+
+    stack: ExitStack
+    batches: BatchWriter
+
+    def close(self) -> None:
+        self.batches.flush()
+        self.stack.close()
+
+
+class StagedRows:
+    """The staged rows of one table.
+
+    :param folder: where the files are written.
+    :param table: the table.
+    :param partition_of: returns the partition of a row from its time.
+    """
+
+    def __init__(self, folder: StoragePath, *, table: Table, partition_of: Callable[[datetime], str]) -> None:
+        self._folder = folder
+        self._table = table
+        self._schema = arrow_schema(table)
+        self._partition_of = partition_of
+        self._open: dict[str, _OpenFile] = {}
+        self._paths: dict[str, StoragePath] = {}
+        self.rows = 0
+
+    def add(self, rows: pyarrow.Table) -> None:
+        """Stage rows of any partitions."""
+        for name, of_partition in split_by_partition(rows, self._partition_of, time=self._table.time):
+            file = self._open.get(name) or self._open_file(name)
+            file.batches.append(of_partition)
+            self.rows += of_partition.num_rows
+
+    def close_before(self, time: datetime) -> None:
+        """Complete the files of partitions that receive no more rows.
+
+        :param time: no row of a partition before that of this time follows.
+        """
+        current = self._partition_of(time)
+        self._close([name for name in self._open if name < current])
+
+    def complete(self) -> dict[str, StoragePath]:
+        """Complete all files, and return their paths by partition."""
+        self._close(list(self._open))
+        return dict(sorted(self._paths.items()))
+
+    def read(self, partition: str) -> pyarrow.Table:
+        """Return the rows of a partition."""
+        with self._paths[partition].open("rb") as file:
+            return read_table(file, self._schema, FileFormat.PARQUET)
+
+    def discard(self) -> None:
+        """Delete all files."""
+        self._close(list(self._open))
+        for path in self._paths.values():
+            if path.exists():
+                path.unlink()
+        self._paths.clear()
+
+    def _open_file(self, name: str) -> _OpenFile:
+        if name in self._paths:
+            raise RuntimeError(f"Partition {name} received rows after its staged file was complete.")
+        path = self._folder / f"{name}.parquet"
+        stack = ExitStack()
+        writer = open_writer(stack.enter_context(write_atomically(path)), self._schema, FileFormat.PARQUET)
+        stack.callback(writer.close)
+        self._paths[name] = path
+        self._open[name] = _OpenFile(stack, BatchWriter(writer, ROWS_PER_ROW_GROUP))
+        return self._open[name]
+
+    def _close(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._open.pop(name).close()
+
+
+def split_by_partition(
+    rows: pyarrow.Table, partition_of: Callable[[datetime], str], *, time: str = "period_start"
+) -> Iterator[tuple[str, pyarrow.Table]]:
+    """Split rows into one table for each partition, in order of time.
+
+    :param rows: rows with ``tweet_id`` and the column of the time.
+    :param partition_of: returns the partition of a row from its time.
+    :param time: the column of the time.
+    """
+    if not rows.num_rows:
+        return
+    ordered = rows.sort_by([(time, "ascending"), ("tweet_id", "ascending")])
+    starts = ordered[time].combine_chunks().dictionary_encode()
+    names = [partition_of(start) for start in starts.dictionary.to_pylist()]
+    counts = starts.indices.value_counts()
+    rows_by_partition: dict[str, int] = {}
+    for index, count in zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True):
+        rows_by_partition[names[index]] = rows_by_partition.get(names[index], 0) + count
+    offset = 0
+    for name, number in rows_by_partition.items():
+        yield name, ordered.slice(offset, number)
+        offset += number

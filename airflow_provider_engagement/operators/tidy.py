@@ -1,0 +1,56 @@
+"""An operator that tidies up a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_engagement.hooks.failures import airflow_failures
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class EngagementTidyOperator(BaseOperator):
+    """Compacts the Delta tables of a dataset, and deletes the files that earlier versions and killed pulls left.
+
+    Run it once a day or week, in a DAG of its own. Pulls can run at the same time. Rows, stored responses and manifests
+    are not deleted.
+
+    .. seealso:: ``docs/operators/tidy.md``
+
+    :param output_path: the path or URL of the dataset folder. (templated)
+    :param retention_hours: how long to keep the files of earlier versions of a Delta table, in hours; 168 by default,
+        at least 1. Readers of a version that is older than this fail. (templated)
+    """
+
+    template_fields: Sequence[str] = ("output_path", "retention_hours")
+    ui_color = "#d7ecfb"
+
+    def __init__(self, *, output_path: str, retention_hours: float | str = 168, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.output_path = output_path
+        self.retention_hours = retention_hours
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Tidy up the dataset, and return what was done to each Delta table."""
+        from airflow.sdk import ObjectStoragePath
+
+        from airflow_provider_engagement.dataset.tidying import tidy
+        from airflow_provider_engagement.inputs.numbers import parse_number
+
+        with airflow_failures():
+            hours = parse_number(self.retention_hours, field="retention_hours", minimum=1)
+            done = tidy(ObjectStoragePath(self.output_path), retention=timedelta(hours=hours))
+            for path, table in done["tables"].items():
+                self.log.info(
+                    "%s: %d files compacted, %d files deleted; version %d.",
+                    path,
+                    table["files_compacted"],
+                    table["files_deleted"],
+                    table["version"],
+                )
+            return done

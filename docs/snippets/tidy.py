@@ -1,0 +1,10 @@
+"""Tidy up a dataset."""
+
+from airflow.sdk import DAG
+
+from airflow_provider_engagement.operators.tidy import EngagementTidyOperator
+
+# [START tidy]
+with DAG("tidy_engagement", schedule="@weekly"):
+    EngagementTidyOperator(task_id="tidy", output_path="s3://warehouse/engagement/owned")
+# [END tidy]
