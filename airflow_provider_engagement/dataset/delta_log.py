@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pyarrow
 from deltalake import CommitProperties, DeltaTable, Schema
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from airflow_provider_engagement.exceptions import ConflictError, IncompatibleTableError, StorageError
@@ -135,7 +135,9 @@ class DeltaLog:
         return any(commit.get(PUBLICATION) == self._publication for commit in commits)
 
     def _open_or_create(self) -> DeltaTable:
-        if not DeltaTable.is_deltatable(self._address, self._options):
+        try:
+            return self._open()
+        except TableNotFoundError:
             try:
                 return DeltaTable.create(
                     self._address,
@@ -145,8 +147,10 @@ class DeltaLog:
                     storage_options=self._options,
                 )
             except DeltaError:
-                # Another writer may have created the table in the meantime. Otherwise it cannot be opened below.
-                pass
+                # Another writer may have created the table in the meantime.
+                return self._open()
+
+    def _open(self) -> DeltaTable:
         return DeltaTable(self._address, storage_options=self._options)
 
     def _adapt_columns(self) -> None:

@@ -27,8 +27,7 @@ from airflow_provider_engagement.dataset.formats import to_json_value
 from airflow_provider_engagement.dataset.merging import merge_rows
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema, partition_field
 from airflow_provider_engagement.dataset.staged_rows import StagedRows
-from airflow_provider_engagement.dataset.storage import StoragePath
-from airflow_provider_engagement.dataset.storage_options import table_address
+from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_address
 from airflow_provider_engagement.exceptions import ConflictError
 
 log = logging.getLogger(__name__)
@@ -57,6 +56,7 @@ class DeltaMergedTable:
     :param folder: the folder of the table.
     :param table: the table.
     :param partition_of: returns the partition of a row from its time, such as ``period_date=2026-01-05``.
+    :param address_of: returns the address of the table and the storage options for it.
     :param on_change: called with the published rows and the newer rows of a partition; ``None`` to not compare them.
     :param clock: the wall clock in epoch seconds.
     :param sleep: waits between two attempts to commit.
@@ -68,11 +68,13 @@ class DeltaMergedTable:
         *,
         table: Table,
         partition_of: Callable[[datetime], str],
+        address_of: TableAddress = local_address,
         on_change: Callable[[pyarrow.Table, pyarrow.Table], None] | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._folder = folder
+        self._address_of = address_of
         self._table = table
         self._schema = arrow_schema(table)
         self._on_change = on_change
@@ -130,7 +132,7 @@ class DeltaMergedTable:
         self._worker_folder.cleanup()
 
     def _open_log(self, partition_column: str) -> DeltaLog:
-        address, options = table_address(self._folder)
+        address, options = self._address_of(self._folder)
         schema = _delta_schema(self._schema).append(partition_field(partition_column))
         return DeltaLog(address, options, schema=schema, partition_column=partition_column)
 

@@ -19,7 +19,7 @@ from airflow_provider_engagement.dataset.formats import (
 )
 from airflow_provider_engagement.dataset.merged_table import FILE, MergedTable
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
-from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
+from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_address, write_atomically
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 
@@ -58,10 +58,19 @@ class DatasetFolder:
     :param folder: the dataset's folder.
     :param output_format: the format of the tables.
     :param writer: identifies the run of the task, the same in every attempt.
+    :param address_of: returns the address of a Delta table and the storage options for it.
     """
 
-    def __init__(self, folder: StoragePath, output_format: OutputFormat, *, writer: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: StoragePath,
+        output_format: OutputFormat,
+        *,
+        writer: str | None = None,
+        address_of: TableAddress = local_address,
+    ) -> None:
         self._folder = folder
+        self._address_of = address_of
         self._temporary = TemporaryFiles(folder, writer=writer)
         self._format = output_format.of_files
         self._has_delta_tables = output_format is OutputFormat.DELTA
@@ -146,7 +155,9 @@ class DatasetFolder:
             # The package deltalake is an optional dependency.
             from airflow_provider_engagement.dataset.delta_table import DeltaMergedTable
 
-            delta_table = DeltaMergedTable(place, table=table, partition_of=partition_of, on_change=on_change)
+            delta_table = DeltaMergedTable(
+                place, table=table, partition_of=partition_of, address_of=self._address_of, on_change=on_change
+            )
             self._delta_tables[path] = delta_table
             return delta_table
         return MergedTable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol, Self
@@ -71,6 +71,21 @@ def local_path(path: StoragePath) -> Path | None:
     # An ``ObjectStoragePath`` has these attributes. This module does not import Airflow.
     is_local = getattr(path, "protocol", None) in _LOCAL_PROTOCOLS
     return Path(getattr(path, "path", "")) if is_local else None
+
+
+TableAddress = Callable[[StoragePath], tuple[str, Mapping[str, str]]]
+"""Returns the address of a table, and the storage options that delta-rs needs to access it."""
+
+
+def local_address(path: StoragePath) -> tuple[str, Mapping[str, str]]:
+    """Return the address of a table on a disk of this machine. It needs no storage options.
+
+    :raises ValueError: if the path is on an object store, whose credentials this package cannot know.
+    """
+    local = local_path(path)
+    if local is None:
+        raise ValueError(f"{path} is not a local path.")
+    return str(local.absolute()), {}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from airflow_provider_engagement.dataset.folder import DELTA_LOG_FOLDER
 from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.schema import TWEET_HOURS_OF_DAY, TWEET_METRICS, TWEET_TOTALS
 from airflow_provider_engagement.dataset.staged_files import STAGING_FOLDER, StagingFolder
-from airflow_provider_engagement.dataset.storage import StoragePath
+from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_address
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 
 MERGED_TABLES = (
@@ -37,13 +37,20 @@ class TidiedTable:
     files_deleted: int
 
 
-def tidy(folder: StoragePath, *, retention: timedelta, clock: Callable[[], float] = time.time) -> dict[str, Any]:
+def tidy(
+    folder: StoragePath,
+    *,
+    retention: timedelta,
+    address_of: TableAddress = local_address,
+    clock: Callable[[], float] = time.time,
+) -> dict[str, Any]:
     """Tidy up a dataset, and return what was done as JSON-compatible values.
 
     Pulls can run at the same time.
 
     :param folder: the dataset's folder.
     :param retention: how long the files of earlier versions of Delta tables are kept.
+    :param address_of: returns the address of a Delta table and the storage options for it.
     :param clock: the wall clock in epoch seconds.
     :raises StorageError: if the storage of a Delta table fails.
     """
@@ -53,7 +60,7 @@ def tidy(folder: StoragePath, *, retention: timedelta, clock: Callable[[], float
         partition.mark_published(published, now=clock())
     return {
         "tables": {
-            path: asdict(_tidy_delta_table(folder / path, retention))
+            path: asdict(_tidy_delta_table(folder / path, retention, address_of))
             for path in MERGED_TABLES
             if (folder / path / DELTA_LOG_FOLDER).exists()
         }
@@ -67,11 +74,10 @@ def _staging_folders(folder: StoragePath) -> Iterator[StagingFolder]:
             yield StagingFolder(partition)
 
 
-def _tidy_delta_table(folder: StoragePath, retention: timedelta) -> TidiedTable:
+def _tidy_delta_table(folder: StoragePath, retention: timedelta, address_of: TableAddress) -> TidiedTable:
     # The package deltalake is an optional dependency.
     from airflow_provider_engagement.dataset.delta_log import compact
-    from airflow_provider_engagement.dataset.storage_options import table_address
 
-    address, options = table_address(folder)
+    address, options = address_of(folder)
     version, compacted, deleted = compact(address, options, retention=retention)
     return TidiedTable(version=version, files_compacted=compacted, files_deleted=deleted)

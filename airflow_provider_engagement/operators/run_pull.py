@@ -27,6 +27,7 @@ from airflow_provider_engagement.dataset.saved_rate_limit import load_rate_limit
 from airflow_provider_engagement.dataset.storage import StoragePath, safe_name
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.hooks.storage_options import table_address
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
 from airflow_provider_engagement.operators.attempt import AttemptTotals, add_to_attempt
@@ -68,7 +69,7 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
         TemporaryFiles(path, writer=writer).delete_leftovers()
         started = time.monotonic()
         fetched, attempt, rate_limit = _fetch(operator, pull, store, path, context)
-        folder = DatasetFolder(path, output_format, writer=writer)
+        folder = DatasetFolder(path, output_format, writer=writer, address_of=table_address)
         with span("assemble", endpoint=operator.endpoint, tweets=len(pull.query.tweet_ids)):
             assembled = pull.assemble(fetched, store, folder)
         seconds = time.monotonic() - started

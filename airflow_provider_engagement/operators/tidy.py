@@ -40,15 +40,17 @@ class EngagementTidyOperator(BaseOperator):
         from airflow.sdk import ObjectStoragePath
 
         from airflow_provider_engagement.dataset.tidying import tidy
+        from airflow_provider_engagement.hooks.storage_options import table_address
         from airflow_provider_engagement.inputs.numbers import parse_number
 
         with airflow_failures():
             hours = parse_number(self.retention_hours, field="retention_hours", minimum=1)
-            done = tidy(ObjectStoragePath(self.output_path), retention=timedelta(hours=hours))
-            for path, table in done["tables"].items():
+            path = ObjectStoragePath(self.output_path)
+            done = tidy(path, retention=timedelta(hours=hours), address_of=table_address)
+            for name, table in done["tables"].items():
                 self.log.info(
                     "%s: %d files compacted, %d files deleted; version %d.",
-                    path,
+                    name,
                     table["files_compacted"],
                     table["files_deleted"],
                     table["version"],

@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from deltalake import DeltaTable
 
-from airflow_provider_engagement.dataset.storage_options import table_address
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError
+from airflow_provider_engagement.hooks.storage_options import table_address
 
 KEYS = {"login": "AKIAEXAMPLE", "password": "secret-access-key"}
 SIGNED_WITH_KEYS = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret-access-key"}
