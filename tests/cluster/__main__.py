@@ -139,7 +139,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--days", type=int, default=30, help="days of history")
     result.add_argument("--active-runs", type=int, default=4, help="runs of the backfill that are active at once")
     result.add_argument("--pool-slots", type=int, default=4, help="pulls that run at the same time")
-    result.add_argument("--requests-per-minute", type=int, default=60, help="quota of the contract")
+    result.add_argument("--requests-per-minute", type=int, default=20, help="quota of the contract")
     result.add_argument("--latency", type=float, default=0.2, help="seconds that each response takes")
     result.add_argument("--timeout", type=float, default=1200, help="seconds after which the runs must be over")
     result.add_argument("--keep", action="store_true", help="keep the folder with logs and files")

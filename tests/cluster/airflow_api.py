@@ -80,6 +80,11 @@ class AirflowApi:
         )
         return int(backfill["id"])
 
+    def count_runs(self, *states: str) -> int:
+        """Return how many runs are in one of the states, or how many there are if no state is given."""
+        query = "&".join(["limit=1", *(f"state={state}" for state in states)])
+        return int(self._call("GET", f"/dags/~/dagRuns?{query}")["total_entries"])
+
     def runs(self) -> list[dict[str, Any]]:
         """Return the runs of all DAGs."""
         return list(self._pages("/dags/~/dagRuns", "dag_runs"))

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -117,24 +118,25 @@ class ObjectStore:
 
     def create_bucket(self) -> None:
         """Create the bucket of the cluster."""
-        self._client().create_bucket(Bucket=BUCKET)
+        self._client.create_bucket(Bucket=BUCKET)
 
     def write(self, key: str, content: bytes) -> None:
         """Write an object."""
-        self._client().put_object(Bucket=BUCKET, Key=key, Body=content)
+        self._client.put_object(Bucket=BUCKET, Key=key, Body=content)
 
     def read(self, key: str) -> bytes:
         """Return the content of an object."""
-        content: bytes = self._client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        content: bytes = self._client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         return content
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that start with a prefix, in order."""
-        pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         for page in pages:
             for entry in page.get("Contents", ()):
                 yield entry["Key"]
 
+    @cached_property
     def _client(self) -> Any:
         return boto3.session.Session().client(
             "s3",
