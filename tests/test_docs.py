@@ -578,7 +578,10 @@ def pattern_of(path: str) -> str:
 
 
 def paths_written(simulator: Simulator, folder: Path, output_format: str) -> set[str]:
-    """Return the paths of the files that pulls of every operator, granularity and option write into one dataset."""
+    """Return the paths of the files that pulls of every operator, granularity and option write into one dataset.
+
+    Pulls move a file to its place, and delete some files. All paths of a file are included.
+    """
     from airflow_provider_engagement.operators import engagement
 
     user = next(iter(simulator.world.handles.values()))
@@ -590,7 +593,16 @@ def paths_written(simulator: Simulator, folder: Path, output_format: str) -> set
         "output_format": output_format,
     }
     past = {**shared, "start": end.subtract(days=2), "end": end, "write_restatements": True}
+    moved: set[Path] = set()
+    move = os.replace
+
+    def observed_move(source: Any, target: Any) -> None:
+        moved.update((Path(source), Path(target)))
+        move(source, target)
+
     with DAG("paths", schedule=None), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "rename", observed_move)
+        patch.setattr(os, "replace", observed_move)
         patch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection(simulator, user)))
         pulls = [
             engagement.EngagementTotalsOperator(task_id="totals", **shared),
@@ -604,7 +616,8 @@ def paths_written(simulator: Simulator, folder: Path, output_format: str) -> set
         ]
         for pull in pulls:
             pull.execute(context_of(pull))
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    written = moved | {path for path in folder.rglob("*") if path.is_file()}
+    return {str(path.relative_to(folder)) for path in written if path.is_relative_to(folder)}
 
 
 @pytest.fixture(scope="module")
