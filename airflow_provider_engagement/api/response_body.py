@@ -170,7 +170,7 @@ def _reject_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         ((repeated, _),) = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the key {describe_value(repeated)} occurs more than once in an object")
+        raise ValueError(f"a key occurs more than once in an object: {describe_value(repeated)}")
     return found
 
 

@@ -354,18 +354,18 @@ def test_an_encoding_with_a_secret_is_redacted(wire: Any, totals: Make) -> None:
     ],
 )
 def test_a_repeated_key_is_named_wherever_it_is(text: str) -> None:
-    with pytest.raises(ValueError, match=r"the key '[ab]' occurs more than once in an object"):
+    with pytest.raises(ValueError, match=r"a key occurs more than once in an object: '[ab]'"):
         decode_json(text)
 
 
 def test_a_repeated_empty_key_is_named() -> None:
-    with pytest.raises(ValueError, match="the key '' occurs more than once"):
+    with pytest.raises(ValueError, match=r"occurs more than once in an object: ''$"):
         decode_json('{"":1,"":2}')
 
 
 def test_a_long_repeated_key_is_described() -> None:
     key = "a" * 1000
-    with pytest.raises(ValueError, match="the key a value of 1002 characters occurs more than once"):
+    with pytest.raises(ValueError, match="occurs more than once in an object: a value of 1002 characters"):
         decode_json(f'{{"{key}":1,"{key}":2}}')
 
 
@@ -448,7 +448,7 @@ def test_the_repeated_key_of_a_response_is_named(status: int, wire: Any, totals:
     wire.reply = lambda path, _: (status, {}, TWICE)
     with (
         client_of(wire.url) as client,
-        pytest.raises(InvalidResponseError, match=f"totals: HTTP {status} with invalid JSON: the key 'favorites'"),
+        pytest.raises(InvalidResponseError, match=f"totals: HTTP {status} with invalid JSON: a key .*: 'favorites'"),
     ):
         client.fetch(totals(NEW))
 
@@ -463,7 +463,10 @@ def test_a_repeated_key_with_a_secret_is_redacted(wire: Any, totals: Make) -> No
 def test_a_repeated_token_is_not_used(wire: Any, totals: Make) -> None:
     body = b'{"token_type": "bearer", "access_token": "one", "access_token": "two"}'
     wire.reply = lambda path, _: (200, {}, body)
-    with client_of(wire.url, **APP) as client, pytest.raises(InvalidResponseError, match="'access_token' occurs more"):
+    with (
+        client_of(wire.url, **APP) as client,
+        pytest.raises(InvalidResponseError, match=r"more than once .*: 'access_token'"),
+    ):
         client.fetch(totals(NEW))
     assert [path for path, *_ in wire.received] == [TOKEN]
 
