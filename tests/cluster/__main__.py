@@ -16,7 +16,10 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
+
+import requests
 
 from cluster.comparison import Comparison, Dataset
 from cluster.installation import Cluster
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     finally:
         if options.keep:
-            say(f"The files are in {folder}.")
+            say(f"Logs and files are in {folder}.")
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -67,18 +70,17 @@ def run(folder: Path, options: argparse.Namespace) -> int:
         started = time.monotonic()
         say(f"Everything runs after {started - begin:.0f} s. Pulling.")
         workload.start(cluster)
-        runs = workload.wait(cluster, seconds=options.timeout)
-        elapsed = time.monotonic() - started
+        try:
+            runs = workload.wait(cluster, seconds=options.timeout)
+            elapsed = time.monotonic() - started
+        finally:
+            show_errors(cluster)
         tasks = cluster.airflow.task_instances()
-        failed = [task for task in tasks if task["state"] != "success"]
-        for task in failed[:FAILED_TASKS_SHOWN]:
-            say(f"{task['state']}: {task['dag_id']} {task['dag_run_id']} {task['task_id']} {task['map_index']}")
-            for error in cluster.task_errors(task):
-                say(f"  {error}")
         dataset = Dataset.read(cluster.object_store, DATASET)
         journal = api.journal()
     say("Everything has stopped. Comparing the dataset with the simulator's world.")
     truth = workload.truth()
+    succeeded = sum(task["state"] == "success" for task in tasks)
     comparison = Comparison.of(dataset, truth)
     for problem in comparison.examples:
         say(f"WRONG: {problem}")
@@ -86,7 +88,7 @@ def run(folder: Path, options: argparse.Namespace) -> int:
         {
             "format": options.format,
             "runs that succeeded": f"{sum(run['state'] == 'success' for run in runs)} of {workload.runs}",
-            "tasks that succeeded": f"{len(tasks) - len(failed)} of {len(tasks)}",
+            "tasks that succeeded": f"{succeeded} of {len(tasks)}",
             "attempts after the first": sum(max(0, task["try_number"] - 1) for task in tasks),
             "requests sent / least possible": f"{len(journal)} / {truth.least_requests()}",
             "HTTP 429": sum(entry["status"] == 429 for entry in journal),
@@ -97,7 +99,21 @@ def run(folder: Path, options: argparse.Namespace) -> int:
             "wall time": f"{time.monotonic() - begin:.0f} s",
         }
     )
-    return 0 if comparison.is_equal and not failed else 1
+    return 0 if comparison.is_equal and succeeded == len(tasks) else 1
+
+
+def show_errors(cluster: Cluster) -> None:
+    """Print the errors of some of the tasks that have not succeeded."""
+    try:
+        tasks = [task for task in cluster.airflow.task_instances() if task["state"] != "success"]
+    except requests.RequestException as problem:
+        say(f"The errors of tasks are unknown: {problem}")
+        return
+    with_errors = ((task, errors) for task in tasks if (errors := cluster.task_errors(task)))
+    for task, errors in islice(with_errors, FAILED_TASKS_SHOWN):
+        say(f"{task['state']}: {task['dag_id']} {task['dag_run_id']} {task['task_id']} {task['map_index']}")
+        for error in errors:
+            say(f"  {error}")
 
 
 def wait_past_midnight() -> None:
@@ -142,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--requests-per-minute", type=int, default=20, help="quota of the contract")
     result.add_argument("--latency", type=float, default=0.2, help="seconds that each response takes")
     result.add_argument("--timeout", type=float, default=1200, help="seconds after which the runs must be over")
-    result.add_argument("--keep", action="store_true", help="keep the folder with logs and files")
+    result.add_argument("--keep", action="store_true", help="keep the folder with the logs and files")
     return result
 
 

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+import requests
+
 from cluster.airflow_api import AirflowApi
 from cluster.object_store import ObjectStore
 from cluster.programs import Program, Programs, free_ports, run
@@ -138,7 +140,11 @@ class Cluster:
         """
 
         def are_over() -> bool:
-            return self.airflow.count_runs() >= runs and not self.airflow.count_runs("queued", "running")
+            try:
+                return self.airflow.count_runs() >= runs and not self.airflow.count_runs("queued", "running")
+            except requests.RequestException:
+                # The API server may have been killed. If it does not come back, the time is up.
+                return False
 
         self.programs.wait_for(f"{runs} runs are over", are_over, seconds=seconds, interval=3.0)
         return self.airflow.runs()

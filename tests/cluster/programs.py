@@ -108,7 +108,7 @@ class Programs:
                         f"\n{self.end_of_log(name)}"
                     )
             if time.monotonic() > deadline:
-                raise ProgramError(f"Not within {seconds:.0f} seconds: {expected}. The logs are in {self.logs}.")
+                raise ProgramError(f"This was not true within {seconds:.0f} seconds: {expected}.")
             time.sleep(interval)
 
     def log_file(self, name: str) -> Path:

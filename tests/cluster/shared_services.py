@@ -39,6 +39,7 @@ class Database:
 
     def __init__(self) -> None:
         self.name = f"{_DATABASE_PREFIX}{os.getpid()}"
+        self._exists = False
 
     @property
     def url(self) -> str:
@@ -60,11 +61,14 @@ class Database:
         for name in names:
             if name.startswith(_DATABASE_PREFIX) and not _is_running(name.removeprefix(_DATABASE_PREFIX)):
                 _execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._exists = True
         _execute(f'CREATE DATABASE "{self.name}"')
 
     def drop(self) -> None:
         """Drop the database, even if there are connections to it."""
-        _execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+        if self._exists:
+            _execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+            self._exists = False
 
 
 class Broker:
