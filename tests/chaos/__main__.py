@@ -1,0 +1,147 @@
+"""Disturb pulls on one machine, and compare every cell of the dataset with the simulator's world after each fault.
+
+``scripts/chaos`` creates the environment and runs this program. The pulls of several owners publish to the same
+partition of a dataset at the same time, while a reader polls it. The exit status is 0 only if no fault did any harm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cluster.programs import Programs
+from cluster.simulator import SimulatedApi
+
+from chaos.faults import FAULTS, Outcome, disturb, kill
+from chaos.machine import Machine, run_all, say
+
+FORMATS = ("delta", "parquet")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the matrix, print a table of faults and outcomes, and return the exit status."""
+    options = parser().parse_args(arguments)
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+    begin = time.monotonic()
+    outcomes: list[tuple[str, Outcome]] = []
+    with tempfile.TemporaryDirectory(prefix="engagement-chaos-") as folder:
+        for output_format in options.formats:
+            outcomes += [
+                (output_format, outcome) for outcome in run(Path(folder) / output_format, output_format, options)
+            ]
+    show(outcomes)
+    say(f"\nSeed {options.seed}, {time.monotonic() - begin:.0f} s.")
+    return 0 if outcomes and all(outcome.is_harmless for _, outcome in outcomes) else 1
+
+
+def run(folder: Path, output_format: str, options: argparse.Namespace) -> list[Outcome]:
+    """Run the matrix on a dataset of one format."""
+    folder.mkdir()
+    chance = random.Random(f"{options.seed} {output_format}")
+    days = 1 + options.kills + len(FAULTS)
+    api = SimulatedApi(
+        folder=folder / "simulator",
+        now=datetime.now(UTC).replace(minute=0, second=0, microsecond=0),
+        owners=options.owners,
+        tweets=options.tweets,
+        requests_per_minute=100_000,
+        latency=0.02,
+    )
+    programs = Programs(folder / "logs")
+    (folder / "logs").mkdir()
+    try:
+        programs.start("simulator", api.program(os.environ))
+        programs.wait_for("the simulator accepts requests", api.is_ready, seconds=60, interval=0.1)
+        machine = Machine(api=api, folder=folder / "dataset", output_format=output_format, days=days)
+        undisturbed = run_all(machine.pulls(0))
+        if problems := [ended.problem for ended in undisturbed if not ended.succeeded]:
+            raise SystemExit(f"An undisturbed pull failed:\n{problems[0]}")
+        steps = max(len(ended.steps) for ended in undisturbed)
+        outcomes = []
+        for number in range(options.kills):
+            outcomes.append(kill(machine, 1 + number, steps, chance))
+            tell(output_format, outcomes[-1])
+        for number, name in enumerate(FAULTS):
+            outcomes.append(disturb(machine, 1 + options.kills + number, name, options.seconds))
+            tell(output_format, outcomes[-1])
+        wrong, duplicates = machine.wrong_cells(range(days))
+        say(f"{output_format}: {machine.cells:,} cells compared at the end, {wrong} wrong, {duplicates} keys twice.")
+        if wrong or duplicates:
+            raise SystemExit("A later fault has damaged the counts of an earlier day.")
+        return outcomes
+    finally:
+        programs.kill_all()
+
+
+def tell(output_format: str, outcome: Outcome) -> None:
+    """Print an outcome that did harm."""
+    if not outcome.is_harmless:
+        say(f"HARM ({output_format}): {outcome}")
+
+
+def show(outcomes: Sequence[tuple[str, Outcome]]) -> None:
+    """Print a table with one line for each format, fault and phase."""
+    groups: dict[tuple[str, str, str], list[Outcome]] = defaultdict(list)
+    for output_format, outcome in outcomes:
+        groups[output_format, outcome.fault, outcome.phase].append(outcome)
+    header = (
+        "format",
+        "fault",
+        "while",
+        "times",
+        "attempts",
+        "repeated",
+        "wrong",
+        "twice",
+        "vanished",
+        "left",
+        "reads",
+    )
+    lines = [header]
+    for (output_format, fault, phase), group in sorted(groups.items()):
+        lines.append(
+            (
+                output_format,
+                fault,
+                phase,
+                str(len(group)),
+                str(max(outcome.attempts for outcome in group)),
+                str(max(outcome.repeated for outcome in group)),
+                str(sum(outcome.wrong_cells for outcome in group)),
+                str(sum(outcome.duplicates for outcome in group)),
+                str(sum(outcome.vanished for outcome in group)),
+                str(sum(outcome.leftovers for outcome in group)),
+                str(sum(outcome.polls for outcome in group)),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(
+        prog="scripts/chaos",
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    result.add_argument("--formats", nargs="+", default=FORMATS, choices=FORMATS, help="formats of the dataset")
+    result.add_argument("--kills", type=int, default=50, help="how often a pull is killed, for each format")
+    result.add_argument("--seconds", type=float, default=60, help="how long other faults last")
+    result.add_argument("--owners", type=int, default=4, help="number of users, whose pulls run at the same time")
+    result.add_argument("--tweets", type=int, default=240, help="number of Tweets, of all users together")
+    result.add_argument("--seed", type=int, default=1, help="chooses which pull is killed, and when")
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

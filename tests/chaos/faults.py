@@ -1,0 +1,201 @@
+"""The faults on one machine. Each disturbs the pulls of one day; the pulls are repeated until all of them succeed."""
+
+from __future__ import annotations
+
+import random
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chaos.machine import Machine, Reader, run_all
+from chaos.pulls import CONCURRENT_REQUESTS, Ended
+
+SECONDS_UNTIL_SUCCESS = 120.0
+"""How long the pulls of a day may be repeated after the end of the fault."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a fault caused.
+
+    :param fault: the fault.
+    :param phase: what the disturbed pull was doing, if the fault was at one point of time.
+    :param attempts: how often the pulls ran until all of them succeeded.
+    :param repeated: how many requests were sent more often than without the fault.
+    :param in_flight: how many requests could be in flight at the fault, and so may be repeated; ``None`` if the fault
+        itself loses responses.
+    :param wrong_cells: how many cells differ from the truth.
+    :param duplicates: how many keys occur twice.
+    :param polls: how often a reader read the partition.
+    :param vanished: how many keys a reader saw vanish.
+    :param leftovers: how many temporary files are left.
+    :param problem: why the pulls did not succeed, if they did not.
+    """
+
+    fault: str
+    phase: str = ""
+    attempts: int
+    repeated: int
+    in_flight: int | None
+    wrong_cells: int
+    duplicates: int
+    polls: int
+    vanished: int
+    leftovers: int
+    problem: str = ""
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether nothing was lost, invented, left, or requested more often than necessary."""
+        counts = (self.wrong_cells, self.duplicates, self.vanished, self.leftovers)
+        may_repeat = self.in_flight is None or self.repeated <= self.in_flight
+        return may_repeat and not self.problem and not any(counts)
+
+
+Disturb = Callable[[Machine], Iterator[None]]
+
+
+def kill(machine: Machine, day: int, steps: int, chance: random.Random) -> Outcome:
+    """Kill one of the pulls of a day at a random step, and run it again.
+
+    :param machine: the machine.
+    :param day: the number of the day.
+    :param steps: how many steps an undisturbed pull has.
+    :param chance: chooses the pull and the step.
+    """
+    pulls = machine.pulls(day)
+    victim, step = chance.randrange(len(pulls)), chance.randint(1, steps)
+    return _run(machine, day, "kill -9", kill_before={victim: step}, victim=victim, in_flight=CONCURRENT_REQUESTS)
+
+
+def disturb(machine: Machine, day: int, name: str, seconds: float) -> Outcome:
+    """Run the pulls of a day while something that they depend on does not work.
+
+    :param machine: the machine.
+    :param day: the number of the day.
+    :param name: the name of the fault in :data:`FAULTS`.
+    :param seconds: how long the fault lasts.
+    """
+    with FAULTS[name](machine, seconds):
+        return _run(machine, day, name, in_flight=None, seconds=seconds)
+
+
+def _run(
+    machine: Machine,
+    day: int,
+    fault: str,
+    *,
+    in_flight: int | None,
+    seconds: float = 0.0,
+    victim: int | None = None,
+    **options: Any,
+) -> Outcome:
+    pulls = machine.pulls(day)
+    before = machine.requests()
+    reader = Reader(machine, machine.day(day))
+    ended = run_all(pulls, **options)
+    phase = ended[victim].last_phase if victim is not None else ""
+    attempts, waiting = 1, [index for index, one in enumerate(ended) if not one.succeeded]
+    problem = _problem(ended)
+    deadline = time.monotonic() + seconds + SECONDS_UNTIL_SUCCESS
+    while waiting and time.monotonic() < deadline:
+        attempts += 1
+        ended = run_all([pulls[index] for index in waiting])
+        waiting = [index for index, one in zip(waiting, ended, strict=True) if not one.succeeded]
+        problem = _problem(ended)
+        if waiting:
+            time.sleep(1)
+    polls, vanished = reader.stop()
+    wrong, duplicates = machine.wrong_cells([day])
+    least = sum(-(-len(pull.tweet_ids) // 25) for pull in pulls)
+    return Outcome(
+        fault=fault,
+        phase=phase,
+        attempts=attempts,
+        repeated=max(0, machine.requests() - before - least),
+        in_flight=in_flight,
+        wrong_cells=wrong,
+        duplicates=duplicates,
+        polls=polls,
+        vanished=vanished,
+        leftovers=machine.leftovers(),
+        problem=problem if waiting else "",
+    )
+
+
+def _problem(ended: list[Ended]) -> str:
+    return next((one.problem for one in ended if one.problem), "")
+
+
+@contextmanager
+def _full_disk(machine: Machine, seconds: float) -> Iterator[None]:
+    """No file can grow beyond a few kilobytes, as on a disk that is full, until the time is over."""
+    # Python ignores SIGXFSZ, so a write fails with an error.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+
+    def end(*_: object) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    previous = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+        end()
+
+
+def _responses(*faults: dict[str, Any]) -> Callable[[Machine, float], Any]:
+    @contextmanager
+    def installed(machine: Machine, seconds: float) -> Iterator[None]:
+        machine.control("faults", [{"times": 1, **fault} for fault in faults])
+        try:
+            yield
+        finally:
+            machine.control("faults", None, "DELETE")
+
+    return installed
+
+
+@contextmanager
+def _paused(machine: Machine, seconds: float) -> Iterator[None]:
+    machine.control("faults", [{"times": 1, "delay": seconds}] * 4)
+    try:
+        yield
+    finally:
+        machine.control("faults", None, "DELETE")
+
+
+@contextmanager
+def _closed(machine: Machine, seconds: float) -> Iterator[None]:
+    machine.control("limits", {"closed_until": (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()})
+    try:
+        yield
+    finally:
+        machine.control("limits", {"closed_until": None})
+
+
+_DEEP = "[" * 5000
+_REPEATED_KEY = '{"start": "2026-01-01T00:00:00Z", "start": "2026-01-02T00:00:00Z"}'
+
+FAULTS: dict[str, Callable[[Machine, float], Any]] = {
+    "disk full": _full_disk,
+    "API paused": _paused,
+    "API closed": _closed,
+    "API fails": _responses(*[{"status": status} for status in (500, 502, 503, 504, 503, 500)]),
+    "API answers garbage": _responses(
+        {"status": 200, "body": "<html>Bad Gateway</html>"},
+        {"status": 200, "body": _DEEP},
+        {"status": 200, "body": _REPEATED_KEY},
+        {"truncate_gzip": True},
+    ),
+    "connection breaks": _responses(*[{"drop": place} for place in ("before_headers", "after_headers")] * 2),
+}
+"""What does not work, by name. Each lasts some seconds, or for some responses."""

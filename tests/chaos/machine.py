@@ -1,0 +1,186 @@
+"""One machine: a simulator, a dataset, pulls that publish to the same partitions, and a reader that polls them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import requests
+from cluster.simulator import SimulatedApi
+from cluster.truth import HOURLY, Rows, Truth
+from deltalake import DeltaTable, QueryBuilder
+
+from chaos.pulls import FORK, Ended, Pull, RunningPull
+
+TABLE = "tweet_metrics/hour"
+
+KEY = ("tweet_id", "period_start")
+
+SECONDS_BETWEEN_READS = 0.05
+
+
+@dataclass
+class Machine:
+    """A dataset on a machine, and the pulls that write to it.
+
+    :param api: the running simulator.
+    :param folder: the folder of the dataset.
+    :param output_format: the format of the dataset.
+    :param days: how many days can be pulled. The last one ends before the last 28 hours.
+    """
+
+    api: SimulatedApi
+    folder: Path
+    output_format: str
+    days: int
+    _truth: Rows = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute the truth of all days."""
+        truth = Truth(world=self.api.world, now=self.api.now, first_day=self.day(0), days=self.days)
+        self._truth = truth.hours()
+
+    def day(self, number: int) -> datetime:
+        """Return the start of a day."""
+        return self.api.now.replace(hour=0) - timedelta(days=self.days + 3 - number)
+
+    def pulls(self, number: int) -> list[Pull]:
+        """Return the pulls of a day, one for each owner."""
+        description = self.api.description
+        return [
+            Pull(
+                owner=owner.screen_name,
+                connection=description["connections"][owner.screen_name],
+                tweet_ids=tuple(self.api.world.tweets_of(owner.user_id)),
+                day=self.day(number),
+                folder=self.folder,
+                output_format=self.output_format,
+            )
+            for owner in self.api.world.handles.values()
+        ]
+
+    def wrong_cells(self, days: Sequence[int]) -> tuple[int, int]:
+        """Compare the dataset with the truth. Return how many cells are wrong, and how many keys occur twice."""
+        wanted = {self.day(number) for number in days}
+        expected = {
+            key: counts
+            for key, counts in self._truth.items()
+            if _midnight(key[1]) in wanted  # type: ignore[arg-type]
+        }
+        columns = (*KEY, *HOURLY)
+        rows = [
+            row for number in days for row in in_child(read, self.folder, self.output_format, self.day(number), columns)
+        ]
+        found = {row[: len(KEY)]: row[len(KEY) :] for row in rows}
+        wrong = sum(
+            len(HOURLY) if counts is None or other is None else sum(a != b for a, b in zip(counts, other, strict=True))
+            for counts, other in ((expected.get(key), found.get(key)) for key in expected.keys() | found.keys())
+        )
+        return wrong, len(rows) - len(found)
+
+    @property
+    def cells(self) -> int:
+        """The number of cells of all days."""
+        first, end = self.day(0), self.day(self.days)
+        return len(HOURLY) * sum(first <= key[1] < end for key in self._truth)  # type: ignore[operator]
+
+    def leftovers(self) -> int:
+        """Return how many files of killed pulls are in the dataset, outside of Delta tables."""
+        folders = ("_temporary", "_staged")
+        return sum(path.is_file() for name in folders for path in (self.folder / name).rglob("*"))
+
+    def requests(self) -> int:
+        """Return how many requests for counts the simulator has received."""
+        return len(self.api.journal())
+
+    def control(self, resource: str, content: Any, method: str = "POST") -> None:
+        """Change the simulator."""
+        url = f"{self.api.description['base_url']}/__simulator__/{resource}"
+        requests.request(method, url, json=content, timeout=30).raise_for_status()
+
+
+class Reader:
+    """Polls a partition in another process while pulls publish to it.
+
+    :param machine: the machine.
+    :param day: the day of the partition.
+    """
+
+    def __init__(self, machine: Machine, day: datetime) -> None:
+        self._stop = FORK.Event()
+        self._receiver, sender = FORK.Pipe(duplex=False)
+        self._process = FORK.Process(target=self._poll, args=(machine, day, sender))
+        self._process.start()
+        sender.close()
+
+    def stop(self) -> tuple[int, int]:
+        """End the polling. Return how often the partition was read, and how many keys vanished."""
+        self._stop.set()
+        polls, vanished = self._receiver.recv()
+        self._process.join()
+        return polls, vanished
+
+    def _poll(self, machine: Machine, day: datetime, sender: Any) -> None:
+        known: set[tuple[Any, ...]] = set()
+        polls = vanished = 0
+        while not self._stop.is_set():
+            keys = set(read(machine.folder, machine.output_format, day, KEY))
+            vanished += len(known - keys)
+            known |= keys
+            polls += 1
+            self._stop.wait(SECONDS_BETWEEN_READS)
+        sender.send((polls, vanished))
+
+
+def read(folder: Path, output_format: str, day: datetime, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return columns of the rows of a day."""
+    place = folder / TABLE
+    if output_format == "parquet":
+        path = place / f"period_date={day:%Y-%m-%d}" / "rows.parquet"
+        rows = pyarrow.parquet.ParquetFile(path).read(columns=list(columns)) if path.exists() else None
+    elif (place / "_delta_log" / f"{0:020}.json").exists():
+        query = f"SELECT {', '.join(columns)} FROM hours WHERE period_date = '{day:%Y-%m-%d}'"
+        rows = pyarrow.table(QueryBuilder().register("hours", DeltaTable(place)).execute(query).read_all())
+    else:
+        rows = None
+    return [] if rows is None else list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
+
+
+def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in another process. This process starts no thread, so that it can be forked."""
+    receiver, sender = FORK.Pipe(duplex=False)
+
+    def call() -> None:
+        sender.send(function(*arguments))
+
+    process = FORK.Process(target=call)
+    process.start()
+    sender.close()
+    result = receiver.recv()
+    process.join()
+    return result
+
+
+def run_all(pulls: Sequence[Pull], *, kill_before: Mapping[int, int] | None = None) -> list[Ended]:
+    """Run pulls at the same time, and return how each ended.
+
+    :param pulls: the pulls.
+    :param kill_before: the step before which a pull kills itself, by the index of the pull.
+    """
+    running = [RunningPull(pull, kill_before=(kill_before or {}).get(index)) for index, pull in enumerate(pulls)]
+    return [one.wait() for one in running]
+
+
+def _midnight(hour: datetime) -> datetime:
+    return hour.replace(hour=0)
+
+
+def say(text: str) -> None:
+    """Print a text without buffering."""
+    print(text, flush=True, file=sys.stdout)

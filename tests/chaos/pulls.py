@@ -1,0 +1,213 @@
+"""Pulls in processes of their own, which can be killed at any of their steps.
+
+A step is an operation that Python's audit events report: a file that is opened, moved or deleted, a connection, a
+request, or a commit to a Delta table. The same pull has about the same steps every time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from airflow_provider_engagement.api.client import EngagementClient
+from airflow_provider_engagement.dataset import delta_table
+from airflow_provider_engagement.dataset.delta_log import DeltaLog
+from airflow_provider_engagement.operators import run_pull
+from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+
+CONCURRENT_REQUESTS = 2
+SECONDS = 300.0
+"""How long a pull may take."""
+
+FORK = get_context("fork")
+
+IMPORTED_BEFORE_THE_FORK = (run_pull, delta_table)
+"""Modules that an operator imports when it is executed. A forked pull starts at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pull:
+    """The pull of one day of one owner.
+
+    :param owner: the name of the owner, which is that of the task.
+    :param connection: the Airflow connection of the owner.
+    :param tweet_ids: the Tweets.
+    :param day: the start of the day.
+    :param folder: the folder of the dataset.
+    :param output_format: the format of the dataset.
+    """
+
+    owner: str
+    connection: dict[str, Any]
+    tweet_ids: tuple[str, ...]
+    day: datetime
+    folder: Path
+    output_format: str
+
+    def execute(self) -> dict[str, Any]:
+        """Execute the operator as Airflow does, and return its manifest."""
+        os.environ["AIRFLOW_CONN_ENGAGEMENT_DEFAULT"] = json.dumps(self.connection)
+        run_id = f"scheduled__{self.day:%Y-%m-%d}"
+        operator = EngagementHistoricalOperator(
+            task_id=self.owner,
+            tweet_ids=list(self.tweet_ids),
+            output_path=str(self.folder),
+            output_format=self.output_format,
+            concurrent_requests=CONCURRENT_REQUESTS,
+        )
+        task_instance = SimpleNamespace(
+            task_id=self.owner,
+            dag_id="chaos",
+            run_id=run_id,
+            map_index=-1,
+            start_date=datetime.now(UTC),
+            get_first_reschedule_date=lambda context: None,
+        )
+        end = self.day + timedelta(days=1)
+        dag_run = SimpleNamespace(run_id=run_id, run_after=end, run_type="scheduled", partition_key=None)
+        manifest: dict[str, Any] = operator.execute(
+            {
+                "ti": task_instance,  # type: ignore[typeddict-item]
+                "run_id": run_id,
+                "dag_run": dag_run,
+                "data_interval_start": self.day,
+                "data_interval_end": end,
+            }
+        )
+        return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a pull ended.
+
+    :param succeeded: whether it returned a manifest.
+    :param steps: the phase of each step.
+    :param problem: the error, if there is one.
+    """
+
+    succeeded: bool
+    steps: tuple[str, ...]
+    problem: str = ""
+
+    @property
+    def last_phase(self) -> str:
+        """The phase of the last step."""
+        return self.steps[-1] if self.steps else "starting"
+
+
+class RunningPull:
+    """A pull in another process.
+
+    :param pull: the pull.
+    :param kill_before: the number of the step before which the process kills itself; ``None`` to not do so.
+    """
+
+    def __init__(self, pull: Pull, *, kill_before: int | None = None) -> None:
+        self._receiver, sender = FORK.Pipe(duplex=False)
+        self._process = FORK.Process(target=_run, args=(pull, kill_before, sender))
+        self._process.start()
+        sender.close()
+
+    def wait(self) -> Ended:
+        """Wait until the pull ends, and return how."""
+        steps, problem, succeeded = [], "", False
+        while True:
+            try:
+                if not self._receiver.poll(SECONDS):
+                    self._process.kill()
+                    problem = f"It did not end within {SECONDS:.0f} s."
+                    break
+                kind, text = self._receiver.recv()
+            except EOFError:
+                break
+            if kind == "step":
+                steps.append(text)
+            elif kind == "failed":
+                problem = text
+            else:
+                succeeded = True
+        self._process.join()
+        return Ended(succeeded=succeeded, steps=tuple(steps), problem=problem)
+
+
+def _run(pull: Pull, kill_before: int | None, sender: Connection) -> None:
+    # The log of Airflow tells nothing that the result does not tell.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    with _reported_steps(pull.folder, kill_before, sender):
+        try:
+            pull.execute()
+        except BaseException:
+            sender.send(("failed", traceback.format_exc(limit=-3)))
+        else:
+            sender.send(("succeeded", ""))
+    sender.close()
+    # Without the handlers of the parent's libraries.
+    os._exit(0)
+
+
+@contextmanager
+def _reported_steps(folder: Path, kill_before: int | None, sender: Connection) -> Iterator[None]:
+    number = 0
+    is_active = True
+
+    def step(phase: str) -> None:
+        nonlocal number
+        number += 1
+        if number == kill_before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        sender.send(("step", phase))
+
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if is_active and (phase := _phase(event, arguments, folder)):
+            step(phase)
+
+    fetch, commit = EngagementClient.fetch, DeltaLog.commit
+
+    def audited_commit(log: DeltaLog, **change: Any) -> bool:
+        sys.audit("chaos.committing")
+        committed = commit(log, **change)
+        sys.audit("chaos.committing")
+        return committed
+
+    def audited_fetch(client: EngagementClient, request: Any) -> Any:
+        sys.audit("chaos.fetching")
+        response = fetch(client, request)
+        sys.audit("chaos.fetching")
+        return response
+
+    DeltaLog.commit = audited_commit  # type: ignore[method-assign]
+    EngagementClient.fetch = audited_fetch  # type: ignore[method-assign]
+    sys.addaudithook(audit)
+    try:
+        yield
+    finally:
+        is_active = False
+
+
+def _phase(event: str, arguments: tuple[Any, ...], folder: Path) -> str | None:
+    """Return what a pull is doing, from an audit event; ``None`` if the event is no step."""
+    if event.startswith("chaos."):
+        return event.removeprefix("chaos.")
+    if event not in ("open", "os.rename", "os.remove", "os.mkdir"):
+        return None
+    path = str(arguments[1] if event == "os.rename" else arguments[0])
+    if path.startswith(str(folder)):
+        below = path.removeprefix(str(folder))
+        if "_responses" in below:
+            return "storing"
+        return "publishing" if "tweet_metrics" in below else "writing"
+    return "staging" if "/engagement-" in path else None
