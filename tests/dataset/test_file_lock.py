@@ -76,7 +76,7 @@ def test_a_long_wait_is_logged_and_a_killed_process_releases_the_lock(
     monkeypatch.setattr(file_lock, "SECONDS_UNTIL_LOG", 0.1)
     fork = multiprocessing.get_context("fork")
     is_held = fork.Event()
-    process = fork.Process(target=hold, args=(tmp_path / "a.lock", is_held))
+    process = fork.Process(target=hold, args=(tmp_path / "a.lock", is_held), daemon=True)
     process.start()
     assert is_held.wait(SECONDS)
     handler = KillWhenLogged(process)

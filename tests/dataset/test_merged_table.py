@@ -25,6 +25,7 @@ from airflow.sdk.io import attach
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_engagement.dataset import file_lock
 from airflow_provider_engagement.dataset.formats import FileFormat, read_table
 from airflow_provider_engagement.dataset.merged_table import LOCK_FOLDER, MergedTable
 from airflow_provider_engagement.dataset.merging import merge_rows
@@ -488,7 +489,7 @@ SECONDS = 60
 
 
 def start(function: Callable[..., None], *args: Any, **options: Any) -> BaseProcess:
-    process = FORK.Process(target=function, args=args, kwargs=options)
+    process = FORK.Process(target=function, args=args, kwargs=options, daemon=True)
     process.start()
     return process
 
@@ -553,6 +554,28 @@ def run_and_stop(folder: Path, is_stopped: Any, *args: Any, **options: Any) -> N
     run(folder, *args, **options)
 
 
+class SetWhenLogged(logging.Handler):
+    """Sets an event when a message is logged.
+
+    :param event: the event.
+    """
+
+    def __init__(self, event: Any) -> None:
+        super().__init__()
+        self.event = event
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.event.set()
+
+
+def run_and_wait(folder: Path, is_waiting: Any, *args: Any, **options: Any) -> None:
+    """Run in this process, and set an event when it waits for a lock."""
+    file_lock.SECONDS_UNTIL_LOG = 0.05
+    file_lock.log.setLevel(logging.INFO)
+    file_lock.log.addHandler(SetWhenLogged(is_waiting))
+    run(folder, *args, **options)
+
+
 def test_a_run_killed_at_any_step_takes_no_row_away_and_leaves_nothing_after_its_rerun(tmp_path: Path) -> None:
     for step in itertools.count():
         folder = tmp_path / str(step)
@@ -573,12 +596,11 @@ def test_a_run_killed_at_any_step_takes_no_row_away_and_leaves_nothing_after_its
 
 def test_no_run_publishes_between_reading_and_putting_in_place_of_another(tmp_path: Path) -> None:
     run(tmp_path, EXISTING, FETCHED_AT - HOUR)
-    is_stopped = FORK.Event()
+    is_stopped, is_waiting = FORK.Event(), FORK.Event()
     first = start(run_and_stop, tmp_path, is_stopped, FIRST)
     assert is_stopped.wait(SECONDS)
-    second = start(run, tmp_path, SECOND, FETCHED_AT + HOUR)
-    second.join(0.2)
-    assert second.is_alive()
+    second = start(run_and_wait, tmp_path, is_waiting, SECOND, FETCHED_AT + HOUR)
+    assert is_waiting.wait(SECONDS)
     assert published(tmp_path) == EXISTING
     first.kill()
     assert wait_for(second) == 0
