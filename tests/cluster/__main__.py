@@ -27,7 +27,7 @@ from cluster.programs import ProgramError
 from cluster.simulator import SimulatedApi
 from cluster.workload import DAGS, DATASET, Workload
 
-FORMAT = "parquet"
+FORMAT = "delta"
 TIME_BEFORE_MIDNIGHT = timedelta(minutes=20)
 FAILED_TASKS_SHOWN = 3
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
-from deltalake import DeltaTable
+from deltalake import DeltaTable, QueryBuilder
 
 from cluster.object_store import BUCKET, ObjectStore
 from cluster.programs import ProgramError
@@ -123,7 +123,9 @@ def _read_table(store: ObjectStore, folder: str) -> pyarrow.Table:
     :raises ProgramError: if the table does not exist.
     """
     if any(True for _ in store.keys(f"{folder}/_delta_log/")):
-        return DeltaTable(f"s3://{BUCKET}/{folder}", storage_options=store.delta_options()).to_pyarrow_table()
+        table = DeltaTable(f"s3://{BUCKET}/{folder}", storage_options=store.delta_options())
+        # DeltaTable.to_pyarrow_table() can abort the interpreter when it exits.
+        return pyarrow.table(QueryBuilder().register("rows", table).execute("SELECT * FROM rows").read_all())
     files = [key for key in store.keys(f"{folder}/") if key.endswith(".parquet") and "/_" not in key]
     if not files:
         raise ProgramError(f"The dataset has no table {folder}.")

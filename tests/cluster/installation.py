@@ -36,7 +36,7 @@ class Cluster:
 
     Its programs are ``object-store``, ``simulator``, ``api-server``, ``scheduler``, ``dag-processor``, ``triggerer``
     and ``worker-1``, ``worker-2`` and so on. Each component of Airflow has its own ``AIRFLOW_HOME``, home folder,
-    temporary folder, working folder and copy of the DAG files. PostgreSQL and Redis run already.
+    temporary folder, working folder and copy of the DAG files. PostgreSQL and the broker run already.
 
     :param folder: an empty folder.
     :param dags: the folder with the DAG files.
@@ -46,6 +46,7 @@ class Cluster:
     :param workers: the number of workers.
     :param slots: how many tasks each worker runs at the same time.
     :param pool_slots: the slots of the pool ``engagement``.
+    :param broker: the broker of Celery.
     """
 
     folder: Path
@@ -56,12 +57,13 @@ class Cluster:
     workers: int = 2
     slots: int = 2
     pool_slots: int = 4
+    broker: Broker = field(default_factory=Broker)
 
     def __post_init__(self) -> None:
         """Choose the addresses of the services. Start nothing."""
         self.programs = Programs(self.folder / "logs")
         self.object_store = ObjectStore(folder=self.folder / OBJECT_STORE)
-        self.database, self.broker = Database(), Broker()
+        self.database = Database()
         self.airflow = AirflowApi(f"http://127.0.0.1:{free_ports(1)[0]}")
         # A component that reads another secret rejects the tokens of the others, and cannot decrypt connections.
         self._secrets = {

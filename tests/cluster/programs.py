@@ -111,6 +111,21 @@ class Programs:
                 raise ProgramError(f"This was not true within {seconds:.0f} seconds: {expected}.")
             time.sleep(interval)
 
+    def is_running(self, name: str) -> bool:
+        """Return whether a program runs."""
+        return name in self._processes and self._processes[name].poll() is None
+
+    def ended(self) -> list[str]:
+        """Return the programs that ended although nothing killed them."""
+        return [name for name, process in self._processes.items() if process.poll() is not None]
+
+    def starter_of(self, process_id: int) -> str | None:
+        """Return the program that started a process, or ``None`` if the process has ended or is not of a program."""
+        with suppress(ProcessLookupError, PermissionError):
+            session = os.getsid(process_id)
+            return next((name for name, process in self._processes.items() if process.pid == session), None)
+        return None
+
     def log_file(self, name: str) -> Path:
         """Return the path of the log file of a program."""
         return self.logs / f"{name}.log"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import psutil
@@ -70,17 +71,31 @@ class Database:
             _execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
             self._exists = False
 
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Close the database to its clients for a while, as a server that restarts does."""
+        _execute(f'ALTER DATABASE "{self.name}" ALLOW_CONNECTIONS false')
+        try:
+            _execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'")
+            yield
+        finally:
+            _execute(f'ALTER DATABASE "{self.name}" ALLOW_CONNECTIONS true')
+
 
 class Broker:
-    """A numbered database of Redis that nothing else uses."""
+    """A numbered database of Redis that nothing else uses.
 
-    def __init__(self) -> None:
+    :param server: the URL of the Redis server.
+    """
+
+    def __init__(self, server: str = REDIS) -> None:
+        self._server = server
         self._number: int | None = None
 
     @property
     def url(self) -> str:
         """The URL for Celery."""
-        return f"{REDIS.rstrip('/')}/{self._number}"
+        return f"{self._server.rstrip('/')}/{self._number}"
 
     def claim(self) -> None:
         """Claim an empty database, or one that a killed process left behind. The last one comes first.
@@ -88,10 +103,10 @@ class Broker:
         :raises ProgramError: if there is no Redis, or if all of its databases are in use.
         """
         try:
-            with closing(redis.Redis.from_url(REDIS)) as client:
+            with closing(redis.Redis.from_url(self._server)) as client:
                 databases = int(str(client.config_get("databases")["databases"]))
         except redis.RedisError as problem:
-            raise ProgramError(_NO_REDIS.format(address=_without_password(REDIS), problem=problem)) from None
+            raise ProgramError(_NO_REDIS.format(address=_without_password(self._server), problem=problem)) from None
         for self._number in reversed(range(databases)):
             with closing(redis.Redis.from_url(self.url, decode_responses=True)) as client:
                 owner = client.get(_OWNER_KEY)
@@ -100,7 +115,8 @@ class Broker:
                 if client.dbsize() == 0 and client.set(_OWNER_KEY, os.getpid(), nx=True):
                     return
         self._number = None
-        raise ProgramError(f"Every database of the Redis at {_without_password(REDIS)} is in use. Empty one of them.")
+        server = _without_password(self._server)
+        raise ProgramError(f"Every database of the Redis at {server} is in use. Empty one of them.")
 
     def flush(self) -> None:
         """Delete everything in the claimed database."""

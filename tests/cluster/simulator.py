@@ -83,8 +83,15 @@ class SimulatedApi:
         response.raise_for_status()
         return [entry for entry in response.json()["entries"] if "/insights/" in entry["path"]]
 
+    def control(self, resource: str, content: Any, method: str = "POST") -> None:
+        """Change how the simulator behaves."""
+        requests.request(method, self._url(resource), json=content, timeout=30).raise_for_status()
+
     def _get(self, resource: str) -> requests.Response:
-        return requests.get(f"http://127.0.0.1:{self._port}/__simulator__/{resource}", timeout=30)
+        return requests.get(self._url(resource), timeout=30)
+
+    def _url(self, resource: str) -> str:
+        return f"http://127.0.0.1:{self._port}/__simulator__/{resource}"
 
     @property
     def _world_file(self) -> Path:

@@ -27,7 +27,7 @@ SHARED: dict[str, Any] = {
     "pool": "engagement",
     "deferrable": True,
     "max_inline_wait": 5,
-    "retries": 3,
+    "retries": int(os.environ.get("CLUSTER_RETRIES", "3")),
     "retry_delay": timedelta(seconds=5),
     "weight_rule": "absolute",
 }
