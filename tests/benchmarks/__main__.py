@@ -24,6 +24,7 @@ NAMES = (
     "memory",
     "backfill",
     "delta",
+    "runs",
     "contract",
     "slots",
     "contention",

@@ -26,7 +26,9 @@ def test_the_error_shows_the_value_and_lists_the_choices() -> None:
         with pytest.raises(InvalidQueryError) as error:
             parse_choice(value, OutputFormat, field="output_format")
 
-        assert str(error.value) == (f"output_format: {shown} is not a valid choice. Choose one of parquet, csv, jsonl.")
+        assert str(error.value) == (
+            f"output_format: {shown} is not a valid choice. Choose one of parquet, csv, jsonl, delta."
+        )
 
 
 @pytest.mark.parametrize("value", ["day", Granularity.DAY])
