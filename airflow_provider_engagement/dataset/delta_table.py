@@ -81,7 +81,10 @@ class DeltaMergedTable:
         self._clock = clock
         self._sleep = sleep
         self._worker_folder = TemporaryDirectory(prefix="engagement-")
-        self._staged = StagedRows(Path(self._worker_folder.name), table=table, partition_of=partition_of)
+        worker_folder = Path(self._worker_folder.name)
+        self._staged = StagedRows(
+            lambda name: worker_folder / f"{name}.parquet", table=table, partition_of=partition_of
+        )
         self._merged: dict[str, _MergedPartition] = {}
         self.version: int | None = None
         """The version of the table after the rows were published."""

@@ -13,19 +13,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 
 import pyarrow
 
 from airflow_provider_engagement.dataset.file_lock import locked
-from airflow_provider_engagement.dataset.formats import BatchWriter, FileFormat, open_writer, read_table
+from airflow_provider_engagement.dataset.formats import FileFormat, open_writer, read_table
 from airflow_provider_engagement.dataset.merging import merge_rows
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.dataset.staged_files import STAGING_FOLDER, StagedFile, StagingFolder
-from airflow_provider_engagement.dataset.staged_rows import split_by_partition
+from airflow_provider_engagement.dataset.staged_rows import StagedRows
 from airflow_provider_engagement.dataset.storage import StoragePath, local_path, write_atomically
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 
@@ -33,20 +32,6 @@ log = logging.getLogger(__name__)
 
 LOCK_FOLDER = "_locks"
 FILE = "rows"
-
-ROWS_PER_ROW_GROUP = 8_000
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenStagedFile:
-    """A staged file that still receives rows."""
-
-    stack: ExitStack
-    batches: BatchWriter
-
-    def close(self) -> None:
-        self.batches.flush()
-        self.stack.close()
 
 
 class MergedTable:
@@ -83,34 +68,31 @@ class MergedTable:
         local_folder = local_path(folder)
         self._lock_folder = local_folder / LOCK_FOLDER / name if local_folder else None
         self._temporary = TemporaryFiles(folder, writer=writer, clock=clock)
-        self._partition_of = partition_of
+        self._staged = StagedRows(lambda name: self._temporary.new(), table=table, partition_of=partition_of)
         self._format = file_format
         self._on_change = on_change
         self._clock = clock
-        self._open: dict[str, _OpenStagedFile] = {}
-        self._staged: dict[str, StoragePath] = {}
-        self.rows = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows are staged."""
+        return self._staged.rows
 
     def stage(self, rows: pyarrow.Table) -> None:
         """Stage rows whose keys were not staged before, of any partitions."""
-        for name, of_partition in split_by_partition(rows, self._partition_of):
-            staged = self._open.get(name) or self._open_staged(name)
-            staged.batches.append(of_partition)
-            self.rows += of_partition.num_rows
+        self._staged.add(rows)
 
     def close_before(self, time: datetime) -> None:
         """Complete the staged files of partitions that receive no more rows.
 
         :param time: no row of a partition before that of this time follows.
         """
-        current = self._partition_of(time)
-        self._close(name for name in list(self._open) if name < current)
+        self._staged.close_before(time)
 
     def publish(self) -> list[str]:
         """Merge the staged rows into the table, and return the partitions that changed."""
-        self._close(list(self._open))
-        names = sorted(self._staged)
-        interrupted = [name for name in names if self._publish(name)]
+        staged = self._staged.complete()
+        interrupted = [name for name, path in staged.items() if self._publish(name, path)]
         if interrupted and self._lock_folder is not None:
             log.info(
                 "Another pull was interrupted while it published to %s. Its rows are published now: %s.",
@@ -124,37 +106,18 @@ class MergedTable:
                 self._folder,
                 ", ".join(interrupted),
             )
-        return names
+        return list(staged)
 
     def discard(self) -> None:
         """Delete the staged rows."""
-        self._close(list(self._open))
-        for temporary in self._staged.values():
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-        self._staged.clear()
+        self._staged.discard()
 
-    def _open_staged(self, name: str) -> _OpenStagedFile:
-        if name in self._staged:
-            raise RuntimeError(f"Partition {name} received rows after its staged file was complete.")
-        path = self._temporary.new()
-        stack = ExitStack()
-        writer = open_writer(stack.enter_context(path.open("wb")), self._schema, FileFormat.PARQUET)
-        stack.callback(writer.close)
-        self._staged[name] = path
-        self._open[name] = _OpenStagedFile(stack, BatchWriter(writer, ROWS_PER_ROW_GROUP))
-        return self._open[name]
-
-    def _close(self, names: Iterator[str] | Sequence[str]) -> None:
-        for name in names:
-            self._open.pop(name).close()
-
-    def _publish(self, name: str) -> bool:
+    def _publish(self, name: str, path: StoragePath) -> bool:
         """Publish a partition, and return whether another run had staged rows without publishing them."""
         staging = StagingFolder(self._staging_folder / name)
         with self._locked(name):
             # Only from here on can other runs publish the rows, so none publishes the rows of a run that fails.
-            own = staging.add(self._staged[name])
+            own = staging.add(path)
             files = self._merge(name, staging, own)
             if self._lock_folder is None:
                 staging.mark_published(files, now=self._clock())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from airflow_provider_engagement.dataset.formats import BatchWriter, FileFormat, open_writer, read_table
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
-from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
+from airflow_provider_engagement.dataset.storage import StoragePath
 
 ROWS_PER_ROW_GROUP = 8_000
 
@@ -32,13 +32,15 @@ class _OpenFile:
 class StagedRows:
     """The staged rows of one table.
 
-    :param folder: where the files are written.
+    :param new_path: returns the path of a new file, for the name of its partition. Its folder exists.
     :param table: the table.
     :param partition_of: returns the partition of a row from its time.
     """
 
-    def __init__(self, folder: StoragePath, *, table: Table, partition_of: Callable[[datetime], str]) -> None:
-        self._folder = folder
+    def __init__(
+        self, new_path: Callable[[str], StoragePath], *, table: Table, partition_of: Callable[[datetime], str]
+    ) -> None:
+        self._new_path = new_path
         self._table = table
         self._schema = arrow_schema(table)
         self._partition_of = partition_of
@@ -47,7 +49,7 @@ class StagedRows:
         self.rows = 0
 
     def add(self, rows: pyarrow.Table) -> None:
-        """Stage rows of any partitions."""
+        """Stage rows whose keys were not staged before, of any partitions."""
         for name, of_partition in split_by_partition(rows, self._partition_of, time=self._table.time):
             file = self._open.get(name) or self._open_file(name)
             file.batches.append(of_partition)
@@ -75,16 +77,17 @@ class StagedRows:
         """Delete all files."""
         self._close(list(self._open))
         for path in self._paths.values():
-            if path.exists():
+            # The file may have been moved when it was published.
+            with suppress(FileNotFoundError):
                 path.unlink()
         self._paths.clear()
 
     def _open_file(self, name: str) -> _OpenFile:
         if name in self._paths:
             raise RuntimeError(f"Partition {name} received rows after its staged file was complete.")
-        path = self._folder / f"{name}.parquet"
+        path = self._new_path(name)
         stack = ExitStack()
-        writer = open_writer(stack.enter_context(write_atomically(path)), self._schema, FileFormat.PARQUET)
+        writer = open_writer(stack.enter_context(path.open("wb")), self._schema, FileFormat.PARQUET)
         stack.callback(writer.close)
         self._paths[name] = path
         self._open[name] = _OpenFile(stack, BatchWriter(writer, ROWS_PER_ROW_GROUP))
