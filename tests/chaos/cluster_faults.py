@@ -38,6 +38,11 @@ class Site:
         tasks = self.cluster.airflow.task_instances()
         return [task["pid"] for task in tasks if task["state"] == "running" and task["pid"]]
 
+    def is_healthy(self) -> bool:
+        """Return whether Airflow, the object store and Redis work. The workers are not included."""
+        redis_runs = self.redis is None or self.redis.is_running(REDIS)
+        return redis_runs and self.cluster.object_store.is_ready() and self.cluster.airflow.is_healthy()
+
     def busy_workers(self) -> list[str]:
         """Return the workers that run tasks."""
         starters = {self.cluster.programs.starter_of(process_id) for process_id in self.running_tasks()}

@@ -62,7 +62,7 @@ class Disturbance:
 
     :param fault: the name of the fault.
     :param at: the seconds since the start of the workload.
-    :param lasted: the seconds until Airflow was healthy again.
+    :param lasted: the seconds until the cluster was healthy again.
     :param running: how many tasks were running.
     :param attempts: how many attempts after the first had begun before the fault.
     :param ended: programs that ended although nothing killed them.
@@ -92,7 +92,7 @@ class Run:
     started: float = field(default_factory=time.monotonic)
 
     def disturb(self, name: str, *, seconds: float) -> None:
-        """Apply a fault for some seconds while a task runs, and wait until Airflow is healthy again."""
+        """Apply a fault for some seconds while a task runs, and wait until the cluster is healthy again."""
         site, ended = self.site, []
         self._wait(lambda: bool(site.running_tasks()), seconds=SECONDS_UNTIL_A_TASK_RUNS)
         time.sleep(site.chance.uniform(0, SECONDS_OF_CHANCE))
@@ -100,9 +100,11 @@ class Run:
         begin = time.monotonic()
         with cluster_faults(site)[name](site, seconds):
             ended += self._wait(lambda: False, seconds=seconds)
-        ended += self._wait(site.cluster.airflow.is_healthy, seconds=SECONDS_UNTIL_HEALTHY)
-        if not site.cluster.airflow.is_healthy():
-            raise ProgramError(f"Airflow is not healthy {SECONDS_UNTIL_HEALTHY:.0f} seconds after the fault: {name}.")
+        ended += self._wait(site.is_healthy, seconds=SECONDS_UNTIL_HEALTHY)
+        if not site.is_healthy():
+            raise ProgramError(
+                f"The cluster is not healthy {SECONDS_UNTIL_HEALTHY:.0f} seconds after the fault: {name}."
+            )
         lasted = time.monotonic() - begin
         self.disturbances.append(
             Disturbance(

@@ -145,9 +145,12 @@ def _pass(source: socket.socket, target: socket.socket, mode: Mode = Mode.PASS) 
 
 
 def _fail(client: socket.socket, status: bytes, code: bytes) -> None:
-    if not client.recv(CHUNK):
+    request = client.recv(CHUNK)
+    if not request:
         return
     body = b"<Error><Code>" + code + b"</Code><Message>The object store is disturbed.</Message></Error>"
+    if request.startswith(b"HEAD "):
+        body = b""
     head = b"HTTP/1.1 " + status + b"\r\nContent-Type: application/xml\r\nConnection: close\r\nContent-Length: "
     client.sendall(head + str(len(body)).encode() + b"\r\n\r\n" + body)
     client.shutdown(socket.SHUT_WR)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow
-import pyarrow.compute
 import pyarrow.parquet
 from deltalake import DeltaTable, QueryBuilder
 
@@ -99,10 +99,11 @@ class Comparison:
                         self._report(1, f"{name} {identity} {metric}: {count} instead of {expected}")
 
     def _count_duplicates(self, name: str, table: pyarrow.Table, key: Sequence[str]) -> None:
-        counted = table.select(key).group_by(key).aggregate([([], "count_all")])
-        self.duplicates += table.num_rows - counted.num_rows
-        for row in counted.filter(pyarrow.compute.field("count_all") > 1).slice(0, EXAMPLES).to_pylist():
-            self._example(f"{name} {row}: more than one row with this key")
+        counted = Counter(_tuples(table, key))
+        self.duplicates += table.num_rows - len(counted)
+        for values, rows in counted.items():
+            if rows > 1:
+                self._example(f"{name} {dict(zip(key, values, strict=True))}: {rows} rows with this key")
 
     def _report(self, cells: int, problem: str) -> None:
         self.differences += cells
