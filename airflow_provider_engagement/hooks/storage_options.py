@@ -114,6 +114,9 @@ def _mask_secrets(options: Mapping[str, str]) -> None:
 
 def _s3_options(conn_id: str | None, bucket: str) -> dict[str, str]:
     """Return the options for S3. The hook and boto3 resolve the credentials, the endpoint and the region."""
+    # Without a connection, S3Hook falls back to the credentials of the worker, which may belong to another account.
+    # The look-up also fails while Airflow's API server is down. Airflow then retries the task.
+    _connection(conn_id)
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from botocore import UNSIGNED
 

@@ -22,6 +22,7 @@ import jwt
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk._shared.secrets_masker import redact
+from airflow.sdk.exceptions import AirflowNotFoundException
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from deltalake import DeltaTable
@@ -251,6 +252,15 @@ class TestAddress:
         with pytest.raises(InvalidQueryError) as caught:
             table_address(ObjectStoragePath(path))
         assert f"pip install '{package}'" in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "abfss"])
+def test_a_connection_that_cannot_be_looked_up_is_not_replaced_by_the_credentials_of_the_worker(
+    monkeypatch: pytest.MonkeyPatch, installed_providers: None, scheme: str
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with pytest.raises(AirflowNotFoundException):
+        table_address(ObjectStoragePath(f"{scheme}://gone@bucket/table"))
 
 
 @needs_amazon
