@@ -23,7 +23,6 @@ READER_VERSION = 1
 """The version of the Delta protocol that this package reads. Later versions allow deletion vectors, and a reader that
 ignores them brings deleted rows back."""
 
-
 COMMITS_PER_CHECKPOINT = 20
 """After how many commits a checkpoint of the log is written. A pull reads the commits since the last one."""
 
@@ -35,8 +34,8 @@ class DataFile:
     :param path: its path below the folder of the table.
     :param partition: the value of the partition column.
     :param size: its size in bytes.
-    :param statistics: the statistics of its columns, as the Delta protocol defines them. Readers use
-        them to skip files.
+    :param statistics: the statistics of its columns, as the Delta protocol defines them. Readers use them
+        to skip files.
     """
 
     path: str

@@ -26,7 +26,7 @@ from airflow_provider_engagement.dataset.delta_log import DataFile, DeltaLog
 from airflow_provider_engagement.dataset.formats import to_json_value
 from airflow_provider_engagement.dataset.merging import merge_rows
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema, partition_field
-from airflow_provider_engagement.dataset.staged_rows import StagedRows
+from airflow_provider_engagement.dataset.staged_rows import PublishedTable, StagedRows
 from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_address
 from airflow_provider_engagement.exceptions import ConflictError
 
@@ -50,7 +50,7 @@ class _MergedPartition:
     file: DataFile | None
 
 
-class DeltaMergedTable:
+class DeltaMergedTable(PublishedTable):
     """One Delta Lake table, partitioned by the time of its rows.
 
     :param folder: the folder of the table.
@@ -82,28 +82,12 @@ class DeltaMergedTable:
         self._sleep = sleep
         self._worker_folder = TemporaryDirectory(prefix="engagement-")
         worker_folder = Path(self._worker_folder.name)
-        self._staged = StagedRows(
-            lambda name: worker_folder / f"{name}.parquet", table=table, partition_of=partition_of
+        super().__init__(
+            StagedRows(lambda name: worker_folder / f"{name}.parquet", table=table, partition_of=partition_of)
         )
         self._merged: dict[str, _MergedPartition] = {}
         self.version: int | None = None
         """The version of the table after the rows were published."""
-
-    @property
-    def rows(self) -> int:
-        """How many rows are staged."""
-        return self._staged.rows
-
-    def stage(self, rows: pyarrow.Table) -> None:
-        """Stage rows whose keys were not staged before, of any partitions."""
-        self._staged.add(rows)
-
-    def close_before(self, time: datetime) -> None:
-        """Complete the staged files of partitions that receive no more rows.
-
-        :param time: no row of a partition before that of this time follows.
-        """
-        self._staged.close_before(time)
 
     def publish(self) -> list[str]:
         """Merge the staged rows into the table in one commit, and return the partitions that they belong to.
@@ -130,8 +114,8 @@ class DeltaMergedTable:
             self.discard()
 
     def discard(self) -> None:
-        """Delete the staged rows."""
-        self._staged.discard()
+        """Delete the staged rows, and their folder on the worker."""
+        super().discard()
         self._worker_folder.cleanup()
 
     def _open_log(self, partition_column: str) -> DeltaLog:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pyarrow
 
@@ -19,6 +19,7 @@ from airflow_provider_engagement.dataset.formats import (
 )
 from airflow_provider_engagement.dataset.merged_table import FILE, MergedTable
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
+from airflow_provider_engagement.dataset.staged_rows import PublishedTable
 from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_address, write_atomically
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.exceptions import IncompatibleTableError
@@ -30,26 +31,6 @@ DELTA_LOG_FOLDER = "_delta_log"
 
 ROWS_PER_BATCH = 50_000
 """How many rows of a table are written at once."""
-
-
-class PublishedTable(Protocol):
-    """A table that several runs write to: rows are staged first, and published together."""
-
-    @property
-    def rows(self) -> int:
-        """How many rows are staged."""
-
-    def stage(self, rows: pyarrow.Table) -> None:
-        """Stage rows whose keys were not staged before, of any partitions."""
-
-    def close_before(self, time: datetime) -> None:
-        """Complete the staged files of the partitions before that of a time."""
-
-    def publish(self) -> list[str]:
-        """Merge the staged rows into the table, and return their partitions."""
-
-    def discard(self) -> None:
-        """Delete the staged rows."""
 
 
 class DatasetFolder:

@@ -24,7 +24,7 @@ from airflow_provider_engagement.dataset.formats import FileFormat, open_writer,
 from airflow_provider_engagement.dataset.merging import merge_rows
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.dataset.staged_files import STAGING_FOLDER, StagedFile, StagingFolder
-from airflow_provider_engagement.dataset.staged_rows import StagedRows
+from airflow_provider_engagement.dataset.staged_rows import PublishedTable, StagedRows
 from airflow_provider_engagement.dataset.storage import StoragePath, local_path, write_atomically
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 
@@ -34,7 +34,7 @@ LOCK_FOLDER = "_locks"
 FILE = "rows"
 
 
-class MergedTable:
+class MergedTable(PublishedTable):
     """One table below a folder, partitioned by the period of its rows.
 
     :param folder: the dataset's folder.
@@ -68,26 +68,10 @@ class MergedTable:
         local_folder = local_path(folder)
         self._lock_folder = local_folder / LOCK_FOLDER / name if local_folder else None
         self._temporary = TemporaryFiles(folder, writer=writer, clock=clock)
-        self._staged = StagedRows(lambda name: self._temporary.new(), table=table, partition_of=partition_of)
+        super().__init__(StagedRows(lambda name: self._temporary.new(), table=table, partition_of=partition_of))
         self._format = file_format
         self._on_change = on_change
         self._clock = clock
-
-    @property
-    def rows(self) -> int:
-        """How many rows are staged."""
-        return self._staged.rows
-
-    def stage(self, rows: pyarrow.Table) -> None:
-        """Stage rows whose keys were not staged before, of any partitions."""
-        self._staged.add(rows)
-
-    def close_before(self, time: datetime) -> None:
-        """Complete the staged files of partitions that receive no more rows.
-
-        :param time: no row of a partition before that of this time follows.
-        """
-        self._staged.close_before(time)
 
     def publish(self) -> list[str]:
         """Merge the staged rows into the table, and return the partitions that changed."""
@@ -107,10 +91,6 @@ class MergedTable:
                 ", ".join(interrupted),
             )
         return list(staged)
-
-    def discard(self) -> None:
-        """Delete the staged rows."""
-        self._staged.discard()
 
     def _publish(self, name: str, path: StoragePath) -> bool:
         """Publish a partition, and return whether another run had staged rows without publishing them."""

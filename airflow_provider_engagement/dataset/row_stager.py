@@ -11,10 +11,10 @@ import pyarrow.compute as compute
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.dataset import rollups
 from airflow_provider_engagement.dataset.days import local_day
-from airflow_provider_engagement.dataset.folder import PublishedTable
 from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.response_store import StoredResponse
 from airflow_provider_engagement.dataset.series_rows import SeriesRows, covered_hours, hourly_rows, table_rows
+from airflow_provider_engagement.dataset.staged_rows import PublishedTable
 
 MIN_COMPACTION_ROWS = 100_000
 """Partial sums are combined once this many are in memory, so that memory depends on complete rows alone."""

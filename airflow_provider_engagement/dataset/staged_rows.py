@@ -1,7 +1,8 @@
-"""Rows that are staged before they are published: one file for each partition."""
+"""Rows that a run stages, one file for each partition, and the tables that it then publishes them to."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -96,6 +97,40 @@ class StagedRows:
     def _close(self, names: Iterable[str]) -> None:
         for name in names:
             self._open.pop(name).close()
+
+
+class PublishedTable(ABC):
+    """A table that several runs write to: a run stages its rows first, and then publishes all of them.
+
+    :param staged: the staged rows of the run.
+    """
+
+    def __init__(self, staged: StagedRows) -> None:
+        self._staged = staged
+
+    @property
+    def rows(self) -> int:
+        """How many rows are staged."""
+        return self._staged.rows
+
+    def stage(self, rows: pyarrow.Table) -> None:
+        """Stage rows whose keys were not staged before, of any partitions."""
+        self._staged.add(rows)
+
+    def close_before(self, time: datetime) -> None:
+        """Complete the staged files of partitions that receive no more rows.
+
+        :param time: no row of a partition before that of this time follows.
+        """
+        self._staged.close_before(time)
+
+    def discard(self) -> None:
+        """Delete the staged rows."""
+        self._staged.discard()
+
+    @abstractmethod
+    def publish(self) -> list[str]:
+        """Merge the staged rows into the table, and return the partitions that they belong to."""
 
 
 def split_by_partition(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -89,17 +88,16 @@ def local_address(path: StoragePath) -> tuple[str, Mapping[str, str]]:
 
 
 @contextmanager
-def write_atomically(path: StoragePath, temporary: StoragePath | None = None) -> Iterator[IO[bytes]]:
+def write_atomically(path: StoragePath, temporary: StoragePath) -> Iterator[IO[bytes]]:
     """Open a file for writing, and move it to its path only if the block succeeds.
 
     Until then the file has a temporary path, so a reader never sees an incomplete file, and two concurrent writers do
     not mix. A killed writer leaves a temporary file, which no reader opens.
 
     :param path: the final path; its folder is created.
-    :param temporary: the path until then, on the same file system; by default a hidden one in the same folder.
+    :param temporary: the path until then, on the same file system.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary or path.parent / f"_{path.name}.{uuid.uuid4().hex}.tmp"
     try:
         with temporary.open("wb") as file:
             yield file

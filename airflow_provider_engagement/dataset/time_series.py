@@ -14,13 +14,14 @@ from airflow_provider_engagement.api.time_range import TimeRange, ceil_to_hour, 
 from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun, failed_statuses, status_rows
 from airflow_provider_engagement.dataset.completeness import check_complete
 from airflow_provider_engagement.dataset.fetch import FetchResult
-from airflow_provider_engagement.dataset.folder import DatasetFolder, PublishedTable
+from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.granularity import partition_of
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.dataset.restatements import RestatementLog
 from airflow_provider_engagement.dataset.row_stager import RowStager
 from airflow_provider_engagement.dataset.schema import COVERAGE, RESTATEMENTS, TWEET_METRICS, TWEET_STATUS
 from airflow_provider_engagement.dataset.series_rows import SeriesRows, coverage_rows, covered_hours
+from airflow_provider_engagement.dataset.staged_rows import PublishedTable
 
 
 @dataclass(slots=True)

@@ -334,8 +334,10 @@ def _parse_settings(
         for name in ("connect_timeout", "read_timeout")
         if name in given
     }
-    if (name := "max_response_megabytes") in given:
-        limits[name] = parse_whole_number(given[name], field=name, minimum=1)
+    if "max_response_megabytes" in given:
+        limits["max_response_megabytes"] = parse_whole_number(
+            given["max_response_megabytes"], field="max_response_megabytes", minimum=1
+        )
     return _Settings(
         credentials=Credentials(**secrets),
         address=Address(

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+MIN_RETENTION_HOURS = 24
+"""How long files are kept at least that no version names yet: a pull may be about to commit them."""
+
+
 class EngagementTidyOperator(BaseOperator):
     """Compacts the Delta tables of a dataset, and deletes the files that earlier versions and killed pulls left.
 
@@ -24,7 +28,8 @@ class EngagementTidyOperator(BaseOperator):
 
     :param output_path: the path or URL of the dataset folder. (templated)
     :param retention_hours: how long to keep the files of earlier versions of a Delta table, in hours; 168 by default,
-        at least 1. Readers of a version that is older than this fail. (templated)
+        at least 24. Readers of a version that is older than this fail. A pull that has written its files and not yet
+        committed them needs them for less time than that. (templated)
     """
 
     template_fields: Sequence[str] = ("output_path", "retention_hours")
@@ -44,7 +49,7 @@ class EngagementTidyOperator(BaseOperator):
         from airflow_provider_engagement.inputs.numbers import parse_number
 
         with airflow_failures():
-            hours = parse_number(self.retention_hours, field="retention_hours", minimum=1)
+            hours = parse_number(self.retention_hours, field="retention_hours", minimum=MIN_RETENTION_HOURS)
             path = ObjectStoragePath(self.output_path)
             done = tidy(path, retention=timedelta(hours=hours), address_of=table_address)
             for name, table in done["tables"].items():

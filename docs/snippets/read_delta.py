@@ -15,7 +15,7 @@ def impressions_by_day(folder: str) -> list[tuple[str, int]]:
 # [END duckdb]
 
 # [START polars]
-import polars  # noqa: E402
+import polars
 
 
 def final_hours(folder: str) -> polars.DataFrame:
@@ -26,8 +26,8 @@ def final_hours(folder: str) -> polars.DataFrame:
 # [END polars]
 
 # [START version]
-import pyarrow  # noqa: E402
-from deltalake import QueryBuilder  # noqa: E402
+import pyarrow
+from deltalake import QueryBuilder
 
 
 def rows_of_version(folder: str, version: int) -> pyarrow.Table:

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from cluster.programs import Programs
 from cluster.simulator import SimulatedApi
+from cluster.terminal import exit_at_signals, say, show_table
 
 from chaos.faults import FAULTS, Outcome, disturb, kill
-from chaos.machine import Machine, run_all, say
+from chaos.machine import Machine, run_all
 
 FORMATS = ("delta", "parquet")
 
@@ -29,6 +30,7 @@ FORMATS = ("delta", "parquet")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the matrix, print a table of faults and outcomes, and return the exit status."""
     options = parser().parse_args(arguments)
+    exit_at_signals()
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     begin = time.monotonic()
     outcomes: list[tuple[str, Outcome]] = []
@@ -122,9 +124,7 @@ def show(outcomes: Sequence[tuple[str, Outcome]]) -> None:
                 str(sum(outcome.polls for outcome in group)),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    show_table(lines)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 from cluster.simulator import SimulatedApi
-from cluster.truth import HOURLY, Rows, Truth
+from cluster.truth import HOURLY, Counts, Truth
 from deltalake import DeltaTable, QueryBuilder
 
 from chaos.pulls import FORK, Ended, Pull, RunningPull
@@ -38,12 +37,16 @@ class Machine:
     folder: Path
     output_format: str
     days: int
-    _truth: Rows = field(init=False)
+    _truth: dict[tuple[str, datetime], Counts] = field(init=False)
 
     def __post_init__(self) -> None:
         """Compute the truth of all days."""
         truth = Truth(world=self.api.world, now=self.api.now, first_day=self.day(0), days=self.days)
-        self._truth = truth.hours()
+        self._truth = {
+            (tweet_id, hour): counts
+            for (tweet_id, hour), counts in truth.hours().items()
+            if isinstance(tweet_id, str) and isinstance(hour, datetime)
+        }
 
     def day(self, number: int) -> datetime:
         """Return the start of a day."""
@@ -67,11 +70,7 @@ class Machine:
     def wrong_cells(self, days: Sequence[int]) -> tuple[int, int]:
         """Compare the dataset with the truth. Return how many cells are wrong, and how many keys occur twice."""
         wanted = {self.day(number) for number in days}
-        expected = {
-            key: counts
-            for key, counts in self._truth.items()
-            if _midnight(key[1]) in wanted  # type: ignore[arg-type]
-        }
+        expected = {key: counts for key, counts in self._truth.items() if _midnight(key[1]) in wanted}
         columns = (*KEY, *HOURLY)
         rows = [
             row for number in days for row in in_child(read, self.folder, self.output_format, self.day(number), columns)
@@ -87,7 +86,7 @@ class Machine:
     def cells(self) -> int:
         """The number of cells of all days."""
         first, end = self.day(0), self.day(self.days)
-        return len(HOURLY) * sum(first <= key[1] < end for key in self._truth)  # type: ignore[operator]
+        return len(HOURLY) * sum(first <= key[1] < end for key in self._truth)
 
     def leftovers(self) -> int:
         """Return how many files of killed pulls are in the dataset, outside of Delta tables."""
@@ -173,8 +172,3 @@ def run_all(pulls: Sequence[Pull], *, kill_before: Mapping[int, int] | None = No
 
 def _midnight(hour: datetime) -> datetime:
     return hour.replace(hour=0)
-
-
-def say(text: str) -> None:
-    """Print a text without buffering."""
-    print(text, flush=True, file=sys.stdout)

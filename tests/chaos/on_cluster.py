@@ -12,7 +12,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -26,16 +25,16 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from cluster.__main__ import show, show_errors, stop, wait_past_midnight
+from cluster.__main__ import show, show_errors, wait_past_midnight
 from cluster.comparison import Comparison, Dataset
 from cluster.installation import Cluster
 from cluster.programs import ProgramError, Programs, free_ports
 from cluster.shared_services import Broker
 from cluster.simulator import SimulatedApi
+from cluster.terminal import exit_at_signals, say, show_table
 from cluster.workload import DAGS, DATASET, Workload
 
 from chaos.cluster_faults import REDIS, WORKER, Site, cluster_faults, redis_server
-from chaos.machine import say
 from chaos.store_proxy import StoreProxy
 
 SETTINGS = {
@@ -161,8 +160,7 @@ class Run:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Disturb a cluster, print a table, and return the exit status."""
     options = parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    exit_at_signals()
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     folder = Path(tempfile.mkdtemp(prefix="engagement-chaos-cluster-"))
     redis = Programs(folder / REDIS)
@@ -300,9 +298,7 @@ def show_disturbances(disturbances: Sequence[Disturbance], attempts: int) -> Non
                 ", ".join(disturbance.ended),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    show_table(lines)
 
 
 def parser() -> argparse.ArgumentParser:

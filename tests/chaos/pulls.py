@@ -77,15 +77,14 @@ class Pull:
         )
         end = self.day + timedelta(days=1)
         dag_run = SimpleNamespace(run_id=run_id, run_after=end, run_type="scheduled", partition_key=None)
-        manifest: dict[str, Any] = operator.execute(
-            {
-                "ti": task_instance,  # type: ignore[typeddict-item]
-                "run_id": run_id,
-                "dag_run": dag_run,
-                "data_interval_start": self.day,
-                "data_interval_end": end,
-            }
-        )
+        context: Any = {
+            "ti": task_instance,
+            "run_id": run_id,
+            "dag_run": dag_run,
+            "data_interval_start": self.day,
+            "data_interval_end": end,
+        }
+        manifest: dict[str, Any] = operator.execute(context)
         return manifest
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from cluster.comparison import Comparison, Dataset
 from cluster.installation import Cluster
 from cluster.programs import ProgramError
 from cluster.simulator import SimulatedApi
+from cluster.terminal import exit_at_signals, say
 from cluster.workload import DAGS, DATASET, Workload
 
 FORMAT = "delta"
@@ -35,8 +35,7 @@ FAILED_TASKS_SHOWN = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a cluster, and return the exit status."""
     options = parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    exit_at_signals()
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     folder = Path(tempfile.mkdtemp(prefix="engagement-cluster-"))
     try:
@@ -127,13 +126,6 @@ def wait_past_midnight() -> None:
         time.sleep((midnight - now).total_seconds() + 1)
 
 
-def stop(*_: object) -> None:
-    """Exit at a signal. Ignore later signals, so that they do not interrupt the stopping of programs."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    sys.exit("Stopped.")
-
-
 def show(figures: Mapping[str, object]) -> None:
     """Print figures as a table."""
     width = max(map(len, figures))
@@ -160,11 +152,6 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--timeout", type=float, default=1200, help="seconds after which the runs must be over")
     result.add_argument("--keep", action="store_true", help="keep the folder with the logs and files")
     return result
-
-
-def say(text: str) -> None:
-    """Print a text without buffering."""
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import uuid
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import pytest
@@ -29,13 +31,18 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return ObjectStoragePath(f"{request.param}://{tmp_path}/a")
 
 
+def written(path: Any) -> AbstractContextManager[IO[bytes]]:
+    """Open a file that has a temporary name in its own folder until it is complete."""
+    return write_atomically(path, path.parent / f"_{uuid.uuid4().hex}.tmp")
+
+
 def content_of(path: Any) -> bytes:
     with path.open("rb") as file:
         return bytes(file.read())
 
 
 def fail_to_write(path: Any, error: BaseException) -> None:
-    with write_atomically(path) as file:
+    with written(path) as file:
         file.write(b"half")
         raise error
 
@@ -46,18 +53,12 @@ def names_in(folder: Any) -> list[str]:
 
 def test_a_file_is_in_place_when_the_block_ends(folder: Any) -> None:
     path = folder / "b" / "c.txt"
-    with write_atomically(path) as file:
+    with written(path) as file:
         file.write(b"one ")
         file.write(b"two")
         assert not path.exists()
     assert content_of(path) == b"one two"
     assert names_in(folder / "b") == ["c.txt"]
-
-
-def test_readers_of_a_folder_ignore_the_name_of_an_incomplete_file(folder: Any) -> None:
-    with write_atomically(folder / "c.parquet") as file:
-        file.write(b"half")
-        assert all(name.startswith("_") and not name.endswith(".parquet") for name in names_in(folder))
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, Interrupted])
@@ -69,7 +70,7 @@ def test_a_block_that_fails_leaves_no_file(folder: Any, error: type[BaseExceptio
 
 def test_a_block_that_fails_keeps_the_previous_file(folder: Any) -> None:
     path = folder / "c.txt"
-    with write_atomically(path) as file:
+    with written(path) as file:
         file.write(b"whole")
     with pytest.raises(ValueError, match="incomplete"):
         fail_to_write(path, ValueError("incomplete"))
@@ -80,16 +81,16 @@ def test_a_block_that_fails_keeps_the_previous_file(folder: Any) -> None:
 def test_a_shorter_file_replaces_a_longer_one_completely(folder: Any) -> None:
     path = folder / "c.txt"
     for content in (b"a long first content", b"short"):
-        with write_atomically(path) as file:
+        with written(path) as file:
             file.write(content)
     assert content_of(path) == b"short"
 
 
 def test_the_last_of_two_concurrent_writers_replaces_the_file(folder: Any) -> None:
     path = folder / "c.txt"
-    with write_atomically(path) as first:
+    with written(path) as first:
         first.write(b"first ")
-        with write_atomically(path) as second:
+        with written(path) as second:
             second.write(b"second")
         assert content_of(path) == b"second"
         first.write(b"still first")
@@ -106,7 +107,7 @@ def test_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
     def write(content: bytes) -> None:
         try:
             all_ready.wait()
-            with write_atomically(path) as file:
+            with written(path) as file:
                 for start in range(0, len(content), 100):
                     file.write(content[start : start + 100])
         except Exception as error:
@@ -124,7 +125,7 @@ def test_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_put_in_place_is_deleted(tmp_path: Path) -> None:
     (tmp_path / "c.txt").mkdir()
-    with pytest.raises(OSError, match=r"c\.txt"), write_atomically(tmp_path / "c.txt") as file:
+    with pytest.raises(OSError, match=r"c\.txt"), written(tmp_path / "c.txt") as file:
         file.write(b"whole")
     assert names_in(tmp_path) == ["c.txt"]
 

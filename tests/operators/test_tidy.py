@@ -20,8 +20,8 @@ def test_the_task_returns_what_it_did(execute: Callable[..., Any], tmp_path: Pat
     assert execute(tidy, params=params) == {"tables": {}}
 
 
-@pytest.mark.parametrize("hours", [0, -1, "soon"])
+@pytest.mark.parametrize("hours", [0, 23.9, -1, "soon"])
 def test_the_retention_covers_pulls_in_progress(execute: Callable[..., Any], tmp_path: Path, hours: object) -> None:
     tidy = EngagementTidyOperator(task_id="tidy", output_path=str(tmp_path), retention_hours=hours)
-    with pytest.raises(AirflowFailException, match=r"retention_hours: .*Pass a number of at least 1\."):
+    with pytest.raises(AirflowFailException, match=r"retention_hours: .*Pass a number of at least 24\."):
         execute(tidy)
