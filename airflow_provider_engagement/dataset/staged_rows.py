@@ -78,7 +78,7 @@ class StagedRows:
         """Delete all files."""
         self._close(list(self._open))
         for path in self._paths.values():
-            # The file may have been moved when it was published.
+            # A new attempt of the task may have deleted the files of an attempt that Airflow gave up.
             with suppress(FileNotFoundError):
                 path.unlink()
         self._paths.clear()

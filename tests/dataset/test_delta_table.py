@@ -214,6 +214,14 @@ def test_the_first_writers_of_a_table_both_add_their_rows(
     assert counts_in(tmp_path) == hours("1", 5) | hours("2", 6)
 
 
+def test_the_first_writers_of_a_partition_leave_one_row_for_each_key(
+    tmp_path: Path, before_first_commit: Callable[[Callable[[], object]], None]
+) -> None:
+    before_first_commit(lambda: publish(tmp_path, hours("1", 6), fetched_at=FETCHED_AT + HOUR))
+    publish(tmp_path, hours("1", 5))
+    assert counts_in(tmp_path) == hours("1", 6)
+
+
 def test_restatements_compare_with_the_rows_that_were_replaced_once(
     tmp_path: Path, before_first_commit: Callable[[Callable[[], object]], None]
 ) -> None:
