@@ -169,13 +169,7 @@ class DeltaLog:
             self._check_layout()
 
     def _check_layout(self) -> None:
-        required = self._table.protocol().min_reader_version
-        if required > READER_VERSION:
-            raise IncompatibleTableError(
-                self._address,
-                f"it requires readers of version {required}, and this package reads version {READER_VERSION}",
-                "Disable deletion vectors and column mapping for the table",
-            )
+        _check_reader_version(self._table, self._address)
         partition_columns = self._table.metadata().partition_columns
         if partition_columns != [self._partition_column]:
             raise IncompatibleTableError(
@@ -187,6 +181,24 @@ class DeltaLog:
                 raise IncompatibleTableError(
                     self._address, f"its column {field.name} is {found.field(field.name).type}, not {field.type}"
                 )
+
+
+def data_files(address: str, options: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the data files of a table, in the order of their partitions.
+
+    :param address: the path or URL of the folder of the table.
+    :param options: the storage options of delta-rs. They contain secrets.
+    :return: for each file, its partition such as ``period_date=2026-01-05``, and its path below the folder.
+    :raises IncompatibleTableError: if the table requires readers of a later version of the Delta protocol.
+    :raises StorageError: if the storage fails.
+    """
+    with _storage_errors(address):
+        table = DeltaTable(address, storage_options=dict(options))
+        _check_reader_version(table, address)
+        actions = pyarrow.table(table.get_add_actions(flatten=True))
+        (column,) = table.metadata().partition_columns
+    values = actions[f"partition.{column}"].cast(pyarrow.string()).to_pylist()
+    return sorted((f"{column}={value}", path) for value, path in zip(values, actions["path"].to_pylist(), strict=True))
 
 
 def compact(address: str, options: Mapping[str, str], *, retention: timedelta) -> tuple[int, int, int]:
@@ -214,6 +226,16 @@ def compact(address: str, options: Mapping[str, str], *, retention: timedelta) -
         table.create_checkpoint()
         table.cleanup_metadata()
         return table.version(), compacted, len(deleted)
+
+
+def _check_reader_version(table: DeltaTable, address: str) -> None:
+    required = table.protocol().min_reader_version
+    if required > READER_VERSION:
+        raise IncompatibleTableError(
+            address,
+            f"it requires readers of version {required}, and this package reads version {READER_VERSION}",
+            "Disable deletion vectors and column mapping for the table",
+        )
 
 
 @contextmanager
