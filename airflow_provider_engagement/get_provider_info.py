@@ -29,12 +29,19 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": INTEGRATION,
                 "python-modules": [
                     "airflow_provider_engagement.operators.engagement",
+                    "airflow_provider_engagement.operators.report",
                     "airflow_provider_engagement.operators.tidy",
+                    "airflow_provider_engagement.operators.top_tweets",
                 ],
             }
         ],
         "sensors": [
             {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_engagement.sensors.rate_limit"]}
+        ],
+        "extra-links": [
+            "airflow_provider_engagement.operators.links.BestTweetLink",
+            "airflow_provider_engagement.operators.links.DatasetLink",
+            "airflow_provider_engagement.operators.links.ManifestLink",
         ],
         "connection-types": [
             {

@@ -43,6 +43,8 @@ PAGE_OF = {
     "Engagement28HourOperator": "operators/last-28-hours.md",
     "EngagementHistoricalOperator": "operators/historical.md",
     "EngagementTidyOperator": "operators/tidy.md",
+    "EngagementReportOperator": "report.md",
+    "EngagementTopTweetsOperator": "operators/top-tweets.md",
     "EngagementRateLimitSensor": "sensors/rate-limit.md",
 }
 """Where each operator and sensor is described. What all pulls share is described once, in ``operators/index.md``."""

@@ -127,7 +127,7 @@ def _numbered(rows: pyarrow.Table) -> pyarrow.Table:
 
 
 def _largest(counts: pyarrow.ChunkedArray) -> int:
-    extremes = compute.min_max(counts).as_py()
+    extremes: dict[str, int | None] = compute.min_max(counts).as_py()
     return max(abs(extremes["min"] or 0), abs(extremes["max"] or 0))
 
 

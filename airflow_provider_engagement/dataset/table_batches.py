@@ -66,13 +66,13 @@ def table_files(
         # The package deltalake is an optional dependency.
         from airflow_provider_engagement.dataset.delta_log import data_files
 
-        for partition, path in data_files(*address_of(place)):
+        for partition, file in data_files(*address_of(place)):
             if includes is None or includes(partition):
-                yield place / path, FileFormat.PARQUET
+                yield place / file, FileFormat.PARQUET
         return
-    for partition in partitions(place):
-        if includes is None or includes(partition.name):
-            for path in sorted(partition.iterdir(), key=lambda path: path.name):
+    for folder in partitions(place):
+        if includes is None or includes(folder.name):
+            for path in sorted(folder.iterdir(), key=lambda path: path.name):
                 suffix = path.name.rpartition(".")[2]
                 if suffix in _FORMATS and not path.name.startswith(("_", ".")):
                     yield path, FileFormat(suffix)

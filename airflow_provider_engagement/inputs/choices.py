@@ -36,6 +36,21 @@ def parse_choice(
     raise InvalidQueryError(field, problem.replace("{value}", quoted(value)), f"Choose one of {', '.join(known)}.")
 
 
+def parse_name(value: object, names: Iterable[str], *, field: str) -> str:
+    """Parse one of several names, such as that of a table.
+
+    :param value: the name, in upper or lower case.
+    :param names: the names to choose from.
+    :param field: the parameter that an error names.
+    :raises InvalidQueryError: if the value is none of them.
+    """
+    known = list(names)
+    name = str(value).strip().lower()
+    if name in known:
+        return name
+    raise InvalidQueryError(field, f"{quoted(value)} is not a valid choice", f"Choose one of {', '.join(known)}.")
+
+
 def parse_accepted_outcomes(value: object) -> tuple[Outcome, ...]:
     """Parse the outcomes that do not fail a task.
 

@@ -24,6 +24,7 @@ NAMES = (
     "memory",
     "backfill",
     "delta",
+    "top",
     "runs",
     "contract",
     "slots",
