@@ -52,6 +52,37 @@ class InvalidConnectionError(PermanentError):
     """
 
 
+class OwnerTokenError(InvalidConnectionError):
+    """There is no access token for an owner, or the token cannot be used. No request is sent for this owner.
+
+    Add the owner's token to ``accounts`` of the connection, or to a connection of its own. The Tweets of other owners
+    are pulled.
+
+    :param owner: the owner; ``None`` for the user of the connection.
+    :param problem: what is wrong.
+    :param remedy: what to do about it.
+    """
+
+    def __init__(self, owner: str | None, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem if owner is None else f'Owner {owner}: {problem}'}. {remedy}")
+        self.owner = owner
+
+
+class BoundExceededError(PermanentError):
+    """The pull is larger than ``max_owners``, ``max_requests`` or ``max_tweets`` allows. No request is sent.
+
+    Raise the bound that the message names, or pull less.
+
+    :param bound: the name of the bound.
+    :param limit: its value.
+    :param subject: what the pull needs, in words.
+    """
+
+    def __init__(self, bound: str, limit: int, subject: str) -> None:
+        super().__init__(f"{bound} is {limit}, but {subject}. Raise {bound}, or pull less. No request was sent.")
+        self.bound = bound
+
+
 class IncompatibleTableError(PermanentError):
     """The dataset has a table that the pull cannot add rows to: another format, other types or another layout.
 

@@ -69,6 +69,11 @@ def get_provider_info() -> dict[str, Any]:
                         "The token reads the public metrics of any Tweet. If you leave it empty, the provider obtains "
                         "a token with the consumer key and secret.",
                     ),
+                    "accounts": _secret(
+                        "Accounts",
+                        "Access tokens of further owners, as JSON: "
+                        '{"USER_ID": {"access_token": "…", "access_token_secret": "…"}}.',
+                    ),
                     "token_url": {
                         "label": "Token URL",
                         "description": "The URL that issues bearer tokens. The default is https://api.twitter.com/oauth2/token.",

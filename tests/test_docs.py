@@ -28,7 +28,7 @@ from airflow.sdk import DAG, BaseOperator
 import airflow_provider_engagement
 from airflow_provider_engagement.api import catalogue
 from airflow_provider_engagement.dataset.schema import TABLES
-from airflow_provider_engagement.exceptions import EngagementError
+from airflow_provider_engagement.exceptions import ApiError, EngagementError, PermanentError, TransientError
 from airflow_provider_engagement.operators.base import EngagementPullOperator
 from airflow_provider_engagement.simulator import Handle, Simulator, World, connection
 
@@ -270,7 +270,7 @@ def all_errors(cls: type[EngagementError] = EngagementError) -> Iterator[type[En
 
 def test_every_error_is_in_one_generated_table() -> None:
     listed = [name for call in regions() if call.startswith("errors ") for name in call.split()[1:]]
-    bases = {error for error in all_errors() if error.__subclasses__()}
+    bases = {EngagementError, PermanentError, TransientError, ApiError}
 
     assert sorted(listed) == sorted({error.__name__ for error in all_errors()} - {base.__name__ for base in bases})
     assert all(f"`{base.__name__}`" in page("errors.md") for base in bases)
@@ -404,6 +404,9 @@ def ids_file(folder: Path, operator: EngagementPullOperator, tweet_ids: list[str
 
     path = folder / Path(str(operator.tweet_ids_file)).name
     table = pyarrow.table({operator.tweet_ids_column or "tweet_id": tweet_ids})
+    if operator.owner_column is not None:
+        # The user of the connection posted the Tweets.
+        table = table.append_column(operator.owner_column, pyarrow.nulls(len(tweet_ids), pyarrow.string()))
     if path.suffix == ".txt":
         path.write_text("\n".join(tweet_ids))
     else:
@@ -607,7 +610,7 @@ def paths_written(simulator: Simulator, folder: Path, output_format: str) -> set
         patch.setattr(os, "replace", observed_move)
         patch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection(simulator, user)))
         pulls = [
-            engagement.EngagementTotalsOperator(task_id="totals", **shared),
+            engagement.EngagementTotalsOperator(task_id="totals", auth="user", write_owner_ledger=True, **shared),
             engagement.Engagement28HourOperator(task_id="last_28_hours", **shared),
             engagement.EngagementHistoricalOperator(task_id="total", granularity="total", **past),
             engagement.EngagementHistoricalOperator(task_id="day", granularity="day", **past),

@@ -14,7 +14,12 @@ from urllib.parse import quote, unquote
 
 from airflow_provider_engagement.api.catalogue import Auth
 from airflow_provider_engagement.api.error_responses import error_messages
-from airflow_provider_engagement.exceptions import AuthenticationError, InvalidConnectionError, InvalidResponseError
+from airflow_provider_engagement.exceptions import (
+    AuthenticationError,
+    InvalidConnectionError,
+    InvalidResponseError,
+    OwnerTokenError,
+)
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -97,24 +102,38 @@ class Credentials:
         return _redact(text, secrets)
 
 
+OwnerCredentials = Callable[[str], Credentials]
+"""Returns the credentials with an owner's access token, or raises ``OwnerTokenError``."""
+
+
 class Signer:
     """Adds the ``Authorization`` header to requests, a new one for each attempt.
 
-    :param credentials: the secrets to sign with.
+    :param credentials: the secrets of the connection.
+    :param of_owner: returns the credentials of an owner; by default those of the connection.
     :param post_for_bearer_token: sends a request for a bearer token, given the user name and password of its basic
         authentication, and returns the response.
     """
 
-    def __init__(self, credentials: Credentials, post_for_bearer_token: Callable[[str, str], ReceivedResponse]) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        post_for_bearer_token: Callable[[str, str], ReceivedResponse],
+        of_owner: OwnerCredentials | None = None,
+    ) -> None:
         self._credentials = credentials
+        self._of_owner = of_owner
+        self._used: dict[str, Credentials] = {}
         self._post_for_bearer_token = post_for_bearer_token
         self._lock = threading.Lock()
         self._obtained: str | None = None
 
-    def __call__(self, auth: Auth) -> Callable[[PreparedRequest], PreparedRequest]:
+    def __call__(self, auth: Auth, owner: str | None = None) -> Callable[[PreparedRequest], PreparedRequest]:
         """Return what signs one attempt, as ``requests`` accepts it.
 
         :param auth: the kind of credentials.
+        :param owner: the owner whose access token signs; ``None`` for that of the connection.
+        :raises OwnerTokenError: if there is no usable access token of the owner.
         """
         if auth is Auth.APP:
             token = self.bearer_token()
@@ -129,13 +148,15 @@ class Signer:
         for name in SIGNING_LOGGERS:
             # At DEBUG, these libraries log the header that they have just signed.
             logging.getLogger(name).addFilter(_is_above_debug)
-        if not self._credentials.has_user:
-            raise InvalidConnectionError(
-                "The request needs user credentials, but the connection has no access token. Set "
-                f"{', '.join(USER_FIELDS)}."
+        credentials = self._credentials_of(owner)
+        if not credentials.has_user:
+            raise OwnerTokenError(
+                owner,
+                "The request needs user credentials, but the connection has no access token",
+                f"Set {', '.join(USER_FIELDS)}.",
             )
         signature: Callable[[PreparedRequest], PreparedRequest] = OAuth1(
-            *(getattr(self._credentials, name) for name in USER_FIELDS)
+            *(getattr(credentials, name) for name in USER_FIELDS)
         )
         return signature
 
@@ -156,7 +177,8 @@ class Signer:
 
     def redact(self, text: str) -> str:
         """Return a text with every secret in it replaced, including the obtained bearer token."""
-        text = self._credentials.redact(text)
+        for credentials in (self._credentials, *tuple(self._used.values())):
+            text = credentials.redact(text)
         return _redact(text, [self._obtained]) if self._obtained else text
 
     def bearer_token(self) -> str:
@@ -167,6 +189,13 @@ class Signer:
             if self._obtained is None:
                 self._obtained = self._obtain_bearer_token()
             return self._obtained
+
+    def _credentials_of(self, owner: str | None) -> Credentials:
+        if owner is None or self._of_owner is None:
+            return self._credentials
+        credentials = self._of_owner(owner)
+        self._used[owner] = credentials
+        return credentials
 
     def _obtain_bearer_token(self) -> str:
         """Exchange the app's key and secret for its bearer token (guide, application-only authentication)."""

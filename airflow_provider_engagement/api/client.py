@@ -11,7 +11,7 @@ import tenacity
 
 from airflow_provider_engagement.api import catalogue
 from airflow_provider_engagement.api.address import Address
-from airflow_provider_engagement.api.auth import Credentials, Signer
+from airflow_provider_engagement.api.auth import Credentials, OwnerCredentials, Signer
 from airflow_provider_engagement.api.error_responses import (
     error_for_response,
     error_messages,
@@ -72,7 +72,8 @@ class FetchedResponse:
 class EngagementClient:
     """Sends requests to the Engagement API. Several threads can use it at once, and it is a context manager.
 
-    :param credentials: the secrets to sign with.
+    :param credentials: the secrets of the connection.
+    :param of_owner: returns the credentials of an owner; by default those of the connection.
     :param address: where the API is.
     :param limiter: holds requests back; by default as the API's headers require.
     :param attempts: how often a request is sent before a transient error is raised: an error of the server, a broken
@@ -87,6 +88,7 @@ class EngagementClient:
         self,
         credentials: Credentials,
         *,
+        of_owner: OwnerCredentials | None = None,
         address: Address | None = None,
         limiter: Limiter | None = None,
         attempts: int = 6,
@@ -104,7 +106,7 @@ class EngagementClient:
         self._drop_forbidden = drop_forbidden
         self._max_connections = max_connections
         self._user_agent = user_agent
-        self._signer = Signer(credentials, self._post_for_bearer_token)
+        self._signer = Signer(credentials, self._post_for_bearer_token, of_owner)
         self._session_lock = threading.Lock()
         self._session: Session | None = None
 
@@ -121,6 +123,7 @@ class EngagementClient:
         """Send a request until there is a response, and parse it.
 
         :param request: the request.
+        :raises OwnerTokenError: if there is no usable access token of the owner.
         :raises ApiError: if the API rejects the request, or fails in every attempt.
         :raises NoResponseError: if there is no response in any attempt.
         :raises InvalidResponseError: if the response is invalid in every attempt.
@@ -207,7 +210,7 @@ class EngagementClient:
     def _send(self, request: Request) -> ReceivedResponse:
         """Send a request once, as soon as the limiter allows it, and report the result to the limiter."""
         endpoint = request.query.endpoint
-        authorize = self._signer(request.query.auth)
+        authorize = self._signer(*request.query.account)
         self.limiter.acquire()
         with self._session_lock:
             self.requests_sent += 1

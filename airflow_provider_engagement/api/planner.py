@@ -12,7 +12,7 @@ long a window as it accepts. A *batch* is the Tweets of one request. Batches are
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,7 @@ from airflow_provider_engagement.api.tweet_id import FIRST_SNOWFLAKE_ID, created
 class Request:
     """One request of a plan.
 
-    :param query: the query, which all requests of a plan share.
+    :param query: the query that the request is a part of.
     :param tweet_ids: the Tweets, oldest first, at most as many as the endpoint accepts.
     :param window: the time range; ``None`` if the endpoint accepts none.
     """
@@ -54,12 +54,12 @@ class Estimate:
     """What it costs to send a plan.
 
     :param endpoint: the endpoint.
-    :param auth: the kind of credentials.
-    :param tweets: how many Tweets the query names.
-    :param owners: how many users' access tokens are used: 1 with user credentials, 0 with app credentials.
+    :param auth: the kind of credentials: ``user``, ``app``, or ``user and app``.
+    :param tweets: how many Tweets the queries name.
+    :param owners: how many owners' access tokens are used; 0 with app credentials alone.
     :param planned_requests: how many requests the plan has.
     :param requests: how many of them are sent; the others have stored responses.
-    :param lower_bound: the fewest requests in which any plan fetches the whole query.
+    :param lower_bound: the fewest requests in which any plan fetches all of the queries.
     :param requests_per_minute: the quota, if known.
     :param minutes: how long the requests take at the quota, if known.
     """
@@ -80,27 +80,36 @@ class Estimate:
 
 
 def estimate(
-    query: Query, requests: Sequence[Request], *, to_send: int | None = None, requests_per_minute: float | None = None
+    queries: Sequence[Query],
+    requests: Sequence[Request],
+    *,
+    to_send: int | None = None,
+    requests_per_minute: float | None = None,
 ) -> Estimate:
     """Return what it costs to send a plan.
 
-    :param query: the query.
-    :param requests: its plan.
+    :param queries: the queries, one for each account.
+    :param requests: their plan.
     :param to_send: how many requests of the plan are sent; by default all.
     :param requests_per_minute: the quota, if known.
     """
     sent = len(requests) if to_send is None else to_send
     return Estimate(
-        endpoint=str(query.endpoint),
-        auth=str(query.auth),
-        tweets=len(query.tweet_ids),
-        owners=int(query.auth is Auth.USER),
+        endpoint=str(queries[0].endpoint),
+        auth=auth_names(queries),
+        tweets=sum(len(query.tweet_ids) for query in queries),
+        owners=sum(query.auth is Auth.USER for query in queries),
         planned_requests=len(requests),
         requests=sent,
-        lower_bound=lower_bound(query),
+        lower_bound=sum(map(lower_bound, queries)),
         requests_per_minute=requests_per_minute,
         minutes=sent / requests_per_minute if requests_per_minute else None,
     )
+
+
+def auth_names(queries: Iterable[Query]) -> str:
+    """Return the kinds of credentials of queries: ``user``, ``app``, or ``user and app``."""
+    return " and ".join(sorted({str(query.auth) for query in queries}, reverse=True))
 
 
 def lower_bound(query: Query) -> int:

@@ -13,6 +13,9 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 
 Groupings = Mapping[str, tuple[Dimension, ...]]
 
+Account = tuple[Auth, str | None]
+"""Whose credentials sign a request: the kind of credentials, and the owner whose access token is used."""
+
 TOTAL_ROWS = ("total", (Dimension.TWEET, Dimension.METRIC))
 HOURLY_ROWS = ("hour", (Dimension.TWEET, Dimension.METRIC, Dimension.DAY, Dimension.HOUR))
 
@@ -27,6 +30,9 @@ class Query:
     :param metrics: metric names of the catalogue without duplicates, at least one.
     :param groupings: groupings in the API's own nesting beside the rows, by name.
     :param interval: the time range of engagement, of any length; only for ``historical``, where it is required.
+    :param owner: the id of the owner whose access token signs the requests; ``None`` for app credentials, and for an
+        access token that does not say whose it is.
+    :param too_old_for: metrics that the query leaves out, because the API no longer has them for Tweets of this age.
     :raises InvalidQueryError: if the API would reject the query.
     """
 
@@ -36,6 +42,8 @@ class Query:
     metrics: tuple[str, ...]
     groupings: Groupings = field(default_factory=dict)
     interval: TimeRange | None = None
+    owner: str | None = None
+    too_old_for: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_tweet_ids(self.tweet_ids)
@@ -53,6 +61,11 @@ class Query:
                 f"{self.endpoint} {'requires' if self.interval is None else 'does not accept'} an interval",
                 f"Pass an interval with {Endpoint.HISTORICAL} only.",
             )
+
+    @property
+    def account(self) -> Account:
+        """Whose credentials sign the requests."""
+        return self.auth, self.owner
 
     @property
     def rows_grouping(self) -> str:
@@ -78,6 +91,12 @@ class Query:
         name, group_by = self._rows
         derived = self.groupings_of_hours
         return {name: group_by} | {name: by for name, by in self.groupings.items() if name not in derived}
+
+
+def describe_account(account: Account) -> str:
+    """Return an account as a log or error names it."""
+    auth, owner = account
+    return f"{auth} credentials" if owner is None else f"owner {owner}"
 
 
 def _check_tweet_ids(tweet_ids: Sequence[str]) -> None:

@@ -35,6 +35,7 @@ class Outcome(StrEnum):
     """What a pull found out about a Tweet, from the most to the least severe."""
 
     FAILED = "failed"
+    UNAUTHORIZED = "unauthorized"
     UNAVAILABLE = "unavailable"
     FORBIDDEN = "forbidden"
     NO_DATA = "no_data"
@@ -47,6 +48,10 @@ _OLDER = "The Tweet is more than {0.days} days old".format
 OUTCOME_MEANINGS: Final[Mapping[Outcome, tuple[str, str]]] = MappingProxyType(
     {
         Outcome.FAILED: ("The request that names the Tweet has no response", "all counts"),
+        Outcome.UNAUTHORIZED: (
+            "The owner's access token is missing, or the API rejects it. Other owners are not affected",
+            "all counts",
+        ),
         Outcome.UNAVAILABLE: ("The Tweet is deleted or no longer public", "all counts"),
         Outcome.FORBIDDEN: ("Another user posted the Tweet, and it was left out", "all counts"),
         Outcome.NO_DATA: ("The API returned no value and no reason", "the metrics in ``metrics_affected``"),

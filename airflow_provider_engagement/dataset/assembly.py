@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from itertools import islice
 
 import pyarrow
 
 from airflow_provider_engagement.api.groupings import NestedCounts
-from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.response import Outcome, TweetStatus
-from airflow_provider_engagement.dataset.completeness import OutcomeSummary
+from airflow_provider_engagement.api.query import Account
+from airflow_provider_engagement.api.response import Outcome
+from airflow_provider_engagement.dataset.completeness import OutcomeSummary, completeness_error
+from airflow_provider_engagement.dataset.fetch import FetchResult
 from airflow_provider_engagement.dataset.schema import TWEET_STATUS, columns_to_table
+from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.exceptions import EngagementError
+
+STATUS_ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,13 +27,11 @@ class TaskRun:
 
     :param run_id: the id of the DAG run.
     :param task: a name that is unique among tasks and map indexes, and the same in every attempt.
-    :param owner: the id of the user whose access token signs the requests, if any.
     :param accepted: the outcomes that do not fail the task.
     """
 
     run_id: str
     task: str
-    owner: str | None
     accepted: tuple[Outcome, ...]
 
     @property
@@ -44,42 +47,56 @@ class AssembledTables:
     :param outcomes: the outcomes of all requested Tweets.
     :param groupings: counts in the API's nesting, merged over all responses.
     :param rows: rows by table.
+    :param error: why the pull is not complete, if only the rows of some owners were written.
     """
 
     outcomes: OutcomeSummary = field(default_factory=OutcomeSummary)
     groupings: dict[str, NestedCounts] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    error: EngagementError | None = None
 
 
-def failed_statuses(request: Request, reason: str) -> dict[str, TweetStatus]:
-    """Return the statuses of the Tweets of a request that has no response."""
-    return dict.fromkeys(request.tweet_ids, TweetStatus(Outcome.FAILED, request.query.metrics, reason))
+def check_accounts(
+    assembled: AssembledTables, fetched: FetchResult, statuses: TweetStatuses, accepted: tuple[Outcome, ...]
+) -> set[Account]:
+    """Return the accounts whose rows are not written, because the task does not accept the outcome of a Tweet.
+
+    An owner whose access token is rejected does not keep the rows of other owners from their tables. The rows of one
+    owner are written completely or not at all.
+
+    :param assembled: counts the outcomes, and keeps the error that fails the task afterwards.
+    :param fetched: what happened to the requests.
+    :param statuses: the status of each Tweet.
+    :param accepted: the outcomes that do not fail the task.
+    :raises EngagementError: if there is no account whose rows can be written.
+    """
+    assembled.outcomes.add(statuses.items())
+    assembled.error = completeness_error(assembled.outcomes, accepted, fetched.failures, fetched.rejected)
+    incomplete = statuses.incomplete_accounts(accepted)
+    if assembled.error is not None and incomplete.issuperset(statuses.accounts.values()):
+        raise assembled.error
+    return incomplete
 
 
-def status_rows(
-    statuses: Mapping[str, TweetStatus],
-    authors: Mapping[str, str | None],
-    checked: Mapping[str, datetime],
-    run: TaskRun,
-) -> pyarrow.Table:
-    """Return rows of ``tweet_status``.
+def status_tables(statuses: TweetStatuses, run: TaskRun) -> Iterator[pyarrow.Table]:
+    """Yield the rows of ``tweet_status``.
 
     :param statuses: the status of each Tweet.
-    :param authors: for each Tweet of another user, the id of that user if the API named it.
-    :param checked: when the last request that named a Tweet was sent, if it has a response.
     :param run: the run of the task.
     """
-    return columns_to_table(
-        TWEET_STATUS,
-        {
-            "tweet_id": list(statuses),
-            "run_id": [run.run_id] * len(statuses),
-            "task": [run.task] * len(statuses),
-            "owner": [None if tweet_id in authors else run.owner for tweet_id in statuses],
-            "outcome": [str(status.outcome) for status in statuses.values()],
-            "metrics_affected": [",".join(status.metrics_affected) or None for status in statuses.values()],
-            "message": [status.message or None for status in statuses.values()],
-            "author": [authors.get(tweet_id) for tweet_id in statuses],
-            "checked_at": [checked.get(tweet_id) for tweet_id in statuses],
-        },
-    )
+    items = statuses.items()
+    while chunk := dict(islice(items, STATUS_ROWS_AT_ONCE)):
+        yield columns_to_table(
+            TWEET_STATUS,
+            {
+                "tweet_id": list(chunk),
+                "run_id": [run.run_id] * len(chunk),
+                "task": [run.task] * len(chunk),
+                "owner": [None if tweet_id in statuses.authors else statuses.owner_of(tweet_id) for tweet_id in chunk],
+                "outcome": [str(status.outcome) for status in chunk.values()],
+                "metrics_affected": [",".join(status.metrics_affected) or None for status in chunk.values()],
+                "message": [status.message or None for status in chunk.values()],
+                "author": [statuses.authors.get(tweet_id) for tweet_id in chunk],
+                "checked_at": [statuses.checked.get(tweet_id) for tweet_id in chunk],
+            },
+        )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
+from airflow_provider_engagement.api.catalogue import Auth
 from airflow_provider_engagement.api.error_responses import forbidden_summary
 from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.query import Account, describe_account
 from airflow_provider_engagement.api.response import Outcome, TweetStatus
 from airflow_provider_engagement.exceptions import (
     EngagementError,
@@ -20,6 +24,9 @@ from airflow_provider_engagement.exceptions import (
 
 MAX_EXAMPLES = 10
 """How many Tweets the manifest names for each outcome. The table ``tweet_status`` has all of them."""
+
+MAX_OWNERS_NAMED = 100
+"""How many owners with rejected credentials the manifest names. The table ``tweet_status`` has all of them."""
 
 
 @dataclass(slots=True)
@@ -65,40 +72,64 @@ class OutcomeSummary:
         }
 
 
-def check_complete(
+def completeness_error(
     outcomes: OutcomeSummary,
     accepted: Collection[Outcome],
     failures: Sequence[tuple[Request, EngagementError]],
-) -> None:
-    """Raise an error if something is missing for a reason that is not accepted.
+    rejected: Mapping[Account, EngagementError] = MappingProxyType({}),
+) -> EngagementError | None:
+    """Return an error if something is missing for a reason that is not accepted.
 
     :param outcomes: the outcomes of all requested Tweets.
     :param accepted: the outcomes that do not fail the task.
     :param failures: the requests that failed, with the error.
-    :raises ForbiddenTweetsError: if requests failed only because they named Tweets of other users. It names all of
-        these Tweets.
-    :raises PermanentError: the first error, if requests failed and each of them would fail again.
-    :raises UnacceptedGapsError: if the API gave a reason for everything that is missing. A retry returns no more.
-    :raises IncompletePullError: otherwise; a retry may return what is missing.
+    :param rejected: the accounts whose credentials the API rejected, with the error.
+    :return: ``None`` if nothing is missing. ``ForbiddenTweetsError`` if requests failed only because they named Tweets
+        of other users: it names all of these Tweets. The first error, if requests failed and each of them would fail
+        again. ``UnacceptedGapsError`` if the API gave a reason for everything that is missing, so that a retry returns
+        no more. Otherwise ``IncompletePullError``, because a retry may return what is missing.
     """
     missing = outcomes.not_accepted(accepted)
     if not missing:
-        return
+        return None
     errors = [error for _, error in failures] if Outcome.FAILED in missing else []
     permanent = all(isinstance(error, PermanentError) for error in errors) and Outcome.NO_DATA not in missing
     if errors and permanent and set(missing) == {Outcome.FAILED}:
         forbidden = [error for error in errors if isinstance(error, ForbiddenTweetsError)]
-        raise _merge_forbidden(forbidden) if len(forbidden) == len(errors) else errors[0]
+        return _merge_forbidden(forbidden) if len(forbidden) == len(errors) else errors[0]
     details = ", ".join(
         f"{number} {outcome} (for example {', '.join(outcomes.examples[outcome][:3])}: {outcomes.reasons[outcome]})"
         for outcome, number in missing.items()
     )
     on_retry = "A retry returns the same result" if permanent else "A retry requests only what is missing"
+    named = "; ".join(f"{describe_account(account)}: {error}" for account, error in _first(rejected).items())
+    not_named = f" and {len(rejected) - MAX_EXAMPLES} more" if len(rejected) > MAX_EXAMPLES else ""
     message = (
         f"{sum(missing.values())} of {outcomes.numbers.total()} Tweets are not complete: {details}. The responses are "
         f"stored. {on_retry}. To accept an outcome, add it to accepted_outcomes."
+        + (f" Rejected credentials: {named}{not_named}." if rejected and Outcome.UNAUTHORIZED in missing else "")
     )
-    raise UnacceptedGapsError(message) if permanent else IncompletePullError(message)
+    return UnacceptedGapsError(message) if permanent else IncompletePullError(message)
+
+
+def owners_to_dict(
+    accounts: Collection[Account], listed: Collection[str], rejected: Mapping[Account, EngagementError]
+) -> dict[str, Any]:
+    """Return the owners of a pull as JSON-compatible values.
+
+    X bills the number of different users whose data an app requests, so the manifest counts them.
+
+    :param accounts: the accounts that requests were planned for.
+    :param listed: the owners that the Tweet ids were listed with.
+    :param rejected: the accounts whose credentials the API rejected, with the error.
+    """
+    owners = {owner for auth, owner in accounts if auth is Auth.USER}.union(listed)
+    reasons = {owner or str(auth): str(error) for (auth, owner), error in rejected.items()}
+    return {"requested": len(owners), "rejected": dict(islice(reasons.items(), MAX_OWNERS_NAMED))}
+
+
+def _first(rejected: Mapping[Account, EngagementError]) -> dict[Account, EngagementError]:
+    return dict(islice(rejected.items(), MAX_EXAMPLES))
 
 
 def _merge_forbidden(errors: Sequence[ForbiddenTweetsError]) -> ForbiddenTweetsError:

@@ -12,6 +12,7 @@ from itertools import islice
 
 from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.query import Account, describe_account
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
@@ -20,6 +21,7 @@ from airflow_provider_engagement.exceptions import (
     ForbiddenMetricsError,
     InvalidConnectionError,
     NotEntitledError,
+    OwnerTokenError,
     PeriodCapError,
     StoppedError,
     TransientError,
@@ -28,15 +30,10 @@ from airflow_provider_engagement.exceptions import (
 
 log = logging.getLogger(__name__)
 
-AFFECTS_EVERY_REQUEST = (
-    AuthenticationError,
-    NotEntitledError,
-    ForbiddenMetricsError,
-    EndpointNotFoundError,
-    PeriodCapError,
-    InvalidConnectionError,
-    StoppedError,
-)
+AFFECTS_ACCOUNT = (AuthenticationError, NotEntitledError, ForbiddenMetricsError, OwnerTokenError)
+"""Errors after which no other request with the same credentials can succeed."""
+
+AFFECTS_EVERY_REQUEST = (EndpointNotFoundError, PeriodCapError, InvalidConnectionError, StoppedError)
 """Errors after which no other request of a pull can succeed."""
 
 MAX_CONSECUTIVE_FAILURES = 5
@@ -53,6 +50,7 @@ class FetchResult:
     :param reused: how many requests were not sent, because their responses were stored.
     :param succeeded: how many requests got a response in this attempt, before and after its waits.
     :param failures: the requests that failed, with the error.
+    :param rejected: the accounts whose remaining requests were not sent, with the error.
     :param stopped_early: whether the remaining requests were not sent after too many consecutive failures.
     """
 
@@ -60,13 +58,27 @@ class FetchResult:
     reused: int = 0
     succeeded: int = 0
     failures: list[tuple[Request, EngagementError]] = field(default_factory=list)
+    rejected: dict[Account, EngagementError] = field(default_factory=dict)
     stopped_early: bool = False
 
     def reason_missing(self, request: Request) -> str:
         """Return why a request has no response."""
-        return next(
-            (str(error) for failed, error in self.failures if failed is request),
-            f"not sent after {MAX_CONSECUTIVE_FAILURES} consecutive failures",
+        for failed, error in self.failures:
+            if failed is request:
+                return str(error)
+        if request.query.account in self.rejected:
+            return str(self.rejected[request.query.account])
+        return f"not sent after {MAX_CONSECUTIVE_FAILURES} consecutive failures"
+
+    def followed_by(self, later: FetchResult) -> FetchResult:
+        """Return what happened to the requests of this plan and of one that was sent after it."""
+        return FetchResult(
+            requests=[*self.requests, *later.requests],
+            reused=self.reused + later.reused,
+            succeeded=self.succeeded + later.succeeded,
+            failures=[*self.failures, *later.failures],
+            rejected={**self.rejected, **later.rejected},
+            stopped_early=self.stopped_early or later.stopped_early,
         )
 
 
@@ -81,8 +93,8 @@ def fetch_missing(
 ) -> FetchResult:
     """Send every request of a plan whose response is not stored, and store the responses.
 
-    A failed request does not stop the others, unless its error affects them too. Responses that arrived are stored
-    whatever happens.
+    A failed request does not stop the others, unless its error affects them too. If the API rejects the credentials of
+    one account, the requests of the other accounts are sent. Responses that arrived are stored whatever happens.
 
     :param requests: the plan.
     :param store: where responses are stored.
@@ -92,7 +104,7 @@ def fetch_missing(
         them before it waited.
     :param clock: a monotonic clock in seconds, for the progress in the log.
     :raises WaitRequired: if the rate limit allows the next request only later than the client waits in place.
-    :raises EngagementError: if an error affects every request.
+    :raises EngagementError: if an error affects every request, for example if the plan's only account is rejected.
     """
     missing = [request for request in requests if not store.contains(request)]
     result = FetchResult(requests, reused=len(requests) - len(missing))
@@ -104,7 +116,8 @@ def fetch_missing(
     progress = _ProgressLog(result, clock)
     stop: BaseException | None = None
     consecutive_failures = 0
-    queue = iter(missing)
+    accounts = {request.query.account for request in requests}
+    queue = (request for request in missing if request.query.account not in result.rejected)
     in_flight: dict[Future[None], Request] = {}
 
     def fetch_and_store(request: Request) -> None:
@@ -124,8 +137,12 @@ def fetch_missing(
                 if error is None:
                     result.succeeded += 1
                     consecutive_failures = 0
+                elif isinstance(error, AFFECTS_ACCOUNT) and len(accounts) > 1:
+                    result.failures.append((request, error))
+                    if result.rejected.setdefault(request.query.account, error) is error:
+                        log.error("No more requests for %s: %s", describe_account(request.query.account), error)
                 elif isinstance(error, EngagementError) and not isinstance(
-                    error, (WaitRequired, *AFFECTS_EVERY_REQUEST)
+                    error, (WaitRequired, *AFFECTS_ACCOUNT, *AFFECTS_EVERY_REQUEST)
                 ):
                     result.failures.append((request, error))
                     # A permanent error is about one request; a transient one is likely to hit the next request too.

@@ -163,6 +163,18 @@ class DatasetFolder:
         with write_atomically(place, self._temporary.new()) as file:
             file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
 
+    def read_files(self, table: Table, path: str) -> Iterator[pyarrow.Table]:
+        """Yield the rows of each file of a table in a folder, whichever run wrote it.
+
+        :param table: the table.
+        :param path: the folder, below the dataset's folder.
+        """
+        place = self._folder / path
+        for file_path in sorted(place.iterdir(), key=str) if place.exists() else ():
+            if file_path.name.endswith(f".{self._format}"):
+                with file_path.open("rb") as file:
+                    yield read_table(file, arrow_schema(table), self._format)
+
     def read_rows(self) -> dict[str, list[dict[str, Any]]]:
         """Return the rows that the pull wrote, by table, as JSON-compatible values."""
         rows: dict[str, list[dict[str, Any]]] = {}

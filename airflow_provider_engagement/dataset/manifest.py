@@ -21,8 +21,9 @@ class Manifest:
     """The record of one pull. :meth:`to_dict` is the XCom of the task.
 
     :param endpoint: the endpoint.
-    :param auth: the kind of credentials: ``user`` or ``app``.
-    :param owner: the id of the user whose access token signed the requests, if any.
+    :param auth: the kind of credentials: ``user``, ``app``, or ``user and app``.
+    :param owners: ``requested``: how many different owners the Tweets have, as far as the pull knows them.
+        ``rejected``: why the API did not accept the credentials of an owner, by owner.
     :param run_id: the id of the DAG run.
     :param metrics: the requested metrics.
     :param requested: how many Tweets were requested.
@@ -42,7 +43,7 @@ class Manifest:
 
     endpoint: str
     auth: str
-    owner: str | None
+    owners: Mapping[str, Any]
     run_id: str
     metrics: tuple[str, ...]
     requested: int
@@ -63,7 +64,7 @@ class Manifest:
             "schema_version": SCHEMA_VERSION,
             "endpoint": self.endpoint,
             "auth": self.auth,
-            "owner": self.owner,
+            "owners": dict(self.owners),
             "run_id": self.run_id,
             "metrics": list(self.metrics),
             "interval": list(self.interval) if self.interval else None,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -19,6 +20,7 @@ import pyarrow.parquet
 from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.groupings import NestedCounts
 from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.response import CountColumns, Outcome, TweetStatus
 from airflow_provider_engagement.dataset.storage import StoragePath, safe_name, write_atomically
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
@@ -59,6 +61,21 @@ def reuse_final(*, settling_time: timedelta, reuse_for: timedelta, attempt_start
         return is_final or fetched_at >= attempt_start or now - fetched_at <= reuse_for
 
     return is_reusable
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStatuses:
+    """What a stored response says about its Tweets, without their counts.
+
+    :param statuses: one status for each requested Tweet.
+    :param authors: for each Tweet that was left out because another user posted it, the id of that user, or ``None`` if
+        the API did not name the user.
+    :param fetched_at: when the request was sent, in UTC.
+    """
+
+    statuses: Mapping[str, TweetStatus]
+    authors: Mapping[str, str | None]
+    fetched_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +120,8 @@ class ResponseStore:
 
     :param dataset: the dataset's folder. The responses are in a subfolder whose name starts with an underscore, which
         readers of datasets ignore.
-    :param identity: identifies the address and the credentials. Responses with another identity are not found.
+    :param identity_of: returns a text that identifies the address and the credentials of a query. Responses with
+        another identity are not found.
     :param as_of: distinguishes equal requests whose responses may differ, such as the time of a snapshot; ``None`` if
         equal requests share a response.
     :param is_reusable: returns whether a stored response can be reused.
@@ -114,14 +132,14 @@ class ResponseStore:
         self,
         dataset: StoragePath,
         *,
-        identity: str,
+        identity_of: Callable[[Query], str],
         as_of: datetime | None = None,
         is_reusable: ReuseRule = always_reuse,
         writer: str | None = None,
     ) -> None:
         self._folder = dataset / FOLDER
         self._temporary = TemporaryFiles(dataset, writer=writer)
-        self._identity = identity
+        self._identity_of = identity_of
         self._as_of = f"{as_of:{_FETCHED_AT}}" if as_of else ""
         self._is_reusable = is_reusable
         self._names_by_digest: dict[str, dict[str, list[str]]] = {}
@@ -152,17 +170,28 @@ class ResponseStore:
 
         A response that is not reusable is skipped. Otherwise it would take the place of a request that failed.
         """
+        with self._open(request) as file:
+            return None if file is None else _from_table(pyarrow.parquet.ParquetFile(file).read())
+
+    def read_statuses(self, request: Request) -> StoredStatuses | None:
+        """Return what :meth:`read` returns, without the counts."""
+        with self._open(request) as file:
+            return None if file is None else _statuses_of(pyarrow.parquet.read_schema(file).metadata)
+
+    @contextmanager
+    def _open(self, request: Request) -> Iterator[Any]:
         names = [name for name in self._names(request) if self._is_reusable(request, _fetched_at(name))]
         if not names:
-            return None
+            yield None
+            return
         with (self._folder / self._subfolder(request) / max(names, key=_preference)).open("rb") as file:
-            return _from_table(pyarrow.parquet.ParquetFile(file).read())
+            yield file
 
     def _digest(self, request: Request) -> str:
         query = request.query
         identified_by = [
             VERSION,
-            self._identity,
+            self._identity_of(query),
             self._as_of,
             query.endpoint,
             query.auth,
@@ -226,14 +255,23 @@ def _to_metadata(response: StoredResponse) -> dict[str, Any]:
 
 
 def _from_table(table: pyarrow.Table) -> StoredResponse:
-    metadata = json.loads(table.schema.metadata[_METADATA_KEY])
+    about = _statuses_of(table.schema.metadata)
     return StoredResponse(
         counts=table.replace_schema_metadata(None),
-        groupings=metadata["groupings"],
+        groupings=json.loads(table.schema.metadata[_METADATA_KEY])["groupings"],
+        statuses=about.statuses,
+        authors=about.authors,
+        fetched_at=about.fetched_at,
+    )
+
+
+def _statuses_of(metadata: Mapping[bytes, bytes]) -> StoredStatuses:
+    content = json.loads(metadata[_METADATA_KEY])
+    return StoredStatuses(
         statuses={
             tweet_id: TweetStatus(Outcome(outcome), tuple(affected), message)
-            for tweet_id, (outcome, affected, message) in metadata["statuses"].items()
+            for tweet_id, (outcome, affected, message) in content["statuses"].items()
         },
-        authors=metadata["authors"],
-        fetched_at=datetime.fromisoformat(metadata["fetched_at"]),
+        authors=content["authors"],
+        fetched_at=datetime.fromisoformat(content["fetched_at"]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
@@ -24,11 +25,13 @@ class RowStager:
     """Makes rows of the requested granularity from stored responses, which arrive in the order of their windows.
 
     :param rows: which rows to make.
+    :param owner_of: returns the owner of a Tweet.
     :param target: where complete rows are staged.
     """
 
-    def __init__(self, rows: SeriesRows, target: PublishedTable) -> None:
+    def __init__(self, rows: SeriesRows, owner_of: Callable[[str], str | None], target: PublishedTable) -> None:
         self._rows = rows
+        self._owner_of = owner_of
         self._target = target
         self._partial: list[pyarrow.Table] = []
         self._partial_rows = 0
@@ -43,7 +46,7 @@ class RowStager:
         if hours is None:
             return
         if granularity is Granularity.HOUR:
-            self._target.stage(table_rows(hours, self._rows))
+            self._stage(hours)
         elif granularity is Granularity.DAY:
             self._hold(rollups.sum_by_day(hours, metrics, zone))
         else:
@@ -59,7 +62,7 @@ class RowStager:
         """Stage the rows that were still incomplete, since no more responses follow."""
         if self._partial:
             self._compact()
-            self._target.stage(table_rows(self._partial.pop(), self._rows))
+            self._stage(self._partial.pop())
 
     def _complete_before(self, start: datetime) -> None:
         """Stage the rows that no response from a time on adds to, and complete their partitions."""
@@ -72,10 +75,13 @@ class RowStager:
             is_complete = compute.less(sums["period_start"], pyarrow.scalar(today, sums["period_start"].type))
             complete = sums.filter(is_complete)
             if complete.num_rows:
-                self._target.stage(table_rows(complete, self._rows))
+                self._stage(complete)
                 self._partial = [sums.filter(compute.invert(is_complete))]
                 self._partial_rows = self._partial[0].num_rows
             self._target.close_before(today)
+
+    def _stage(self, counts: pyarrow.Table) -> None:
+        self._target.stage(table_rows(counts, self._rows, self._owner_of))
 
     def _hold(self, sums: pyarrow.Table) -> None:
         self._partial.append(sums)

@@ -74,11 +74,25 @@ COVERAGE = Table(
     key=("tweet_id", "window_start", "window_end", "granularity"),
     columns=("metrics", "outcome", "fetched_at"),
 )
+OWNER_LEDGER = Table(
+    name="owner_ledger",
+    key=("owner", "run_id", "task"),
+    columns=("endpoint", "tweets", "requested_at"),
+    time="requested_at",
+)
 
 TABLES: Mapping[str, Table] = MappingProxyType(
     {
         table.name: table
-        for table in (TWEET_TOTALS, TWEET_METRICS, TWEET_HOURS_OF_DAY, TWEET_STATUS, COVERAGE, RESTATEMENTS)
+        for table in (
+            TWEET_TOTALS,
+            TWEET_METRICS,
+            TWEET_HOURS_OF_DAY,
+            TWEET_STATUS,
+            COVERAGE,
+            RESTATEMENTS,
+            OWNER_LEDGER,
+        )
     }
 )
 
@@ -88,7 +102,7 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "snapshot_at": "the time of the snapshot, the same in every execution of the run",
         "auth": "the kind of credentials: ``user`` or ``app``",
         "owner": "the id of the user whose credentials the pull used; null with app credentials. In the table "
-        "``tweet_status`` also null for Tweets of other users",
+        "``tweet_status`` also null for Tweets of other users. In ``owner_ledger``, the owner whose data was requested",
         "tweet_created_at": "the creation time of the Tweet, from its id; null for ids from before 2010-11-04",
         "fetched_at": "when the API returned the counts. If they come from several responses, the time of the latest",
         OLDER_COUNTS: "the metrics whose counts come from an earlier read than ``fetched_at``, each with the time of "
@@ -116,11 +130,13 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "new_value": "the count that replaced it; never null",
         "old_fetched_at": "when the API returned the old count",
         "new_fetched_at": "when the API returned the new count",
+        "tweets": "how many Tweets of the owner the API returned a response for",
+        "requested_at": "when the API last returned a response about a Tweet of the owner",
     }
 )
 """What each column holds. A name means the same in all tables."""
 
-_INTEGERS = frozenset({"hour_of_day", "old_value", "new_value"})
+_INTEGERS = frozenset({"hour_of_day", "old_value", "new_value", "tweets"})
 _TIMESTAMPS = frozenset(
     {
         "snapshot_at",
@@ -133,6 +149,7 @@ _TIMESTAMPS = frozenset(
         "checked_at",
         "old_fetched_at",
         "new_fetched_at",
+        "requested_at",
     }
 )
 

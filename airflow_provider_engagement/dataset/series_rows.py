@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -34,11 +34,10 @@ _TIMESTAMP = pyarrow.timestamp("ms", "UTC")
 class SeriesRows:
     """Which rows a pull makes of hourly counts.
 
-    :param query: the query.
+    :param query: the query for all Tweets.
     :param granularity: what one row covers.
     :param zone: the time zone of days and hours of day.
     :param settling_time: how long after an hour its counts may still change.
-    :param owner: the id of the user who posted the Tweets.
     :param after_post_days: if set, only this many days of each Tweet's life are of interest.
     :param after_post_repetition: 1 for the first ``after_post_days`` days, 2 for those that follow, and so on.
     """
@@ -47,7 +46,6 @@ class SeriesRows:
     granularity: Granularity
     zone: ZoneInfo
     settling_time: timedelta
-    owner: str | None = None
     after_post_days: int | None = None
     after_post_repetition: int = 1
 
@@ -128,14 +126,21 @@ def hourly_rows(response: StoredResponse, rows: SeriesRows) -> pyarrow.Table | N
     )
 
 
-def table_rows(counts: pyarrow.Table, rows: SeriesRows) -> pyarrow.Table:
-    """Return summed counts with every column of their table."""
+def table_rows(counts: pyarrow.Table, rows: SeriesRows, owner_of: Callable[[str], str | None]) -> pyarrow.Table:
+    """Return summed counts with every column of their table.
+
+    :param counts: the counts.
+    :param rows: which rows the pull makes.
+    :param owner_of: returns the owner of a Tweet.
+    """
     number = counts.num_rows
     encoded = counts["tweet_id"].combine_chunks().dictionary_encode()
-    created = [created_at(tweet_id) for tweet_id in encoded.dictionary.to_pylist()]
+    tweet_ids = encoded.dictionary.to_pylist()
+    created = [created_at(tweet_id) for tweet_id in tweet_ids]
+    owners = [owner_of(tweet_id) for tweet_id in tweet_ids]
     columns: dict[str, Any] = {
         **{name: counts[name] for name in counts.column_names},
-        "owner": pyarrow.repeat(pyarrow.scalar(rows.owner, pyarrow.string()), number),
+        "owner": pyarrow.array(owners, pyarrow.string()).take(encoded.indices),
         "tweet_created_at": pyarrow.array(created, _TIMESTAMP).take(encoded.indices),
         "endpoint": pyarrow.repeat(str(rows.query.endpoint), number),
         "time_zone": pyarrow.repeat(rows.zone_name, number),
@@ -157,10 +162,10 @@ def coverage_rows(
     :param request: the request.
     :param available: the hours that the request covers.
     :param response: its response, if it has one.
-    :param statuses: the status of each of its Tweets.
+    :param statuses: the status of each of its Tweets, except of those that another owner's token read.
     :param rows: which rows the pull makes.
     """
-    hours_of = {tweet_id: rows.hours_of(tweet_id, available) for tweet_id in request.tweet_ids}
+    hours_of = {tweet_id: rows.hours_of(tweet_id, available) for tweet_id in request.tweet_ids if tweet_id in statuses}
     covered = {tweet_id: hours for tweet_id, hours in hours_of.items() if hours is not None}
     number = len(covered)
     return columns_to_table(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from airflow_provider_engagement.api.groupings import merge_groupings
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.response import Outcome, TweetStatus
 from airflow_provider_engagement.api.time_range import TimeRange, ceil_to_hour, floor_to_hour
-from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun, failed_statuses, status_rows
-from airflow_provider_engagement.dataset.completeness import check_complete
+from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun, check_accounts, status_tables
 from airflow_provider_engagement.dataset.fetch import FetchResult
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.granularity import partition_of
@@ -22,28 +18,12 @@ from airflow_provider_engagement.dataset.row_stager import RowStager
 from airflow_provider_engagement.dataset.schema import COVERAGE, RESTATEMENTS, TWEET_METRICS, TWEET_STATUS
 from airflow_provider_engagement.dataset.series_rows import SeriesRows, coverage_rows, covered_hours
 from airflow_provider_engagement.dataset.staged_rows import PublishedTable
-
-
-@dataclass(slots=True)
-class _TweetStatuses:
-    """The status of each Tweet over all responses that name it."""
-
-    by_tweet: dict[str, TweetStatus]
-    authors: dict[str, str | None]
-    checked: dict[str, datetime]
-
-    def add(self, statuses: Mapping[str, TweetStatus], response: StoredResponse | None) -> None:
-        for tweet_id, status in statuses.items():
-            known = self.by_tweet.get(tweet_id)
-            self.by_tweet[tweet_id] = known.joined(status) if known else status
-            if response is not None:
-                self.checked[tweet_id] = response.fetched_at
-        if response is not None:
-            self.authors |= response.authors
+from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 
 
 def assemble_time_series(
     fetched: FetchResult,
+    statuses: TweetStatuses,
     store: ResponseStore,
     folder: DatasetFolder,
     *,
@@ -53,11 +33,12 @@ def assemble_time_series(
     date: datetime,
     write_restatements: bool = False,
 ) -> AssembledTables:
-    """Write the status and coverage of each Tweet and, if the pull is complete, its rows.
+    """Write the status of each Tweet, and the rows and coverage of all owners whose Tweets are complete.
 
     Each response is read once, in the order of the windows. Memory holds only the rows of incomplete partitions.
 
     :param fetched: what happened to the requests.
+    :param statuses: the status of each Tweet.
     :param store: where the responses are stored.
     :param folder: where the tables are written.
     :param rows: which rows to make.
@@ -65,40 +46,43 @@ def assemble_time_series(
     :param name: the name of the files that only this run writes.
     :param date: the date of the folder of these files.
     :param write_restatements: whether to write the table ``restatements``.
-    :raises EngagementError: if the pull is not complete. Only ``tweet_status`` is written then.
+    :raises EngagementError: if no owner's Tweets are complete. Only ``tweet_status`` is written then.
     """
     assembled = AssembledTables()
-    statuses = _TweetStatuses({}, {}, {})
+    statuses.add_not_requested(rows.query.tweet_ids)
+    path = f"run_date={date:%Y-%m-%d}/{run.task}.{name}"
+    with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{path}"}) as files:
+        for status_rows in status_tables(statuses, run):
+            files[TWEET_STATUS.name].append(status_rows)
+        assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
+    incomplete = check_accounts(assembled, fetched, statuses, run.accepted)
     restatements = RestatementLog(str(rows.granularity), rows.zone_name) if write_restatements else None
     target = _open_target(folder, rows, restatements)
-    stager = RowStager(rows, target)
-    path = f"run_date={date:%Y-%m-%d}/{run.task}.{name}"
+    stager = RowStager(rows, statuses.owner_of, target)
     try:
         with folder.open({COVERAGE: f"{COVERAGE.name}/{path}"}) as files:
             coverage = files[COVERAGE.name]
             available: TimeRange | None = None
-            without_hours: list[tuple[Request, StoredResponse | None, Mapping[str, TweetStatus]]] = []
+            without_hours: list[tuple[Request, StoredResponse | None]] = []
             for request in sorted(fetched.requests, key=_window_start):
+                if request.query.account in incomplete:
+                    continue
                 response = store.read(request)
-                if response is None:
-                    found: Mapping[str, TweetStatus] = failed_statuses(request, fetched.reason_missing(request))
-                else:
-                    found = response.statuses
+                if response is not None:
                     assembled.groupings = merge_groupings(assembled.groupings, response.groupings)
                     stager.add(request, response)
-                statuses.add(found, response)
                 hours = _requested_hours(request, response)
                 if hours is None:
-                    without_hours.append((request, response, found))
+                    without_hours.append((request, response))
                 else:
                     available = hours
+                    found = statuses.of_request(request, response)
                     coverage.append(coverage_rows(request, hours, response, found, rows))
-            for request, response, found in without_hours:
+            for request, response in without_hours:
                 hours = available or _last_28_hours(response)
                 if hours is not None:
+                    found = statuses.of_request(request, response)
                     coverage.append(coverage_rows(request, hours, response, found, rows))
-            _write_status(assembled, folder, rows, run, statuses, path)
-            check_complete(assembled.outcomes, run.accepted, fetched.failures)
             stager.finish()
             assembled.rows[COVERAGE.name] = coverage.rows
     except BaseException:
@@ -113,22 +97,6 @@ def assemble_time_series(
     if assembled.groupings:
         folder.write_json("groupings", f"groupings/{path}.json", assembled.groupings)
     return assembled
-
-
-def _write_status(
-    assembled: AssembledTables,
-    folder: DatasetFolder,
-    rows: SeriesRows,
-    run: TaskRun,
-    statuses: _TweetStatuses,
-    path: str,
-) -> None:
-    not_requested = TweetStatus(Outcome.OK, message="created after the interval")
-    by_tweet = dict.fromkeys(rows.query.tweet_ids, not_requested) | statuses.by_tweet
-    assembled.outcomes.add(by_tweet.items())
-    with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{path}"}) as files:
-        files[TWEET_STATUS.name].append(status_rows(by_tweet, statuses.authors, statuses.checked, run))
-        assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
 
 
 def _open_target(folder: DatasetFolder, rows: SeriesRows, restatements: RestatementLog | None) -> PublishedTable:

@@ -8,54 +8,50 @@ from typing import Any
 import pyarrow
 
 from airflow_provider_engagement.api.groupings import merge_groupings
-from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.tweet_id import created_at
-from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun, failed_statuses, status_rows
-from airflow_provider_engagement.dataset.completeness import check_complete
+from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun, check_accounts, status_tables
 from airflow_provider_engagement.dataset.fetch import FetchResult
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.dataset.schema import TWEET_STATUS, TWEET_TOTALS, columns_to_table
+from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 
 
 def assemble_totals(
     fetched: FetchResult,
+    statuses: TweetStatuses,
     store: ResponseStore,
     folder: DatasetFolder,
     *,
-    query: Query,
     run: TaskRun,
     snapshot_at: datetime,
 ) -> AssembledTables:
-    """Write the status of each Tweet and, if the pull is complete, the snapshot of the totals.
+    """Write the status of each Tweet, and the snapshot of the totals of all owners whose Tweets are complete.
 
     :param fetched: what happened to the requests.
+    :param statuses: the status of each Tweet.
     :param store: where the responses are stored.
     :param folder: where the tables are written.
-    :param query: the query.
     :param run: the run of the task.
     :param snapshot_at: the time of the snapshot.
-    :raises EngagementError: if the pull is not complete. Only ``tweet_status`` is written then.
+    :raises EngagementError: if no owner's Tweets are complete. Only ``tweet_status`` is written then.
     """
     assembled = AssembledTables()
     date = f"{snapshot_at:%Y-%m-%d}"
     name = f"{run.task}.{snapshot_at:%Y%m%dT%H%M%S}"
     with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/run_date={date}/{name}"}) as files:
-        for request in fetched.requests:
-            response = store.read(request)
-            statuses = response.statuses if response else failed_statuses(request, fetched.reason_missing(request))
-            checked = dict.fromkeys(statuses, response.fetched_at) if response else {}
-            files[TWEET_STATUS.name].append(status_rows(statuses, response.authors if response else {}, checked, run))
-            assembled.outcomes.add(statuses.items())
+        for rows in status_tables(statuses, run):
+            files[TWEET_STATUS.name].append(rows)
         assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
-    check_complete(assembled.outcomes, run.accepted, fetched.failures)
+    incomplete = check_accounts(assembled, fetched, statuses, run.accepted)
     assembled.rows[TWEET_TOTALS.name] = 0
     with folder.open_snapshot(TWEET_TOTALS, f"snapshot_date={date}/{name}", _partition_of) as append:
         for request in fetched.requests:
-            response = store.read(request)
+            response = None if request.query.account in incomplete else store.read(request)
             if response is not None:
                 assembled.groupings = merge_groupings(assembled.groupings, response.groupings)
-                rows = _total_rows(response, query, run, snapshot_at)
+                rows = _total_rows(request, response, snapshot_at)
                 append(rows)
                 assembled.rows[TWEET_TOTALS.name] += rows.num_rows
     if assembled.groupings:
@@ -67,13 +63,13 @@ def _partition_of(snapshot_at: datetime) -> str:
     return f"snapshot_date={snapshot_at:%Y-%m-%d}"
 
 
-def _total_rows(response: StoredResponse, query: Query, run: TaskRun, snapshot_at: datetime) -> pyarrow.Table:
+def _total_rows(request: Request, response: StoredResponse, snapshot_at: datetime) -> pyarrow.Table:
     counts = response.counts
     tweet_ids = counts["tweet_id"].to_pylist()
     constants: dict[str, Any] = {
         "snapshot_at": snapshot_at,
-        "owner": run.owner,
-        "auth": str(query.auth),
+        "owner": request.query.owner,
+        "auth": str(request.query.auth),
         "fetched_at": response.fetched_at,
     }
     return columns_to_table(

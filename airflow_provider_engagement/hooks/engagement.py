@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_engagement import __version__
@@ -37,11 +38,14 @@ if TYPE_CHECKING:
     from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
     from airflow_provider_engagement.api.response import ParsedResponse
     from airflow_provider_engagement.api.time_range import TimeRange
+    from airflow_provider_engagement.hooks.accounts import Accounts
 
 log = logging.getLogger(__name__)
 
 SECRETS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret", "bearer_token")
+OWNER_FIELD = "{owner}"
 SETTINGS = (
+    "accounts",
     "token_url",
     "requests_per_minute",
     "quota_share",
@@ -61,6 +65,7 @@ class _Settings:
     """What a connection holds, parsed."""
 
     credentials: Credentials
+    accounts: Mapping[str, Mapping[str, str]]
     address: Address
     requests_per_minute: int | None
     quota_share: float
@@ -72,6 +77,8 @@ class EngagementHook(BaseHook):
     .. seealso:: ``docs/connection.md``
 
     :param engagement_conn_id: the connection.
+    :param owner_conn_id: the id of each owner's own connection, with ``{owner}`` in place of the owner; ``None`` if the
+        owners have no connections of their own.
     """
 
     conn_name_attr = "engagement_conn_id"
@@ -79,9 +86,10 @@ class EngagementHook(BaseHook):
     conn_type = "engagement"
     hook_name = "Tweet Engagement"
 
-    def __init__(self, engagement_conn_id: str = default_conn_name) -> None:
+    def __init__(self, engagement_conn_id: str = default_conn_name, *, owner_conn_id: str | None = None) -> None:
         super().__init__()
         self.engagement_conn_id = engagement_conn_id
+        self.owner_conn_id = owner_conn_id
 
     @cached_property
     def _settings(self) -> _Settings:
@@ -90,9 +98,7 @@ class EngagementHook(BaseHook):
         unknown = sorted(set(extra).difference(SECRETS, SETTINGS))
         if unknown:
             log.debug("Connection %s: ignoring unknown extras: %s.", self.engagement_conn_id, ", ".join(unknown))
-        secrets = {name: str(extra[name]).strip() for name in SECRETS if extra.get(name)}
-        for secret in secrets.values():
-            mask_secret(secret)
+        secrets = _secrets_of(extra)
         try:
             return _parse_settings(connection.host, connection.port, extra, secrets)
         except (InvalidConnectionError, InvalidQueryError) as error:
@@ -106,10 +112,42 @@ class EngagementHook(BaseHook):
         """
         return self._settings.credentials
 
-    @property
-    def identity(self) -> str:
-        """Identifies the address, the app and the user. It contains no secret."""
-        return f"{self._settings.address.base_url} {self.credentials.identity}"
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The access tokens of owners.
+
+        :raises InvalidConnectionError: if ``accounts`` of the connection or ``owner_conn_id`` is invalid.
+        """
+        from airflow_provider_engagement.hooks.accounts import Accounts
+
+        if self.owner_conn_id is not None and OWNER_FIELD not in self.owner_conn_id:
+            raise InvalidQueryError(
+                "owner_conn_id",
+                f"{self.owner_conn_id!r} does not contain {OWNER_FIELD}",
+                "Write, for example, 'engagement_{owner}'.",
+            )
+        look_up = None if self.owner_conn_id is None else self._secrets_of_owner
+        return Accounts(self.credentials, self._settings.accounts, look_up=look_up)
+
+    def _secrets_of_owner(self, owner: str) -> Mapping[str, str] | None:
+        conn_id = str(self.owner_conn_id).replace(OWNER_FIELD, owner)
+        try:
+            connection = self.get_connection(conn_id)
+        except AirflowNotFoundException:
+            return None
+        return _secrets_of(connection.extra_dejson)
+
+    def identity_of(self, query: Query) -> str:
+        """Return a text that identifies the address, the app and the user of a query. It contains no secret.
+
+        :param query: a query of the connection.
+        """
+        credentials = self.credentials
+        if query.owner is not None:
+            if not self.accounts.has_token(query.owner):
+                return f"{self._settings.address.base_url} {credentials.identity} without a token of {query.owner}"
+            credentials = self.accounts.credentials_of(query.owner)
+        return f"{self._settings.address.base_url} {credentials.identity}"
 
     @property
     def quota_key(self) -> str:
@@ -155,6 +193,7 @@ class EngagementHook(BaseHook):
             rate_limit = RateLimit.resume(known_rate_limit, now=time.time(), **limits)
         return EngagementClient(
             settings.credentials,
+            of_owner=self.accounts.credentials_of,
             address=settings.address,
             limiter=Limiter(rate_limit, max_inline_wait=max_inline_wait),
             attempts=attempts,
@@ -193,7 +232,7 @@ class EngagementHook(BaseHook):
             auth,
             endpoint=endpoint,
             metrics=names,
-            has_user=self.credentials.has_user,
+            has_user=self.credentials.has_user or not self.accounts.is_empty,
             has_app=self.credentials.has_app,
         )
         return Query(
@@ -268,7 +307,7 @@ class EngagementHook(BaseHook):
         from airflow_provider_engagement.api.planner import estimate, plan
 
         rate = requests_per_minute or self.requests_per_minute
-        return estimate(query, plan(query), requests_per_minute=rate)
+        return estimate([query], plan(query), requests_per_minute=rate)
 
     def read_rate_limit(self) -> RateLimitSnapshot:
         """Send one small request, and return what its response says about the rate limit.
@@ -319,11 +358,20 @@ class EngagementHook(BaseHook):
         client.fetch(request)
 
 
+def _secrets_of(extra: Mapping[str, Any]) -> dict[str, str]:
+    """Return the secrets among the extras of a connection, which Airflow then masks in logs."""
+    secrets = {name: str(extra[name]).strip() for name in SECRETS if extra.get(name)}
+    for secret in secrets.values():
+        mask_secret(secret)
+    return secrets
+
+
 def _parse_settings(
     host: str | None, port: int | None, extra: Mapping[str, Any], secrets: Mapping[str, str]
 ) -> _Settings:
     from airflow_provider_engagement.api.address import Address
     from airflow_provider_engagement.api.auth import Credentials
+    from airflow_provider_engagement.hooks.accounts import parse_accounts
     from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
 
     given = {name: extra[name] for name in SETTINGS if extra.get(name) not in (None, "")}
@@ -338,8 +386,12 @@ def _parse_settings(
         limits["max_response_megabytes"] = parse_whole_number(
             given["max_response_megabytes"], field="max_response_megabytes", minimum=1
         )
+    accounts = parse_accounts(given.get("accounts"))
+    for secret in (secret for account in accounts.values() for secret in account.values()):
+        mask_secret(secret)
     return _Settings(
         credentials=Credentials(**secrets),
+        accounts=accounts,
         address=Address(
             base_url=f"{url}:{port}" if port else url,
             token_url=str(given.get("token_url", DEFAULT_TOKEN_URL)),

@@ -1,6 +1,6 @@
-"""Tweet ids from files: text, CSV, JSON Lines, JSON responses of the search and lookup APIs, and Parquet.
+"""Tweet ids and owners from files: text, CSV, JSON Lines, JSON responses of the search and lookup APIs, and Parquet.
 
-This module finds the values. :func:`~airflow_provider_engagement.inputs.tweet_ids.parse_tweet_ids` checks them.
+This module finds the values. :func:`~airflow_provider_engagement.inputs.tweet_ids.parse_tweets` checks them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ FIELD = "tweet_ids_file"
 COLUMNS = ("tweet_id", "id_str", "id")
 """The columns of an id, in order of preference. ``id`` is last, because other programs may have rounded it."""
 
+OWNER_COLUMN = "owner"
+"""The column of an owner, if there is one."""
+
 ENVELOPES = ("statuses", "results", "data")
 """The keys of the list of Tweets in a response: search of v1.1, search of Gnip, any endpoint of v2."""
 
@@ -38,8 +41,10 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_SUFFIXES = frozenset({".gz", ".gzip"})
 
 
-def read_tweet_ids(path: StoragePath, *, column: str | None = None) -> Iterator[object]:
-    """Read the values that should be Tweet ids, in the order of the file.
+def read_tweet_ids(
+    path: StoragePath, *, column: str | None = None, owner_column: str | None = None
+) -> Iterator[object]:
+    """Read the values that should be Tweet ids, in the order of the file, with their owners.
 
     The suffix determines the format: none or ``.txt`` (one id a line; blank lines and ``#`` comments are skipped),
     ``.csv``, ``.jsonl`` or ``.ndjson``, ``.json``, ``.parquet``. A file can be compressed with gzip, whatever its name.
@@ -48,15 +53,17 @@ def read_tweet_ids(path: StoragePath, *, column: str | None = None) -> Iterator[
     :param path: the file.
     :param column: the column, or the key of JSON objects, that holds the ids; by default ``tweet_id``, else ``id_str``,
         else ``id``, else the only column. A CSV file with one column does not need a header.
-    :return: strings or integers.
+    :param owner_column: the column, or the key of JSON objects, that holds the owners; by default ``owner``, if there
+        is one.
+    :return: strings or integers or, if there are owners, pairs of an id and an owner.
     :raises InvalidQueryError: if there is no such file, if its content does not have the format of its name, or if an
         id is missing or a float. The error names the file and the line or row.
     """
     reader = _reader_for(path)
     try:
         with path.open("rb") as file:
-            for value in reader(_Source(str(path), _decompressed(file), column)):
-                yield _unprefixed(value) if isinstance(value, str) else value
+            for value in reader(_Source(str(path), _decompressed(file), column, owner_column)):
+                yield (_unprefixed(value[0]), value[1]) if isinstance(value, tuple) else _unprefixed(value)
     except FileNotFoundError:
         raise InvalidQueryError(FIELD, f"{path} does not exist", "Check the path.") from None
     except IsADirectoryError:
@@ -67,11 +74,12 @@ def read_tweet_ids(path: StoragePath, *, column: str | None = None) -> Iterator[
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """An open file, its name, and the column to read."""
+    """An open file, its name, and the columns to read."""
 
     name: str
     file: io.BufferedIOBase
     column: str | None
+    owner_column: str | None
 
     def error(self, place: str, problem: str, remedy: str) -> InvalidQueryError:
         return InvalidQueryError(FIELD, f"{self.name}, {place}: {problem}", remedy)
@@ -92,6 +100,20 @@ class _Source:
         folded = [name.casefold().replace(" ", "_") for name in names]
         return next((folded.index(name) for name in COLUMNS if name in folded), 0 if len(names) == 1 else None)
 
+    def choose_owner_column(self, names: Sequence[str]) -> int | None:
+        """Return the index of the column that holds the owners, if there is one.
+
+        :raises InvalidQueryError: if ``owner_column`` is set, but there is no such column.
+        """
+        folded = [name.casefold() for name in names] if self.owner_column is None else list(names)
+        wanted = self.owner_column or OWNER_COLUMN
+        if wanted in folded:
+            return folded.index(wanted)
+        if self.owner_column is None:
+            return None
+        problem = f"{self.name} has no column {wanted!r}; its columns are {', '.join(map(repr, names)) or 'none'}"
+        raise InvalidQueryError(FIELD, problem, "Set owner_column to the column that holds the owners.")
+
     def no_such_column(self, names: Sequence[str]) -> InvalidQueryError:
         wanted = f"no column {self.column!r}" if self.column is not None else f"no column {' or '.join(COLUMNS)}"
         problem = f"{self.name} has {wanted}; its columns are {', '.join(map(repr, names)) or 'none'}"
@@ -111,6 +133,7 @@ def _text(source: _Source) -> Iterator[object]:
 def _csv(source: _Source) -> Iterator[object]:
     rows = csv.reader((line for _, line in source.lines()), strict=True)
     place: int | None = None
+    owner_place: int | None = None
     try:
         for row in rows:
             cells = [cell.strip() for cell in row]
@@ -120,11 +143,15 @@ def _csv(source: _Source) -> Iterator[object]:
                 place = source.choose_column(cells)
                 if place is None:
                     raise source.no_such_column(cells)
-                if source.column is not None or len(cells) > 1 or not _unprefixed(cells[0])[:1].isdecimal():
+                if source.column is not None or len(cells) > 1 or not str(_unprefixed(cells[0]))[:1].isdecimal():
+                    owner_place = source.choose_owner_column(cells)
                     continue  # a header
             if place >= len(cells) or not cells[place]:
                 raise source.error(f"line {rows.line_num}", "has no id", "Fill it in or remove the line.")
-            yield cells[place]
+            if owner_place is None:
+                yield cells[place]
+            else:
+                yield cells[place], cells[owner_place] if owner_place < len(cells) else None
     except csv.Error as error:
         raise source.error(f"line {rows.line_num}", f"is not CSV ({error})", "Correct it.") from None
 
@@ -188,7 +215,11 @@ def _ids_in(document: object, source: _Source, place: str) -> Iterator[object]:
         value = next((document[key] for key in keys if document.get(key) is not None), None)
         content = next((document[key] for key in ENVELOPES if isinstance(document.get(key), (list, Mapping))), None)
         if value is not None:
-            yield _exact(value, source, place)
+            owner = document.get(source.owner_column or OWNER_COLUMN)
+            exact = _exact(value, source, place)
+            # Without owner_column, the key may belong to another kind of object.
+            is_owner = owner is not None if source.owner_column else isinstance(owner, (str, int))
+            yield (exact, owner) if is_owner else exact
         elif content is not None:
             yield from _ids_in(content, source, place)
         elif not any(key in document for key in METADATA_KEYS):
@@ -222,13 +253,16 @@ def _parquet(source: _Source) -> Iterator[object]:
         if not _holds_ids(column.type):
             problem = f"has the type {column.type}, which cannot hold ids exactly"
             raise source.error(f"column {column.name!r}", problem, "Write ids as strings or 64-bit integers.")
+        owner_place = source.choose_owner_column(content.schema_arrow.names)
+        owner_name = None if owner_place is None else content.schema_arrow.names[owner_place]
         row = 0
-        for batch in content.iter_batches(columns=[column.name]):
-            for value in batch.column(0).cast(pyarrow.string()).to_pylist():
+        for batch in content.iter_batches(columns=[column.name, *([owner_name] if owner_name else [])]):
+            owners = batch.column(owner_name).cast(pyarrow.string()).to_pylist() if owner_name else None
+            for number, value in enumerate(batch.column(column.name).cast(pyarrow.string()).to_pylist()):
                 row += 1
                 if value is None:
                     raise source.error(f"row {row}", f"{column.name!r} is null", "Remove the row.")
-                yield value
+                yield value if owners is None else (value, owners[number])
     except pyarrow.ArrowInvalid as error:
         problem = f"{source.name} is not Parquet ({error})"
         raise InvalidQueryError(FIELD, problem, "Give the file the suffix of its format.") from error
@@ -275,6 +309,6 @@ def _decompressed(file: Any) -> io.BufferedIOBase:
     return gzip.GzipFile(fileobj=buffered) if magic == _GZIP_MAGIC else buffered
 
 
-def _unprefixed(text: str) -> str:
+def _unprefixed(value: object) -> object:
     """Return an id without the prefix of Activity Streams, as in ``tag:search.twitter.com,2005:123``."""
-    return text.rpartition(":")[2] if text.startswith("tag:") else text
+    return value.rpartition(":")[2] if isinstance(value, str) and value.startswith("tag:") else value

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_engagement.dataset.assembly import TaskRun
     from airflow_provider_engagement.operators.pull import Pull
 
+    Owners = Mapping[str, str | None]
+
 
 class EngagementPullOperator(BaseOperator):
     """Base of the operators that pull engagement metrics.
@@ -33,11 +35,19 @@ class EngagementPullOperator(BaseOperator):
     Each response is stored as it arrives, so a retry sends only the requests that have no response. The task's XCom is
     the manifest of the pull. Without ``output_path``, the manifest contains the rows too.
 
-    :param tweet_ids: the ids of the Tweets: a list, the XCom of a task that returns a list, or a string. (templated)
+    :param tweet_ids: the ids of the Tweets: a list, the XCom of a task that returns a list, or a string. An item of a
+        list can be a pair of an id and its owner. (templated)
     :param tweet_ids_file: the path or URL of a file with Tweet ids. Use it instead of ``tweet_ids``. The file can be
         text, CSV, JSON, JSON Lines or Parquet. It can be compressed with gzip. (templated)
     :param tweet_ids_column: the column of a CSV or Parquet file that contains the ids; by default ``tweet_id``,
         ``id_str`` or ``id``. (templated)
+    :param tweet_owner: the owner of the Tweets that are listed without an owner: a user id, or a name in ``accounts``
+        of the connection. By default, the user of the connection's access token. (templated)
+    :param owner_column: the column of a CSV or Parquet file, or the key of JSON objects, that contains the owner of
+        each Tweet; by default ``owner``, if there is one. (templated)
+    :param owner_conn_id: the id of each owner's own connection, with ``{owner}`` in place of the owner, for example
+        ``engagement_{owner}``. The operator uses it for owners that are not in ``accounts`` of the connection.
+        (templated)
     :param metrics: the names of the metrics to request; by default, all that the credentials can read. (templated)
     :param groupings: up to two additional groupings of the counts: ``{name: [dimension, …]}``. The task writes the
         grouped counts to a JSON file. Without ``output_path``, it returns them in the manifest. (templated)
@@ -49,6 +59,14 @@ class EngagementPullOperator(BaseOperator):
     :param accepted_outcomes: the outcomes to accept in addition to ``ok``; by default ``unavailable``,
         ``unsupported_90d`` and ``unsupported_video``. If a Tweet has any other outcome, the task fails. If you add
         ``forbidden``, the operator leaves out Tweets of other users and lists them in ``tweet_status``. (templated)
+    :param write_owner_ledger: whether to add the owners of the pull to the table ``owner_ledger``, since X bills the
+        number of different users in a month. It requires ``output_path``.
+    :param max_owners: the number of different owners above which the task fails before it sends a request. With
+        ``write_owner_ledger``, the owners of the calendar month count. By default, there is no bound.
+    :param max_requests: the number of requests above which the task fails before it sends one. Requests that have a
+        stored response do not count. By default, there is no bound.
+    :param max_tweets: the number of Tweets above which the task fails before it sends a request. By default, there is
+        no bound.
     :param engagement_conn_id: the id of the connection. (templated)
     :param concurrent_requests: the maximum number of requests in flight at the same time; 8 by default.
     :param max_inline_wait: the longest time, in seconds, for which the task sleeps on its worker to wait for the rate
@@ -68,6 +86,9 @@ class EngagementPullOperator(BaseOperator):
         "tweet_ids",
         "tweet_ids_file",
         "tweet_ids_column",
+        "tweet_owner",
+        "owner_column",
+        "owner_conn_id",
         "metrics",
         "groupings",
         "output_path",
@@ -84,11 +105,18 @@ class EngagementPullOperator(BaseOperator):
         tweet_ids: Any = None,
         tweet_ids_file: str | None = None,
         tweet_ids_column: str | None = None,
+        tweet_owner: str | None = None,
+        owner_column: str | None = None,
+        owner_conn_id: str | None = None,
         metrics: Sequence[str] | str | None = None,
         groupings: Mapping[str, Any] | str | None = None,
         output_path: str | None = None,
         output_format: str = "parquet",
         accepted_outcomes: Sequence[str] | str | None = None,
+        write_owner_ledger: bool = False,
+        max_owners: int | None = None,
+        max_requests: int | None = None,
+        max_tweets: int | None = None,
         engagement_conn_id: str = EngagementHook.default_conn_name,
         concurrent_requests: int = 8,
         max_inline_wait: float = 30.0,
@@ -101,11 +129,18 @@ class EngagementPullOperator(BaseOperator):
         self.tweet_ids = tweet_ids
         self.tweet_ids_file = tweet_ids_file
         self.tweet_ids_column = tweet_ids_column
+        self.tweet_owner = tweet_owner
+        self.owner_column = owner_column
+        self.owner_conn_id = owner_conn_id
         self.metrics = metrics
         self.groupings = groupings
         self.output_path = output_path
         self.output_format = output_format
         self.accepted_outcomes = accepted_outcomes
+        self.write_owner_ledger = write_owner_ledger
+        self.max_owners = max_owners
+        self.max_requests = max_requests
+        self.max_tweets = max_tweets
         self.engagement_conn_id = engagement_conn_id
         self.concurrent_requests = concurrent_requests
         self.max_inline_wait = max_inline_wait
@@ -118,7 +153,7 @@ class EngagementPullOperator(BaseOperator):
     @cached_property
     def hook(self) -> EngagementHook:
         """The hook of the task's connection."""
-        return EngagementHook(self.engagement_conn_id)
+        return EngagementHook(self.engagement_conn_id, owner_conn_id=self.owner_conn_id)
 
     @abstractmethod
     def plan_pull(self, run: RunContext) -> Pull:
@@ -157,24 +192,50 @@ class EngagementPullOperator(BaseOperator):
         if self.client is not None:
             self.client.stop()
 
-    def query(self, **fields: Any) -> Query:
-        """Return the query of the rendered parameters.
+    def read_tweets(self) -> Owners:
+        """Return the owner of each Tweet, or ``None`` if neither the list of ids nor the task names one."""
+        from airflow_provider_engagement.inputs.tweet_ids import parse_owner, parse_tweets
 
+        owner = parse_owner(self.tweet_owner, field="tweet_owner")
+        return {tweet_id: listed or owner for tweet_id, listed in parse_tweets(self._read_tweet_ids()).items()}
+
+    def query(self, owners: Owners, **fields: Any) -> Query:
+        """Return the query for all Tweets.
+
+        :param owners: the Tweets, with their owners.
         :param fields: what the operator adds: ``auth`` or ``interval``.
         """
         return self.hook.query(
-            Endpoint(self.endpoint), self._read_tweet_ids(), metrics=self.metrics, groupings=self.groupings, **fields
+            Endpoint(self.endpoint), list(owners), metrics=self.metrics, groupings=self.groupings, **fields
         )
 
-    def task_run(self, run: RunContext, query: Query) -> TaskRun:
-        """Return the run that the rows of a query belong to."""
+    def route(self, query: Query, owners: Owners, run: RunContext) -> list[Query]:
+        """Return the query, divided by the credentials that read its Tweets.
+
+        :param query: the query for all Tweets.
+        :param owners: the Tweets, with their owners.
+        :param run: the run of the task.
+        """
+        from airflow_provider_engagement.api.routing import route
+
+        if query.auth is Auth.APP:
+            return [query]
+        user_ids: dict[str | None, str | None] = {None: self.hook.credentials.user_id}
+        for owner in owners.values():
+            if owner is not None and owner not in user_ids:
+                user_ids[owner] = self.hook.accounts.resolve(owner)
+        by_user_id = {tweet_id: user_ids[owner] for tweet_id, owner in owners.items()}
+        # The time of the run is the same in every attempt, and so are the queries.
+        return route(query, by_user_id, has_app=self.hook.credentials.has_app, now=run.time)
+
+    def task_run(self, run: RunContext) -> TaskRun:
+        """Return the run that the rows of the pull belong to."""
         from airflow_provider_engagement.dataset.assembly import TaskRun
         from airflow_provider_engagement.inputs.choices import parse_accepted_outcomes
 
         return TaskRun(
             run_id=run.run_id,
             task=run.task,
-            owner=self.hook.credentials.user_id if query.auth is Auth.USER else None,
             accepted=parse_accepted_outcomes(self.accepted_outcomes),
         )
 
@@ -188,4 +249,6 @@ class EngagementPullOperator(BaseOperator):
 
         from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
 
-        return read_tweet_ids(ObjectStoragePath(self.tweet_ids_file), column=self.tweet_ids_column)
+        return read_tweet_ids(
+            ObjectStoragePath(self.tweet_ids_file), column=self.tweet_ids_column, owner_column=self.owner_column
+        )

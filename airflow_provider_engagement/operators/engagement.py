@@ -52,18 +52,21 @@ class EngagementTotalsOperator(EngagementPullOperator):
         from airflow_provider_engagement.dataset.totals import assemble_totals
         from airflow_provider_engagement.inputs.times import parse_time
 
-        query = self.query(auth=self.auth)
-        task_run = self.task_run(run, query)
+        owners = self.read_tweets()
+        query = self.query(owners, auth=self.auth)
+        task_run = self.task_run(run)
         snapshot_at = (
             run.time if self.snapshot_at is None else parse_time(self.snapshot_at, field="snapshot_at", now=run.time)
         )
         return Pull(
             query=query,
-            requests=plan(query),
+            owners=owners,
+            queries=self.route(query, owners, run),
+            plan=plan,
             run=task_run,
             attempt_start=run.attempt_start,
             is_reusable=always_reuse,
-            assemble=partial(assemble_totals, query=query, run=task_run, snapshot_at=snapshot_at),
+            assemble=partial(assemble_totals, run=task_run, snapshot_at=snapshot_at),
             estimated_rows=len(query.tweet_ids),
             as_of=snapshot_at,
             snapshot_at=snapshot_at,
@@ -117,18 +120,20 @@ class Engagement28HourOperator(EngagementPullOperator):
         from airflow_provider_engagement.inputs.times import parse_hours, parse_time_zone
 
         granularity = parse_granularity(self.granularity, self.granularities, endpoint=self.endpoint)
-        query = self.query()
-        task_run = self.task_run(run, query)
+        owners = self.read_tweets()
+        query = self.query(owners)
+        task_run = self.task_run(run)
         rows = SeriesRows(
             query=query,
             granularity=granularity,
             zone=parse_time_zone(self.time_zone),
             settling_time=parse_hours(self.settling_hours, field="settling_hours"),
-            owner=task_run.owner,
         )
         return Pull(
             query=query,
-            requests=plan(query),
+            owners=owners,
+            queries=self.route(query, owners, run),
+            plan=plan,
             run=task_run,
             attempt_start=run.attempt_start,
             is_reusable=always_reuse,
@@ -265,20 +270,22 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             check_days_of_hours(hours, zone)
             if after_post_days is None:
                 check_whole_days(hours, zone)
-        query = self.query(interval=hours)
-        task_run = self.task_run(run, query)
+        owners = self.read_tweets()
+        query = self.query(owners, interval=hours)
+        task_run = self.task_run(run)
         rows = SeriesRows(
             query=query,
             granularity=granularity,
             zone=zone,
             settling_time=settling_time,
-            owner=task_run.owner,
             after_post_days=after_post_days,
             after_post_repetition=repetition,
         )
         return Pull(
             query=query,
-            requests=self._plan(query, after_post_days, repetition, run),
+            owners=owners,
+            queries=self.route(query, owners, run),
+            plan=partial(self._plan, days=after_post_days, repetition=repetition, run=run),
             run=task_run,
             attempt_start=run.attempt_start,
             is_reusable=reuse_final(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from airflow_provider_engagement.dataset.fetch import FetchResult
     from airflow_provider_engagement.dataset.folder import DatasetFolder
     from airflow_provider_engagement.dataset.response_store import ResponseStore, ReuseRule
+    from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
     from airflow_provider_engagement.inputs.intervals import ResolvedInterval
 
-    Assemble = Callable[[FetchResult, ResponseStore, DatasetFolder], AssembledTables]
+    Assemble = Callable[[FetchResult, TweetStatuses, ResponseStore, DatasetFolder], AssembledTables]
+    Plan = Callable[[Query], Sequence[Request]]
+
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +28,9 @@ class Pull:
     """Everything that one execution of a pull operator does.
 
     :param query: what to request.
-    :param requests: the plan.
+    :param owners: the owner of each Tweet, as far as the list of ids or the task says it.
+    :param queries: the query, divided by the credentials that read its Tweets.
+    :param plan: returns the requests of one of these queries.
     :param run: the run of the task.
     :param attempt_start: when the attempt started.
     :param is_reusable: returns whether a stored response can be reused.
@@ -36,7 +42,9 @@ class Pull:
     """
 
     query: Query
-    requests: Sequence[Request]
+    owners: Mapping[str, str | None]
+    queries: Sequence[Query]
+    plan: Plan
     run: TaskRun
     attempt_start: datetime
     is_reusable: ReuseRule
@@ -45,3 +53,8 @@ class Pull:
     as_of: datetime | None = None
     interval: ResolvedInterval | None = None
     snapshot_at: datetime | None = None
+
+    def requests_of(self, queries: Sequence[Query]) -> list[Request]:
+        """Return the requests of queries. The oldest hours are first, because the API loses them first."""
+        requests = [request for query in queries for request in self.plan(query)]
+        return sorted(requests, key=lambda request: request.window.start if request.window else _ANY_TIME)

@@ -51,7 +51,8 @@ class RunContext:
         return cls(
             run_id=context["run_id"],
             task=unique_name(task_instance.dag_id, task_instance.task_id, *mapped),
-            time=time.astimezone(UTC),
+            # A pendulum time loses its zone in arithmetic after astimezone.
+            time=datetime.fromtimestamp(time.timestamp(), UTC),
             # Airflow 3.2 has the partition key of a run on the run alone.
             partition_key=context.get("partition_key") or getattr(dag_run, "partition_key", None),
             data_interval=None if start is None or end is None else (start, end),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,25 +15,31 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_engagement.api.planner import estimate
+from airflow_provider_engagement.api.catalogue import Auth
+from airflow_provider_engagement.api.planner import Request, auth_names, estimate
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.api.time_range import to_api
 from airflow_provider_engagement.dataset.assembly import AssembledTables
+from airflow_provider_engagement.dataset.completeness import owners_to_dict
 from airflow_provider_engagement.dataset.fetch import FetchResult, fetch_missing
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.formats import OutputFormat
 from airflow_provider_engagement.dataset.manifest import FOLDER as MANIFESTS
 from airflow_provider_engagement.dataset.manifest import Manifest
+from airflow_provider_engagement.dataset.owner_ledger import read_owners, write_owners
 from airflow_provider_engagement.dataset.response_store import ResponseStore
 from airflow_provider_engagement.dataset.saved_rate_limit import load_rate_limit, save_rate_limit
+from airflow_provider_engagement.dataset.schema import OWNER_LEDGER
 from airflow_provider_engagement.dataset.storage import StoragePath, safe_name
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
+from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.hooks.storage_options import table_address
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
 from airflow_provider_engagement.operators.attempt import AttemptTotals, add_to_attempt
+from airflow_provider_engagement.operators.bounds import check_bounds
 from airflow_provider_engagement.operators.observability import count_manifest, count_requests, span
 
 if TYPE_CHECKING:
@@ -59,29 +68,46 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
             f"the pull makes about {pull.estimated_rows} rows, but XCom holds at most {MAX_ROWS_IN_XCOM}",
             "Set output_path to the folder of a dataset, or request fewer rows.",
         )
+    if operator.write_owner_ledger and not operator.output_path:
+        raise InvalidQueryError(
+            "write_owner_ledger", "there is no dataset to keep the ledger in", "Set output_path, or leave it out."
+        )
+    requests = pull.requests_of(pull.queries)
     with _open_dataset(operator.output_path) as path:
         writer = pull.run.writer
         store = ResponseStore(
-            path, identity=operator.hook.identity, as_of=pull.as_of, is_reusable=pull.is_reusable, writer=writer
+            path,
+            identity_of=operator.hook.identity_of,
+            as_of=pull.as_of,
+            is_reusable=pull.is_reusable,
+            writer=writer,
         )
         if operator.estimate_only:
-            return _estimate(operator, pull, store)
+            return _estimate(operator, pull, requests, store)
         TemporaryFiles(path, writer=writer).delete_leftovers()
-        started = time.monotonic()
-        fetched, attempt, rate_limit = _fetch(operator, pull, store, path, context)
         folder = DatasetFolder(path, output_format, writer=writer, address_of=table_address)
+        _check_bounds(operator, pull, requests, store, folder)
+        started = time.monotonic()
+        fetched, statuses, attempt, rate_limit = _fetch(operator, pull, requests, store, path, context)
         with span("assemble", endpoint=operator.endpoint, tweets=len(pull.query.tweet_ids)):
-            assembled = pull.assemble(fetched, store, folder)
+            assembled = pull.assemble(fetched, statuses, store, folder)
+            if operator.write_owner_ledger:
+                rows = write_owners(folder, statuses, pull.owners, pull.run, operator.endpoint)
+                assembled.rows[OWNER_LEDGER.name] = rows
         seconds = time.monotonic() - started
         manifest = _manifest(pull, fetched, assembled, attempt, rate_limit, versions=folder.versions, seconds=seconds)
         _log_summary(operator, manifest)
         count_manifest(manifest)
         if not operator.output_path:
+            if assembled.error is not None:
+                raise assembled.error
             groupings = {"groupings": assembled.groupings} if assembled.groupings else {}
             return manifest | folder.read_rows() | groupings
         manifest["outputs"] = dict(folder.locations)
         name = f"{pull.run.task}.{safe_name(pull.run.run_id)}.json"
         folder.write_json("manifest", f"{MANIFESTS}/{name}", manifest)
+        if assembled.error is not None:
+            raise assembled.error
         return manifest | {"outputs": dict(folder.locations)}
 
 
@@ -107,11 +133,13 @@ def _open_dataset(output_path: str | None) -> Iterator[StoragePath]:
             yield Path(folder)
 
 
-def _estimate(operator: EngagementPullOperator, pull: Pull, store: ResponseStore) -> dict[str, Any]:
+def _estimate(
+    operator: EngagementPullOperator, pull: Pull, requests: Sequence[Request], store: ResponseStore
+) -> dict[str, Any]:
     estimated = estimate(
-        pull.query,
-        pull.requests,
-        to_send=sum(not store.contains(request) for request in pull.requests),
+        pull.queries,
+        requests,
+        to_send=_count_missing(requests, store),
         requests_per_minute=operator.hook.requests_per_minute,
     )
     operator.log.info(
@@ -122,9 +150,37 @@ def _estimate(operator: EngagementPullOperator, pull: Pull, store: ResponseStore
     return estimated.to_dict()
 
 
+def _count_missing(requests: Sequence[Request], store: ResponseStore) -> int:
+    return sum(not store.contains(request) for request in requests)
+
+
+def _check_bounds(
+    operator: EngagementPullOperator,
+    pull: Pull,
+    requests: Sequence[Request],
+    store: ResponseStore,
+    folder: DatasetFolder,
+) -> None:
+    if operator.max_tweets is operator.max_requests is operator.max_owners is None:
+        return
+    listed = {owner for owner in pull.owners.values() if owner is not None}
+    check_bounds(
+        operator,
+        tweets=len(pull.query.tweet_ids),
+        requests=_count_missing(requests, store),
+        owners={query.owner for query in pull.queries if query.owner is not None} or listed,
+        ledger=read_owners(folder, datetime.now(UTC)) if operator.write_owner_ledger else (),
+    )
+
+
 def _fetch(
-    operator: EngagementPullOperator, pull: Pull, store: ResponseStore, path: StoragePath, context: Context
-) -> tuple[FetchResult, AttemptTotals, RateLimitSnapshot]:
+    operator: EngagementPullOperator,
+    pull: Pull,
+    requests: Sequence[Request],
+    store: ResponseStore,
+    path: StoragePath,
+    context: Context,
+) -> tuple[FetchResult, TweetStatuses, AttemptTotals, RateLimitSnapshot]:
     """Send the requests without a stored response. Return what happened, and the state of the rate limit."""
     concurrent_requests = parse_whole_number(operator.concurrent_requests, field="concurrent_requests", minimum=1)
     max_inline_wait = parse_number(operator.max_inline_wait, field="max_inline_wait", minimum=0)
@@ -134,33 +190,67 @@ def _fetch(
         "Pulling %s of %d Tweets with %s credentials: %d requests planned.",
         operator.endpoint,
         len(pull.query.tweet_ids),
-        pull.query.auth,
-        len(pull.requests),
+        auth_names(pull.queries),
+        len(requests),
     )
     with operator.hook.get_conn(
         # A temporary folder does not outlive the worker, so its responses would be requested again.
         max_inline_wait=max_inline_wait if operator.output_path else None,
         max_wait=max_wait,
-        drop_forbidden=Outcome.FORBIDDEN in pull.run.accepted,
+        # The error response names the authors of Tweets, which another token may read.
+        drop_forbidden=Outcome.FORBIDDEN in pull.run.accepted or not operator.hook.accounts.is_empty,
         max_connections=concurrent_requests,
         known_rate_limit=load_rate_limit(path, quota_key),
     ) as client:
         operator.client = client
         try:
-            with span("fetch", endpoint=operator.endpoint, requests=len(pull.requests)):
-                fetched = fetch_missing(
-                    pull.requests,
-                    store=store,
-                    fetch=client.fetch,
-                    concurrent_requests=concurrent_requests,
-                    since=pull.attempt_start,
-                )
+            fetch = partial(
+                fetch_missing,
+                store=store,
+                fetch=client.fetch,
+                concurrent_requests=concurrent_requests,
+                since=pull.attempt_start,
+            )
+            with span("fetch", endpoint=operator.endpoint, requests=len(requests)):
+                fetched, statuses = _fetch_by_author(operator, pull, requests, store, fetch)
         finally:
             count_requests(operator.endpoint, client)
             attempt = add_to_attempt(context, client)
             if client.requests_sent:
                 save_rate_limit(path, quota_key, client.limiter.snapshot(), writer=pull.run.writer)
-        return fetched, attempt, client.limiter.snapshot()
+        return fetched, statuses, attempt, client.limiter.snapshot()
+
+
+def _fetch_by_author(
+    operator: EngagementPullOperator,
+    pull: Pull,
+    requests: Sequence[Request],
+    store: ResponseStore,
+    fetch: Callable[[Sequence[Request]], FetchResult],
+) -> tuple[FetchResult, TweetStatuses]:
+    """Send the requests. Request the Tweets of another user again with the token of that user, if there is one."""
+    fetched = fetch(requests)
+    statuses = TweetStatuses.of(fetched, store)
+    moved: set[str] = set()
+    while readable := statuses.by_author(operator.hook.accounts.has_token, except_for=moved):
+        number = sum(map(len, readable.values()))
+        moved.update(*readable.values())
+        operator.log.warning(
+            "%d Tweets belong to other owners than listed. Requesting them with the tokens of their %d authors.",
+            number,
+            len(readable),
+        )
+        later = fetch(
+            pull.requests_of(
+                [
+                    replace(pull.query, auth=Auth.USER, owner=author, tweet_ids=tuple(tweet_ids))
+                    for author, tweet_ids in readable.items()
+                ]
+            )
+        )
+        fetched = fetched.followed_by(later)
+        statuses.add(later, store)
+    return fetched, statuses
 
 
 def _manifest(
@@ -176,8 +266,12 @@ def _manifest(
     hours = pull.interval.time_range if pull.interval else None
     return Manifest(
         endpoint=str(pull.query.endpoint),
-        auth=str(pull.query.auth),
-        owner=pull.run.owner,
+        auth=auth_names(request.query for request in fetched.requests) or str(pull.query.auth),
+        owners=owners_to_dict(
+            {request.query.account for request in fetched.requests},
+            {owner for owner in pull.owners.values() if owner is not None} if pull.query.auth is Auth.APP else (),
+            fetched.rejected,
+        ),
         run_id=pull.run.run_id,
         metrics=pull.query.metrics,
         requested=len(pull.query.tweet_ids),

@@ -352,7 +352,7 @@ def test_an_estimate_describes_the_plan() -> None:
     query = historical(spread(60, 90), YEAR)
     requests = plan(query)
 
-    assert estimate(query, requests, to_send=3, requests_per_minute=6.0).to_dict() == {
+    assert estimate([query], requests, to_send=3, requests_per_minute=6.0).to_dict() == {
         "endpoint": "historical",
         "auth": "user",
         "tweets": 60,
@@ -368,7 +368,7 @@ def test_an_estimate_describes_the_plan() -> None:
 def test_an_estimate_without_a_quota_has_no_minutes() -> None:
     query = without_interval(Endpoint.TOTALS, spread(251, 30))
 
-    estimated = estimate(query, plan(query))
+    estimated = estimate([query], plan(query))
 
     assert (estimated.requests, estimated.planned_requests, estimated.minutes) == (2, 2, None)
 

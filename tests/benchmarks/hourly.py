@@ -30,6 +30,7 @@ from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.dataset.series_rows import SeriesRows
 from airflow_provider_engagement.dataset.time_series import assemble_time_series
+from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 
 GOAL = ">= 3000000"
 
@@ -75,7 +76,7 @@ def store_responses(request: Request, raw: bytes, number: int) -> tuple[dict[str
     with tempfile.TemporaryDirectory() as folder:
         for index in range(number):
             # At most ten are kept, to save disk space.
-            _store(request, raw, ResponseStore(Path(folder), identity=f"{index % 10}"), stages)
+            _store(request, raw, ResponseStore(Path(folder), identity_of=lambda _, name=f"{index % 10}": name), stages)
     return {name: spent.processor_seconds for name, spent in stages.items()}, peak_memory()
 
 
@@ -99,13 +100,12 @@ def rows_of(query: Query) -> SeriesRows:
         granularity=Granularity.HOUR,
         zone=ZoneInfo("UTC"),
         settling_time=timedelta(hours=72),
-        owner="1",
     )
 
 
 def task_run() -> TaskRun:
     """Return the run that the rows belong to."""
-    return TaskRun(run_id="benchmark", task="benchmark", owner="1", accepted=(Outcome.UNAVAILABLE,))
+    return TaskRun(run_id="benchmark", task="benchmark", accepted=(Outcome.UNAVAILABLE,))
 
 
 def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
@@ -115,7 +115,7 @@ def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
     decoded = json.loads(gzip.decompress(raw))
     requests = []
     with tempfile.TemporaryDirectory() as folder:
-        store = ResponseStore(Path(folder), identity="")
+        store = ResponseStore(Path(folder), identity_of=lambda _: "")
         for index in range(number):
             renamed = {tweet_id: str(int(tweet_id) + 25 * index) for tweet_id in request.tweet_ids}
             one = replace(request, tweet_ids=tuple(renamed.values()))
@@ -125,9 +125,11 @@ def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
             requests.append(one)
         del decoded
         everything = tuple(tweet_id for one in requests for tweet_id in one.tweet_ids)
+        fetched = FetchResult(requests)
         with timed() as spent:
             assemble_time_series(
-                FetchResult(requests),
+                fetched,
+                TweetStatuses.of(fetched, store),
                 store,
                 DatasetFolder(Path(folder), OutputFormat.PARQUET),
                 rows=rows_of(replace(request.query, tweet_ids=everything)),

@@ -19,6 +19,7 @@ from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.formats import OutputFormat
 from airflow_provider_engagement.dataset.response_store import ResponseStore
 from airflow_provider_engagement.dataset.time_series import assemble_time_series
+from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 
 
 def main(
@@ -48,11 +49,12 @@ def _pull(tweets: int, days: int, metrics: int) -> tuple[int, float, int, int]:
     query = hourly_query(spread_tweets(tweets, days), days, ALL_METRICS[:metrics])
     requests = plan(query)
     with tempfile.TemporaryDirectory() as folder, timed() as spent:
-        store = ResponseStore(Path(folder), identity="")
+        store = ResponseStore(Path(folder), identity_of=lambda _: "")
         fetched = fetch_missing(requests, store=store, fetch=fetch)
         after_fetching = peak_memory()
         assembled = assemble_time_series(
             fetched,
+            TweetStatuses.of(fetched, store),
             store,
             DatasetFolder(Path(folder), OutputFormat.PARQUET),
             rows=rows_of(query),

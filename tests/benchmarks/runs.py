@@ -27,6 +27,7 @@ from airflow_provider_engagement.dataset.formats import OutputFormat
 from airflow_provider_engagement.dataset.response_store import ResponseStore
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.dataset.time_series import assemble_time_series
+from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 
 DAY = timedelta(days=1)
 
@@ -68,10 +69,11 @@ def _run(dataset: CountedPath, number: int, days: int, tweets: int, metrics: int
     query = replace(query, metrics=query.metrics[:metrics], interval=TimeRange(start, start + DAY))
     writer = f"run{number}"
     TemporaryFiles(dataset, writer=writer).delete_leftovers()
-    store = ResponseStore(dataset, identity="", writer=writer)
+    store = ResponseStore(dataset, identity_of=lambda _: "", writer=writer)
     fetched = fetch_missing(plan(query), store=store, fetch=fetch, concurrent_requests=1)
     assemble_time_series(
         fetched,
+        TweetStatuses.of(fetched, store),
         store,
         # A Delta table is on this machine, although the other files are counted.
         DatasetFolder(dataset, output_format, writer=writer, address_of=lambda path: (str(path), {})),

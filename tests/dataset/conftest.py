@@ -36,7 +36,7 @@ def request_for() -> Callable[..., Request]:
 
     def made(*tweet_ids: str, **changes: Any) -> Request:
         query = Query(endpoint=Endpoint.TOTALS, auth=Auth.APP, tweet_ids=tweet_ids, metrics=METRICS)
-        query = replace(query, **changes)
+        query = replace(query, **{"owner": "7" if changes.get("auth") is Auth.USER else None, **changes})
         return Request(query, tweet_ids, query.interval)
 
     return made

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.response import Outcome, TweetStatus
-from airflow_provider_engagement.dataset.completeness import OutcomeSummary, check_complete
+from airflow_provider_engagement.dataset.completeness import OutcomeSummary, completeness_error
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
@@ -36,6 +36,12 @@ def outcomes(**by_tweet: Outcome) -> OutcomeSummary:
         for tweet_id, outcome in by_tweet.items()
     )
     return summary
+
+
+def check_complete(found: OutcomeSummary, accepted: Sequence[Outcome], failed: Failures) -> None:
+    error = completeness_error(found, accepted, failed)
+    if error is not None:
+        raise error
 
 
 @pytest.fixture

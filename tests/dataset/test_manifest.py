@@ -27,7 +27,7 @@ def manifest(summary: OutcomeSummary, **changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
         "endpoint": "totals",
         "auth": "user",
-        "owner": "7",
+        "owners": {"requested": 1, "rejected": {}},
         "run_id": "manual__2026-01-12",
         "metrics": ("favorites", "impressions"),
         "requested": summary.numbers.total(),

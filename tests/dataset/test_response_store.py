@@ -40,7 +40,8 @@ HISTORY = Query(
 
 
 def open_store(folder: Path, **changes: Any) -> ResponseStore:
-    return ResponseStore(folder, **{"identity": "7@key", "as_of": SNAPSHOT, **changes})
+    identity = changes.pop("identity", "7@key")
+    return ResponseStore(folder, **{"identity_of": lambda _: identity, "as_of": SNAPSHOT, **changes})
 
 
 def stored(request: Request, body: Mapping[str, Any], fetched_at: datetime = FEBRUARY) -> StoredResponse:
@@ -335,7 +336,7 @@ def test_groupings_that_are_derived_from_hourly_rows_are_part_of_the_request(tmp
     by_tweet, by_metric = FOUR_ITEM_ORDERS
     plain, derived, other = request(), request(derived=by_tweet), request(derived=by_metric)
     assert plain.body() == derived.body() == other.body()
-    store = ResponseStore(tmp_path, identity="7@key")
+    store = ResponseStore(tmp_path, identity_of=lambda _: "7@key")
     day = {"2026-01-10": {f"{hour:02d}": "1" for hour in range(24)}}
     store.write(plain, stored(plain, {"hour": {"1": {"impressions": day}}}, window.end))
     assert [store.contains(one) for one in (plain, derived, other)] == [True, False, False]

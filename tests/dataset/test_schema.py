@@ -40,6 +40,7 @@ def test_each_table_has_the_key_by_which_a_rerun_replaces_rows() -> None:
         ),
         "tweet_status": ("tweet_id", "run_id", "task"),
         "coverage": ("tweet_id", "window_start", "window_end", "granularity"),
+        "owner_ledger": ("owner", "run_id", "task"),
     }
 
 
@@ -76,7 +77,7 @@ def test_ids_are_strings_counts_64_bit_integers_and_times_utc(table: Table) -> N
     for name in schema.names:
         expected = (
             pyarrow.int64()
-            if name in (*table.metrics, "hour_of_day", "old_value", "new_value")
+            if name in (*table.metrics, "hour_of_day", "old_value", "new_value", "tweets")
             else pyarrow.timestamp("ms", "UTC")
             if name.endswith(("_at", "_start", "_end"))
             else pyarrow.bool_()

@@ -29,6 +29,7 @@ from airflow_provider_engagement.dataset.response_store import ResponseStore, St
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, arrow_schema
 from airflow_provider_engagement.dataset.series_rows import SeriesRows
 from airflow_provider_engagement.dataset.time_series import assemble_time_series
+from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
 from airflow_provider_engagement.inputs.choices import ACCEPTED_BY_DEFAULT
 
@@ -39,7 +40,7 @@ METRICS = ("impressions", "video_views")
 OLD = "21"
 """An id from before 2010-11-04, which contains no time."""
 
-RUN = TaskRun(run_id="scheduled__1", task="dag.task", owner="7", accepted=ACCEPTED_BY_DEFAULT)
+RUN = TaskRun(run_id="scheduled__1", task="dag.task", accepted=ACCEPTED_BY_DEFAULT)
 
 Row = Mapping[str, Any]
 CountOf = Callable[[str, str, datetime], int]
@@ -97,10 +98,11 @@ class Pull:
             tweet_ids=tweet_ids,
             metrics=METRICS,
             interval=interval,
+            owner="7",
             **changes,
         )
         self.path = path
-        self.store = ResponseStore(path, identity="7@key")
+        self.store = ResponseStore(path, identity_of=lambda _: "7@key")
         self.fetched = FetchResult([])
 
     def respond(
@@ -146,12 +148,19 @@ class Pull:
             granularity=Granularity(granularity),
             zone=ZoneInfo(zone),
             settling_time=timedelta(hours=72),
-            owner="7",
         )
         date = self.query.interval.start if self.query.interval else START
         run = replace(RUN, accepted=accepted)
         return assemble_time_series(
-            self.fetched, self.store, folder, rows=rows, run=run, name=name, date=date, **options
+            self.fetched,
+            TweetStatuses.of(self.fetched, self.store),
+            self.store,
+            folder,
+            rows=rows,
+            run=run,
+            name=name,
+            date=date,
+            **options,
         )
 
     def tables(self, granularity: str = "hour", **options: Any) -> dict[str, list[Row]]:

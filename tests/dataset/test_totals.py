@@ -24,13 +24,14 @@ from airflow_provider_engagement.dataset.formats import OutputFormat
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.dataset.schema import TWEET_TOTALS
 from airflow_provider_engagement.dataset.totals import assemble_totals
+from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
 from airflow_provider_engagement.inputs.choices import ACCEPTED_BY_DEFAULT
 
 MakeRequest = Callable[..., Request]
 Respond = Callable[..., FetchedResponse]
 
-RUN = TaskRun(run_id="scheduled__1", task="dag.task", owner="7", accepted=ACCEPTED_BY_DEFAULT)
+RUN = TaskRun(run_id="scheduled__1", task="dag.task", accepted=ACCEPTED_BY_DEFAULT)
 SNAPSHOT_AT = datetime(2026, 1, 12, tzinfo=UTC)
 FETCHED_AT = "2026-01-12T09:30:15.250Z"
 NEW = "1600000000000000000"
@@ -46,7 +47,7 @@ class Pull:
 
     def __init__(self, path: Path) -> None:
         self.path = path / "dataset"
-        self.store = ResponseStore(path, identity="7@key")
+        self.store = ResponseStore(path, identity_of=lambda _: "7@key")
         self.fetched = FetchResult([])
         self.folder = self.open_folder()
 
@@ -69,9 +70,9 @@ class Pull:
         """Assemble the tables."""
         return assemble_totals(
             self.fetched,
+            TweetStatuses.of(self.fetched, self.store),
             self.store,
             self.folder,
-            query=self.fetched.requests[0].query,
             run=run,
             snapshot_at=SNAPSHOT_AT,
         )
@@ -114,7 +115,7 @@ def test_a_row_has_the_key_the_counts_and_their_origin(
 
 
 def test_each_tweet_has_a_status_with_the_reason(pull: Pull, request_for: MakeRequest, response_to: Respond) -> None:
-    request = request_for("20", "21", "22", metrics=("favorites", "video_views"))
+    request = request_for("20", "21", "22", metrics=("favorites", "video_views"), auth=Auth.USER)
     response = response_to(
         request, without=["21"], unavailable_tweet_ids=["21"], unsupported_for_video_views_tweet_ids=["22"]
     )
@@ -155,7 +156,7 @@ def test_an_unsupported_count_is_null_and_an_unavailable_tweet_has_no_row(
 def test_a_tweet_of_another_user_has_an_author_and_no_owner(
     pull: Pull, request_for: MakeRequest, response_to: Respond
 ) -> None:
-    request = request_for("20", "21")
+    request = request_for("20", "21", auth=Auth.USER)
     pull.add(request, response_to(request, without=["21"], unavailable_tweet_ids=["21"], authors={"21": "99"}))
     owners = {row["tweet_id"]: (row["owner"], row["author"]) for row in pull.rows("tweet_status")}
     assert owners == {"20": ("7", None), "21": (None, "99")}
@@ -245,7 +246,7 @@ def test_groupings_are_summed_over_requests_and_written_beside_the_tables(
 def test_a_metric_that_was_not_requested_is_null(pull: Pull, request_for: MakeRequest, response_to: Respond) -> None:
     request = request_for("20", metrics=("quote_tweets",), auth=Auth.APP)
     pull.add(request, response_to(request))
-    (row,) = pull.rows(run=replace(RUN, owner=None))
+    (row,) = pull.rows()
     assert (row["quote_tweets"], row["owner"], row["auth"]) == (2012, None, "app")
     assert {metric for metric in TWEET_TOTALS.metrics if row[metric] is not None} == {"quote_tweets"}
 

@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
-from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
+from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids, parse_tweets
 
 IDS = ["1212092628029698048", "20", "9223372036854775807"]
 ONE, TWO, THREE = IDS
@@ -397,3 +397,27 @@ def test_text_is_read_without_pyarrow(write: Write) -> None:
         "sys.exit('pyarrow' in sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program, str(write("ids.txt", ONE))], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("ids.csv", f"id,Owner\n{ONE},7\n{TWO},\n"),
+        ("ids.jsonl", f'{{"id": "{ONE}", "owner": "7"}}\n{{"id": "{TWO}", "owner": null}}\n'),
+        ("ids.json", f'{{"data": [{{"id": "{ONE}", "owner": 7}}, {{"id": "{TWO}", "owner": {{"name": "x"}}}}]}}'),
+    ],
+)
+def test_owners_stand_beside_the_ids(name: str, content: str, write: Write) -> None:
+    assert parse_tweets(read_tweet_ids(write(name, content))) == {ONE: "7", TWO: None}
+
+
+def test_owners_of_a_parquet_file_may_be_integers(write_parquet: Callable[[dict[str, pyarrow.Array]], Path]) -> None:
+    path = write_parquet({"author": pyarrow.array([7, None, 8]), "tweet_id": pyarrow.array(IDS)})
+
+    assert parse_tweets(read_tweet_ids(path, owner_column="author")) == {ONE: "7", TWO: None, THREE: "8"}
+    assert parse_tweets(read_tweet_ids(path)) == dict.fromkeys(IDS)
+
+
+def test_an_owner_column_that_does_not_exist_is_an_error(write: Write) -> None:
+    with pytest.raises(InvalidQueryError, match="has no column 'author'; its columns are 'id', 'owner'"):
+        list(read_tweet_ids(write("ids.csv", f"id,owner\n{ONE},7\n"), owner_column="author"))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
+from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids, parse_tweets
 
 A, B = "2000000000000000001", "2000000000000000002"
 
@@ -37,7 +37,21 @@ def test_tweet_ids_have_many_forms() -> None:
 
 def test_a_value_that_is_not_a_list_of_tweet_ids_is_an_error() -> None:
     not_lists = [None, 5.0, True, int(A), b"123", {"a": 1}, "{'a': 1}", "[1, 2", object()]
-    not_ids = [None, True, 2e18, [A], "", "12a", "-5", -5, "9" * 20, 10**19, 10**5000, "\u0661\u0662", f"{A} {B}"]
+    not_ids = [
+        None,
+        True,
+        2e18,
+        [A, "7", "8"],
+        "",
+        "12a",
+        "-5",
+        -5,
+        "9" * 20,
+        10**19,
+        10**5000,
+        "\u0661\u0662",
+        f"{A} {B}",
+    ]
     for value in (*not_lists, *([item] for item in not_ids), "[2e18]", "12345,abc"):
         with pytest.raises(InvalidQueryError, match=r"^tweet_ids: ") as error:
             parse_tweet_ids(value)
@@ -75,3 +89,23 @@ def test_ids_keep_their_order_and_lose_their_duplicates(numbers: list[int]) -> N
 def test_an_empty_list_has_no_ids() -> None:
     for value in ([], "", " ", "[]", "()"):
         assert parse_tweet_ids(value) == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [(A, "7"), B],
+        [[A, 7], [B]],
+        [{"tweet_id": A, "owner": "7"}, {"id": B}],
+        f'[["{A}", "7"], ["{B}", null]]',
+        [A, (A, " 7 "), (A, ""), B],
+    ],
+)
+def test_an_item_names_the_owner_of_a_tweet(value: object) -> None:
+    assert parse_tweets(value) == {A: "7", B: None}
+
+
+@pytest.mark.parametrize("owner", [7.0, True, ["7"], "7\n8", "x" * 101, 10**30])
+def test_a_value_that_is_not_an_owner_is_an_error(owner: object) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^owner: "):
+        parse_tweets([(A, owner)])

@@ -150,7 +150,7 @@ def test_a_rerun_deletes_only_what_the_killed_attempt_left(
 ) -> None:
     connect(None)
     runs = [
-        TaskRun(task=task, run_id=run_id, owner=None, accepted=())
+        TaskRun(task=task, run_id=run_id, accepted=())
         for task, run_id in [("engagement.totals", "run"), ("engagement.totals", "other"), ("engagement.other", "run")]
     ]
     of_attempt, *of_others = [leave_temporary_file(tmp_path, run) for run in runs]

@@ -150,7 +150,7 @@ def test_public_totals_are_true_for_the_tweets_of_every_user(
     }
     assert len(protected) > 100
     assert unavailable > set(protected)
-    assert (report["auth"], report["owner"]) == ("app", None)
+    assert (report["auth"], report["owners"]) == ("app", {"requested": 0, "rejected": {}})
     assert {entry.auth for entry in simulator.journal.to("totals")} == {"app"}
 
 

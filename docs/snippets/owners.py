@@ -1,0 +1,33 @@
+"""How-to examples for pulls of Tweets of many owners."""
+
+from airflow.sdk import DAG
+
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+
+with DAG("totals_of_all_owners", schedule="0 6 * * *"):
+    # [START one_task]
+    EngagementTotalsOperator(
+        task_id="all_owners",
+        tweet_ids_file="s3://agency/tweets.csv",
+        owner_column="account_id",
+        accepted_outcomes=["unavailable", "unsupported_90d", "unsupported_video", "unauthorized"],
+        write_owner_ledger=True,
+        max_owners=300,
+        output_path="s3://warehouse/engagement/agency",
+    )
+    # [END one_task]
+
+with DAG("totals_by_owner", schedule="0 6 * * *"):
+    # [START mapped]
+    EngagementTotalsOperator.partial(
+        task_id="owner",
+        output_path="s3://warehouse/engagement/agency",
+        output_format="delta",
+        map_index_template="{{ task.tweet_owner }}",
+    ).expand_kwargs(
+        [
+            {"tweet_owner": owner, "tweet_ids_file": f"s3://agency/{owner}.txt"}
+            for owner in ("783214", "6253282", "495309159")
+        ]
+    )
+    # [END mapped]
