@@ -587,7 +587,7 @@ def paths_written(simulator: Simulator, folder: Path, output_format: str) -> set
 
     Pulls move a file to its place, and delete some files. All paths of a file are included.
     """
-    from airflow_provider_engagement.operators import engagement
+    from airflow_provider_engagement.operators import engagement, report
 
     user = next(iter(simulator.world.handles.values()))
     end = pendulum.today("UTC").subtract(days=1)
@@ -621,6 +621,8 @@ def paths_written(simulator: Simulator, folder: Path, output_format: str) -> set
         ]
         for pull in pulls:
             pull.execute(context_of(pull))
+        made = report.EngagementReportOperator(task_id="report", output_path=f"file://{folder}")
+        made.execute(context_of(made))
     written = moved | {path for path in folder.rglob("*") if path.is_file()}
     return {str(path.relative_to(folder)) for path in written if path.is_relative_to(folder)}
 

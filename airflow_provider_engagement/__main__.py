@@ -1,0 +1,96 @@
+"""The command line: ``python -m airflow_provider_engagement report DATASET --out report.html``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_engagement.exceptions import EngagementError
+
+NOTHING_INSTALLED = "Reports require altair and vl-convert-python. Install airflow-provider-engagement[report]."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command, and return the exit status: 0, or 1 after an error that the message explains.
+
+    :param arguments: the arguments of the command line; those of this process by default.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        _report(options)
+    except (EngagementError, OSError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m airflow_provider_engagement")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    report = commands.add_parser("report", help="write a report about a dataset as one HTML file")
+    report.add_argument("dataset", help="the folder of the dataset: a local path, or a URL that Airflow supports")
+    report.add_argument("--out", required=True, type=Path, metavar="FILE", help="the HTML file to write")
+    report.add_argument(
+        "--start", help="the start of the interval, such as 2026-01-05; default: 28 days before the end"
+    )
+    report.add_argument("--end", help="the end of the interval; default: the end of the dataset")
+    report.add_argument("--metrics", help="metrics, separated by commas; default: the most common ones")
+    report.add_argument("--granularity", help="the periods of the series: hour or day")
+    report.add_argument("--time-zone", help="the IANA name of the time zone of days and times; default: UTC")
+    report.add_argument("--tweet-ids", help="Tweet ids, separated by commas; default: all Tweets of the dataset")
+    report.add_argument("--title", help="the title of the report")
+    report.add_argument("--images", type=Path, metavar="FOLDER", help="also write each plot to this folder")
+    report.add_argument("--image-format", default="png", choices=("png", "svg"), help="default: png")
+    return parser
+
+
+def _report(options: argparse.Namespace) -> None:
+    if find_spec("altair") is None or find_spec("vl_convert") is None:
+        sys.exit(NOTHING_INSTALLED)
+    from airflow_provider_engagement.inputs.report_options import parse_report_options
+    from airflow_provider_engagement.report.contents import images_of, make_report
+    from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
+    from airflow_provider_engagement.report.dataset_reader import DatasetReader
+    from airflow_provider_engagement.report.document import to_html
+    from airflow_provider_engagement.report.images import ImageFormat
+
+    reader = DatasetReader(**_folder(options.dataset))
+    selection = choose(
+        reader,
+        **parse_report_options(
+            start=options.start,
+            end=options.end,
+            metrics=options.metrics,
+            granularity=options.granularity,
+            time_zone=options.time_zone,
+            tweet_ids=options.tweet_ids,
+        ),
+    )
+    title = {"title": options.title} if options.title else {}
+    report = make_report(DatasetFigures(reader, selection), **title)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(to_html(report), encoding="utf-8")
+    print(options.out)
+    if options.images is not None:
+        options.images.mkdir(parents=True, exist_ok=True)
+        for name, content in images_of(report.figures, ImageFormat(options.image_format)):
+            (options.images / name).write_bytes(content)
+            print(options.images / name)
+
+
+def _folder(dataset: str) -> dict[str, Any]:
+    if "://" not in dataset:
+        return {"folder": Path(dataset)}
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_engagement.hooks.storage_options import table_address
+
+    return {"folder": ObjectStoragePath(dataset), "address_of": table_address}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

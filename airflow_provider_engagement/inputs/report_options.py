@@ -1,0 +1,49 @@
+"""What a report shows, as a DAG author, a shell or a URL writes it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_engagement.api.time_range import ceil_to_hour, floor_to_hour
+from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.inputs.choices import parse_choice
+from airflow_provider_engagement.inputs.lists import parse_list
+from airflow_provider_engagement.inputs.times import parse_time, parse_time_zone
+from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
+
+
+def parse_report_options(
+    *,
+    start: object = None,
+    end: object = None,
+    metrics: object = None,
+    granularity: object = None,
+    time_zone: object = None,
+    tweet_ids: object = None,
+    now: datetime | None = None,
+) -> dict[str, Any]:
+    """Parse what a report shows. An empty value means the default.
+
+    :param start: the start of the interval, as :func:`~airflow_provider_engagement.inputs.times.parse_time` reads it.
+        It is rounded down to the hour.
+    :param end: the end of the interval, in the same forms. It is rounded up to the hour.
+    :param metrics: the names of the metrics: a list, or a string of them.
+    :param granularity: ``hour`` or ``day``.
+    :param time_zone: the IANA name of a time zone.
+    :param tweet_ids: Tweet ids: a list, or a string of them.
+    :param now: the current time, aware, from which relative times count.
+    :return: the parameters of :func:`~airflow_provider_engagement.report.dataset_figures.choose`.
+    :raises InvalidQueryError: if a value is not valid.
+    """
+    now = now or datetime.now(UTC)
+    return {
+        "start": floor_to_hour(parse_time(start, field="start", now=now)) if start else None,
+        "end": ceil_to_hour(parse_time(end, field="end", now=now)) if end else None,
+        "metrics": tuple(map(str, parse_list(metrics, field="metrics"))) if metrics else (),
+        "step": parse_choice(granularity, (Granularity.HOUR, Granularity.DAY), field="granularity")
+        if granularity
+        else None,
+        "zone": parse_time_zone(time_zone) if time_zone else None,
+        "tweet_ids": parse_tweet_ids(tweet_ids) if tweet_ids else (),
+    }

@@ -1,0 +1,210 @@
+"""The operator that writes a report about a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
+
+from airflow.sdk import BaseOperator, BaseOperatorLink, conf
+
+from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.operators.run_context import RunContext
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.types import TaskInstanceKey
+
+    from airflow_provider_engagement.dataset.storage import StoragePath
+
+FOLDER = "_reports"
+"""The folder of reports. Readers of datasets ignore names that start with an underscore."""
+
+PAGE = "/engagement/report"
+"""The path below Airflow's address that shows the report of a task."""
+
+
+class ReportLink(BaseOperatorLink):
+    """A link from a task to its report, which Airflow's API server shows."""
+
+    name = "Report"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address of the report.
+
+        :param operator: the operator.
+        :param ti_key: identifies the task instance.
+        """
+        query = {"dag_id": ti_key.dag_id, "run_id": ti_key.run_id, "task_id": ti_key.task_id}
+        address = conf.get("api", "base_url", fallback="").rstrip("/")
+        return f"{address}{PAGE}?{urlencode({**query, 'map_index': ti_key.map_index})}"
+
+
+class EngagementReportOperator(BaseOperator):
+    """Writes a report about a dataset, or about one of its pulls, as one HTML file that needs no network.
+
+    The task's XCom is the path or URL of the file. The report says what is summed, what is missing and why. The
+    operator requires the extra ``report`` of this package.
+
+    .. seealso:: ``docs/report.md``
+
+    :param output_path: the path or URL of the dataset folder. By default, the dataset of ``pull``. (templated)
+    :param pull: the XCom of a pull. The report is about its interval and metrics, and says how the pull went.
+        (templated)
+    :param start: the start of the interval, in the formats of
+        :class:`~airflow_provider_engagement.operators.engagement.EngagementHistoricalOperator`. By default, the start
+        of the interval of ``pull``, or 28 days before the end. It is rounded down to the hour. (templated)
+    :param end: the end of the interval, in the same formats. By default, the end of the interval of ``pull``, or of the
+        dataset. It is rounded up to the hour. (templated)
+    :param metrics: the metrics. By default, those of ``pull``, or impressions, engagements, likes, Retweets and
+        replies. (templated)
+    :param granularity: the periods of the series: ``hour`` or ``day``. By default, hours if the interval has at most
+        two days and the dataset has hours. (templated)
+    :param time_zone: the IANA name of the time zone of days and times; by default UTC, or that of the days of the
+        dataset. (templated)
+    :param tweet_ids: the ids of the Tweets; by default all Tweets of the dataset. (templated)
+    :param title: the title of the report. (templated)
+    :param report_path: the path or URL of the HTML file. By default, a file below ``_reports`` in the dataset whose
+        name contains the DAG, the task and the run. (templated)
+    :param image_format: ``png`` or ``svg`` to write each plot as a file too, beside the report. The XCom ``images`` is
+        the list of these files. By default, none are written. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "output_path",
+        "pull",
+        "start",
+        "end",
+        "metrics",
+        "granularity",
+        "time_zone",
+        "tweet_ids",
+        "title",
+        "report_path",
+        "image_format",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"pull": "json"}
+    operator_extra_links = (ReportLink(),)
+    ui_color = "#d7ecfb"
+
+    def __init__(
+        self,
+        *,
+        output_path: str | None = None,
+        pull: Any = None,
+        start: Any = None,
+        end: Any = None,
+        metrics: Sequence[str] | str | None = None,
+        granularity: str | None = None,
+        time_zone: str | None = None,
+        tweet_ids: Any = None,
+        title: str = "Engagement report",
+        report_path: str | None = None,
+        image_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.output_path = output_path
+        self.pull = pull
+        self.start = start
+        self.end = end
+        self.metrics = metrics
+        self.granularity = granularity
+        self.time_zone = time_zone
+        self.tweet_ids = tweet_ids
+        self.title = title
+        self.report_path = report_path
+        self.image_format = image_format
+
+    def execute(self, context: Context) -> str:
+        """Write the report, and return its path or URL."""
+        with airflow_failures():
+            return self._write(context, RunContext.of(context))
+
+    def _write(self, context: Context, run: RunContext) -> str:
+        if find_spec("altair") is None or find_spec("vl_convert") is None:
+            raise InvalidQueryError(
+                "task_id",
+                "a report requires altair and vl-convert-python, which are not installed on this worker",
+                "Install airflow-provider-engagement[report].",
+            )
+        from airflow.sdk import ObjectStoragePath
+
+        from airflow_provider_engagement.dataset.storage import safe_name, write_atomically
+        from airflow_provider_engagement.hooks.storage_options import table_address
+        from airflow_provider_engagement.inputs.choices import parse_choice
+        from airflow_provider_engagement.report.contents import images_of, make_report
+        from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
+        from airflow_provider_engagement.report.dataset_reader import DatasetReader
+        from airflow_provider_engagement.report.document import to_html
+        from airflow_provider_engagement.report.images import ImageFormat
+
+        image_format = parse_choice(self.image_format, ImageFormat, field="image_format") if self.image_format else None
+        manifest = self._manifest()
+        folder = self._folder(manifest)
+        reader = DatasetReader(folder, address_of=table_address)
+        selection = choose(reader, **self._options(manifest, run.time))
+        report = make_report(DatasetFigures(reader, selection), title=self.title, manifest=manifest)
+        name = f"{run.task}.{safe_name(run.run_id)}.html"
+        path = ObjectStoragePath(self.report_path) if self.report_path else folder / FOLDER / name
+        stem = path.name.removesuffix(".html")
+        images = {
+            path.parent / f"{stem}.{image_name}": content
+            for image_name, content in (images_of(report.figures, image_format) if image_format else ())
+        }
+        for place, content in {**images, path: to_html(report).encode()}.items():
+            with write_atomically(place, place.parent / f".{place.name}.new") as file:
+                file.write(content)
+        if image_format is not None:
+            context["ti"].xcom_push(key="images", value=[str(place) for place in images])
+        self.log.info("The report is %s.", path)
+        return str(path)
+
+    def _manifest(self) -> Mapping[str, Any] | None:
+        from airflow_provider_engagement.inputs.lists import parse_literal, quoted
+        from airflow_provider_engagement.report.pull_figures import is_manifest
+
+        if not self.pull:
+            return None
+        pull = parse_literal(self.pull, field="pull") if isinstance(self.pull, str) else self.pull
+        if not is_manifest(pull):
+            raise InvalidQueryError("pull", f"{quoted(pull)} is not the XCom of a pull", "Pass pull=task.output.")
+        manifest: Mapping[str, Any] = pull
+        return manifest
+
+    def _folder(self, manifest: Mapping[str, Any] | None) -> StoragePath:
+        from airflow.sdk import ObjectStoragePath
+
+        if self.output_path:
+            return ObjectStoragePath(self.output_path)
+        outputs = manifest["outputs"] if manifest else {}
+        if "manifest" not in outputs:
+            raise InvalidQueryError(
+                "output_path",
+                "neither output_path nor the pull names a dataset",
+                "Set output_path, or pass a pull with an output_path.",
+            )
+        folder: StoragePath = ObjectStoragePath(outputs["manifest"]).parent.parent
+        return folder
+
+    def _options(self, manifest: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
+        from airflow_provider_engagement.dataset.schema import TWEET_METRICS
+        from airflow_provider_engagement.inputs.report_options import parse_report_options
+
+        start, end, metrics = self.start, self.end, self.metrics
+        if manifest is not None:
+            first, last = manifest.get("interval") or (None, None)
+            start, end = start or first, end or last
+            metrics = metrics or [name for name in manifest.get("metrics", ()) if name in TWEET_METRICS.metrics]
+        return parse_report_options(
+            start=start,
+            end=end,
+            metrics=metrics,
+            granularity=self.granularity,
+            time_zone=self.time_zone,
+            tweet_ids=self.tweet_ids,
+            now=now,
+        )

@@ -1,0 +1,1 @@
+"""Reports: what a dataset says, as figures and as one HTML file."""

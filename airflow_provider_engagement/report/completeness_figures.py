@@ -1,0 +1,272 @@
+"""The figures of what is complete and what is missing: coverage, tasks, outcomes, restated counts and snapshots."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow
+
+from airflow_provider_engagement.api.response import OUTCOME_MEANINGS, Outcome
+from airflow_provider_engagement.report import charts
+from airflow_provider_engagement.report.coverage_map import Span
+from airflow_provider_engagement.report.figure import Column, Figure, Kind
+from airflow_provider_engagement.report.period_sums import KnownSum
+from airflow_provider_engagement.report.selection import Selection, period_of
+from airflow_provider_engagement.report.series_figures import text_of_interval, words
+from airflow_provider_engagement.report.snapshots import Snapshot
+
+MAX_RESTATEMENTS = 100
+"""How many restated counts the table shows: those that changed the most."""
+
+MAX_GAPS = 500
+"""How many Tweets the table of missing counts shows."""
+
+_SPAN_COLUMNS = (
+    Column("start", "From", Kind.TIME),
+    Column("end", "To", Kind.TIME),
+    Column("days", "Days", Kind.COUNT),
+    Column("state", "State"),
+    Column("reason", "Reason"),
+)
+
+
+def coverage_figure(selection: Selection, spans: Sequence[Span], *, tweets: int) -> Figure:
+    """Return which days of which Tweets were read.
+
+    :param selection: what is shown.
+    :param spans: the states of the Tweets.
+    :param tweets: how many Tweets there are in all.
+    """
+    shown = len({span.name for span in spans})
+    notes = (f"{shown} of {tweets:,} Tweets are shown: first those with missing counts.",) if shown < tweets else ()
+    return Figure(
+        name="coverage",
+        title="Coverage by Tweet",
+        text=f"The days whose {words(selection.metrics[0])} were read, {text_of_interval(selection)}. Days before the "
+        "creation of a Tweet are empty.",
+        columns=(Column("tweet_id", "Tweet"), *_SPAN_COLUMNS),
+        rows=_span_rows(spans),
+        plots=_span_plots(selection, spans, "Coverage of each Tweet by day"),
+        notes=notes,
+        zone=selection.zone.key,
+    )
+
+
+def tasks_figure(selection: Selection, spans: Sequence[Span]) -> Figure:
+    """Return which days each task has pulled.
+
+    :param selection: what is shown.
+    :param spans: the states of the tasks.
+    """
+    return Figure(
+        name="tasks",
+        title="Coverage by task",
+        text=f"The days that complete pulls of each task cover, {text_of_interval(selection)}. A day is partial if the "
+        "newest pull accepted missing counts.",
+        columns=(Column("task", "Task"), *_SPAN_COLUMNS),
+        rows=_span_rows(spans),
+        plots=_span_plots(selection, spans, "Coverage of each task by day"),
+        zone=selection.zone.key,
+    )
+
+
+def outcomes_figure(statuses: pyarrow.Table) -> Figure:
+    """Return how many Tweets have each outcome, for each task.
+
+    :param statuses: the newest row of ``tweet_status`` of each Tweet and task.
+    """
+    numbers = Counter(zip(statuses["task"].to_pylist(), statuses["outcome"].to_pylist(), strict=True))
+    found = [
+        (task, outcome, numbers[task, str(outcome)])
+        for task in sorted({task for task, _ in numbers})
+        for outcome in reversed(Outcome)
+        if numbers[task, str(outcome)]
+    ]
+    return Figure(
+        name="outcomes",
+        title="Outcomes",
+        text="The Tweets of each task by the outcome of its newest pull that requested them.",
+        columns=(
+            Column("task", "Task"),
+            Column("outcome", "Outcome"),
+            Column("tweets", "Tweets", Kind.COUNT),
+            Column("meaning", "Meaning"),
+            Column("missing", "What is missing"),
+        ),
+        rows=[
+            (task, str(outcome), number, *(text.replace("``", "") for text in OUTCOME_MEANINGS[outcome]))
+            for task, outcome, number in found
+        ],
+        plots=(charts.outcomes(found, description="Tweets of each task by outcome"),) if found else (),
+    )
+
+
+def gaps_figure(statuses: pyarrow.Table) -> Figure:
+    """Return the Tweets whose counts are missing, and why, from the most severe outcome.
+
+    :param statuses: the newest row of ``tweet_status`` of each Tweet and task.
+    """
+    gaps = gaps_of(statuses)
+    notes = (f"{MAX_GAPS} of {len(gaps):,} Tweets are shown. The table tweet_status has all.",)
+    return Figure(
+        name="gaps",
+        title="What is missing",
+        text="The Tweets with missing counts, and the reason.",
+        columns=(
+            Column("tweet_id", "Tweet"),
+            Column("outcome", "Outcome"),
+            Column("metrics", "Metrics"),
+            Column("reason", "Reason"),
+            Column("task", "Task"),
+            Column("checked_at", "Last response", Kind.TIME),
+        ),
+        rows=[
+            (
+                row["tweet_id"],
+                row["outcome"],
+                (row["metrics_affected"] or "").replace(",", ", "),
+                row["message"],
+                row["task"],
+                row["checked_at"],
+            )
+            for row in gaps[:MAX_GAPS]
+        ],
+        notes=notes if len(gaps) > MAX_GAPS else (),
+    )
+
+
+def restatements_figure(selection: Selection, rows: pyarrow.Table) -> Figure:
+    """Return the counts that changed between two reads.
+
+    :param selection: what is shown.
+    :param rows: the rows of ``restatements``.
+    """
+    changes = [
+        (row["new_value"] - (row["old_value"] or 0), row)
+        for row in rows.to_pylist()
+        if row["metric"] in selection.metrics
+    ]
+    by_period: dict[str, dict[datetime, int]] = defaultdict(lambda: defaultdict(int))
+    for change, row in changes:
+        by_period[row["metric"]][period_of(row["period_start"], selection.step, selection.zone)] += change
+    largest = sorted(changes, key=lambda item: (-abs(item[0]), item[1]["tweet_id"], item[1]["period_start"]))
+    totals = Counter({metric: sum(days.values()) for metric, days in by_period.items()})
+    notes = tuple(
+        f"{words(metric)}: {sum(row['metric'] == metric for _, row in changes):,} counts changed, by {total:+,} in all."
+        for metric, total in sorted(totals.items())
+    )
+    if len(changes) > MAX_RESTATEMENTS:
+        notes = (*notes, f"The table shows the {MAX_RESTATEMENTS} largest of {len(changes):,} changes.")
+    return Figure(
+        name="restatements",
+        title="Restated counts",
+        text=f"Counts that a later read returned with another value, {text_of_interval(selection)}. The plots show the "
+        f"sum of the changes for each {selection.step}.",
+        columns=(
+            Column("tweet_id", "Tweet"),
+            Column("metric", "Metric"),
+            Column("period_start", "Period", Kind.TIME),
+            Column("granularity", "Granularity"),
+            Column("old_value", "Before", Kind.COUNT),
+            Column("new_value", "After", Kind.COUNT),
+            Column("change", "Change", Kind.CHANGE),
+            Column("new_fetched_at", "Read at", Kind.TIME),
+        ),
+        rows=[
+            (
+                row["tweet_id"],
+                row["metric"],
+                row["period_start"],
+                row["granularity"],
+                row["old_value"],
+                row["new_value"],
+                change,
+                row["new_fetched_at"],
+            )
+            for change, row in largest[:MAX_RESTATEMENTS]
+        ],
+        plots=tuple(
+            charts.line(
+                [(time, change, 0) for time, change in sorted(by_period[metric].items())],
+                title=f"change of {words(metric)}",
+                zone=selection.zone,
+                description=f"Sum of the changes of {words(metric)} by {selection.step}",
+            )
+            for metric in selection.metrics
+            if metric in by_period
+        ),
+        notes=notes,
+        zone=selection.zone.key,
+    )
+
+
+def snapshots_figure(
+    selection: Selection, snapshots: Sequence[Snapshot], metrics: Sequence[str], changes: Mapping[str, KnownSum]
+) -> Figure:
+    """Return the totals of each snapshot.
+
+    :param selection: what is shown.
+    :param snapshots: the snapshots of one kind of credentials, from the oldest to the newest.
+    :param metrics: the metrics of the snapshots.
+    :param changes: the differences between the last two snapshots, by metric.
+    """
+    rows: list[tuple[Any, ...]] = [
+        (
+            snapshot.time,
+            snapshot.auth,
+            snapshot.tweets,
+            *(snapshot.sums[metric].total for metric in metrics),
+            sum(count.missing for count in snapshot.sums.values()),
+        )
+        for snapshot in reversed(snapshots)
+    ]
+    notes = tuple(
+        f"{words(metric)}: {change.value:+,} from the last but one snapshot to the last, over the {change.known:,} "
+        "Tweets with a total in both."
+        for metric, change in changes.items()
+        if change.known
+    )
+    return Figure(
+        name="snapshots",
+        title="Snapshots of totals",
+        text="The totals since the creation of the Tweets, summed over the Tweets of each snapshot. Snapshots of other "
+        "Tweets have other sums.",
+        columns=(
+            Column("snapshot_at", "Snapshot", Kind.TIME),
+            Column("auth", "Credentials"),
+            Column("tweets", "Tweets", Kind.COUNT),
+            *(Column(metric, words(metric).capitalize(), Kind.COUNT) for metric in metrics),
+            Column("missing", "Counts missing", Kind.COUNT),
+        ),
+        rows=rows,
+        plots=tuple(
+            charts.line(
+                [(snapshot.time, snapshot.sums[metric].total, snapshot.sums[metric].missing) for snapshot in snapshots],
+                title=words(metric),
+                zone=selection.zone,
+                description=f"Total {words(metric)} of each snapshot",
+            )
+            for metric in metrics
+            if len(snapshots) > 1
+        ),
+        notes=notes,
+        zone=selection.zone.key,
+    )
+
+
+def gaps_of(statuses: pyarrow.Table) -> list[dict[str, Any]]:
+    """Return the rows of ``tweet_status`` with missing counts, from the most severe outcome."""
+    order = {str(outcome): number for number, outcome in enumerate(Outcome)}
+    gaps = [row for row in statuses.to_pylist() if row["outcome"] != Outcome.OK]
+    return sorted(gaps, key=lambda row: order[row["outcome"]])
+
+
+def _span_rows(spans: Sequence[Span]) -> list[tuple[Any, ...]]:
+    return [(span.name, span.start, span.end, span.days, str(span.state), span.reason) for span in spans]
+
+
+def _span_plots(selection: Selection, spans: Sequence[Span], description: str) -> tuple[charts.Spec, ...]:
+    return (charts.spans(spans, zone=selection.zone, description=description),) if spans else ()

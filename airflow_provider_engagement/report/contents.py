@@ -1,0 +1,67 @@
+"""What the report of a dataset or of one of its pulls contains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_engagement.report.dataset_figures import FIGURES, DatasetFigures
+from airflow_provider_engagement.report.document import Report
+from airflow_provider_engagement.report.figure import Figure
+from airflow_provider_engagement.report.images import ImageFormat, image
+from airflow_provider_engagement.report.method import caveats
+from airflow_provider_engagement.report.pull_figures import (
+    adjustments_figure,
+    missing_figure,
+    outputs_figure,
+    requests_figure,
+)
+from airflow_provider_engagement.report.series_figures import text_of_interval
+
+DEFAULT_TITLE = "Engagement report"
+
+_ALWAYS_SHOWN = ("summary", "series")
+
+
+def make_report(
+    figures: DatasetFigures,
+    *,
+    title: str = DEFAULT_TITLE,
+    manifest: Mapping[str, Any] | None = None,
+    made_at: datetime | None = None,
+) -> Report:
+    """Return a report.
+
+    :param figures: makes the figures of the dataset.
+    :param title: the title.
+    :param manifest: the manifest of the pull that the report is about, if any.
+    :param made_at: the time of the report; now by default.
+    """
+    found = [figure for name in FIGURES for figure in [figures.figure(name)] if figure.rows or name in _ALWAYS_SHOWN]
+    if manifest is not None:
+        made = (missing_figure, requests_figure, adjustments_figure, outputs_figure)
+        of_pull = [figure for make in made for figure in [make(manifest)] if figure.rows]
+        found += [replace(figure, name=f"pull-{figure.name}", title=f"Pull: {figure.title}") for figure in of_pull]
+    selection = figures.selection
+    tweets = f", {len(selection.tweet_ids):,} chosen Tweets" if selection.tweet_ids else ""
+    return Report(
+        title=title,
+        subtitle=f"{text_of_interval(selection)}{tweets}",
+        figures=found,
+        method=caveats(selection),
+        made_at=made_at or datetime.now(UTC),
+    )
+
+
+def images_of(figures: Sequence[Figure], image_format: ImageFormat) -> Iterator[tuple[str, bytes]]:
+    """Yield the name of the file and the content of an image of each plot.
+
+    :param figures: the figures.
+    :param image_format: the format of the images.
+    """
+    for figure in figures:
+        for number, spec in enumerate(figure.plots, start=1):
+            name = figure.name if len(figure.plots) == 1 else f"{figure.name}-{number}"
+            yield f"{name}.{image_format}", image(spec, image_format)

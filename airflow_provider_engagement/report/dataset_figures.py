@@ -1,0 +1,366 @@
+"""The figures of a dataset: chooses what to show, reads it, and makes the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow
+import pyarrow.compute as compute
+
+from airflow_provider_engagement.api.time_range import DAY, TimeRange, time_range_or_none
+from airflow_provider_engagement.dataset.days import check_days_of_hours
+from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.dataset.schema import (
+    COVERAGE,
+    RESTATEMENTS,
+    TWEET_METRICS,
+    TWEET_STATUS,
+    TWEET_TOTALS,
+)
+from airflow_provider_engagement.dataset.storage import safe_name
+from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.report.completeness_figures import (
+    coverage_figure,
+    gaps_figure,
+    gaps_of,
+    outcomes_figure,
+    restatements_figure,
+    snapshots_figure,
+    tasks_figure,
+)
+from airflow_provider_engagement.report.coverage_map import spans_by_task, spans_by_tweet
+from airflow_provider_engagement.report.dataset_reader import DatasetReader
+from airflow_provider_engagement.report.figure import Figure
+from airflow_provider_engagement.report.newest_statuses import COLUMNS, newest_statuses
+from airflow_provider_engagement.report.period_sums import SummedRows, sum_batches
+from airflow_provider_engagement.report.selection import DEFAULT_METRICS, STEPS, Selection
+from airflow_provider_engagement.report.series_figures import (
+    rhythm_figure,
+    series_figure,
+    summary_figure,
+    top_figure,
+)
+from airflow_provider_engagement.report.snapshots import differences, sum_snapshots
+
+DEFAULT_DAYS = 28
+"""How many days are shown by default: the last ones of the dataset."""
+
+TWEETS_OF_COVERAGE = 30
+"""How many Tweets the map of the coverage shows."""
+
+LONGEST_PULL = timedelta(days=366)
+"""How long before the interval a pull can start whose outcomes are shown."""
+
+_RESTATEMENT_COLUMNS = (
+    "tweet_id",
+    "period_start",
+    "granularity",
+    "time_zone",
+    "metric",
+    "old_value",
+    "new_value",
+    "new_fetched_at",
+)
+
+
+def choose(
+    reader: DatasetReader,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    metrics: Sequence[str] = (),
+    step: Granularity | None = None,
+    zone: ZoneInfo | None = None,
+    tweet_ids: Sequence[str] = (),
+) -> Selection:
+    """Return what to show of a dataset.
+
+    :param reader: reads the dataset.
+    :param start: the start of the interval; by default 28 days before its end.
+    :param end: the end of the interval; by default the end of the last day of the dataset.
+    :param metrics: the metrics; by default the most common ones.
+    :param step: hours or days; by default hours if the interval has at most two days and the dataset has hours.
+    :param zone: the time zone of days and times; by default UTC, or that of the dataset's days.
+    :param tweet_ids: the Tweets; all by default.
+    :raises InvalidQueryError: if the dataset has no rows, or a value is not possible.
+    """
+    days_of = {granularity: reader.partitions(f"{TWEET_METRICS.name}/{granularity}") for granularity in STEPS}
+    if end is None:
+        end = _end_of(reader, days_of)
+    if start is None:
+        start = end - DEFAULT_DAYS * DAY
+    interval = time_range_or_none(start, end)
+    if interval is None:
+        raise InvalidQueryError(
+            "start", f"{start.isoformat()} is not before {end.isoformat()}", "Pass an earlier start."
+        )
+    source = _source_of(days_of, interval, step)
+    if step is None:
+        is_short = interval.end - interval.start <= 2 * DAY
+        step = Granularity.HOUR if is_short and source is Granularity.HOUR else Granularity.DAY
+    if source is Granularity.DAY:
+        zone = _zone_of_days(reader, interval, zone)
+    zone = zone or ZoneInfo("UTC")
+    if step is Granularity.DAY and source is Granularity.HOUR:
+        check_days_of_hours(interval, zone)
+    return Selection(
+        interval=interval,
+        metrics=tuple(metrics) or DEFAULT_METRICS,
+        step=step,
+        source=source,
+        zone=zone,
+        tweet_ids=tuple(tweet_ids),
+    )
+
+
+class DatasetFigures:
+    """Makes the figures of a selection. Each part of the dataset is read once, when the first figure needs it.
+
+    :param reader: reads the dataset.
+    :param selection: what to show.
+    """
+
+    def __init__(self, reader: DatasetReader, selection: Selection) -> None:
+        self._reader = reader
+        self.selection = selection
+
+    def figure(self, name: str) -> Figure:
+        """Return one figure.
+
+        :param name: a key of :data:`FIGURES`.
+        """
+        return FIGURES[name](self)
+
+    def summary(self) -> Figure:
+        """Return the sums of the interval and of the interval before."""
+        return summary_figure(self.selection, self._now, self._sum(self.selection.before))
+
+    def series(self) -> Figure:
+        """Return the counts over time."""
+        return series_figure(self.selection, self._now)
+
+    def rhythm(self) -> Figure:
+        """Return the best hours and weekdays."""
+        return rhythm_figure(self.selection, self._now)
+
+    def top(self) -> Figure:
+        """Return the top Tweets."""
+        return top_figure(self.selection, self._now)
+
+    def coverage(self) -> Figure:
+        """Return which days of which Tweets were read: first of those with missing counts, then of the top Tweets."""
+        tweet_ids = self._tweets_of_coverage()
+        rows: list[dict[str, Any]] = []
+        if tweet_ids:
+            columns = ("tweet_id", "window_start", "window_end", "metrics", "outcome", "fetched_at")
+            # A pull of the last 28 hours has the date of its run, and a longer pull the date of its start.
+            rows = self._reader.read(COVERAGE, COVERAGE.name, columns, tweet_ids=tweet_ids).to_pylist()
+        selection = self.selection
+        spans = spans_by_tweet(rows, tweet_ids, selection.interval, selection.zone, selection.metrics[0])
+        return coverage_figure(selection, spans, tweets=self._number_of_tweets)
+
+    def tasks(self) -> Figure:
+        """Return which days each task has pulled."""
+        manifests = [
+            {**manifest, "task": _task_of(manifest)}
+            for manifest in self._reader.manifests()
+            if manifest.get("requested") and set(self.selection.metrics) & set(manifest.get("metrics", ()))
+        ]
+        return tasks_figure(self.selection, spans_by_task(manifests, self.selection.interval, self.selection.zone))
+
+    def outcomes(self) -> Figure:
+        """Return how many Tweets have each outcome."""
+        return outcomes_figure(self._statuses)
+
+    def gaps(self) -> Figure:
+        """Return the Tweets with missing counts, and why."""
+        return gaps_figure(self._statuses)
+
+    def restatements(self) -> Figure:
+        """Return the restated counts."""
+        selection = self.selection
+        rows = self._reader.read(
+            RESTATEMENTS,
+            RESTATEMENTS.name,
+            _RESTATEMENT_COLUMNS,
+            tweet_ids=selection.tweet_ids,
+        )
+        kind = pyarrow.timestamp("ms", "UTC")
+        time = compute.field("period_start")
+        start, end = (pyarrow.scalar(edge, kind) for edge in (selection.interval.start, selection.interval.end))
+        rows = rows.filter((time >= start) & (time < end) & (compute.field("granularity") == str(selection.source)))
+        return restatements_figure(selection, rows)
+
+    def snapshots(self) -> Figure:
+        """Return the snapshots of totals of the interval, and the change between the last two.
+
+        If there are snapshots of both kinds of credentials, those of the user's are shown.
+        """
+        selection = self.selection
+        metrics = [metric for metric in selection.metrics if metric in TWEET_TOTALS.metrics]
+        if not metrics:
+            return snapshots_figure(selection, [], [], {})
+        found = sum_snapshots(self._totals(("tweet_id", "snapshot_at", "auth", *metrics)), metrics)
+        auth = max((snapshot.auth for snapshot in found), default="user")
+        found = [snapshot for snapshot in found if snapshot.auth == auth]
+        changes = {}
+        if len(found) > 1:
+            before, after = (self._snapshot(snapshot.time, auth, metrics) for snapshot in found[-2:])
+            changes = differences(before, after, metrics)
+        return snapshots_figure(selection, found, metrics, changes)
+
+    @cached_property
+    def _now(self) -> SummedRows:
+        return self._sum(self.selection.interval)
+
+    def _sum(self, interval: TimeRange) -> SummedRows:
+        selection = self.selection
+        batches = self._reader.batches(
+            TWEET_METRICS,
+            f"{TWEET_METRICS.name}/{selection.source}",
+            ("tweet_id", "period_start", "time_zone", *self._metrics),
+            interval=interval,
+            tweet_ids=selection.tweet_ids,
+        )
+        zone = "UTC" if selection.source is Granularity.HOUR else selection.zone.key
+        return sum_batches(batches, self._metrics, zone=zone)
+
+    @property
+    def _metrics(self) -> list[str]:
+        unknown = [metric for metric in self.selection.metrics if metric not in TWEET_METRICS.metrics]
+        if unknown:
+            raise InvalidQueryError(
+                "metrics", f"{unknown[0]} has no hourly counts", "Leave it out. Only totals have this metric."
+            )
+        return list(self.selection.metrics)
+
+    @cached_property
+    def _statuses(self) -> pyarrow.Table:
+        interval = self.selection.interval
+        # The date of a file can be the start of the pull, which can be long before the interval.
+        first, last = (f"{edge:%Y-%m-%d}" for edge in (interval.start - LONGEST_PULL, interval.end))
+        return newest_statuses(
+            self._reader.batches(
+                TWEET_STATUS,
+                TWEET_STATUS.name,
+                COLUMNS,
+                partitions=(first, last),
+                tweet_ids=self.selection.tweet_ids,
+            )
+        )
+
+    @property
+    def _number_of_tweets(self) -> int:
+        by_tweet = self._now.by_tweet
+        ids = set(self._statuses["tweet_id"].to_pylist())
+        return len(ids if by_tweet is None else ids.union(by_tweet["tweet_id"].to_pylist()))
+
+    def _tweets_of_coverage(self) -> list[str]:
+        selection = self.selection
+        if selection.tweet_ids:
+            return list(selection.tweet_ids)[:TWEETS_OF_COVERAGE]
+        gaps = list(dict.fromkeys(row["tweet_id"] for row in gaps_of(self._statuses)))
+        ranking = self._now.top(selection.metrics[:1], TWEETS_OF_COVERAGE)
+        top = [tweet.tweet_id for tweets in ranking.values() for tweet in tweets]
+        others = self._statuses["tweet_id"].slice(0, 2 * TWEETS_OF_COVERAGE).to_pylist()
+        return list(dict.fromkeys([*gaps[: TWEETS_OF_COVERAGE // 2], *top, *others]))[:TWEETS_OF_COVERAGE]
+
+    def _totals(self, columns: Sequence[str]) -> Any:
+        interval = self.selection.interval
+        # A snapshot at the end of the interval belongs to it.
+        around = TimeRange(interval.start, interval.end + timedelta(hours=1))
+        return self._reader.batches(
+            TWEET_TOTALS, TWEET_TOTALS.name, columns, interval=around, tweet_ids=self.selection.tweet_ids
+        )
+
+    def _snapshot(self, time: datetime, auth: str, metrics: Sequence[str]) -> pyarrow.Table:
+        hour = time.replace(minute=0, second=0, microsecond=0)
+        rows = self._reader.read(
+            TWEET_TOTALS,
+            TWEET_TOTALS.name,
+            ("tweet_id", "snapshot_at", "auth", *metrics),
+            interval=TimeRange(hour, hour + timedelta(hours=1)),
+            tweet_ids=self.selection.tweet_ids,
+        )
+        is_snapshot = (compute.field("snapshot_at") == pyarrow.scalar(time, pyarrow.timestamp("ms", "UTC"))) & (
+            compute.field("auth") == auth
+        )
+        return rows.filter(is_snapshot)
+
+
+FIGURES: Mapping[str, Callable[[DatasetFigures], Figure]] = MappingProxyType(
+    {
+        "summary": DatasetFigures.summary,
+        "series": DatasetFigures.series,
+        "rhythm": DatasetFigures.rhythm,
+        "top": DatasetFigures.top,
+        "outcomes": DatasetFigures.outcomes,
+        "gaps": DatasetFigures.gaps,
+        "coverage": DatasetFigures.coverage,
+        "tasks": DatasetFigures.tasks,
+        "restatements": DatasetFigures.restatements,
+        "snapshots": DatasetFigures.snapshots,
+    }
+)
+"""The figures by name, in the order in which a report shows them."""
+
+
+def _end_of(reader: DatasetReader, days_of: Mapping[Granularity, Sequence[str]]) -> datetime:
+    """Return the end of the last period of a dataset."""
+    ends: list[datetime] = []
+    for granularity, partitions in days_of.items():
+        if partitions:
+            last = (partitions[-1], partitions[-1])
+            path = f"{TWEET_METRICS.name}/{granularity}"
+            batches = reader.batches(TWEET_METRICS, path, ("period_end",), partitions=last)
+            ends += [time for batch in batches if (time := compute.max(batch["period_end"]).as_py()) is not None]
+    snapshots = reader.partitions(TWEET_TOTALS.name)
+    if not ends and snapshots:
+        ends.append(datetime.fromisoformat(snapshots[-1]).replace(tzinfo=UTC) + DAY)
+    if not ends:
+        raise InvalidQueryError(
+            "output_path",
+            f"'{reader.folder}' has no hours, days or snapshots",
+            "Pass the folder of a dataset, or run a pull with granularity hour or day first.",
+        )
+    return max(ends)
+
+
+def _source_of(
+    days_of: Mapping[Granularity, Sequence[str]], interval: TimeRange, step: Granularity | None
+) -> Granularity:
+    """Return the granularity of the rows to read: hours if the dataset has them in the interval, else days.
+
+    Days of a dataset that has both are enough for a long interval, and faster to read.
+    """
+    first, last = (f"{edge:%Y-%m-%d}" for edge in (interval.start, interval.end))
+    has_hours = any(first <= day <= last for day in days_of[Granularity.HOUR])
+    has_days = any(first[:7] <= month <= last[:7] for month in days_of[Granularity.DAY])
+    if has_hours and has_days and step is not Granularity.HOUR and interval.end - interval.start > 92 * DAY:
+        return Granularity.DAY
+    return Granularity.HOUR if has_hours or not has_days else Granularity.DAY
+
+
+def _zone_of_days(reader: DatasetReader, interval: TimeRange, zone: ZoneInfo | None) -> ZoneInfo | None:
+    """Return the time zone of the days of an interval, which must be the given one if there is one."""
+    path = f"{TWEET_METRICS.name}/{Granularity.DAY}"
+    months = (f"{interval.start:%Y-%m}", f"{interval.end:%Y-%m}")
+    batches = reader.batches(TWEET_METRICS, path, ("time_zone",), partitions=months)
+    zones = sorted({name for batch in batches for name in batch["time_zone"].unique().to_pylist()})
+    if not zones or (zone is not None and zone.key in zones):
+        return zone
+    if zone is None:
+        return ZoneInfo("UTC" if "UTC" in zones else zones[0])
+    raise InvalidQueryError(
+        "time_zone", f"the dataset has no days of {zone.key} in this interval", f"Choose one of {', '.join(zones)}."
+    )
+
+
+def _task_of(manifest: Mapping[str, Any]) -> str:
+    """Return the name of the task of a manifest: the name of its file without the run."""
+    return str(manifest["name"]).removesuffix(f".{safe_name(manifest.get('run_id', ''))}")

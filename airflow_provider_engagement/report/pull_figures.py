@@ -1,0 +1,96 @@
+"""The figures of one pull, from its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_engagement.report import charts
+from airflow_provider_engagement.report.figure import Column, Figure, Kind
+
+_NUMBERS = (
+    ("planned", "planned"),
+    ("reused", "reused from stored responses"),
+    ("sent", "sent, with repetitions"),
+    ("succeeded", "succeeded"),
+    ("rate_limited", "rejected by the rate limit (HTTP 429)"),
+    ("failed", "failed"),
+)
+
+
+def is_manifest(value: object) -> bool:
+    """Return whether a value, such as an XCom, is the manifest of a pull."""
+    return isinstance(value, Mapping) and {"schema_version", "endpoint", "requests", "outputs"} <= value.keys()
+
+
+def requests_figure(manifest: Mapping[str, Any]) -> Figure:
+    """Return the requests of a pull."""
+    requests, seconds = manifest["requests"], manifest.get("seconds", {})
+    rows = [(title, requests.get(name)) for name, title in _NUMBERS]
+    return Figure(
+        name="requests",
+        title="Requests",
+        text=f"The pull took {seconds.get('elapsed', 0):,.1f} s after its last wait. Its threads waited "
+        f"{seconds.get('waited', 0):,.1f} s in all.",
+        columns=(Column("requests", "Requests"), Column("number", "Number", Kind.COUNT)),
+        rows=rows,
+        plots=(charts.bars(rows, title="requests", description="The requests of the pull"),),
+    )
+
+
+def missing_figure(manifest: Mapping[str, Any]) -> Figure:
+    """Return what is missing of a pull, by outcome."""
+    return Figure(
+        name="missing",
+        title="What is missing",
+        text=f"{manifest.get('complete', 0):,} of {manifest.get('requested', 0):,} requested Tweets are complete.",
+        columns=(
+            Column("outcome", "Outcome"),
+            Column("tweets", "Tweets", Kind.COUNT),
+            Column("reason", "Most frequent reason"),
+            Column("examples", "For example"),
+        ),
+        rows=[
+            (outcome, gap.get("tweets"), gap.get("reason"), ", ".join(map(str, gap.get("examples", ()))))
+            for outcome, gap in manifest.get("missing", {}).items()
+        ],
+    )
+
+
+def outputs_figure(manifest: Mapping[str, Any]) -> Figure:
+    """Return the tables and documents that a pull wrote."""
+    rows = manifest.get("rows", {})
+    return Figure(
+        name="outputs",
+        title="What was written",
+        text="The tables and documents of the pull.",
+        columns=(Column("name", "Name"), Column("rows", "Rows", Kind.COUNT), Column("path", "Path")),
+        rows=[
+            (name, rows.get(name.partition("/")[0]), str(path)) for name, path in manifest.get("outputs", {}).items()
+        ],
+    )
+
+
+def adjustments_figure(manifest: Mapping[str, Any]) -> Figure:
+    """Return how the interval of a pull differs from what was requested."""
+    return Figure(
+        name="adjustments",
+        title="Adjusted interval",
+        text="The edges of the interval that differ from what was requested.",
+        columns=(
+            Column("edge", "Edge"),
+            Column("requested", "Requested", Kind.TIME),
+            Column("used", "Used", Kind.TIME),
+            Column("reason", "Reason"),
+        ),
+        rows=[
+            (
+                change["edge"],
+                datetime.fromisoformat(change["requested"]),
+                datetime.fromisoformat(change["used"]),
+                change["reason"],
+            )
+            for change in manifest.get("adjustments", ())
+        ],
+    )

@@ -1,0 +1,115 @@
+"""The operator and the command line that write a report."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_engagement.__main__ import main
+from airflow_provider_engagement.operators.report import EngagementReportOperator
+
+from .conftest import TODAY, Pulled, execute, run_context
+
+
+def write(dataset: Pulled, **options: Any) -> str:
+    operator = EngagementReportOperator(task_id="report", **options)
+    path: str = execute(operator, "run", TODAY - timedelta(days=1), TODAY)
+    return path
+
+
+def test_the_xcom_is_the_path_of_the_file_beside_the_tables(hours: Pulled) -> None:
+    path = write(hours, output_path=str(hours.folder))
+
+    assert path.endswith("/_reports/engagement.report.run.html")
+    text = Path(path.removeprefix("file://")).read_text(encoding="utf-8")
+    assert f"{hours.count('impressions', TODAY - timedelta(days=28), TODAY):,}" in text
+
+
+def test_the_report_of_a_pull_is_about_its_interval_and_metrics(hours: Pulled, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+
+    write(hours, pull=hours.manifests["first"], report_path=str(out))
+
+    text = out.read_text(encoding="utf-8")
+    start, end = TODAY - timedelta(days=56), TODAY - timedelta(days=28)
+    assert "2025-11-17 00:00 to 2025-12-15 00:00" in text
+    assert f"{hours.count('url_clicks', start, end):,}" in text
+    assert "Pull: Requests" in text
+
+
+def test_images_are_written_beside_the_report(hours: Pulled, tmp_path: Path) -> None:
+    operator = EngagementReportOperator(
+        task_id="report", output_path=str(hours.folder), report_path=str(tmp_path / "r.html"), image_format="png"
+    )
+    context = run_context(operator, "run", TODAY, TODAY)
+    operator.render_template_fields(context)
+
+    operator.execute(context)
+
+    images = [Path(image.removeprefix("file://")) for image in context["ti"].pushed["images"]]
+    assert {"r.top.png", "r.rhythm.png"} <= {image.name for image in images}
+    assert all(image.read_bytes().startswith(b"\x89PNG") for image in images)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "output_path: neither output_path nor the pull names a dataset"),
+        ({"pull": {"other": 1}}, "pull: .*is not the XCom of a pull"),
+        ({"pull": "[1"}, "pull: "),
+        ({"output_path": "/nonexistent/dataset"}, "output_path: .*has no hours, days or snapshots"),
+        ({"image_format": "gif"}, "image_format: 'gif'"),
+        ({"granularity": "total"}, "granularity: 'total'"),
+    ],
+)
+def test_an_invalid_parameter_fails_the_task(hours: Pulled, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(AirflowFailException, match=message):
+        write(hours, **({"output_path": str(hours.folder)} | options if "granularity" in options else options))
+
+
+def test_the_link_of_the_task_leads_to_the_page_that_shows_its_report() -> None:
+    key = SimpleNamespace(dag_id="dag & co", run_id="manual__2026", task_id="report", map_index=-1)
+    (link,) = EngagementReportOperator.operator_extra_links
+
+    address = link.get_link(None, ti_key=key)  # type: ignore[arg-type]
+
+    assert address.endswith("/engagement/report?dag_id=dag+%26+co&run_id=manual__2026&task_id=report&map_index=-1")
+
+
+def test_the_command_line_writes_a_report_of_any_dataset(
+    pull: Callable[..., Pulled], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = pull("csv", "day")
+    out = tmp_path / "new" / "report.html"
+    capsys.readouterr()
+
+    assert main(["report", str(dataset.folder), "--out", str(out), "--start=2026-01-05", "--end=2026-01-12"]) == 0
+
+    assert capsys.readouterr().out == f"{out}\n"
+    count = dataset.count("impressions", TODAY - timedelta(days=7), TODAY)
+    assert f"{count:,}" in out.read_text(encoding="utf-8")
+
+
+def test_the_command_line_explains_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "report.html")]) == 1
+
+    assert "has no hours, days or snapshots" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_the_command_line_does_not_load_airflow_for_a_local_dataset(hours: Pulled, tmp_path: Path) -> None:
+    program = (
+        "import sys; from airflow_provider_engagement.__main__ import main;"
+        f"status = main(['report', {str(hours.folder)!r}, '--out', {str(tmp_path / 'report.html')!r}]);"
+        "sys.exit(status or 'airflow' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program], check=False, capture_output=True).returncode == 0
