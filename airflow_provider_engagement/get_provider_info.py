@@ -38,6 +38,16 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_engagement.sensors.rate_limit"]}
         ],
+        "asset-uris": [
+            {
+                "schemes": ["engagement"],
+                "handler": "airflow_provider_engagement.assets.engagement.sanitize_uri",
+                "factory": "airflow_provider_engagement.assets.engagement.create_asset",
+                "to_openlineage_converter": (
+                    "airflow_provider_engagement.assets.engagement.convert_asset_to_openlineage"
+                ),
+            }
+        ],
         "extra-links": [
             "airflow_provider_engagement.operators.links.BestTweetLink",
             "airflow_provider_engagement.operators.links.DatasetLink",

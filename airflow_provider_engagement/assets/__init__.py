@@ -1,0 +1,1 @@
+"""Assets: the tables of datasets, as Airflow schedules by them."""
