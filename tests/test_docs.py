@@ -45,6 +45,7 @@ PAGE_OF = {
     "EngagementTidyOperator": "operators/tidy.md",
     "EngagementReportOperator": "report.md",
     "EngagementTopTweetsOperator": "operators/top-tweets.md",
+    "EngagementToWarehouseOperator": "operators/to-warehouse.md",
     "EngagementRateLimitSensor": "sensors/rate-limit.md",
 }
 """Where each operator and sensor is described. What all pulls share is described once, in ``operators/index.md``."""
@@ -430,7 +431,8 @@ def test_a_pull_of_the_snippets_brings_a_number_for_every_tweet(
     mixed = "mixed" in str(operator.tweet_ids_file)
     tweet_ids = list(simulator.world.tweets) if mixed else simulator.world.tweets_of(author.user_id)
     if operator.tweet_ids_file is None:
-        operator.tweet_ids = tweet_ids
+        # There is no database to send a query to.
+        operator.tweet_ids, operator.tweet_ids_sql = tweet_ids, None
     else:
         operator.tweet_ids_file = f"file://{ids_file(tmp_path, operator, tweet_ids)}"
     if operator.output_path is not None:

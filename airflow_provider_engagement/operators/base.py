@@ -39,12 +39,16 @@ class EngagementPullOperator(BaseOperator):
         list can be a pair of an id and its owner. (templated)
     :param tweet_ids_file: the path or URL of a file with Tweet ids. Use it instead of ``tweet_ids``. The file can be
         text, CSV, JSON, JSON Lines or Parquet. It can be compressed with gzip. (templated)
-    :param tweet_ids_column: the column of a CSV or Parquet file that contains the ids; by default ``tweet_id``,
-        ``id_str`` or ``id``. (templated)
+    :param tweet_ids_sql: a query whose result contains Tweet ids. Use it instead of ``tweet_ids``. A column ``owner``
+        contains the owners, if there is one. The text can be the path of a ``.sql`` file. (templated)
+    :param tweet_ids_conn_id: the id of the connection of the database for ``tweet_ids_sql``. Its hook must be one of
+        Airflow's provider ``common.sql``. (templated)
+    :param tweet_ids_column: the column of a CSV or Parquet file, or of the result of a query, that contains the ids; by
+        default ``tweet_id``, ``id_str`` or ``id``. (templated)
     :param tweet_owner: the owner of the Tweets that are listed without an owner: a user id, or a name in ``accounts``
         of the connection. By default, the user of the connection's access token. (templated)
-    :param owner_column: the column of a CSV or Parquet file, or the key of JSON objects, that contains the owner of
-        each Tweet; by default ``owner``, if there is one. (templated)
+    :param owner_column: the column of a CSV or Parquet file or of the result of a query, or the key of JSON objects,
+        that contains the owner of each Tweet; by default ``owner``, if there is one. (templated)
     :param owner_conn_id: the id of each owner's own connection, with ``{owner}`` in place of the owner, for example
         ``engagement_{owner}``. The operator uses it for owners that are not in ``accounts`` of the connection.
         (templated)
@@ -85,6 +89,8 @@ class EngagementPullOperator(BaseOperator):
     template_fields: Sequence[str] = (
         "tweet_ids",
         "tweet_ids_file",
+        "tweet_ids_sql",
+        "tweet_ids_conn_id",
         "tweet_ids_column",
         "tweet_owner",
         "owner_column",
@@ -96,7 +102,8 @@ class EngagementPullOperator(BaseOperator):
         "accepted_outcomes",
         "engagement_conn_id",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"groupings": "json"}
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"groupings": "json", "tweet_ids_sql": "sql"}
     ui_color = "#d7ecfb"
 
     def __init__(
@@ -104,6 +111,8 @@ class EngagementPullOperator(BaseOperator):
         *,
         tweet_ids: Any = None,
         tweet_ids_file: str | None = None,
+        tweet_ids_sql: str | None = None,
+        tweet_ids_conn_id: str | None = None,
         tweet_ids_column: str | None = None,
         tweet_owner: str | None = None,
         owner_column: str | None = None,
@@ -128,6 +137,8 @@ class EngagementPullOperator(BaseOperator):
         super().__init__(**kwargs)
         self.tweet_ids = tweet_ids
         self.tweet_ids_file = tweet_ids_file
+        self.tweet_ids_sql = tweet_ids_sql
+        self.tweet_ids_conn_id = tweet_ids_conn_id
         self.tweet_ids_column = tweet_ids_column
         self.tweet_owner = tweet_owner
         self.owner_column = owner_column
@@ -240,9 +251,20 @@ class EngagementPullOperator(BaseOperator):
         )
 
     def _read_tweet_ids(self) -> object:
-        if (self.tweet_ids is None) == (self.tweet_ids_file is None):
-            neither, both = "neither tweet_ids nor tweet_ids_file is set", "both tweet_ids and tweet_ids_file are set"
-            raise InvalidQueryError("tweet_ids", neither if self.tweet_ids is None else both, "Set one of them.")
+        sources = ("tweet_ids", "tweet_ids_file", "tweet_ids_sql")
+        given = [name for name in sources if getattr(self, name) is not None]
+        if len(given) != 1:
+            problem = f"{' and '.join(given)} are set" if given else f"none of {', '.join(sources)} is set"
+            raise InvalidQueryError("tweet_ids", problem, "Set one of them.")
+        if self.tweet_ids_sql is not None:
+            from airflow_provider_engagement.hooks.tweet_id_query import query_tweet_ids
+
+            return query_tweet_ids(
+                self.tweet_ids_sql,
+                self.tweet_ids_conn_id,
+                column=self.tweet_ids_column,
+                owner_column=self.owner_column,
+            )
         if self.tweet_ids_file is None:
             return self.tweet_ids
         from airflow.sdk import ObjectStoragePath

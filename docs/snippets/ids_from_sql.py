@@ -1,0 +1,15 @@
+"""Read Tweet ids from a database."""
+
+from airflow.sdk import DAG
+
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+
+with DAG("ids_from_sql", schedule="@daily"):
+    # [START sql]
+    EngagementTotalsOperator(
+        task_id="owned",
+        tweet_ids_sql="SELECT tweet_id, owner FROM tweets WHERE created_at > now() - INTERVAL '90 days'",
+        tweet_ids_conn_id="warehouse",
+        output_path="s3://warehouse/engagement/owned",
+    )
+    # [END sql]

@@ -1,0 +1,172 @@
+"""Tweet ids from a query on a database: SQLite through a hook of the tests, and PostgreSQL through its provider."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+from airflow.sdk import BaseHook, Connection
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.hooks import tweet_id_query
+from airflow_provider_engagement.hooks.tweet_id_query import query_tweet_ids
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+
+POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
+
+
+class SqliteHook(DbApiHook):
+    """Connects to a SQLite file."""
+
+    path = Path("not set")
+
+    def __init__(self) -> None:
+        """Read no connection."""
+
+    def get_conn(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path)
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """A SQLite database that the connection ``warehouse`` leads to."""
+    monkeypatch.setattr(SqliteHook, "path", tmp_path / "warehouse.db")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "sqlite://")
+    monkeypatch.setattr(Connection, "get_hook", lambda self, **options: SqliteHook())
+    connection = sqlite3.connect(tmp_path / "warehouse.db")
+    connection.execute("CREATE TABLE tweets (tweet_id TEXT, owner TEXT, number INTEGER, ratio REAL)")
+    connection.executemany(
+        "INSERT INTO tweets VALUES (?, ?, ?, ?)",
+        [("101", "7", 101, 1.5), ("102", None, 102, 2.5), ("103", "8", 103, 3.5)],
+    )
+    connection.commit()
+    yield connection
+    connection.close()
+
+
+def test_each_row_is_an_id_with_its_owner(database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tweet_id_query, "ROWS_AT_ONCE", 2)
+
+    found = list(query_tweet_ids("SELECT * FROM tweets ORDER BY tweet_id", "warehouse"))
+
+    assert found == [("101", "7"), ("102", None), ("103", "8")]
+
+
+@pytest.mark.parametrize(
+    ("sql", "options", "expected"),
+    [
+        ("SELECT number AS x FROM tweets WHERE number = 101", {}, [(101, None)]),
+        ("SELECT owner, number AS x FROM tweets WHERE number = 101", {}, [(101, "7")]),
+        ("SELECT number, tweet_id AS ID_STR FROM tweets WHERE number = 101", {}, [("101", None)]),
+        ("SELECT tweet_id, number FROM tweets WHERE number = 101", {"column": "NUMBER"}, [(101, None)]),
+        ("SELECT number AS id, tweet_id FROM tweets WHERE number = 101", {"owner_column": "id"}, [("101", 101)]),
+        ("SELECT tweet_id FROM tweets WHERE number = 0", {}, []),
+    ],
+)
+def test_the_columns_are_found_by_name(
+    database: sqlite3.Connection, sql: str, options: dict[str, str], expected: list[tuple[object, object]]
+) -> None:
+    assert list(query_tweet_ids(sql, "warehouse", **options)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "options", "message"),
+    [
+        (
+            "SELECT number AS a, ratio AS b FROM tweets",
+            {},
+            "no column tweet_id or id_str or id; its columns are 'a', 'b'",
+        ),
+        ("SELECT tweet_id FROM tweets", {"column": "tweet"}, "no column tweet; its columns are 'tweet_id'"),
+        ("SELECT tweet_id FROM tweets", {"owner_column": "user"}, "no column 'user'; its columns are 'tweet_id'"),
+        ("SELECT NULL AS tweet_id", {}, "row 1 of the result has no tweet_id"),
+        ("CREATE TABLE other (x)", {}, "returns no rows"),
+    ],
+)
+def test_a_result_without_ids_is_an_error(
+    database: sqlite3.Connection, sql: str, options: dict[str, str], message: str
+) -> None:
+    with pytest.raises(InvalidQueryError, match=message):
+        list(query_tweet_ids(sql, "warehouse", **options))
+
+
+def test_a_connection_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(InvalidQueryError, match="there is no connection 'nowhere'"):
+        list(query_tweet_ids("SELECT 1", "nowhere"))
+    with pytest.raises(InvalidQueryError, match="tweet_ids_conn_id: is not set"):
+        list(query_tweet_ids("SELECT 1", None))
+
+
+def test_a_connection_of_another_kind_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", "engagement://")
+    with pytest.raises(InvalidQueryError, match="'other' of type 'engagement' is not one of a database"):
+        list(query_tweet_ids("SELECT 1", "other"))
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "none of tweet_ids, tweet_ids_file, tweet_ids_sql is set"),
+        ({"tweet_ids": ["1"], "tweet_ids_sql": "SELECT 1"}, "tweet_ids and tweet_ids_sql are set"),
+        ({"tweet_ids_sql": "SELECT tweet_id, ratio AS x FROM tweets", "tweet_ids_column": "x"}, "1.5 is a float"),
+        ({"tweet_ids_sql": "SELECT '=1+1' AS tweet_id"}, "'=1\\+1' is not a Tweet id"),
+    ],
+)
+def test_an_operator_reads_one_source_of_ids(
+    database: sqlite3.Connection, options: dict[str, Any], problem: str
+) -> None:
+    pull = EngagementTotalsOperator(task_id="pull", tweet_ids_conn_id="warehouse", **options)
+    with pytest.raises(InvalidQueryError, match=problem):
+        pull.read_tweets()
+
+
+def test_an_operator_reads_ids_and_owners_from_a_query(database: sqlite3.Connection) -> None:
+    pull = EngagementTotalsOperator(
+        task_id="pull", tweet_ids_sql="SELECT * FROM tweets", tweet_ids_conn_id="warehouse", tweet_owner="9"
+    )
+    assert pull.read_tweets() == {"101": "7", "102": "9", "103": "8"}
+
+
+@pytest.fixture
+def postgres(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Define the connection ``warehouse`` to PostgreSQL, and return a function that executes SQL there."""
+    pytest.importorskip("airflow.providers.postgres.hooks.postgres")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", POSTGRES)
+    hook: Any = BaseHook.get_connection("warehouse").get_hook()
+    try:
+        hook.get_conn().close()
+    except Exception:
+        pytest.skip("no PostgreSQL on 127.0.0.1:5432")
+    return lambda sql: hook.run(sql, autocommit=True)
+
+
+def test_postgresql_sends_the_rows_in_batches(postgres: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tweet_id_query, "ROWS_AT_ONCE", 1000)
+    columns = "(1000000000000000000 + n)::numeric AS tweet_id, 'user ' || (n % 3) AS owner"
+    sql = f"SELECT {columns} FROM generate_series(1, 2500) n"
+
+    found = list(query_tweet_ids(sql, "warehouse"))
+
+    assert found == [(10**18 + number, f"user {number % 3}") for number in range(1, 2501)]
+
+
+def test_a_query_on_postgresql_leaves_no_connection_open(postgres: Callable[[str], None]) -> None:
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%engagement_tweet_ids%' AND state <> 'idle'"
+    others = f"SELECT ({sessions} AND pid <> pg_backend_pid()) AS tweet_id"
+    rows = query_tweet_ids("SELECT n AS tweet_id FROM generate_series(1, 50000) n", "warehouse")
+
+    assert next(rows) == (1, None)
+    assert list(query_tweet_ids(others, "warehouse")) == [(1, None)]
+    rows.close()  # type: ignore[attr-defined]
+    assert list(query_tweet_ids(others, "warehouse")) == [(0, None)]
+
+
+def test_an_error_of_the_database_is_not_permanent(postgres: Callable[[str], None]) -> None:
+    with pytest.raises(Exception, match="no_such_table") as raised:
+        list(query_tweet_ids("SELECT tweet_id FROM no_such_table", "warehouse"))
+    assert not isinstance(raised.value, (InvalidQueryError, AirflowFailException))
