@@ -140,7 +140,7 @@ def fetch_missing(
                 elif isinstance(error, AFFECTS_ACCOUNT) and len(accounts) > 1:
                     result.failures.append((request, error))
                     if result.rejected.setdefault(request.query.account, error) is error:
-                        log.error("No more requests for %s: %s", describe_account(request.query.account), error)
+                        log.warning("No more requests for %s: %s", describe_account(request.query.account), error)
                 elif isinstance(error, EngagementError) and not isinstance(
                     error, (WaitRequired, *AFFECTS_ACCOUNT, *AFFECTS_EVERY_REQUEST)
                 ):

@@ -25,6 +25,7 @@ NAMES = (
     "backfill",
     "delta",
     "top",
+    "owners",
     "runs",
     "contract",
     "slots",

@@ -424,3 +424,42 @@ def test_old_tweets_of_all_owners_share_a_request_and_have_a_reason_for_their_nu
     assert {(row["outcome"], row["metrics_affected"]) for row in dataset.rows("tweet_status")} == {
         ("unsupported_90d", "impressions")
     }
+
+
+def test_ten_revoked_owners_of_a_hundred_are_named_and_cost_one_rejected_request_each(
+    present: Any, monkeypatch: pytest.MonkeyPatch, execute: Execute, dataset: Any
+) -> None:
+    world = World.generate(seed=13, handles=100, tweets=100, end=NOW, start=NOW - timedelta(days=30), deleted=0, old=0)
+    handles = list(world.handles.values())
+    tweets = [(tweet.id, tweet.author_id) for tweet in world.tweets.values()]
+    owners = {owner for _, owner in tweets}
+    revoked = sorted(owners)[:10]
+    for owner in revoked:
+        world.change_handle(owner, revoked=True)
+    with Simulator(world, clock=Clock(NOW)) as simulator:
+        connection = {
+            "conn_type": "engagement",
+            "host": simulator.base_url,
+            "extra": {
+                "consumer_key": world.app.consumer_key,
+                "consumer_secret": world.app.consumer_secret,
+                "accounts": accounts_of(handles),
+            },
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection))
+        manifest = execute(
+            EngagementTotalsOperator(
+                task_id="pull",
+                tweet_ids=tweets,
+                auth="user",
+                output_path=str(dataset.folder),
+                accepted_outcomes=["unauthorized"],
+                concurrent_requests=1,
+            )
+        )
+        expected = expected_rows(simulator, [tweet for tweet in tweets if tweet[1] not in revoked])
+        sent = len(simulator.journal)
+
+    assert sorted(manifest["owners"]["rejected"]) == revoked
+    assert rows_of(dataset) == expected
+    assert sent == len(owners)
