@@ -258,6 +258,65 @@ class StorageError(TransientError):
         super().__init__(f"The table {address} cannot be read or written: {problem}. Check the storage.")
 
 
+class MissingExtraError(PermanentError):
+    """A package is not installed that this task needs.
+
+    Install the package that the message names on the workers.
+
+    :param purpose: what needs the package.
+    :param package: what to install.
+    :param problem: the error of the import.
+    """
+
+    def __init__(self, purpose: str, package: str, problem: str) -> None:
+        super().__init__(f"{purpose} needs a package that is not installed: {problem}. Run pip install '{package}'.")
+
+
+class WarehouseTableError(PermanentError):
+    """A table or view in the database has another shape than the rows that would be loaded into it. No row is changed.
+
+    Use another ``schema``, or rename the table in the database.
+
+    :param place: the database, schema and table.
+    :param problem: what is wrong with it.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(
+            f"{place} cannot hold the rows: {problem}. No row of the table is changed. Use another schema, or rename "
+            "the table."
+        )
+
+
+class WarehouseAccessError(PermanentError):
+    """The database rejects the credentials, or does not allow the task to write. No row is changed.
+
+    Check the connection, and grant the right to create schemas and tables. Check that the file of a DuckDB database can
+    be written.
+
+    :param place: the database.
+    :param problem: what the database reports.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place} does not let the task write: {problem}. Check the connection and its rights.")
+
+
+class WarehouseError(TransientError):
+    """The load into the database failed, or another task has locked the database for a long time. Each table has its
+    old rows or the new ones.
+
+    Usually no action is needed: the retry loads the same rows again. If the error persists, read the message of the
+    database.
+
+    :param place: the database.
+    :param problem: what the database reports.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"The load into {place} failed: {problem}. A retry loads the same rows again.")
+
+
 class ConflictError(TransientError):
     """Other writers committed to a Delta table again and again, so that this pull could not.
 

@@ -32,6 +32,8 @@ ALLOWED = {
     "sensors": TASKS,
     "retry_policies": TASKS,
     "report": ("report", *DATASET),
+    "transfers": ("transfers", "warehouse", *TASKS),
+    "warehouse": ("warehouse", *DATASET),
     "__main__": ("report", "inputs", "hooks.storage_options", *DATASET),
     "simulator": ("simulator", "api.catalogue", "api.tweet_id"),
     "exceptions": (),
@@ -40,9 +42,30 @@ ALLOWED = {
 }
 """What each room of the package can import, by prefix. Every module can read the version from the root."""
 
-WITHOUT_AIRFLOW = ("api", "dataset", "inputs", "report", "exceptions", "simulator", "get_provider_info", "__init__")
+WITHOUT_AIRFLOW = (
+    "api",
+    "dataset",
+    "inputs",
+    "report",
+    "warehouse",
+    "exceptions",
+    "simulator",
+    "get_provider_info",
+    "__init__",
+)
 NOT_FOR_TASKS = ("airflow.models", "airflow.utils.session", "airflow.settings")
-SLOW_TO_IMPORT = ("requests", "requests_oauthlib", "oauthlib", "pyarrow", "altair", "vl_convert", "fastapi")
+SLOW_TO_IMPORT = (
+    "requests",
+    "requests_oauthlib",
+    "oauthlib",
+    "pyarrow",
+    "altair",
+    "vl_convert",
+    "fastapi",
+    "dlt",
+    "duckdb",
+    "sqlglot",
+)
 
 SAME_IN_EVERY_ROOM = ("engagement.py", "rate_limit.py", "__main__.py")
 """The hook, the operators and the sensor have the name of what they are for, as in Airflow's own providers.
@@ -134,7 +157,13 @@ def loaded_by(*modules: str) -> set[str]:
 
 
 def test_what_dag_files_import_loads_nothing_slow() -> None:
-    modules = ("operators.engagement", "operators.report", "sensors.rate_limit", "hooks.engagement")
+    modules = (
+        "operators.engagement",
+        "operators.report",
+        "sensors.rate_limit",
+        "hooks.engagement",
+        "transfers.engagement_to_warehouse",
+    )
 
     assert loaded_by(*(f"{PACKAGE}.{module}" for module in modules)).isdisjoint(SLOW_TO_IMPORT)
 

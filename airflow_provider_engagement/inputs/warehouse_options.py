@@ -1,0 +1,65 @@
+"""Where a dataset is loaded to, as a DAG author writes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.choices import parse_name
+from airflow_provider_engagement.inputs.lists import parse_list, quoted
+
+_SCHEMA = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_SCHEMA_RULE = "Use a letter, followed by up to 39 letters, digits and underscores."
+_NOT_FILES = (":memory:", "md:", "motherduck:")
+
+
+def parse_schema(value: object) -> str:
+    """Parse the name of the schema that receives the tables.
+
+    :param value: the name. PostgreSQL allows 63 characters, and the schema for staged rows has a suffix.
+    :raises InvalidQueryError: if it is not a plain name.
+    """
+    text = str(value).strip()
+    if not _SCHEMA.fullmatch(text):
+        raise InvalidQueryError("schema", f"{quoted(value)} is not a plain name", _SCHEMA_RULE)
+    return text
+
+
+def parse_names(value: object, known: Iterable[str], *, field: str) -> list[str]:
+    """Parse a list of known names, each once.
+
+    :param value: a list, or a string of names.
+    :param known: the names to choose from.
+    :param field: the parameter that an error names.
+    :raises InvalidQueryError: if one is unknown.
+    """
+    names = list(known)
+    return list(dict.fromkeys(parse_name(item, names, field=field) for item in parse_list(value, field=field)))
+
+
+def parse_database(value: object, *, schema: str) -> str:
+    """Parse the path of a DuckDB file, and return it as an absolute path.
+
+    :param value: the path. Its folder exists.
+    :param schema: the schema in the database.
+    :raises InvalidQueryError: if it is not the path of a file, or if the schema has the name of the file. DuckDB names
+        a database after its file, and could not tell them apart.
+    """
+    text = str(value).strip()
+    if not text or text.startswith(_NOT_FILES) or "://" in text or "\0" in text:
+        raise InvalidQueryError(
+            "database",
+            f"{quoted(value)} is not the path of a file",
+            "Set it to a local path such as /data/mart.duckdb.",
+        )
+    path = Path(text).expanduser().absolute()
+    if path.is_dir() or not path.parent.is_dir():
+        problem = "is a folder" if path.is_dir() else "is in a folder that does not exist"
+        raise InvalidQueryError("database", f"{quoted(value)} {problem}", "Set it to a file in an existing folder.")
+    if path.stem.lower() == schema.lower():
+        raise InvalidQueryError(
+            "schema", f"DuckDB cannot tell the schema {schema} from the database {path.name}", "Use another schema."
+        )
+    return str(path)

@@ -1,0 +1,1 @@
+"""Transfers: operators that copy a dataset to another system."""

@@ -1,0 +1,155 @@
+"""An operator that loads a dataset into a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_engagement.hooks.failures import airflow_failures
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_engagement.warehouse.destinations import Target
+
+
+class EngagementToWarehouseOperator(BaseOperator):
+    """Loads the tables of a dataset into a database: only what has changed since the last load.
+
+    A row replaces the row with the same key in the database. No row is deleted. A second load of the same dataset
+    changes nothing, and a load that was killed is completed by the next one. It requires the extra ``warehouse``.
+
+    .. seealso:: ``docs/operators/to-warehouse.md``
+
+    :param dataset_path: the path or URL of the dataset folder, which is the ``output_path`` of the pulls. (templated)
+    :param tables: the names of the tables to load: a list, or a string of them; by default, all that the dataset has.
+        (templated)
+    :param destination: the kind of the database: ``duckdb`` (default), ``postgres``, ``snowflake``, ``bigquery``,
+        ``redshift``, ``databricks``, ``clickhouse`` or ``motherduck``. (templated)
+    :param database: the path of a DuckDB file. It is created if it does not exist. Only for ``duckdb``, which needs no
+        connection. (templated)
+    :param warehouse_conn_id: the id of the connection of the database. Required for every destination except
+        ``duckdb``. (templated)
+    :param schema: the schema that receives the tables; ``engagement`` by default. It is created if it does not exist.
+        In BigQuery, it is a dataset. (templated)
+    :param views: the names of the views to create or replace beside the tables: ``tweet_metrics_long``,
+        ``organic_tweet_report``, ``tweet_metrics_rates``, ``tweet_totals_rates`` and ``tweet_totals_changes``; none by
+        default. (templated)
+    :param lock_timeout: how long to wait for another task that loads into the same database, in seconds; 600 by
+        default.
+    """
+
+    template_fields: Sequence[str] = (
+        "dataset_path",
+        "tables",
+        "destination",
+        "database",
+        "warehouse_conn_id",
+        "schema",
+        "views",
+    )
+    ui_color = "#d7ecfb"
+
+    def __init__(
+        self,
+        *,
+        dataset_path: str,
+        tables: Iterable[str] | str | None = None,
+        destination: str = "duckdb",
+        database: str | None = None,
+        warehouse_conn_id: str | None = None,
+        schema: str = "engagement",
+        views: Iterable[str] | str = (),
+        lock_timeout: float = 600.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dataset_path = dataset_path
+        self.tables = tables
+        self.destination = destination
+        self.database = database
+        self.warehouse_conn_id = warehouse_conn_id
+        self.schema = schema
+        self.views = views
+        self.lock_timeout = lock_timeout
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Load the dataset, and return what the load did to each table."""
+        from airflow.sdk import ObjectStoragePath
+
+        from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
+        from airflow_provider_engagement.hooks.storage_options import table_address
+        from airflow_provider_engagement.inputs.numbers import parse_number
+        from airflow_provider_engagement.inputs.warehouse_options import parse_names
+        from airflow_provider_engagement.warehouse.source_partitions import table_names
+        from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
+
+        with airflow_failures():
+            dataset = ObjectStoragePath(self.dataset_path)
+            found = table_names(dataset)
+            if not found:
+                raise InvalidQueryError(
+                    "dataset_path", f"{self.dataset_path} has no tables", "Set it to the output_path of a pull."
+                )
+            tables = found if self.tables is None else parse_names(self.tables, found, field="tables")
+            views = [View(name) for name in parse_names(self.views, list(View), field="views")]
+            for view in views:
+                if TABLE_OF[view].name not in tables:
+                    raise InvalidQueryError(
+                        "views",
+                        f"{view} reads the table {TABLE_OF[view].name}",
+                        f"Add {TABLE_OF[view].name} to tables.",
+                    )
+            lock_timeout = parse_number(self.lock_timeout, field="lock_timeout", minimum=0)
+            target = self._target()
+            try:
+                from airflow_provider_engagement.warehouse.load import load_dataset
+            except ModuleNotFoundError as error:
+                if str(error.name).startswith("airflow"):
+                    raise
+                raise MissingExtraError(
+                    "EngagementToWarehouseOperator", "airflow-provider-engagement[warehouse]", str(error)
+                ) from None
+
+            report = load_dataset(
+                dataset,
+                tables=tables,
+                target=target,
+                views=views,
+                address_of=table_address,
+                lock_timeout=lock_timeout,
+            )
+            for name, table in report["tables"].items():
+                self.log.info(
+                    "%s: %d rows new, %d changed, %d unchanged; %d partitions loaded, %d skipped.",
+                    name,
+                    *table["rows"].values(),
+                    *table["partitions"].values(),
+                )
+            return report
+
+    def _target(self) -> Target:
+        """Return the database, from a path or from the connection."""
+        from airflow_provider_engagement.exceptions import InvalidQueryError
+        from airflow_provider_engagement.hooks.warehouse_credentials import warehouse_settings
+        from airflow_provider_engagement.inputs.choices import parse_choice
+        from airflow_provider_engagement.inputs.warehouse_options import parse_database, parse_schema
+        from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
+
+        warehouse = parse_choice(self.destination, Warehouse, field="destination")
+        schema = parse_schema(self.schema)
+        if warehouse is Warehouse.DUCKDB:
+            if self.warehouse_conn_id or not self.database:
+                raise InvalidQueryError(
+                    "database", "duckdb needs the path of a file, and no connection", "Set database alone."
+                )
+            path = parse_database(self.database, schema=schema)
+            return Target(warehouse=warehouse, schema=schema, name=f"duckdb, {path}", settings={"credentials": path})
+        if self.database or not self.warehouse_conn_id:
+            raise InvalidQueryError(
+                "warehouse_conn_id", f"{warehouse} needs a connection, and no path", "Set warehouse_conn_id alone."
+            )
+        settings, name, secrets = warehouse_settings(self.warehouse_conn_id, warehouse.value)
+        return Target(warehouse=warehouse, schema=schema, name=name, settings=settings, secrets=secrets)

@@ -1,0 +1,94 @@
+"""Turns errors of dlt and of databases into errors that say what to do, without secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from airflow_provider_engagement.exceptions import (
+    EngagementError,
+    MissingExtraError,
+    WarehouseAccessError,
+    WarehouseError,
+    WarehouseTableError,
+)
+from airflow_provider_engagement.warehouse.destinations import Target
+
+_LONGEST_MESSAGE = 500
+
+_NO_ACCESS = re.compile(
+    r"read[- ]only|permission denied|insufficient privilege|not authorized|access denied|authentication failed"
+    r"|no password supplied|does not exist: role|role \"[^\"]*\" does not exist|database \"[^\"]*\" does not exist"
+    r"|invalid token|cannot open file",
+    re.IGNORECASE,
+)
+"""What databases say if the credentials or the rights do not suffice. A retry fails in the same way."""
+
+_OTHER_SHAPE = re.compile(
+    r"contract on `?data_type|DataValidationError|invalid input syntax|could not convert|conversion error"
+    r"|is not a table|cannot change|type mismatch|is of type .* but expression|violates not-null|NOT NULL constraint",
+    re.IGNORECASE,
+)
+"""What dlt and databases say if a table cannot hold the rows."""
+
+
+@contextmanager
+def named_errors(target: Target) -> Iterator[None]:
+    """Raise an error of dlt or of a database as one of this package.
+
+    :param target: the database.
+    :raises MissingExtraError: if a package is not installed.
+    :raises WarehouseAccessError: if the credentials or the rights do not suffice.
+    :raises WarehouseTableError: if a table in the database cannot hold the rows.
+    :raises WarehouseError: if anything else fails.
+    """
+    try:
+        yield
+    except EngagementError:
+        raise
+    except Exception as error:
+        # The texts of dlt can contain settings. So the error of this package does not name it as its cause.
+        raise _named(error, target) from None
+
+
+def _named(error: Exception, target: Target) -> EngagementError:
+    chain = list(_chain(error))
+    for cause in chain:
+        if isinstance(cause, EngagementError):
+            return cause
+    kinds = {kind.__name__ for cause in chain for kind in type(cause).__mro__}
+    message = without_secrets(_first_lines(str(chain[-1]) or type(chain[-1]).__name__), target.secrets)
+    whole = " ".join(str(cause) for cause in chain)
+    if kinds & {"ModuleNotFoundError", "MissingDependencyException"}:
+        return MissingExtraError(f"Loading into {target.warehouse}", f"dlt[{target.warehouse}]", message)
+    if _NO_ACCESS.search(message):
+        return WarehouseAccessError(target.name, message)
+    if kinds & {"DataValidationError", "CannotCoerceColumnException"} or _OTHER_SHAPE.search(message):
+        return WarehouseTableError(target.name, message)
+    if "ConfigFieldMissingException" in kinds or "ConfigurationValueError" in kinds:
+        return WarehouseAccessError(target.name, without_secrets(_first_lines(whole), target.secrets))
+    return WarehouseError(target.name, message)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and its causes, down to the first one."""
+    found: BaseException | None = error
+    seen: set[int] = set()
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def _first_lines(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "..."
+
+
+def without_secrets(text: str, secrets: Sequence[str]) -> str:
+    """Return a text with ``***`` in place of each secret."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text
