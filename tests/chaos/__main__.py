@@ -13,16 +13,18 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import cycle, islice, repeat
 from pathlib import Path
 
 from cluster.programs import Programs
 from cluster.simulator import SimulatedApi
 from cluster.terminal import exit_at_signals, say, show_table
 
-from chaos.faults import FAULTS, Outcome, disturb, kill
-from chaos.machine import Machine, run_all
+from chaos.api_faults import CLOSED
+from chaos.faults import ANYWHERE, COMMIT_MOMENTS, FAULTS, Outcome, disturb, kill
+from chaos.machine import Machine, Reader, run_all
 
 FORMATS = ("delta", "parquet")
 
@@ -66,14 +68,16 @@ def run(folder: Path, output_format: str, options: argparse.Namespace) -> list[O
         undisturbed = run_all(machine.pulls(0))
         if problems := [ended.problem for ended in undisturbed if not ended.succeeded]:
             raise SystemExit(f"An undisturbed pull failed:\n{problems[0]}")
-        steps = max(len(ended.steps) for ended in undisturbed)
+        steps = min(len(ended.steps) for ended in undisturbed)
         outcomes = []
-        for number in range(options.kills):
-            outcomes.append(kill(machine, 1 + number, steps, chance))
-            tell(output_format, outcomes[-1])
-        for number, name in enumerate(FAULTS):
-            outcomes.append(disturb(machine, 1 + options.kills + number, name, options.seconds))
-            tell(output_format, outcomes[-1])
+        with Reader(machine) as reader:
+            for number, where in enumerate(islice(moments(output_format), options.kills)):
+                outcomes.append(kill(machine, reader, 1 + number, where, steps, chance))
+                tell(output_format, outcomes[-1])
+            for number, name in enumerate(FAULTS):
+                seconds = options.seconds_closed if name == CLOSED else options.seconds
+                outcomes.append(disturb(machine, reader, 1 + options.kills + number, name, seconds))
+                tell(output_format, outcomes[-1])
         wrong, duplicates = machine.wrong_cells(range(days))
         say(f"{output_format}: {machine.cells:,} cells compared at the end, {wrong} wrong, {duplicates} keys twice.")
         if wrong or duplicates:
@@ -83,9 +87,18 @@ def run(folder: Path, output_format: str, options: argparse.Namespace) -> list[O
         programs.kill_all()
 
 
+def moments(output_format: str) -> Iterator[str]:
+    """Yield the moments of kills without end. In a Delta table, every second one is at a commit."""
+    if output_format != "delta":
+        return repeat(ANYWHERE)
+    return cycle([moment for name in COMMIT_MOMENTS for moment in (name, ANYWHERE)])
+
+
 def tell(output_format: str, outcome: Outcome) -> None:
-    """Print an outcome that did harm."""
-    if not outcome.is_harmless:
+    """Print an outcome: in one line, or all of it if it did harm."""
+    if outcome.is_harmless:
+        say(f"{output_format}: {outcome.fault} {outcome.phase}, {outcome.attempts} attempts: harmless")
+    else:
         say(f"HARM ({output_format}): {outcome}")
 
 
@@ -137,8 +150,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--formats", nargs="+", default=FORMATS, choices=FORMATS, help="formats of the dataset")
     result.add_argument("--kills", type=int, default=50, help="how often a pull is killed, for each format")
     result.add_argument("--seconds", type=float, default=60, help="how long other faults last")
-    result.add_argument("--owners", type=int, default=4, help="number of users, whose pulls run at the same time")
-    result.add_argument("--tweets", type=int, default=240, help="number of Tweets, of all users together")
+    result.add_argument("--seconds-closed", type=float, default=600, help="how long the API is closed")
+    result.add_argument("--owners", type=int, default=8, help="number of users, whose pulls run at the same time")
+    result.add_argument("--tweets", type=int, default=160, help="number of Tweets, of all users together")
     result.add_argument("--seed", type=int, default=1, help="chooses which pull is killed, and when")
     return result
 

@@ -46,9 +46,11 @@ def _closed(api: SimulatedApi, seconds: float) -> Iterator[None]:
 _DEEP = "[" * 5000
 _REPEATED_KEY = '{"start": "2026-01-01T00:00:00Z", "start": "2026-01-02T00:00:00Z"}'
 
+CLOSED = "API closed"
+
 API_FAULTS: Mapping[str, ApiFault] = {
     "API paused": _paused,
-    "API closed": _closed,
+    CLOSED: _closed,
     "API fails": _responses(*[{"status": status} for status in (500, 502, 503, 504, 503, 500)]),
     "API answers garbage": _responses(
         {"status": 200, "body": "<html>Bad Gateway</html>"},

@@ -15,7 +15,7 @@ from chaos.api_faults import API_FAULTS, ApiFault
 from chaos.store_proxy import Mode, StoreProxy
 
 REDIS = "redis"
-WORKER = "kill a worker"
+WORKER, BROKER = "kill a worker", "kill Redis"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +33,13 @@ class Site:
     redis: Programs | None
     chance: random.Random
 
+    def allows(self, fault: str) -> bool:
+        """Return whether a fault disturbs nobody else."""
+        return fault != BROKER or self.redis is not None
+
     def running_tasks(self) -> list[int]:
         """Return the process ids of the tasks that are running."""
-        tasks = self.cluster.airflow.task_instances()
-        return [task["pid"] for task in tasks if task["state"] == "running" and task["pid"]]
+        return [task["pid"] for task in self.cluster.airflow.task_instances("running") if task["pid"]]
 
     def is_healthy(self) -> bool:
         """Return whether Airflow, the object store and Redis work. The workers are not included."""
@@ -60,18 +63,6 @@ def redis_server(command: str, port: int, programs: Programs) -> Program:
         folder=programs.logs,
         environment={},
     )
-
-
-def cluster_faults(site: Site) -> Mapping[str, Fault]:
-    """Return the faults that are possible at a site, by name."""
-    return {
-        WORKER: _killed_worker,
-        **{f"kill the {name}": partial(_killed, name) for name in (*COMPONENTS, OBJECT_STORE)},
-        **({"kill Redis": _killed_redis} if site.redis else {}),
-        "close PostgreSQL": _closed_database,
-        **{f"object store: {mode.value}": partial(_proxied, mode) for mode in Mode if mode is not Mode.PASS},
-        **{name: partial(_of_api, fault) for name, fault in API_FAULTS.items()},
-    }
 
 
 @contextmanager
@@ -111,3 +102,14 @@ def _proxied(mode: Mode, site: Site, seconds: float) -> Iterator[None]:
 
 def _of_api(fault: ApiFault, site: Site, seconds: float) -> AbstractContextManager[None]:
     return fault(site.cluster.api, seconds)
+
+
+FAULTS: Mapping[str, Fault] = {
+    WORKER: _killed_worker,
+    **{f"kill the {name}": partial(_killed, name) for name in (*COMPONENTS, OBJECT_STORE)},
+    BROKER: _killed_redis,
+    "close PostgreSQL": _closed_database,
+    **{f"object store: {mode.value}": partial(_proxied, mode) for mode in Mode if mode is not Mode.PASS},
+    **{name: partial(_of_api, fault) for name, fault in API_FAULTS.items()},
+}
+"""The faults, by name."""

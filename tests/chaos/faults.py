@@ -6,15 +6,28 @@ import random
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from chaos.api_faults import API_FAULTS, ApiFault
 from chaos.machine import Machine, Reader, run_all
-from chaos.pulls import CONCURRENT_REQUESTS, Ended
+from chaos.pulls import COMMITTED, COMMITTING, CONCURRENT_REQUESTS, Ended, Moment
+
+SECONDS_OF_COMMIT = 0.01
+
+ANYWHERE = "at any step"
+NOT_KILLED = "over before"
+
+COMMIT_MOMENTS: Mapping[str, Callable[[random.Random], Moment]] = {
+    "before the log entry": lambda chance: Moment(phase=COMMITTING),
+    "within the commit": lambda chance: Moment(phase=COMMITTING, later=chance.uniform(1e-4, SECONDS_OF_COMMIT)),
+    "after the log entry": lambda chance: Moment(phase=COMMITTED),
+}
+"""Moments of a commit to a Delta table, by name. Before its log entry, all data files are written. After it, the
+manifest is missing."""
 
 SECONDS_UNTIL_SUCCESS = 120.0
 """How long the pulls of a day may be repeated after the end of the fault."""
@@ -58,33 +71,40 @@ class Outcome:
         return may_repeat and not self.problem and not any(counts)
 
 
-def kill(machine: Machine, day: int, steps: int, chance: random.Random) -> Outcome:
-    """Kill one of the pulls of a day at a random step, and run it again.
+def kill(machine: Machine, reader: Reader, day: int, where: str, steps: int, chance: random.Random) -> Outcome:
+    """Kill one of the pulls of a day, and run it again.
 
     :param machine: the machine.
+    :param reader: the reader.
     :param day: the number of the day.
+    :param where: the name of the moment in :data:`COMMIT_MOMENTS`, or :data:`ANYWHERE`.
     :param steps: how many steps an undisturbed pull has.
     :param chance: chooses the pull and the step.
     """
-    pulls = machine.pulls(day)
-    victim, step = chance.randrange(len(pulls)), chance.randint(1, steps)
-    return _run(machine, day, "kill -9", kill_before={victim: step}, victim=victim, in_flight=CONCURRENT_REQUESTS)
+    victim = chance.randrange(len(machine.pulls(day)))
+    moment = Moment(step=chance.randint(1, steps)) if where == ANYWHERE else COMMIT_MOMENTS[where](chance)
+    outcome = _run(
+        machine, reader, day, "kill -9", kill_at={victim: moment}, victim=victim, in_flight=CONCURRENT_REQUESTS
+    )
+    return outcome if where == ANYWHERE or outcome.phase == NOT_KILLED else replace(outcome, phase=where)
 
 
-def disturb(machine: Machine, day: int, name: str, seconds: float) -> Outcome:
+def disturb(machine: Machine, reader: Reader, day: int, name: str, seconds: float) -> Outcome:
     """Run the pulls of a day while something that they depend on does not work.
 
     :param machine: the machine.
+    :param reader: the reader.
     :param day: the number of the day.
     :param name: the name of the fault in :data:`FAULTS`.
     :param seconds: how long the fault lasts.
     """
     with FAULTS[name](machine, seconds):
-        return _run(machine, day, name, in_flight=None, seconds=seconds)
+        return _run(machine, reader, day, name, in_flight=None, seconds=seconds)
 
 
 def _run(
     machine: Machine,
+    reader: Reader,
     day: int,
     fault: str,
     *,
@@ -95,9 +115,10 @@ def _run(
 ) -> Outcome:
     pulls = machine.pulls(day)
     before = machine.requests()
-    reader = Reader(machine, machine.day(day))
+    reader.turn_to(day)
+    polls_before, vanished_before = reader.counts()
     ended = run_all(pulls, **options)
-    phase = ended[victim].last_phase if victim is not None else ""
+    phase = "" if victim is None else NOT_KILLED if ended[victim].succeeded else ended[victim].last_phase
     attempts, waiting = 1, [index for index, one in enumerate(ended) if not one.succeeded]
     problem = _problem(ended)
     deadline = time.monotonic() + seconds + SECONDS_UNTIL_SUCCESS
@@ -108,8 +129,8 @@ def _run(
         problem = _problem(ended)
         if waiting:
             time.sleep(1)
-    polls, vanished = reader.stop()
     wrong, duplicates = machine.wrong_cells([day])
+    polls, vanished = reader.counts()
     least = sum(-(-len(pull.tweet_ids) // 25) for pull in pulls)
     return Outcome(
         fault=fault,
@@ -119,8 +140,8 @@ def _run(
         in_flight=in_flight,
         wrong_cells=wrong,
         duplicates=duplicates,
-        polls=polls,
-        vanished=vanished,
+        polls=polls - polls_before,
+        vanished=vanished - vanished_before,
         leftovers=machine.leftovers(),
         problem=problem if waiting else "",
     )

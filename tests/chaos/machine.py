@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow
 import pyarrow.parquet
@@ -14,13 +14,14 @@ from cluster.simulator import SimulatedApi
 from cluster.truth import HOURLY, Counts, Truth
 from deltalake import DeltaTable, QueryBuilder
 
-from chaos.pulls import FORK, Ended, Pull, RunningPull
+from chaos.pulls import FORK, Ended, Moment, Pull, RunningPull
 
 TABLE = "tweet_metrics/hour"
 
 KEY = ("tweet_id", "period_start")
 
-SECONDS_BETWEEN_READS = 0.05
+SECONDS_BETWEEN_READS = 0.1
+SECONDS_UNTIL_STOPPED = 30.0
 
 
 @dataclass
@@ -99,36 +100,57 @@ class Machine:
 
 
 class Reader:
-    """Polls a partition in another process while pulls publish to it.
+    """Polls a dataset in another process all the time. As a context manager, it starts and stops.
+
+    It reads the partition that pulls publish to, and in turn those that they published to before.
 
     :param machine: the machine.
-    :param day: the day of the partition.
     """
 
-    def __init__(self, machine: Machine, day: datetime) -> None:
+    def __init__(self, machine: Machine) -> None:
         self._stop = FORK.Event()
-        self._receiver, sender = FORK.Pipe(duplex=False)
-        self._process = FORK.Process(target=self._poll, args=(machine, day, sender))
+        self._day, self._polls, self._vanished = (FORK.Value("q", 0) for _ in range(3))
+        self._process = FORK.Process(target=self._poll, args=(machine,))
+
+    def __enter__(self) -> Self:
+        """Start to poll."""
         self._process.start()
-        sender.close()
+        return self
 
-    def stop(self) -> tuple[int, int]:
-        """End the polling. Return how often the partition was read, and how many keys vanished."""
+    def __exit__(self, *error: object) -> None:
+        """End the polling."""
         self._stop.set()
-        polls, vanished = self._receiver.recv()
-        self._process.join()
-        return polls, vanished
+        self._process.join(SECONDS_UNTIL_STOPPED)
+        self._process.kill()
 
-    def _poll(self, machine: Machine, day: datetime, sender: Any) -> None:
-        known: set[tuple[Any, ...]] = set()
-        polls = vanished = 0
+    def turn_to(self, number: int) -> None:
+        """Read the partition of a day from now on.
+
+        :param number: the number of the day.
+        """
+        self._day.value = number
+
+    def counts(self) -> tuple[int, int]:
+        """Return how often partitions were read, and how many keys vanished.
+
+        :raises RuntimeError: if the reader has failed.
+        """
+        if not self._process.is_alive():
+            raise RuntimeError("The reader could not read the dataset.")
+        return self._polls.value, self._vanished.value
+
+    def _poll(self, machine: Machine) -> None:
+        known: dict[int, set[tuple[Any, ...]]] = {}
+        earlier = 0
         while not self._stop.is_set():
-            keys = set(read(machine.folder, machine.output_format, day, KEY))
-            vanished += len(known - keys)
-            known |= keys
-            polls += 1
+            day = self._day.value
+            earlier = (earlier + 1) % (day + 1)
+            for number in {day, earlier}:
+                keys = set(read(machine.folder, machine.output_format, machine.day(number), KEY))
+                self._vanished.value += len(known.get(number, set()) - keys)
+                known[number] = known.get(number, set()) | keys
+                self._polls.value += 1
             self._stop.wait(SECONDS_BETWEEN_READS)
-        sender.send((polls, vanished))
 
 
 def read(folder: Path, output_format: str, day: datetime, columns: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -160,13 +182,13 @@ def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
     return result
 
 
-def run_all(pulls: Sequence[Pull], *, kill_before: Mapping[int, int] | None = None) -> list[Ended]:
+def run_all(pulls: Sequence[Pull], *, kill_at: Mapping[int, Moment] | None = None) -> list[Ended]:
     """Run pulls at the same time, and return how each ended.
 
     :param pulls: the pulls.
-    :param kill_before: the step before which a pull kills itself, by the index of the pull.
+    :param kill_at: when a pull kills itself, by the index of the pull.
     """
-    running = [RunningPull(pull, kill_before=(kill_before or {}).get(index)) for index, pull in enumerate(pulls)]
+    running = [RunningPull(pull, kill_at=(kill_at or {}).get(index)) for index, pull in enumerate(pulls)]
     return [one.wait() for one in running]
 
 

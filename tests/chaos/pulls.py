@@ -28,7 +28,9 @@ from airflow_provider_engagement.operators import run_pull
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
 
 CONCURRENT_REQUESTS = 2
-SECONDS = 300.0
+COMMITTING, COMMITTED = "committing", "committed"
+"""The phases that begin with the first and after the last instruction of a commit to a Delta table."""
+SECONDS = 900.0
 """How long a pull may take."""
 
 FORK = get_context("fork")
@@ -89,6 +91,34 @@ class Pull:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Moment:
+    """When a process kills itself.
+
+    :param step: the number of the step before which it does so.
+    :param phase: the phase before whose first step it does so, if it does not count steps.
+    :param later: how many seconds after the beginning of the phase it does so instead.
+    """
+
+    step: int | None = None
+    phase: str | None = None
+    later: float = 0.0
+
+    def arrive(self, number: int, phase: str) -> None:
+        """Kill the process if this is the moment.
+
+        :param number: the number of the step that comes next.
+        :param phase: its phase.
+        """
+        if number != self.step and phase != self.phase:
+            return
+        if self.later:
+            # The kernel ends the process wherever it is, also within compiled code.
+            signal.setitimer(signal.ITIMER_REAL, self.later)
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ended:
     """How a pull ended.
 
@@ -111,12 +141,12 @@ class RunningPull:
     """A pull in another process.
 
     :param pull: the pull.
-    :param kill_before: the number of the step before which the process kills itself; ``None`` to not do so.
+    :param kill_at: when the process kills itself; ``None`` to not do so.
     """
 
-    def __init__(self, pull: Pull, *, kill_before: int | None = None) -> None:
+    def __init__(self, pull: Pull, *, kill_at: Moment | None = None) -> None:
         self._receiver, sender = FORK.Pipe(duplex=False)
-        self._process = FORK.Process(target=_run, args=(pull, kill_before, sender))
+        self._process = FORK.Process(target=_run, args=(pull, kill_at, sender))
         self._process.start()
         sender.close()
 
@@ -142,11 +172,12 @@ class RunningPull:
         return Ended(succeeded=succeeded, steps=tuple(steps), problem=problem)
 
 
-def _run(pull: Pull, kill_before: int | None, sender: Connection) -> None:
+def _run(pull: Pull, kill_at: Moment | None, sender: Connection) -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     # The log of Airflow tells nothing that the result does not tell.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
-    with _reported_steps(pull.folder, kill_before, sender):
+    with _reported_steps(pull.folder, kill_at, sender):
         try:
             pull.execute()
         except BaseException:
@@ -159,15 +190,15 @@ def _run(pull: Pull, kill_before: int | None, sender: Connection) -> None:
 
 
 @contextmanager
-def _reported_steps(folder: Path, kill_before: int | None, sender: Connection) -> Iterator[None]:
+def _reported_steps(folder: Path, kill_at: Moment | None, sender: Connection) -> Iterator[None]:
     number = 0
     is_active = True
 
     def step(phase: str) -> None:
         nonlocal number
         number += 1
-        if number == kill_before:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if kill_at is not None:
+            kill_at.arrive(number, phase)
         sender.send(("step", phase))
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
@@ -177,9 +208,10 @@ def _reported_steps(folder: Path, kill_before: int | None, sender: Connection) -
     fetch, commit = EngagementClient.fetch, DeltaLog.commit
 
     def audited_commit(log: DeltaLog, **change: Any) -> bool:
-        sys.audit("chaos.committing")
+        sys.audit(f"chaos.{COMMITTING}")
         committed = commit(log, **change)
-        sys.audit("chaos.committing")
+        if committed:
+            sys.audit(f"chaos.{COMMITTED}")
         return committed
 
     def audited_fetch(client: EngagementClient, request: Any) -> Any:

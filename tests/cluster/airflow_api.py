@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -53,10 +53,21 @@ class AirflowApi:
         """Create a pool in which deferred tasks keep their slot."""
         self._call("POST", "/pools", {"name": name, "slots": slots, "include_deferred": True})
 
-    def trigger(self, dag_id: str) -> str:
-        """Start a run, and return its id."""
-        run = self._call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": datetime.now(UTC).isoformat()})
-        return str(run["dag_run_id"])
+    def trigger(self, dag_id: str, interval: tuple[datetime, datetime] | None = None) -> None:
+        """Start a run.
+
+        :param interval: its data interval. If there is a run for it, do nothing. By default, the run has none.
+        """
+        body = {"logical_date": datetime.now(UTC).isoformat()}
+        if interval is not None:
+            start, end = (time.isoformat() for time in interval)
+            body = {"logical_date": start, "data_interval_start": start, "data_interval_end": end}
+        try:
+            self._call("POST", f"/dags/{dag_id}/dagRuns", body)
+        except requests.HTTPError as problem:
+            # The response to an earlier call can have been lost.
+            if interval is None or problem.response.status_code != requests.codes.conflict:
+                raise
 
     def backfill(self, dag_id: str, first: datetime, last: datetime, *, max_active_runs: int) -> int:
         """Start a backfill, and return its id.
@@ -89,13 +100,14 @@ class AirflowApi:
         """Return the runs of all DAGs."""
         return list(self._pages("/dags/~/dagRuns", "dag_runs"))
 
-    def task_instances(self) -> list[dict[str, Any]]:
-        """Return the task instances of all runs."""
-        return list(self._pages("/dags/~/dagRuns/~/taskInstances", "task_instances"))
+    def task_instances(self, *states: str) -> list[dict[str, Any]]:
+        """Return the task instances of all runs that are in one of the states, or all if no state is given."""
+        return list(self._pages("/dags/~/dagRuns/~/taskInstances", "task_instances", states))
 
-    def _pages(self, path: str, name: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, name: str, states: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         offset = 0
-        while page := self._call("GET", f"{path}?limit={_PAGE}&offset={offset}")[name]:
+        chosen = "".join(f"&state={state}" for state in states)
+        while page := self._call("GET", f"{path}?limit={_PAGE}&offset={offset}{chosen}")[name]:
             yield from page
             offset += len(page)
 
@@ -110,5 +122,6 @@ class AirflowApi:
             timeout=60,
         )
         if not response.ok:
-            raise requests.HTTPError(f"{method} {path}: HTTP {response.status_code}: {response.text[:1000]}")
+            problem = f"{method} {path}: HTTP {response.status_code}: {response.text[:1000]}"
+            raise requests.HTTPError(problem, response=response)
         return response.json()

@@ -1,8 +1,12 @@
-"""The database and the broker: PostgreSQL and Redis servers that run already, of which a cluster takes a share."""
+"""The database and the broker: PostgreSQL and Redis servers that run already, of which a cluster takes a share.
+
+As a program, it tells which server is missing and how to start it. The exit status is 0 only if none is.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
@@ -53,17 +57,24 @@ class Database:
 
         :raises ProgramError: if there is no PostgreSQL.
         """
-        try:
-            names = [name for (name,) in _execute("SELECT datname FROM pg_database")]
-        except psycopg2.OperationalError as problem:
-            raise ProgramError(
-                _NO_POSTGRESQL.format(address=_without_password(POSTGRESQL), problem=str(problem).strip())
-            ) from None
-        for name in names:
+        for name in self.names():
             if name.startswith(_DATABASE_PREFIX) and not _is_running(name.removeprefix(_DATABASE_PREFIX)):
                 _execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         self._exists = True
         _execute(f'CREATE DATABASE "{self.name}"')
+
+    @staticmethod
+    def names() -> list[str]:
+        """Return the names of all databases.
+
+        :raises ProgramError: if there is no PostgreSQL.
+        """
+        try:
+            return [name for (name,) in _execute("SELECT datname FROM pg_database")]
+        except psycopg2.OperationalError as problem:
+            raise ProgramError(
+                _NO_POSTGRESQL.format(address=_without_password(POSTGRESQL), problem=str(problem).strip())
+            ) from None
 
     def drop(self) -> None:
         """Drop the database, even if there are connections to it."""
@@ -102,11 +113,7 @@ class Broker:
 
         :raises ProgramError: if there is no Redis, or if all of its databases are in use.
         """
-        try:
-            with closing(redis.Redis.from_url(self._server)) as client:
-                databases = int(str(client.config_get("databases")["databases"]))
-        except redis.RedisError as problem:
-            raise ProgramError(_NO_REDIS.format(address=_without_password(self._server), problem=problem)) from None
+        databases = self.databases()
         for self._number in reversed(range(databases)):
             with closing(redis.Redis.from_url(self.url, decode_responses=True)) as client:
                 owner = client.get(_OWNER_KEY)
@@ -118,12 +125,35 @@ class Broker:
         server = _without_password(self._server)
         raise ProgramError(f"Every database of the Redis at {server} is in use. Empty one of them.")
 
+    def databases(self) -> int:
+        """Return how many databases the server has.
+
+        :raises ProgramError: if there is no Redis.
+        """
+        try:
+            with closing(redis.Redis.from_url(self._server)) as client:
+                return int(str(client.config_get("databases")["databases"]))
+        except redis.RedisError as problem:
+            raise ProgramError(_NO_REDIS.format(address=_without_password(self._server), problem=problem)) from None
+
     def flush(self) -> None:
         """Delete everything in the claimed database."""
         if self._number is not None:
             with suppress(redis.ConnectionError), closing(redis.Redis.from_url(self.url)) as client:
                 client.flushdb()
             self._number = None
+
+
+def main() -> int:
+    """Print which servers are missing, and return the exit status."""
+    status = 0
+    for check in (Database.names, Broker().databases):
+        try:
+            check()
+        except ProgramError as problem:
+            print(problem)
+            status = 1
+    return status
 
 
 def _execute(statement: str) -> list[tuple[str, ...]]:
@@ -142,3 +172,7 @@ def _is_running(process_id: str) -> bool:
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}:{parts.port}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -18,13 +18,13 @@ DATASET = "dataset"
 """The key of the dataset's folder."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Workload:
     """The runs of the DAGs in ``dags``.
 
     :param api: the simulator.
     :param output_format: the format of the dataset.
-    :param days: the number of days of history. The last one is yesterday.
+    :param days: the number of days of history. The last one is yesterday. It grows with each earlier day.
     :param active_runs: how many runs of the backfill are active at the same time.
     """
 
@@ -69,6 +69,11 @@ class Workload:
         cluster.airflow.backfill("owners_history", self._first_day, last_day, max_active_runs=self.active_runs)
         for dag_id in ("owners_totals", "owners_live"):
             cluster.airflow.trigger(dag_id)
+
+    def start_earlier_day(self, cluster: Cluster) -> None:
+        """Start a run for the day before the history."""
+        cluster.airflow.trigger("owners_history", (self._first_day - timedelta(days=1), self._first_day))
+        self.days += 1
 
     def wait(self, cluster: Cluster, *, seconds: float) -> list[dict[str, Any]]:
         """Wait until all runs are over, and return them."""
