@@ -13,6 +13,7 @@ from itertools import islice
 from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Account, describe_account
+from airflow_provider_engagement.dataset.progress import Progress, ProgressSteps, ReportProgress
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
@@ -39,8 +40,6 @@ AFFECTS_EVERY_REQUEST = (EndpointNotFoundError, PeriodCapError, InvalidConnectio
 MAX_CONSECUTIVE_FAILURES = 5
 """After this many consecutive failures of the server, the remaining requests of a pull are not sent."""
 
-PROGRESS_INTERVAL_SECONDS = 10.0
-
 
 @dataclass(slots=True)
 class FetchResult:
@@ -60,6 +59,13 @@ class FetchResult:
     failures: list[tuple[Request, EngagementError]] = field(default_factory=list)
     rejected: dict[Account, EngagementError] = field(default_factory=dict)
     stopped_early: bool = False
+
+    @property
+    def progress(self) -> Progress:
+        """How far the requests are."""
+        return Progress(
+            planned=len(self.requests), succeeded=self.succeeded, reused=self.reused, failed=len(self.failures)
+        )
 
     def reason_missing(self, request: Request) -> str:
         """Return why a request has no response."""
@@ -89,6 +95,7 @@ def fetch_missing(
     fetch: Callable[[Request], FetchedResponse],
     concurrent_requests: int = 8,
     since: datetime | None = None,
+    report: ReportProgress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> FetchResult:
     """Send every request of a plan whose response is not stored, and store the responses.
@@ -102,7 +109,8 @@ def fetch_missing(
     :param concurrent_requests: how many requests are in flight at once.
     :param since: when the attempt began. Newer stored responses count as succeeded, not as reused: the attempt fetched
         them before it waited.
-    :param clock: a monotonic clock in seconds, for the progress in the log.
+    :param report: is called with the progress, at sensible steps. By default, the progress is logged.
+    :param clock: a monotonic clock in seconds, for the progress.
     :raises WaitRequired: if the rate limit allows the next request only later than the client waits in place.
     :raises EngagementError: if an error affects every request, for example if the plan's only account is rejected.
     """
@@ -113,7 +121,7 @@ def fetch_missing(
         stored_at = (store.fetched_at(request) for request in requests if id(request) not in missing_ids)
         result.succeeded = sum(fetched_at is not None and fetched_at >= since for fetched_at in stored_at)
         result.reused -= result.succeeded
-    progress = _ProgressLog(result, clock)
+    progress = ProgressSteps(report or _log_progress, clock)
     stop: BaseException | None = None
     consecutive_failures = 0
     accounts = {request.query.account for request in requests}
@@ -151,10 +159,14 @@ def fetch_missing(
                     log.warning("Request for %d Tweets failed: %s", len(request.tweet_ids), error)
                 else:
                     stop = _more_severe(stop, error)
-            progress.update()
+            progress.update(result.progress)
     if stop is not None:
         raise stop
     return result
+
+
+def _log_progress(progress: Progress) -> None:
+    log.info("%s", progress)
 
 
 def _more_severe(first: BaseException | None, second: BaseException) -> BaseException:
@@ -164,27 +176,3 @@ def _more_severe(first: BaseException | None, second: BaseException) -> BaseExce
     if isinstance(first, WaitRequired) and isinstance(second, WaitRequired):
         return max(first, second, key=lambda required: required.until)
     return first
-
-
-class _ProgressLog:
-    """Logs the progress of a pull every few seconds."""
-
-    def __init__(self, result: FetchResult, clock: Callable[[], float]) -> None:
-        self._result = result
-        self._clock = clock
-        self._logged_at = clock()
-
-    def update(self) -> None:
-        now = self._clock()
-        if now - self._logged_at < PROGRESS_INTERVAL_SECONDS:
-            return
-        self._logged_at = now
-        result = self._result
-        log.info(
-            "%d of %d requests done: %d succeeded, %d reused, %d failed.",
-            result.succeeded + result.reused + len(result.failures),
-            len(result.requests),
-            result.succeeded,
-            result.reused,
-            len(result.failures),
-        )

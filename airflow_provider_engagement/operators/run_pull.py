@@ -41,6 +41,7 @@ from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole
 from airflow_provider_engagement.operators.attempt import AttemptTotals, add_to_attempt
 from airflow_provider_engagement.operators.bounds import check_bounds
 from airflow_provider_engagement.operators.observability import count_manifest, count_requests, span
+from airflow_provider_engagement.operators.progress_report import reporter
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -210,6 +211,7 @@ def _fetch(
                 fetch=client.fetch,
                 concurrent_requests=concurrent_requests,
                 since=pull.attempt_start,
+                report=reporter(operator, client, context),
             )
             with span("fetch", endpoint=operator.endpoint, requests=len(requests)):
                 fetched, statuses = _fetch_by_author(operator, pull, requests, store, fetch)
@@ -232,22 +234,28 @@ def _fetch_by_author(
     fetched = fetch(requests)
     statuses = TweetStatuses.of(fetched, store)
     moved: set[str] = set()
+    sent = len(requests) - fetched.reused
     while readable := statuses.by_author(operator.hook.accounts.has_token, except_for=moved):
         number = sum(map(len, readable.values()))
         moved.update(*readable.values())
+        queries = [
+            replace(pull.query, auth=Auth.USER, owner=author, tweet_ids=tuple(tweet_ids))
+            for author, tweet_ids in readable.items()
+        ]
+        more = pull.requests_of(queries)
+        sent += _count_missing(more, store)
+        if operator.max_requests is not None and sent > int(operator.max_requests):
+            operator.log.warning(
+                "%d Tweets belong to other owners than listed. max_requests does not allow to request them again.",
+                number,
+            )
+            break
         operator.log.warning(
             "%d Tweets belong to other owners than listed. Requesting them with the tokens of their %d authors.",
             number,
             len(readable),
         )
-        later = fetch(
-            pull.requests_of(
-                [
-                    replace(pull.query, auth=Auth.USER, owner=author, tweet_ids=tuple(tweet_ids))
-                    for author, tweet_ids in readable.items()
-                ]
-            )
-        )
+        later = fetch(more)
         fetched = fetched.followed_by(later)
         statuses.add(later, store)
     return fetched, statuses

@@ -463,3 +463,15 @@ def test_ten_revoked_owners_of_a_hundred_are_named_and_cost_one_rejected_request
     assert sorted(manifest["owners"]["rejected"]) == revoked
     assert rows_of(dataset) == expected
     assert sent == len(owners)
+
+
+def test_max_requests_also_limits_the_requests_for_tweets_of_other_authors(
+    pull: Pulled, simulator: Simulator, handles: list[Handle], dataset: Any
+) -> None:
+    tweets = listed(simulator, handles[:2])
+    wrong = [(tweets[0][0], handles[1].user_id), *tweets[1:]]
+
+    manifest = pull(tweet_ids=wrong, max_requests=2, accepted_outcomes=["forbidden"])
+
+    assert manifest["outcomes"] == {"forbidden": 1, "ok": 5}
+    assert rows_of(dataset) == expected_rows(simulator, tweets[1:])

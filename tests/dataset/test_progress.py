@@ -1,0 +1,42 @@
+"""How far a pull is, and when that is reported."""
+
+from __future__ import annotations
+
+from airflow_provider_engagement.dataset.progress import Progress, ProgressSteps
+
+
+def progress(done: int, planned: int = 1000, **changes: int) -> Progress:
+    return Progress(**{"planned": planned, "succeeded": done, "reused": 0, "failed": 0, **changes})
+
+
+def test_progress_says_what_is_done_what_is_left_and_how_long_that_takes() -> None:
+    assert str(progress(240, reused=10, requests_per_minute=60)) == (
+        "25% done: 250 of 1000 requests (240 succeeded, 10 reused, 0 failed). 750 left, about 13 min at 60 a minute."
+    )
+
+
+def test_without_a_known_quota_there_is_no_time() -> None:
+    assert progress(250).minutes_left is None
+    assert str(progress(250)).endswith("750 left.")
+
+
+def test_an_empty_plan_is_done() -> None:
+    assert progress(0, planned=0).share == 1.0
+
+
+def reported(steps: list[tuple[float, int]]) -> list[int]:
+    """Return the numbers of requests at which progress is reported, given times and numbers."""
+    now = 0.0
+    found: list[int] = []
+    reporter = ProgressSteps(lambda progress: found.append(progress.done), lambda: now)
+    for now, done in steps:  # noqa: B007
+        reporter.update(progress(done))
+    return found
+
+
+def test_progress_is_reported_after_a_step_that_took_long_enough() -> None:
+    assert reported([(9, 100), (10, 110), (15, 300), (20, 301)]) == [110, 301]
+
+
+def test_a_slow_pull_reports_its_progress_once_a_minute() -> None:
+    assert reported([(30, 1), (59, 2), (60, 3), (100, 4), (121, 5)]) == [3, 5]
