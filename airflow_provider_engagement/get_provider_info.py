@@ -35,9 +35,41 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "transfers": [
+            {
+                "source-integration-name": INTEGRATION,
+                "target-integration-name": INTEGRATION,
+                "how-to-guide": "/docs/operators/to-warehouse.md",
+                "python-module": "airflow_provider_engagement.transfers.engagement_to_warehouse",
+            }
+        ],
         "sensors": [
             {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_engagement.sensors.rate_limit"]}
         ],
+        "config": {
+            "engagement": {
+                "description": "What holds for the tasks that pull engagement metrics, unless a DAG sets it.",
+                "options": {
+                    "default_output_path": _option(
+                        "The dataset folder of tasks without output_path. With output_path='', a task has none.",
+                        example="s3://warehouse/engagement",
+                    ),
+                    "default_output_format": _option(
+                        "The format of the tables of tasks without output_format: parquet, csv, jsonl or delta.",
+                        example="delta",
+                        default="parquet",
+                    ),
+                    "default_pool": _option(
+                        "The pool of tasks without pool. It is read when a task is constructed. Airflow constructs "
+                        "mapped tasks later than it chooses their pool, so they need pool in partial().",
+                        example="engagement_api",
+                    ),
+                    "max_owners": _option("The bound max_owners of tasks without it.", "integer", example="300"),
+                    "max_requests": _option("The bound max_requests of tasks without it.", "integer", example="5000"),
+                    "max_tweets": _option("The bound max_tweets of tasks without it.", "integer", example="1000000"),
+                },
+            }
+        },
         "asset-uris": [
             {
                 "schemes": ["engagement"],
@@ -124,3 +156,7 @@ def _secret(label: str, description: str) -> dict[str, Any]:
 
 def _seconds(label: str, description: str) -> dict[str, Any]:
     return {"label": label, "description": description, "schema": {"type": ["number", "null"], "minimum": 0.1}}
+
+
+def _option(description: str, kind: str = "string", *, example: str, default: str | None = None) -> dict[str, Any]:
+    return {"description": description, "version_added": "0.1.0", "type": kind, "example": example, "default": default}

@@ -215,6 +215,23 @@ def connection_fields() -> str:
     )
 
 
+def configuration() -> str:
+    (section,) = member("get_provider_info")()["config"].values()
+    return table(
+        ("option", "type", "default", "example", "meaning"),
+        (
+            (
+                code(name),
+                option["type"],
+                code(option["default"]) if option["default"] else "",
+                code(option["example"]),
+                sentence(option["description"]),
+            )
+            for name, option in section["options"].items()
+        ),
+    )
+
+
 def stats() -> str:
     return table(
         ("name", "kind", "tags", "meaning"),
@@ -252,6 +269,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "errors": errors,
     "switches": switches,
     "connection fields": connection_fields,
+    "configuration": configuration,
     "stats": stats,
     "columns": columns,
 }

@@ -20,7 +20,7 @@ FOLDER = Path(airflow_provider_engagement.__file__).parent
 API = ("api", "exceptions")
 DATASET = ("dataset", *API)
 INPUTS = ("inputs", "dataset.granularity", "dataset.storage", *API)
-TASKS = ("operators", "sensors", "hooks", "report", *INPUTS, *DATASET)
+TASKS = ("operators", "assets", "sensors", "hooks", "report", *INPUTS, *DATASET)
 
 ALLOWED = {
     "api": API,

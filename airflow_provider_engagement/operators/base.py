@@ -14,6 +14,8 @@ from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequir
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import airflow_failures
 from airflow_provider_engagement.inputs.numbers import parse_number
+from airflow_provider_engagement.operators.configuration import configured
+from airflow_provider_engagement.operators.links import DatasetLink, ManifestLink
 from airflow_provider_engagement.operators.observability import count_wait
 from airflow_provider_engagement.operators.run_context import RunContext
 from airflow_provider_engagement.operators.waiting import wait_until
@@ -55,22 +57,26 @@ class EngagementPullOperator(BaseOperator):
     :param metrics: the names of the metrics to request; by default, all that the credentials can read. (templated)
     :param groupings: up to two additional groupings of the counts: ``{name: [dimension, …]}``. The task writes the
         grouped counts to a JSON file. Without ``output_path``, it returns them in the manifest. (templated)
-    :param output_path: the path or URL of the dataset folder. If you do not set it, the task returns up to 1,000 rows
-        as XCom. (templated)
-    :param output_format: ``parquet`` (default), ``csv`` or ``jsonl`` for one writer at a time, or ``delta`` for Delta
-        Lake tables that several runs and machines write to at the same time. ``delta`` requires the extra ``delta`` of
-        this package. (templated)
+    :param output_path: the path or URL of the dataset folder; by default, the option ``default_output_path`` of the
+        configuration. If neither is set, or if it is empty, the task returns up to 1,000 rows as XCom. (templated)
+    :param output_format: ``parquet``, ``csv`` or ``jsonl`` for one writer at a time, or ``delta`` for Delta Lake tables
+        that several runs and machines write to at the same time. ``delta`` requires the extra ``delta`` of this
+        package. By default, the option ``default_output_format`` of the configuration, or else ``parquet``. (templated)
     :param accepted_outcomes: the outcomes to accept in addition to ``ok``; by default ``unavailable``,
         ``unsupported_90d`` and ``unsupported_video``. If a Tweet has any other outcome, the task fails. If you add
         ``forbidden``, the operator leaves out Tweets of other users and lists them in ``tweet_status``. (templated)
     :param write_owner_ledger: whether to add the owners of the pull to the table ``owner_ledger``, since X bills the
         number of different users in a month. It requires ``output_path``.
     :param max_owners: the number of different owners above which the task fails before it sends a request. With
-        ``write_owner_ledger``, the owners of the calendar month count. By default, there is no bound.
+        ``write_owner_ledger``, the owners of the calendar month count. By default, the option ``max_owners`` of the
+        configuration.
     :param max_requests: the number of requests above which the task fails before it sends one. Requests that have a
-        stored response do not count. By default, there is no bound.
-    :param max_tweets: the number of Tweets above which the task fails before it sends a request. By default, there is
-        no bound.
+        stored response do not count. By default, the option ``max_requests`` of the configuration.
+    :param max_tweets: the number of Tweets above which the task fails before it sends a request. By default, the option
+        ``max_tweets`` of the configuration.
+    :param asset_events: ``run`` to declare the main table of the pull as an outlet of the task, and to emit one asset
+        event for each run. On ``historical`` also ``day``, to emit one event for each whole UTC day of the interval,
+        with the day as its partition key. It requires a constant ``output_path``. By default, there are no events.
     :param engagement_conn_id: the id of the connection. (templated)
     :param concurrent_requests: the maximum number of requests in flight at the same time; 8 by default.
     :param max_inline_wait: the longest time, in seconds, for which the task sleeps on its worker to wait for the rate
@@ -102,6 +108,7 @@ class EngagementPullOperator(BaseOperator):
         "accepted_outcomes",
         "engagement_conn_id",
     )
+    operator_extra_links = (DatasetLink(), ManifestLink())
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"groupings": "json", "tweet_ids_sql": "sql"}
     ui_color = "#d7ecfb"
@@ -120,12 +127,13 @@ class EngagementPullOperator(BaseOperator):
         metrics: Sequence[str] | str | None = None,
         groupings: Mapping[str, Any] | str | None = None,
         output_path: str | None = None,
-        output_format: str = "parquet",
+        output_format: str | None = None,
         accepted_outcomes: Sequence[str] | str | None = None,
         write_owner_ledger: bool = False,
         max_owners: int | None = None,
         max_requests: int | None = None,
         max_tweets: int | None = None,
+        asset_events: str | None = None,
         engagement_conn_id: str = EngagementHook.default_conn_name,
         concurrent_requests: int = 8,
         max_inline_wait: float = 30.0,
@@ -134,6 +142,9 @@ class EngagementPullOperator(BaseOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
+        # The scheduler needs the pool before the task runs, so an execution cannot choose it.
+        if "pool" not in {**(kwargs.get("default_args") or {}), **kwargs} and (pool := configured("default_pool")):
+            kwargs["pool"] = pool
         super().__init__(**kwargs)
         self.tweet_ids = tweet_ids
         self.tweet_ids_file = tweet_ids_file
@@ -152,6 +163,7 @@ class EngagementPullOperator(BaseOperator):
         self.max_owners = max_owners
         self.max_requests = max_requests
         self.max_tweets = max_tweets
+        self.asset_events = asset_events
         self.engagement_conn_id = engagement_conn_id
         self.concurrent_requests = concurrent_requests
         self.max_inline_wait = max_inline_wait
@@ -160,11 +172,30 @@ class EngagementPullOperator(BaseOperator):
         self.deferrable = deferrable
         self.client: EngagementClient | None = None
         """The client, while requests are in flight."""
+        self.manifest_path: str | None = None
+        """The path of the manifest, after the pull has written it."""
 
     @cached_property
     def hook(self) -> EngagementHook:
         """The hook of the task's connection."""
         return EngagementHook(self.engagement_conn_id, owner_conn_id=self.owner_conn_id)
+
+    def configured_output_path(self) -> str | None:
+        """Return the path of the dataset folder: that of the task, or else that of the configuration."""
+        return configured("default_output_path") if self.output_path is None else self.output_path
+
+    def declare_outlet(self) -> None:
+        """Declare the main table as an outlet of the task, if the task emits asset events for it.
+
+        :raises InvalidQueryError: if the table is known only when the task runs.
+        """
+        if self.asset_events is None:
+            return
+        from airflow_provider_engagement.operators.asset_events import declared_asset
+
+        asset = declared_asset(self)
+        if asset not in self.outlets:
+            self.outlets = [*self.outlets, asset]
 
     @abstractmethod
     def plan_pull(self, run: RunContext) -> Pull:
@@ -183,6 +214,7 @@ class EngagementPullOperator(BaseOperator):
         """
         from airflow_provider_engagement.operators.run_pull import run_pull
 
+        self._complete_from_configuration()
         with airflow_failures():
             try:
                 return run_pull(self, self.plan_pull(RunContext.of(context)), context)
@@ -249,6 +281,15 @@ class EngagementPullOperator(BaseOperator):
             task=run.task,
             accepted=parse_accepted_outcomes(self.accepted_outcomes),
         )
+
+    def _complete_from_configuration(self) -> None:
+        """Set what the DAG does not set to what the administrator has configured."""
+        self.output_path = self.configured_output_path()
+        if self.output_format is None:
+            self.output_format = configured("default_output_format") or "parquet"
+        for bound in ("max_owners", "max_requests", "max_tweets"):
+            if getattr(self, bound) is None:
+                setattr(self, bound, configured(bound))
 
     def _read_tweet_ids(self) -> object:
         sources = ("tweet_ids", "tweet_ids_file", "tweet_ids_sql")

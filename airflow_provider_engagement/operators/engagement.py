@@ -44,6 +44,7 @@ class EngagementTotalsOperator(EngagementPullOperator):
         super().__init__(**kwargs)
         self.auth = auth
         self.snapshot_at = snapshot_at
+        self.declare_outlet()
 
     def plan_pull(self, run: RunContext) -> Pull:
         """Return the pull of one snapshot."""
@@ -109,6 +110,7 @@ class Engagement28HourOperator(EngagementPullOperator):
         self.time_zone = time_zone
         self.settling_hours = settling_hours
         self.write_restatements = write_restatements
+        self.declare_outlet()
 
     def plan_pull(self, run: RunContext) -> Pull:
         """Return the pull of the hours that the API has now."""
@@ -232,6 +234,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         self.reuse_hours = reuse_hours
         self.share_backfill_requests = share_backfill_requests
         self.write_restatements = write_restatements
+        self.declare_outlet()
 
     def plan_pull(self, run: RunContext) -> Pull:
         """Return the pull of one interval."""

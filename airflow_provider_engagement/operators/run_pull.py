@@ -38,6 +38,7 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.hooks.storage_options import table_address
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
+from airflow_provider_engagement.operators.asset_events import record_events
 from airflow_provider_engagement.operators.attempt import AttemptTotals, add_to_attempt
 from airflow_provider_engagement.operators.bounds import check_bounds
 from airflow_provider_engagement.operators.observability import count_manifest, count_requests, span
@@ -107,9 +108,12 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
         manifest["outputs"] = dict(folder.locations)
         name = f"{pull.run.task}.{safe_name(pull.run.run_id)}.json"
         folder.write_json("manifest", f"{MANIFESTS}/{name}", manifest)
+        operator.manifest_path = folder.locations["manifest"]
         if assembled.error is not None:
             raise assembled.error
-        return manifest | {"outputs": dict(folder.locations)}
+        manifest |= {"outputs": dict(folder.locations)}
+        record_events(operator, pull, manifest, context)
+        return manifest
 
 
 def _output_format(operator: EngagementPullOperator) -> OutputFormat:

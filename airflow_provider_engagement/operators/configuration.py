@@ -1,0 +1,19 @@
+"""What an administrator sets once for all DAGs, in the section ``[engagement]`` of Airflow's configuration.
+
+The configuration is read when a task is constructed or executed, never when a module is imported.
+"""
+
+from __future__ import annotations
+
+SECTION = "engagement"
+
+
+def configured(option: str) -> str | None:
+    """Return the value of an option, or ``None`` if it is not set or empty.
+
+    :param option: the name of the option.
+    """
+    from airflow.sdk import conf
+
+    value = conf.get(SECTION, option, fallback=None)
+    return value.strip() or None if isinstance(value, str) else None
