@@ -27,6 +27,7 @@ GRANULARITIES_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tweet_status": (),
         "coverage": (),
         "restatements": (),
+        "owner_ledger": (),
     }
 )
 """The tables of a dataset, and the granularities that have folders of their own."""

@@ -150,6 +150,11 @@ class EngagementHook(BaseHook):
         return f"{self._settings.address.base_url} {credentials.identity}"
 
     @property
+    def base_url(self) -> str:
+        """The base URL of the API."""
+        return self._settings.address.base_url
+
+    @property
     def quota_key(self) -> str:
         """Identifies the address and the app, which share a quota. It contains no secret."""
         credentials = self.credentials

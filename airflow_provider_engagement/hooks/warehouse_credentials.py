@@ -40,6 +40,23 @@ def warehouse_settings(conn_id: str, warehouse: str) -> tuple[dict[str, Any], st
     return settings, f"{warehouse}, connection {conn_id}", secrets
 
 
+def warehouse_address(conn_id: str | None, warehouse: str, path: str | None) -> tuple[str, str | None]:
+    """Return the address of a database for OpenLineage, without credentials, and the name of the database.
+
+    :param conn_id: the id of the connection; ``None`` for a DuckDB file.
+    :param warehouse: the kind of the database, such as ``postgres``.
+    :param path: the path of the DuckDB file.
+    """
+    if conn_id is None:
+        return f"duckdb:{Path(str(path).removeprefix('file://')).absolute()}", None
+    from airflow.sdk import BaseHook
+
+    connection = BaseHook.get_connection(conn_id)
+    host = connection.host or connection.extra_dejson.get("account") or conn_id
+    port = f":{connection.port}" if connection.port else ""
+    return f"{warehouse}://{host}{port}", connection.schema or None
+
+
 class _Fields:
     """The fields of a connection, and errors that name them."""
 

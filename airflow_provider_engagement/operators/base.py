@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_engagement.api.client import EngagementClient
     from airflow_provider_engagement.api.query import Query
     from airflow_provider_engagement.dataset.assembly import TaskRun
+    from airflow_provider_engagement.operators.lineage import Lineage
     from airflow_provider_engagement.operators.pull import Pull
 
     Owners = Mapping[str, str | None]
@@ -174,6 +175,8 @@ class EngagementPullOperator(BaseOperator):
         """The client, while requests are in flight."""
         self.manifest_path: str | None = None
         """The path of the manifest, after the pull has written it."""
+        self.lineage: Lineage | None = None
+        """What the pull has read and written, for OpenLineage."""
 
     @cached_property
     def hook(self) -> EngagementHook:
@@ -229,6 +232,12 @@ class EngagementPullOperator(BaseOperator):
                     deferrable=self.deferrable,
                     max_wait=parse_number(self.max_wait, field="max_wait", minimum=0),
                 )
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what the pull has read and written, for the provider of OpenLineage."""
+        from airflow_provider_engagement.operators.lineage import to_openlineage
+
+        return to_openlineage(self.lineage)
 
     def on_kill(self) -> None:
         """Stop sending requests. The responses that arrived stay stored."""

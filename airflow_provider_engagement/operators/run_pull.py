@@ -41,6 +41,7 @@ from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole
 from airflow_provider_engagement.operators.asset_events import record_events
 from airflow_provider_engagement.operators.attempt import AttemptTotals, add_to_attempt
 from airflow_provider_engagement.operators.bounds import check_bounds
+from airflow_provider_engagement.operators.lineage import pull_lineage
 from airflow_provider_engagement.operators.observability import count_manifest, count_requests, span
 from airflow_provider_engagement.operators.progress_report import reporter
 
@@ -100,6 +101,13 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
         manifest = _manifest(pull, fetched, assembled, attempt, rate_limit, versions=folder.versions, seconds=seconds)
         _log_summary(operator, manifest)
         count_manifest(manifest)
+        operator.lineage = pull_lineage(
+            operator.hook.base_url,
+            operator.endpoint,
+            output_path=operator.output_path,
+            granularity=getattr(operator, "granularity", None),
+            rows=assembled.rows,
+        )
         if not operator.output_path:
             if assembled.error is not None:
                 raise assembled.error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_engagement.dataset.ranking import TopTweet
     from airflow_provider_engagement.dataset.storage import StoragePath
+    from airflow_provider_engagement.operators.lineage import Lineage
 
     ReadCounts = Callable[[Sequence[str]], pyarrow.Table]
 
@@ -101,6 +102,8 @@ class EngagementTopTweetsOperator(BaseOperator):
         self.markdown_path = markdown_path
         self.best_tweet: str | None = None
         """The URL of the best Tweet of the first metric, after the task has run."""
+        self.lineage: Lineage | None = None
+        """What the task has read and written, for OpenLineage."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Rank the Tweets, write the files, and return the ranking."""
@@ -109,6 +112,7 @@ class EngagementTopTweetsOperator(BaseOperator):
         from airflow_provider_engagement.dataset.ranking import rank
         from airflow_provider_engagement.dataset.ranking_documents import ranking_as_csv, ranking_as_markdown
         from airflow_provider_engagement.inputs.numbers import parse_whole_number
+        from airflow_provider_engagement.operators.lineage import top_tweets_lineage
 
         with airflow_failures():
             number = parse_whole_number(self.number, field="number", minimum=1)
@@ -139,6 +143,7 @@ class EngagementTopTweetsOperator(BaseOperator):
                 if path:
                     _write(ObjectStoragePath(path), text)
                     outputs[name] = path
+            self.lineage = top_tweets_lineage(self.output_path, table, self.granularity, outputs.values())
             self.best_tweet = next((ranked[0].link for ranked in ranking.values() if ranked), None)
             self.log.info("Ranked %d Tweets by %d metrics, %s.", tweets, len(ranking), _in_words(period))
             return {
@@ -154,6 +159,12 @@ class EngagementTopTweetsOperator(BaseOperator):
                 },
                 "outputs": outputs,
             }
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what the task has read and written, for the provider of OpenLineage."""
+        from airflow_provider_engagement.operators.lineage import to_openlineage
+
+        return to_openlineage(self.lineage)
 
     def _table_and_metrics(self) -> tuple[str, tuple[str, ...]]:
         from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS

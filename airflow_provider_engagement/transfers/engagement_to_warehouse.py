@@ -74,6 +74,8 @@ class EngagementToWarehouseOperator(BaseOperator):
         self.schema = schema
         self.views = views
         self.lock_timeout = lock_timeout
+        self.loaded_rows: dict[str, int] | None = None
+        """How many rows of each table are new or changed, after the task has run."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the dataset, and return what the load did to each table."""
@@ -128,7 +130,24 @@ class EngagementToWarehouseOperator(BaseOperator):
                     *table["rows"].values(),
                     *table["partitions"].values(),
                 )
+            self.loaded_rows = {
+                name: table["rows"]["new"] + table["rows"]["changed"] for name, table in report["tables"].items()
+            }
             return report
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what the task has read and written, for the provider of OpenLineage."""
+        from airflow_provider_engagement.hooks.warehouse_credentials import warehouse_address
+        from airflow_provider_engagement.operators.lineage import load_lineage, to_openlineage
+
+        if self.loaded_rows is None:
+            return to_openlineage(None)
+        namespace, database = warehouse_address(self.warehouse_conn_id, self.destination, self.database)
+        return to_openlineage(
+            load_lineage(
+                self.dataset_path, self.loaded_rows, namespace=namespace, database=database, schema=self.schema
+            )
+        )
 
     def _target(self) -> Target:
         """Return the database, from a path or from the connection."""
