@@ -142,7 +142,7 @@ def _pipeline_name(dataset: StoragePath) -> str:
 def _compare(
     sources: Sequence[SourceTable], database: TargetTables, pipeline: dlt.Pipeline, target: Target
 ) -> list[_Table]:
-    """Return the tables with the partitions to load: all of them if the database has no rows of a table."""
+    """Return the tables with the partitions to load: all of them if the database lacks the rows or a column."""
     columns = database.columns([source.table.name for source in sources])
     states: Mapping[str, Any] = pipeline.state.get("sources", {}).get(SCHEMA_NAME, {}).get("resources", {})
     loads = []
@@ -150,7 +150,9 @@ def _compare(
         name = source.table.name
         _check_shape(source.table, columns[name], target)
         rows = database.count(name) if columns[name] else 0
-        record = states.get(name, {}).get(_PARTITIONS, {}) if rows else {}
+        # Rows that were loaded without a column lack its values.
+        is_whole = rows > 0 and columns[name].keys() >= set(arrow_schema(source.table).names)
+        record = states.get(name, {}).get(_PARTITIONS, {}) if is_whole else {}
         loads.append(_Table(source=source, record=record, changed=changes(source, record), rows_before=rows))
     return loads
 
@@ -207,6 +209,8 @@ def _resource(table: _Table, target: Target, *, folder: Path, address_of: TableA
 
     def rows() -> Iterator[pyarrow.Table]:
         started = time.monotonic()
+        # Without a batch, dlt would not create the table.
+        yield loaded.empty_table()
         for batch in changed_rows(source, table.changed, folder=folder, address_of=address_of):
             table.rows_read += batch.num_rows
             yield batch.cast(loaded)

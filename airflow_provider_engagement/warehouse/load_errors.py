@@ -20,7 +20,7 @@ _LONGEST_MESSAGE = 500
 _NO_ACCESS = re.compile(
     r"read[- ]only|permission denied|insufficient privilege|not authorized|access denied|authentication failed"
     r"|no password supplied|does not exist: role|role \"[^\"]*\" does not exist|database \"[^\"]*\" does not exist"
-    r"|invalid token|cannot open file",
+    r"|invalid token|cannot open file|not a valid DuckDB database",
     re.IGNORECASE,
 )
 """What databases say if the credentials or the rights do not suffice. A retry fails in the same way."""

@@ -120,7 +120,7 @@ def _newest_rows(
         connection.register("source", reader)
         connection.execute("CREATE TABLE read AS SELECT * FROM source")
         # The names of columns are those of the schema of this package.
-        newest: Any = connection.execute(
+        newest: Any = connection.sql(
             f"SELECT {columns} FROM read WINDOW same_key AS (PARTITION BY {key}) "  # noqa: S608
             f'QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY "{newest_first}" DESC NULLS LAST) = 1 '
             f"AND bool_or({_CHANGED}) OVER same_key"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -230,3 +233,23 @@ def numbers() -> Callable[..., tuple[int, ...]]:
         return (*found["rows"].values(), *found["partitions"].values())
 
     return counted
+
+
+@pytest.fixture
+def open_in_another_process() -> Callable[[Database], Any]:
+    """Let another process hold a DuckDB file open while a block runs."""
+
+    @contextmanager
+    def opened(database: Database) -> Iterator[None]:
+        program = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+        path = database.target.settings["credentials"]
+        with subprocess.Popen(
+            [sys.executable, "-c", program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "open\n"
+            yield
+            assert process.stdin is not None
+            process.stdin.close()
+
+    return opened

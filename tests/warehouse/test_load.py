@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+from pyarrow import parquet
+
+from airflow_provider_engagement.dataset.delta_table import DeltaMergedTable
+from airflow_provider_engagement.dataset.schema import TWEET_METRICS, columns_to_table
+
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 NEXT_DAY = DAY + timedelta(days=1)
 SNAPSHOT = datetime(2026, 1, 12, 9, tzinfo=UTC)
@@ -46,3 +52,218 @@ def test_only_the_changed_partition_is_loaded_and_its_rows_are_counted(
     assert sorted(written) == sorted(
         database.query("SELECT tweet_id, _dlt_load_id FROM mart.tweet_metrics WHERE period_start < '2026-01-06'")
     )
+
+
+def test_a_partition_with_the_same_rows_changes_nothing(database, write_day, load, expected, numbers) -> None:
+    write_day()
+    load(database)
+    rows = write_day()
+
+    report = load(database)
+
+    assert numbers(report) == (0, 0, 72, 1, 0)
+    assert database.rows() == expected(rows)
+
+
+def test_rows_of_a_partition_that_the_dataset_does_not_have_any_more_stay(
+    database, dataset, write_day, load, expected, numbers
+) -> None:
+    rows = write_day() + write_day(NEXT_DAY)
+    load(database)
+    (dataset / "tweet_metrics/hour/period_date=2026-01-05/rows.parquet").unlink()
+
+    report = load(database)
+
+    assert numbers(report) == (0, 0, 0, 0, 1)
+    assert database.rows() == expected(rows)
+
+
+@pytest.mark.parametrize("gone", ["DROP TABLE mart.tweet_metrics", "DELETE FROM mart.tweet_metrics"])
+def test_a_table_that_is_dropped_or_emptied_is_loaded_again(database, write_day, load, expected, numbers, gone) -> None:
+    rows = write_day() + write_day(NEXT_DAY)
+    load(database)
+    database.query(gone)
+
+    report = load(database)
+
+    assert numbers(report) == (144, 0, 0, 2, 0)
+    assert database.rows() == expected(rows)
+
+
+def test_another_database_gets_all_rows(make_duckdb, write_day, load, expected) -> None:
+    rows = write_day()
+    first, second = make_duckdb("first"), make_duckdb("second")
+    load(first)
+
+    load(second)
+
+    assert second.rows() == first.rows() == expected(rows)
+
+
+def test_a_column_that_the_table_does_not_have_yet_is_added_with_its_values(
+    database, write_day, load, expected, numbers
+) -> None:
+    rows = write_day()
+    load(database)
+    # As if an earlier version of this package, which did not know the metric, had loaded the rows.
+    database.query("ALTER TABLE mart.tweet_metrics DROP COLUMN impressions")
+
+    report = load(database)
+
+    # The impressions of one hour are null.
+    assert numbers(report) == (0, 69, 3, 1, 0)
+    assert database.rows() == expected(rows)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_every_file_format_is_loaded(database, write_day, load, expected, suffix) -> None:
+    rows = write_day(suffix=suffix, older_counts='{"favorites":"2026-01-12T09:30:15.250Z"}')
+
+    load(database)
+
+    assert database.rows() == expected(rows)
+
+
+def test_a_partition_that_is_being_converted_to_another_format_is_merged(
+    database, write_day, load, expected, numbers
+) -> None:
+    # The run that converts it was killed between the new file and the removal of the old one.
+    write_day(suffix="csv", favorites=5, fetched_at=DAY + timedelta(days=1))
+    rows = write_day(suffix="parquet", favorites=7, fetched_at=DAY + timedelta(days=2))
+
+    report = load(database)
+
+    assert database.rows() == expected(rows)
+    assert numbers(report) == (72, 0, 0, 1, 0)
+
+
+def test_all_granularities_are_in_one_table(database, write_rows, write_day, load, expected) -> None:
+    by_hour = write_day()
+    by_day = [{**by_hour[0], "period_end": NEXT_DAY, "granularity": "day", "favorites": 99}]
+    write_rows("tweet_metrics/day/period_month=2026-01/rows.parquet", "tweet_metrics", by_day)
+
+    load(database)
+
+    assert database.rows() == expected(by_hour + by_day)
+
+
+def snapshot(tweet_id: str, favorites: int, *, fetched_at: datetime = SNAPSHOT, at: datetime = SNAPSHOT) -> dict:
+    return {
+        "tweet_id": tweet_id,
+        "snapshot_at": at,
+        "auth": "app",
+        "fetched_at": fetched_at,
+        "favorites": favorites,
+    }
+
+
+def test_of_two_tasks_with_the_same_tweet_and_snapshot_the_newest_count_is_loaded(
+    database, write_rows, load, expected, numbers
+) -> None:
+    newer = snapshot("1", 8, fetched_at=SNAPSHOT + timedelta(minutes=5))
+    write_rows("tweet_totals/snapshot_date=2026-01-12/first.parquet", "tweet_totals", [newer, snapshot("2", 3)])
+    load(database)
+    # A task that was waiting for the rate limit publishes later what it read earlier.
+    write_rows("tweet_totals/snapshot_date=2026-01-12/second.parquet", "tweet_totals", [snapshot("1", 7)])
+
+    report = load(database)
+
+    assert database.rows("tweet_totals") == expected([newer, snapshot("2", 3)], "tweet_totals")
+    assert numbers(report, "tweet_totals") == (0, 0, 2, 1, 0)
+
+
+def window(tweet_id: str, outcome: str, fetched_at: datetime) -> dict:
+    return {
+        "tweet_id": tweet_id,
+        "window_start": DAY,
+        "window_end": NEXT_DAY,
+        "granularity": "hour",
+        "metrics": "favorites",
+        "outcome": outcome,
+        "fetched_at": fetched_at,
+    }
+
+
+def test_the_newest_coverage_counts_even_if_its_partition_has_not_changed(
+    database, write_rows, load, expected, numbers
+) -> None:
+    newer = window("1", "ok", SNAPSHOT + timedelta(hours=1))
+    write_rows("coverage/run_date=2026-01-05/first.parquet", "coverage", [newer])
+    load(database)
+    older, other = window("1", "no_data", SNAPSHOT), window("2", "ok", SNAPSHOT)
+    write_rows("coverage/run_date=2026-01-04/second.parquet", "coverage", [older, other])
+
+    report = load(database)
+
+    assert database.rows("coverage") == expected([newer, other], "coverage")
+    assert numbers(report, "coverage") == (1, 0, 1, 1, 1)
+
+
+def test_delta_tables_are_loaded_by_the_files_that_changed_between_versions(
+    database, dataset, hours, load, expected, numbers
+) -> None:
+    def publish(rows: list[dict]) -> None:
+        table = DeltaMergedTable(
+            dataset / "tweet_metrics/hour",
+            table=TWEET_METRICS,
+            partition_of=lambda time: f"period_date={time:%Y-%m-%d}",
+        )
+        table.stage(columns_to_table(TWEET_METRICS, {name: [row[name] for row in rows] for name in rows[0]}))
+        table.publish()
+
+    publish(hours(DAY) + hours(NEXT_DAY))
+    first = load(database)
+    changed = hours(NEXT_DAY, added=1, fetched_at=SNAPSHOT)
+    publish(changed)
+
+    second = load(database)
+
+    assert numbers(first) == (144, 0, 0, 2, 0)
+    assert numbers(second) == (0, 72, 0, 1, 1)
+    versions = [report["tables"]["tweet_metrics"]["versions"]["tweet_metrics/hour"] for report in (first, second)]
+    assert versions[0] < versions[1]
+    assert database.rows() == expected(hours(DAY) + changed)
+
+
+def test_texts_that_look_like_sql_or_formulas_are_loaded_as_they_are(database, write_rows, load, expected) -> None:
+    texts = ["'); DROP TABLE tweet_status; --", "=1+1", 'a "quote", a comma,\nand a line', "\\N", "null", "%s {x}"]
+    rows = [
+        {"tweet_id": text, "run_id": f"manual__{text}", "task": "dag.task", "message": text, "checked_at": SNAPSHOT}
+        for text in texts
+    ]
+    write_rows("tweet_status/run_date=2026-01-12/dag.task.parquet", "tweet_status", rows)
+
+    load(database)
+
+    assert database.rows("tweet_status") == expected(rows, "tweet_status")
+
+
+def test_a_table_without_rows_is_created(database, write_rows, write_day, dataset, load) -> None:
+    write_day()
+    path = dataset / "tweet_metrics/hour/period_date=2026-01-05/rows.parquet"
+    parquet.write_table(parquet.read_table(path).slice(0, 0), path)
+
+    load(database)
+
+    assert database.rows() == {}
+
+
+def test_restated_counts_of_several_runs_are_loaded_once(database, write_rows, load, expected) -> None:
+    row = {
+        "tweet_id": "1",
+        "period_start": DAY,
+        "period_end": NEXT_DAY,
+        "granularity": "day",
+        "time_zone": "UTC",
+        "metric": "favorites",
+        "new_fetched_at": SNAPSHOT,
+        "old_value": None,
+        "new_value": 3,
+        "old_fetched_at": DAY,
+    }
+    write_rows("restatements/run_date=2026-01-05/first.parquet", "restatements", [row])
+    write_rows("restatements/run_date=2026-01-06/second.parquet", "restatements", [row])
+
+    load(database)
+
+    assert database.rows("restatements") == expected([row], "restatements")

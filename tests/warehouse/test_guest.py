@@ -1,0 +1,156 @@
+"""dlt finds nothing but what this package gives it, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.pipeline import PipelineContext
+from dlt.common.runtime import telemetry
+
+from airflow_provider_engagement.warehouse import guest as guest_module
+from airflow_provider_engagement.warehouse.guest import guest
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings that would load into another database, in all the places that dlt reads by default."""
+    elsewhere = tmp_path / "elsewhere.duckdb"
+    values = {
+        "DESTINATION__CREDENTIALS": str(elsewhere),
+        "DESTINATION__DUCKDB__CREDENTIALS": str(elsewhere),
+        "DESTINATION__POSTGRES__CREDENTIALS": "postgresql://intruder:canary@127.0.0.1:1/elsewhere",
+        "DESTINATION__POSTGRES__CREDENTIALS__HOST": "127.0.0.2",
+        "DESTINATION__POSTGRES__CREDENTIALS__DATABASE": "elsewhere",
+        "CREDENTIALS": str(elsewhere),
+        "DATASET_NAME": "elsewhere",
+        "PIPELINES__DATASET_NAME": "elsewhere",
+        "SCHEMA__NAMING": "sql_cs_v1",
+        "DESTINATION__DUCKDB__STAGING_DATASET_NAME_LAYOUT": "elsewhere",
+        "LOAD__WORKERS": "none",
+        "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "false",
+        "RUNTIME__DLTHUB_TELEMETRY": "true",
+        "RUNTIME__LOG_LEVEL": "DEBUG",
+        "RUNTIME__SLACK_INCOMING_HOOK": "http://127.0.0.1:1/hook",
+        "DLT_DATA_DIR": str(tmp_path / "data"),
+        "DLT_PROJECT_DIR": str(tmp_path / "project"),
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    working = tmp_path / "working"
+    (working / ".dlt").mkdir(parents=True)
+    secrets = f'[destination]\ncredentials = "{elsewhere}"\n[destination.duckdb]\ncredentials = "{elsewhere}"\n'
+    secrets += '[destination.postgres.credentials]\nhost = "127.0.0.2"\n[normalize]\nworkers = "none"\n'
+    for name in ("secrets.toml", "config.toml"):
+        (working / ".dlt" / name).write_text(secrets)
+    monkeypatch.chdir(working)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return elsewhere
+
+
+def test_settings_from_elsewhere_do_not_override_the_connection(
+    hostile, database, write_day, load, expected, tmp_path
+) -> None:
+    rows = write_day()
+
+    load(database)
+
+    assert database.rows() == expected(rows)
+    schemas = {name for (name,) in database.query("SELECT table_schema FROM information_schema.tables")}
+    assert {name for name in schemas if "mart" in name or "elsewhere" in name} == {
+        "mart",
+        "mart_engagement_staging",
+    }
+    assert not hostile.exists()
+    assert not any((tmp_path / name).exists() for name in ("data", "project", "home"))
+
+
+def test_nothing_is_left_behind_after_a_load(make_duckdb, write_day, load, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    logger = logging.getLogger("dlt")
+    before = (dict(os.environ), {thread.name for thread in threading.enumerate()}, list(logger.handlers))
+    contexts = {number: dict(context) for number, (context, _) in Container().thread_contexts.items()}
+    write_day()
+
+    load(make_duckdb())
+
+    assert (dict(os.environ), {thread.name for thread in threading.enumerate()}, list(logger.handlers)) == before
+    assert {
+        number: context
+        for number, (found, _) in Container().thread_contexts.items()
+        if (context := dict(found)) != contexts.get(number, {})
+    } == {}
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_pipeline_of_the_same_process_stays_active(make_duckdb, write_day, load, tmp_path) -> None:
+    theirs = dlt.pipeline("theirs", pipelines_dir=str(tmp_path / "theirs"), destination="duckdb", dataset_name="d")
+    try:
+        write_day()
+
+        load(make_duckdb())
+
+        assert Container()[PipelineContext].pipeline() is theirs
+    finally:
+        theirs.deactivate()
+
+
+def test_no_telemetry_is_sent(make_duckdb, write_day, load, monkeypatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(telemetry, "start_telemetry", started.append)
+    monkeypatch.setattr("dlt.common.runtime.anon_tracker._send_event", lambda *args: started.append(args))
+    write_day()
+
+    load(make_duckdb())
+
+    assert started == []
+
+
+def test_the_folder_is_deleted_after_an_error() -> None:
+    folders: list[Path] = []
+
+    def fail() -> None:
+        with guest() as folder:
+            folders.append(folder)
+            assert folder.exists()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+
+    assert not folders[0].exists()
+
+
+def test_a_password_is_in_no_file_log_or_report(make_postgres, write_day, load, monkeypatch, caplog) -> None:
+    password = "canary-7c1f-password"
+    database = make_postgres(password=password)
+    contents: list[bytes] = []
+
+    class Kept(guest_module.TemporaryDirectory):  # type: ignore[type-arg]
+        def cleanup(self) -> None:
+            contents.extend(path.read_bytes() for path in Path(self.name).rglob("*") if path.is_file())
+            super().cleanup()
+
+        def __exit__(self, *args: object) -> None:
+            self.cleanup()
+
+    monkeypatch.setattr(guest_module, "TemporaryDirectory", Kept)
+    write_day()
+
+    with caplog.at_level(logging.DEBUG):
+        report = load(database)
+
+    assert len(contents) > 5
+    assert not any(password.encode() in content for content in contents)
+    assert password not in caplog.text
+    assert password not in str(report)
+    assert password not in repr(database.target)
+    for (table,) in database.query("SELECT table_name FROM information_schema.tables WHERE table_schema = 'mart'"):
+        assert password not in str(database.query(f'SELECT * FROM mart."{table}"'))
