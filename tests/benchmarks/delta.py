@@ -145,6 +145,7 @@ def rows_of_day(tweets: int, day: datetime, metrics: int, *, read: int) -> pyarr
     )
 
 
-def files_in(path: Path) -> set[Path]:
-    """Return the data files below a folder."""
-    return {file for file in path.rglob("*.parquet") if not file.name.startswith("_")}
+def files_in(path: Path) -> set[tuple[Path, int]]:
+    """Return the data files below a folder, each with its number on the disk: a file that replaces another differs."""
+    files = (file for file in path.rglob("*.parquet") if "_delta_log" not in file.parts)
+    return {(file, file.stat().st_ino) for file in files}

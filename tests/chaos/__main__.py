@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import cycle, islice, repeat
+from multiprocessing import active_children
 from pathlib import Path
 
 from cluster.programs import Programs
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     begin = time.monotonic()
     outcomes: list[tuple[str, Outcome]] = []
     with tempfile.TemporaryDirectory(prefix="engagement-chaos-") as folder:
+        # Killed pulls leave their temporary files.
+        tempfile.tempdir = folder
         for output_format in options.formats:
             outcomes += [
                 (output_format, outcome) for outcome in run(Path(folder) / output_format, output_format, options)
@@ -84,6 +87,10 @@ def run(folder: Path, output_format: str, options: argparse.Namespace) -> list[O
             raise SystemExit("A later fault has damaged the counts of an earlier day.")
         return outcomes
     finally:
+        # Pulls that still run would write into the folder while it is deleted.
+        for child in active_children():
+            child.kill()
+            child.join()
         programs.kill_all()
 
 
