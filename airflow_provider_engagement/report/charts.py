@@ -38,6 +38,11 @@ OUTCOME_COLORS: Mapping[Outcome, str] = {
 }
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _COUNT = "~s"
+_TIME = (
+    "utcFormat(datum.value, utchours(datum.value) || utcminutes(datum.value) ? '%H:%M'"
+    " : utcmonth(datum.value) == 0 && utcdate(datum.value) == 1 ? '%Y' : '%b %d')"
+)
+"""The labels of a time axis: the hour of the day, the day, or the year."""
 
 Spec = dict[str, Any]
 
@@ -59,9 +64,11 @@ def line(points: Sequence[tuple[datetime, int | None, int]], *, title: str, zone
         {"time": clock_text(time, zone), "value": value, "missing": missing, **_times(time, zone)}
         for time, value, missing in points
     ]
+    # The axis of a domain of one number has its zero in the middle.
+    scale = altair.Scale() if any(value for _, value, _ in points) else altair.Scale(domain=[0, 1])
     base = altair.Chart(_data(values), description=description).encode(
-        x=altair.X("time:T", title=None, scale=altair.Scale(type="utc")),
-        y=altair.Y("value:Q", title=title, axis=altair.Axis(format=_COUNT, tickCount=5)),
+        x=altair.X("time:T", title=None, scale=altair.Scale(type="utc"), axis=altair.Axis(labelExpr=_TIME)),
+        y=altair.Y("value:Q", title=title, axis=altair.Axis(format=_COUNT, tickCount=5), scale=scale),
         tooltip=[
             altair.Tooltip("local:N", title=zone.key),
             altair.Tooltip("utc:N", title="UTC"),
@@ -71,10 +78,11 @@ def line(points: Sequence[tuple[datetime, int | None, int]], *, title: str, zone
     )
     few = len(values) <= 62
     marks = base.mark_line(color=COLOR, strokeWidth=2, aria=False, point={"color": COLOR, "size": 18} if few else False)
-    gaps = base.mark_point(color=STATE_COLORS[State.PARTIAL], size=45, strokeWidth=2, aria=False).transform_filter(
-        "datum.missing > 0"
-    )
-    return _spec(altair.layer(marks, gaps).properties(height=LINE_HEIGHT, description=description))
+    layers = [marks]
+    if any(missing for _, _, missing in points):
+        gaps = base.mark_point(color=STATE_COLORS[State.PARTIAL], size=45, strokeWidth=2, aria=False)
+        layers.append(gaps.transform_filter("datum.missing > 0"))
+    return _spec(altair.layer(*layers).properties(height=LINE_HEIGHT, description=description))
 
 
 def bars(values: Sequence[tuple[str, int | float | None]], *, title: str, description: str, color: str = COLOR) -> Spec:
@@ -185,7 +193,12 @@ def spans(found: Sequence[Span], *, zone: ZoneInfo, description: str) -> Spec:
         altair.Chart(_data(data), description=description)
         .mark_bar(aria=False, height={"band": 0.82})
         .encode(
-            x=altair.X("start:T", title=None, scale=altair.Scale(type="utc", nice=False)),
+            x=altair.X(
+                "start:T",
+                title=None,
+                scale=altair.Scale(type="utc", nice=False),
+                axis=altair.Axis(labelExpr=_TIME),
+            ),
             x2="end:T",
             y=altair.Y("name:N", title=None, sort=None, axis=altair.Axis(labelLimit=190)),
             color=altair.Color(

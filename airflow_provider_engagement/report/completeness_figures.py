@@ -113,7 +113,7 @@ def gaps_figure(statuses: pyarrow.Table) -> Figure:
     notes = (f"{MAX_GAPS} of {len(gaps):,} Tweets are shown. The table tweet_status has all.",)
     return Figure(
         name="gaps",
-        title="What is missing",
+        title="Tweets with missing counts",
         text="The Tweets with missing counts, and the reason.",
         columns=(
             Column("tweet_id", "Tweet"),

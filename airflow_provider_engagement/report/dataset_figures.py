@@ -15,6 +15,7 @@ import pyarrow.compute as compute
 from airflow_provider_engagement.api.time_range import DAY, TimeRange, time_range_or_none
 from airflow_provider_engagement.dataset.days import check_days_of_hours
 from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.dataset.ranking import top_tweets
 from airflow_provider_engagement.dataset.schema import (
     COVERAGE,
     RESTATEMENTS,
@@ -38,14 +39,17 @@ from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.report.figure import Figure
 from airflow_provider_engagement.report.newest_statuses import COLUMNS, newest_statuses
 from airflow_provider_engagement.report.period_sums import SummedRows, sum_batches
+from airflow_provider_engagement.report.pull_figures import is_manifest
 from airflow_provider_engagement.report.selection import DEFAULT_METRICS, STEPS, Selection
 from airflow_provider_engagement.report.series_figures import (
+    TOP_TWEETS,
     rhythm_figure,
     series_figure,
     summary_figure,
     top_figure,
+    top_totals_figure,
 )
-from airflow_provider_engagement.report.snapshots import differences, sum_snapshots
+from airflow_provider_engagement.report.snapshots import Snapshot, differences, sum_snapshots
 
 DEFAULT_DAYS = 28
 """How many days are shown by default: the last ones of the dataset."""
@@ -152,6 +156,16 @@ class DatasetFigures:
         """Return the top Tweets."""
         return top_figure(self.selection, self._now)
 
+    def top_totals(self) -> Figure:
+        """Return the Tweets with the highest totals in the last snapshot of the interval."""
+        metrics = [metric for metric in self.selection.metrics if metric in TWEET_TOTALS.metrics]
+        snapshots = self._snapshots
+        if not metrics or not snapshots:
+            return top_totals_figure(self.selection, None, {})
+        last = snapshots[-1]
+        ranking = top_tweets(self._snapshot(last.time, last.auth, metrics), metrics, number=TOP_TWEETS)
+        return top_totals_figure(self.selection, last.time, ranking)
+
     def coverage(self) -> Figure:
         """Return which days of which Tweets were read: first of those with missing counts, then of the top Tweets."""
         tweet_ids = self._tweets_of_coverage()
@@ -169,7 +183,7 @@ class DatasetFigures:
         manifests = [
             {**manifest, "task": _task_of(manifest)}
             for manifest in self._reader.manifests()
-            if manifest.get("requested") and set(self.selection.metrics) & set(manifest.get("metrics", ()))
+            if is_manifest(manifest) and not set(self.selection.metrics).isdisjoint(manifest["metrics"])
         ]
         return tasks_figure(self.selection, spans_by_task(manifests, self.selection.interval, self.selection.zone))
 
@@ -203,11 +217,8 @@ class DatasetFigures:
         """
         selection = self.selection
         metrics = [metric for metric in selection.metrics if metric in TWEET_TOTALS.metrics]
-        if not metrics:
-            return snapshots_figure(selection, [], [], {})
-        found = sum_snapshots(self._totals(("tweet_id", "snapshot_at", "auth", *metrics)), metrics)
-        auth = max((snapshot.auth for snapshot in found), default="user")
-        found = [snapshot for snapshot in found if snapshot.auth == auth]
+        found = self._snapshots
+        auth = found[0].auth if found else ""
         changes = {}
         if len(found) > 1:
             before, after = (self._snapshot(snapshot.time, auth, metrics) for snapshot in found[-2:])
@@ -238,6 +249,16 @@ class DatasetFigures:
                 "metrics", f"{unknown[0]} has no hourly counts", "Leave it out. Only totals have this metric."
             )
         return list(self.selection.metrics)
+
+    @cached_property
+    def _snapshots(self) -> list[Snapshot]:
+        """The snapshots of one kind of credentials: those of the user, if there are any."""
+        metrics = [metric for metric in self.selection.metrics if metric in TWEET_TOTALS.metrics]
+        if not metrics:
+            return []
+        found = sum_snapshots(self._totals(("tweet_id", "snapshot_at", "auth", *metrics)), metrics)
+        auth = max((snapshot.auth for snapshot in found), default="")
+        return [snapshot for snapshot in found if snapshot.auth == auth]
 
     @cached_property
     def _statuses(self) -> pyarrow.Table:
@@ -299,6 +320,7 @@ FIGURES: Mapping[str, Callable[[DatasetFigures], Figure]] = MappingProxyType(
         "series": DatasetFigures.series,
         "rhythm": DatasetFigures.rhythm,
         "top": DatasetFigures.top,
+        "top_totals": DatasetFigures.top_totals,
         "outcomes": DatasetFigures.outcomes,
         "gaps": DatasetFigures.gaps,
         "coverage": DatasetFigures.coverage,

@@ -20,6 +20,9 @@ from airflow_provider_engagement.report.images import svg
 MAX_ROWS = 1_000
 """How many rows of a table the file contains. The CSV of the table is cut in the same way, and says so."""
 
+GENERATOR = "airflow-provider-engagement"
+"""Names the program that made a file. It is within the first 500 bytes."""
+
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _NUMBERS = frozenset({Kind.COUNT, Kind.CHANGE, Kind.PERCENT, Kind.NUMBER})
 
@@ -77,6 +80,7 @@ def to_html(report: Report) -> str:
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="generator" content="{GENERATOR}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <title>{escape(report.title)}</title>

@@ -18,10 +18,42 @@ _NUMBERS = (
     ("failed", "failed"),
 )
 
+_KEYS: Mapping[str, type] = {
+    "schema_version": int,
+    "endpoint": str,
+    "metrics": list,
+    "requested": int,
+    "complete": int,
+    "outcomes": dict,
+    "missing": dict,
+    "requests": dict,
+    "rows": dict,
+    "outputs": dict,
+    "seconds": dict,
+    "rate_limit": dict,
+}
+"""The keys of every manifest, with the types of their values."""
+
 
 def is_manifest(value: object) -> bool:
-    """Return whether a value, such as an XCom, is the manifest of a pull."""
-    return isinstance(value, Mapping) and {"schema_version", "endpoint", "requests", "outputs"} <= value.keys()
+    """Return whether a value, such as an XCom, is the manifest of a pull. Any task can write what looks like one.
+
+    :param value: the value.
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(value.get(name), kind) for name, kind in _KEYS.items()):
+        return False
+    numbers = [*value["requests"].values(), *value["seconds"].values(), *value["rows"].values()]
+    return all(isinstance(number, int | float) for number in numbers) and _is_interval(value.get("interval"))
+
+
+def _is_interval(value: object) -> bool:
+    if value is None:
+        return True
+    try:
+        start, end = (datetime.fromisoformat(edge) for edge in value)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        return False
+    return start.tzinfo is not None and end.tzinfo is not None
 
 
 def requests_figure(manifest: Mapping[str, Any]) -> Figure:

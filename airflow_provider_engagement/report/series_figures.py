@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.dataset.ranking import TopTweet
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
 from airflow_provider_engagement.report.period_sums import KnownSum, SummedRows, Sums, by_step, sum_all
@@ -182,14 +184,42 @@ def top_figure(selection: Selection, now: SummedRows, *, number: int = TOP_TWEET
     :param now: the rows of the interval.
     :param number: how many Tweets to show for each metric.
     """
-    ranking = now.top(selection.metrics, number)
-    first = ranking.get(selection.metrics[0], [])
     metric = words(selection.metrics[0])
-    return Figure(
+    return _ranking_figure(
+        selection,
+        now.top(selection.metrics, number),
         name="top",
         title="Top Tweets",
         text=f"The Tweets with the highest sum of each metric, {text_of_interval(selection)}. The plot shows {metric}. "
         "A Tweet with a missing count is not ranked.",
+    )
+
+
+def top_totals_figure(selection: Selection, time: datetime | None, ranking: Mapping[str, Sequence[TopTweet]]) -> Figure:
+    """Return the Tweets with the highest totals of each metric, with links.
+
+    :param selection: what is shown.
+    :param time: the time of the snapshot, if there is one.
+    :param ranking: the Tweets by metric.
+    """
+    local = f"{time.astimezone(selection.zone):%Y-%m-%d %H:%M} ({selection.zone.key})" if time else "that is missing"
+    return _ranking_figure(
+        selection,
+        ranking,
+        name="top_totals",
+        title="Top Tweets by totals",
+        text=f"The Tweets with the highest totals since their creation, in the snapshot of {local}.",
+    )
+
+
+def _ranking_figure(
+    selection: Selection, ranking: Mapping[str, Sequence[TopTweet]], *, name: str, title: str, text: str
+) -> Figure:
+    shown, first = next(iter(ranking.items()), ("", ()))
+    return Figure(
+        name=name,
+        title=title,
+        text=text,
         columns=(
             Column("metric", "Metric"),
             Column("rank", "Rank", Kind.COUNT),
@@ -198,15 +228,15 @@ def top_figure(selection: Selection, now: SummedRows, *, number: int = TOP_TWEET
             Column("link", "Link", Kind.LINK),
         ),
         rows=[
-            (name, place, tweet.tweet_id, tweet.count, tweet.link)
-            for name, tweets in ranking.items()
+            (metric, place, tweet.tweet_id, tweet.count, tweet.link)
+            for metric, tweets in ranking.items()
             for place, tweet in enumerate(tweets, start=1)
         ],
         plots=(
             charts.bars(
                 [(tweet.tweet_id, tweet.count) for tweet in first],
-                title=metric,
-                description=f"The {len(first)} Tweets with the most {metric}",
+                title=words(shown),
+                description=f"The {len(first)} Tweets with the most {words(shown)}",
             ),
         )
         if first

@@ -1,0 +1,168 @@
+"""Airflow's users, a DAG run with pulls of a simulated user's Tweets, and the application of the plugin."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
+from airflow_provider_engagement.operators.report import EngagementReportOperator
+from airflow_provider_engagement.simulator import Clock, Simulator, World
+
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+METRICS = ("impressions", "engagements", "favorites", "retweets", "replies")
+DAG_ID = "engagement_page"
+DAYS = 10
+
+USERS = {"alice": "admin", "victor": "viewer", "olga": "viewer", "nobody": ""}
+"""The users and their roles. Olga cannot read the DAG of the tests."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What the DAG run has pulled.
+
+    :param folder: the folder of the dataset.
+    :param world: the simulated Tweets and counts.
+    :param tweet_ids: the requested Tweets.
+    :param run_id: the id of the run.
+    """
+
+    folder: Path
+    world: World
+    tweet_ids: list[str]
+    run_id: str
+
+    def count(self, metric: str, start: datetime, end: datetime) -> int:
+        """Return the true sum over the Tweets that the API has counts of."""
+        ids = [tweet_id for tweet_id in self.tweet_ids if not self.world.tweets[tweet_id].deleted]
+        return sum(self.world.count(tweet_id, metric, start, end) for tweet_id in ids)
+
+
+@pytest.fixture(scope="session")
+def pulled(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Pulled:
+    """Run a DAG that pulls a series, with a report, and totals."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    world = World.generate(seed=5, handles=1, tweets=40, end=now, start=now - timedelta(days=40), deleted=0.3)
+    (author,) = world.handles.values()
+    folder = tmp_path_factory.mktemp("dataset")
+    with Simulator(world, clock=Clock(now)) as simulator:
+        app = world.app
+        extra = {
+            "consumer_key": app.consumer_key,
+            "consumer_secret": app.consumer_secret,
+            "access_token": author.access_token,
+            "access_token_secret": author.access_token_secret,
+        }
+        os.environ["AIRFLOW_CONN_ENGAGEMENT_PAGE"] = json.dumps(
+            {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
+        )
+        common = {
+            "tweet_ids": world.tweets_of(author.user_id),
+            "output_path": str(folder),
+            "engagement_conn_id": "engagement_page",
+        }
+        with DAG(DAG_ID, schedule=None) as dag:
+            series = EngagementHistoricalOperator(
+                task_id="series", metrics=METRICS, start=TODAY - timedelta(days=DAYS), end=TODAY, **common
+            )
+            EngagementTotalsOperator(task_id="totals", snapshot_at=TODAY, **common)
+            report = EngagementReportOperator(task_id="report", pull=series.output)
+
+            @task
+            def disguised() -> Any:
+                return {"schema_version": 1, "endpoint": "x", "requests": {}, "rate_limit": {}, "outputs": []}
+
+            series >> report >> disguised()
+        run = run_dag(dag)
+        del os.environ["AIRFLOW_CONN_ENGAGEMENT_PAGE"]
+    assert run.state == "success"
+    return Pulled(folder, world, common["tweet_ids"], run.run_id)
+
+
+def run_dag(dag: DAG) -> Any:
+    """Run a DAG in Airflow, and return the run. Airflow must store a DAG outside the folder of DAGs first."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+    from airflow.utils.session import create_session
+
+    DagBundlesManager().sync_bundles_to_db()
+    with create_session() as session:
+        serialized = LazyDeserializedDAG.from_dag(dag)
+        SerializedDAG.bulk_write_to_db("dags-folder", None, [serialized], session=session)
+        session.flush()
+        SerializedDagModel.write_dag(serialized, bundle_name="dags-folder", session=session)
+    return dag.test()
+
+
+@pytest.fixture(scope="session")
+def login(airflow_database: None) -> Iterator[Callable[[str], TestClient]]:
+    """Return a client of the application for a user of Airflow, or for nobody."""
+    from airflow.api_fastapi.app import init_auth_manager, purge_cached_app
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    from airflow_provider_engagement.plugin.airflow_plugin import EngagementPlugin
+
+    settings = {
+        "AIRFLOW__CORE__AUTH_MANAGER": f"{__name__}.{_auth_manager().__name__}",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of the tests, long enough for its algorithm, and only for them",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        patch.setattr("airflow.api_fastapi.app.create_auth_manager", lambda: _created(_auth_manager()))
+        airflow = FastAPI()
+        manager = init_auth_manager(airflow)
+        (application,) = EngagementPlugin.fastapi_apps
+        airflow.mount(application["url_prefix"], application["app"])
+
+        def logged_in(user: str) -> TestClient:
+            headers = {}
+            if user:
+                token = manager.generate_jwt(SimpleAuthManagerUser(username=user, role=USERS[user] or None))
+                headers["Authorization"] = f"Bearer {token}"
+            return TestClient(
+                airflow, base_url="http://airflow/engagement/", headers=headers, raise_server_exceptions=False
+            )
+
+        yield logged_in
+        purge_cached_app()
+
+
+def _auth_manager() -> Any:
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    class RestrictedAuthManager(SimpleAuthManager):
+        """Olga cannot read the DAG of the tests, nor its XComs."""
+
+        def is_authorized_dag(self, *, user: Any, details: Any = None, **options: Any) -> bool:
+            if user.username == "olga" and details is not None and details.id == DAG_ID:
+                return False
+            return bool(super().is_authorized_dag(user=user, details=details, **options))
+
+    return RestrictedAuthManager
+
+
+def _created(manager_class: Any) -> Any:
+    from airflow.api_fastapi.app import _AuthManagerState
+
+    _AuthManagerState.instance = manager_class()
+    return _AuthManagerState.instance
+
+
+@pytest.fixture
+def alice(login: Callable[[str], TestClient], pulled: Pulled) -> TestClient:
+    """A client of a user who can see everything."""
+    return login("alice")
