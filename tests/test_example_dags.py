@@ -6,13 +6,16 @@ import json
 import re
 import runpy
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from airflow.sdk import DAG, BaseHook
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+from airflow.sdk import DAG, BaseHook, Connection
 from pyarrow import parquet
 
 from airflow_provider_engagement.simulator import Handle, Simulator, World
@@ -20,6 +23,9 @@ from airflow_provider_engagement.simulator import Handle, Simulator, World
 EXAMPLES = sorted((Path(__file__).parent.parent / "example_dags").glob("*.py"))
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+
+NEEDS_ROWS_OF = {"engagement_brand_report": "engagement_brand_totals"}
+"""DAGs that send no requests, and the DAG that another one starts them after."""
 
 DAG_ID = re.compile(r'dag_id="(\w+)"')
 
@@ -117,9 +123,34 @@ def folder(tmp_path: Path, world: World, owner: Handle) -> Path:
     return tmp_path
 
 
+class WarehouseHook(DbApiHook):
+    """Connects to a SQLite file, as the hook of a database's own provider would to the database."""
+
+    path = Path("not set")
+
+    def __init__(self) -> None:
+        """Read no connection."""
+
+    def get_conn(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path)
+
+
 @pytest.fixture
-def run(airflow_database: None, folder: Path) -> Callable[..., Any]:
+def warehouse(folder: Path, world: World, owner: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database with the Tweets of the user, which the connection ``warehouse`` leads to."""
+    monkeypatch.setattr(WarehouseHook, "path", folder / "tweets.sqlite")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "sqlite://")
+    monkeypatch.setattr(Connection, "get_hook", lambda self, **options: WarehouseHook())
+    with closing(sqlite3.connect(folder / "tweets.sqlite")) as connection, connection:
+        connection.execute("CREATE TABLE tweets (tweet_id TEXT, owner TEXT)")
+        rows = [(tweet_id, None) for tweet_id in world.tweets_of(owner.user_id)]
+        connection.executemany("INSERT INTO tweets VALUES (?, ?)", rows)
+
+
+@pytest.fixture
+def run(airflow_database: None, folder: Path, warehouse: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a function that runs an example in Airflow, by default for yesterday."""
+    monkeypatch.setenv("ENGAGEMENT_OUTPUT_PATH", str(folder / "dataset"))
 
     def run_dag(name: str, **options: Any) -> Any:
         from airflow.dag_processing.bundles.manager import DagBundlesManager
@@ -139,6 +170,7 @@ def run(airflow_database: None, folder: Path) -> Callable[..., Any]:
             "handles": ["handle_1"],
             "tweet_ids_folder": str(folder),
             "tweet_ids_file": str(folder / "handle_1.txt"),
+            "database": str(folder / "warehouse.duckdb"),
         }
         conf = {"output_path": str(folder / "dataset")} | {key: ids[key] for key in ids if key in dag.params}
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -231,7 +263,64 @@ def test_the_totals_pull_writes_a_user_snapshot_and_a_public_snapshot(
 
 
 @pytest.mark.dag
+def test_the_report_ranks_the_tweets_of_the_snapshot_that_started_it(
+    run: Callable[..., Any], simulator: Simulator, folder: Path, world: World, owner: Handle
+) -> None:
+    run("engagement_brand_totals")
+    run("engagement_brand_report")
+    impressions = {row["tweet_id"]: row["impressions"] for row in rows(folder, "tweet_totals") if row["impressions"]}
+    best, count = min(impressions.items(), key=lambda item: (-item[1], int(item[0])))
+    text = (folder / "dataset" / "reports" / "top_tweets.md").read_text()
+    assert f"| 1 | [{best}](https://twitter.com/i/web/status/{best}) | {count:,} |" in text
+    assert count == simulator.total(best, "impressions")
+
+
+@pytest.mark.dag
+def test_the_pull_from_the_warehouse_requests_the_tweets_of_the_query(
+    run: Callable[..., Any], simulator: Simulator, folder: Path, world: World, owner: Handle
+) -> None:
+    run("engagement_from_warehouse")
+    assert {row["tweet_id"] for row in rows(folder, "tweet_status")} == set(world.tweets_of(owner.user_id))
+
+
+@pytest.mark.dag
+def test_the_agency_loads_the_totals_of_its_users_into_a_database(
+    run: Callable[..., Any], simulator: Simulator, folder: Path, world: World, owner: Handle
+) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    pytest.importorskip("dlt")
+    run("engagement_agency")
+    with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as database:
+        loaded = database.execute("SELECT tweet_id, favorites FROM engagement.tweet_totals").fetchall()
+    assert dict(loaded) == {
+        tweet_id: simulator.total(tweet_id, "favorites") for tweet_id in world.tweets_of(owner.user_id, deleted=False)
+    }
+
+
+@pytest.mark.dag
+def test_the_whole_chain_ends_in_a_database_and_a_ranking_that_agree(
+    run: Callable[..., Any], simulator: Simulator, folder: Path
+) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    pytest.importorskip("dlt")
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = today - 3 * DAY
+    dag_run = run("engagement_whole_chain", start=start.isoformat(), end=today.isoformat())
+    with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as database:
+        sums = database.execute(
+            "SELECT tweet_id, sum(impressions) FROM engagement.tweet_metrics WHERE granularity = 'hour' GROUP BY 1"
+        ).fetchall()
+    assert dict(sums) == {tweet_id: simulator.count(tweet_id, "impressions", start, today) for tweet_id, _ in sums}
+    [top] = [one for one in dag_run.get_task_instances() if one.task_id == "top"]
+    ranking = top.xcom_pull(task_ids="top")["top"]["impressions"]
+    best = sorted(sums, key=lambda row: (-row[1], int(row[0])))[:10]
+    assert [(row["tweet_id"], row["count"]) for row in ranking] == best
+
+
+@pytest.mark.dag
 @pytest.mark.parametrize("name", sorted(name for path in EXAMPLES for name in DAG_ID.findall(path.read_text())))
 def test_every_example_succeeds_and_sends_requests(run: Callable[..., Any], simulator: Simulator, name: str) -> None:
+    if name in NEEDS_ROWS_OF:
+        run(NEEDS_ROWS_OF[name])
     run(name)
     assert {200, 400} & {entry.status for entry in simulator.journal}
