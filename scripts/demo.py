@@ -1,7 +1,11 @@
 """Pull the totals of 5,000 simulated Tweets with an Airflow DAG, and compare every count with the simulator's.
 
+A second DAG runs the whole chain for one handle: totals, history, a load into DuckDB, and the best Tweets. The program
+ends with the result of a query on the database.
+
 ``scripts/demo`` creates the environment and runs this program. All files are below ``.demo``. The exit status is 0 only
-if the dataset equals the simulator's world: every count, and every missing count with its reason.
+if the dataset equals the simulator's world: every count, and every missing count with its reason; and if the database
+does.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
+import duckdb
 import pyarrow
 import pyarrow.compute
 import pyarrow.dataset
@@ -30,12 +35,15 @@ from airflow_provider_engagement.dataset.ranking import TopTweet, top_tweets
 from airflow_provider_engagement.simulator import Tweet, World
 
 SEED, HANDLES, TWEETS = 28, 3, 5000
-DAG_ID = "engagement_totals"
+DAG_ID, CHAIN_DAG_ID = "engagement_totals", "engagement_whole_chain"
+CHAIN_DAYS = 3
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / ".demo"
 DATASET = DEMO / "dataset"
 HISTORY = DEMO / "history"
+CHAIN = DEMO / "chain"
+DATABASE = DEMO / "warehouse.duckdb"
 TWEET_IDS = DEMO / "tweet_ids"
 WORLD = DEMO / "world.json"
 REPORT = DEMO / "report.json"
@@ -44,6 +52,16 @@ PUBLIC = ("favorites", "retweets", "replies", "quote_tweets", "video_views")
 AGE_LIMITS = {"impressions": timedelta(days=90), "engagements": timedelta(days=90), "video_views": timedelta(days=1800)}
 METRICS_OF = {"user": ("impressions", "engagements", *PUBLIC), "app": PUBLIC}
 CREDENTIALS = {"user": "user credentials", "app": "app credentials"}
+
+QUERY = """\
+SELECT tweet_id, impressions_now, sum(m.impressions) AS impressions_gained
+FROM engagement.tweet_metrics AS m
+JOIN (SELECT tweet_id, impressions AS impressions_now FROM engagement.tweet_totals) USING (tweet_id)
+WHERE m.granularity = 'hour'
+GROUP BY tweet_id, impressions_now
+ORDER BY impressions_gained DESC, tweet_id::BIGINT
+LIMIT 5"""
+"""The Tweets that gained the most impressions, with their totals."""
 
 Cells = dict[tuple[str, str, str], int | None]
 """Counts by kind of credentials, Tweet and metric."""
@@ -54,8 +72,9 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit("Stopped."))
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    for leftover in (DATASET, HISTORY, TWEET_IDS):
+    for leftover in (DATASET, HISTORY, CHAIN, TWEET_IDS):
         shutil.rmtree(leftover, ignore_errors=True)
+    DATABASE.unlink(missing_ok=True)
     TWEET_IDS.mkdir(parents=True)
     say(f"Starting the simulator with {HANDLES} handles and {TWEETS:,} Tweets.")
     with simulator(now) as world:
@@ -63,16 +82,20 @@ def main() -> int:
         migrate(environment)
         write_tweet_ids(world)
         say(f"Running the DAG {DAG_ID} in Airflow {airflow_version}.")
-        run_dag(environment)
+        run_dag(environment, DAG_ID, {"tweet_ids_folder": str(TWEET_IDS), "output_path": str(DATASET)}, "airflow.log")
         received = requests_received(world["base_url"])
         say("Pulling a month of one handle's history, once in one pull and once day by day.")
         history = pull_history(environment, world["handles"][0]["screen_name"], now)
+        say(f"Running the DAG {CHAIN_DAG_ID}: totals, history, load into DuckDB, top Tweets.")
+        run_chain(environment, world["handles"][1]["screen_name"], now)
     say("Comparing the datasets with the simulator's world.")
-    report = make_report(received, World.generate(seed=SEED, handles=HANDLES, tweets=TWEETS, end=now), now)
+    true_world = World.generate(seed=SEED, handles=HANDLES, tweets=TWEETS, end=now)
+    report = make_report(received, true_world, now)
     report["history"] = history
+    report["chain"] = query_database(true_world, list(true_world.handles)[1], now)
     REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     show(report)
-    return 1 if report["truth"]["differences"] or history["differences"] else 0
+    return 1 if any(report[name]["differences"] for name in ("truth", "history", "chain")) else 0
 
 
 @contextmanager
@@ -129,10 +152,70 @@ def write_tweet_ids(world: Mapping[str, Any]) -> None:
         (TWEET_IDS / f"{name}.txt").write_text("\n".join(tweet_ids) + "\n", encoding="utf-8")
 
 
-def run_dag(environment: Mapping[str, str]) -> None:
-    """Run the example DAG with ``airflow dags test``, which executes its tasks one after the other."""
-    conf = json.dumps({"tweet_ids_folder": str(TWEET_IDS), "output_path": str(DATASET)})
-    airflow(environment, DEMO / "airflow.log", "dags", "test", DAG_ID, "--conf", conf)
+def run_dag(environment: Mapping[str, str], dag_id: str, conf: Mapping[str, Any], log: str) -> None:
+    """Run an example DAG with ``airflow dags test``, which executes its tasks one after the other."""
+    airflow(environment, DEMO / log, "dags", "test", dag_id, "--conf", json.dumps(conf))
+
+
+def run_chain(environment: Mapping[str, str], screen_name: str, now: datetime) -> None:
+    """Run the DAG of the whole chain for one handle."""
+    conf = {
+        "handle": screen_name,
+        "tweet_ids_folder": str(TWEET_IDS),
+        "output_path": str(CHAIN),
+        "database": str(DATABASE),
+        "start": (now - timedelta(days=CHAIN_DAYS)).isoformat(),
+        "end": now.isoformat(),
+    }
+    run_dag(environment, CHAIN_DAG_ID, conf, "chain.log")
+
+
+def query_database(world: World, user_id: str, now: datetime) -> dict[str, Any]:
+    """Query the database, and compare the whole tables in it with the simulator's world.
+
+    :param world: the simulator's world, generated again.
+    :param user_id: the user whose Tweets the chain pulled.
+    :param now: the time of the simulator's data clock, and the end of the history.
+    """
+    start = now - timedelta(days=CHAIN_DAYS)
+    with duckdb.connect(str(DATABASE), read_only=True) as database:
+        answer = database.execute(QUERY)
+        columns = [column[0] for column in answer.description]
+        result = answer.fetchall()
+        totals = dict(database.execute("SELECT tweet_id, impressions FROM engagement.tweet_totals").fetchall())
+        hours = database.execute(
+            "SELECT tweet_id, period_start, impressions FROM engagement.tweet_metrics WHERE granularity = 'hour'"
+        ).fetchall()
+    tweets = {tweet.id: tweet for tweet in world.tweets.values() if tweet.author_id == user_id and not tweet.deleted}
+    expected_totals = {
+        tweet.id: None if has_no_count(tweet, "impressions", now) else world.total(tweet.id, "impressions", now)
+        for tweet in tweets.values()
+    }
+    expected_hours = {
+        (tweet.id, hour): world.count(tweet.id, "impressions", hour, hour + timedelta(hours=1))
+        for tweet in tweets.values()
+        for hour in (start + timedelta(hours=number) for number in range(CHAIN_DAYS * 24))
+        if tweet.created_at is None or hour + timedelta(hours=1) > tweet.created_at
+    }
+    found_hours = {(tweet_id, time.astimezone(UTC)): count for tweet_id, time, count in hours}
+    gained: Counter[str] = Counter()
+    for (tweet_id, _), count in expected_hours.items():
+        gained[tweet_id] += count
+    best = sorted(gained.items(), key=lambda item: (-item[1], int(item[0])))[: len(result)]
+    expected = [(tweet_id, expected_totals[tweet_id], count) for tweet_id, count in best]
+    return {
+        "query": QUERY,
+        "columns": columns,
+        "result": [list(row) for row in result],
+        "rows": {"tweet_totals": len(totals), "tweet_metrics": len(hours)},
+        "differences": (
+            len(dict(totals.items() ^ expected_totals.items()))
+            + len(dict(found_hours.items() ^ expected_hours.items()))
+            + (len(found_hours) != len(hours))
+            + (result != expected)
+            + (not result)
+        ),
+    }
 
 
 def airflow(environment: Mapping[str, str], log: Path, *arguments: str) -> None:
@@ -253,6 +336,7 @@ def make_report(received: int, world: World, now: datetime) -> dict[str, Any]:
             "rows": shown(DATASET / "tweet_totals"),
             "outcome of each Tweet": shown(DATASET / "tweet_status"),
             "manifests of the tasks": shown(DATASET / "_manifests"),
+            "database": shown(DATABASE),
             "log of Airflow": shown(DEMO / "airflow.log"),
             "this report": shown(REPORT),
         },
@@ -341,6 +425,19 @@ def show(report: Mapping[str, Any]) -> None:
             f"All {truth['counts'] + history['counts']:,} counts equal the simulator's. "
             f"The {truth['nulls']:,} missing counts are the expected ones, and each has a reason."
         )
+    show_chain(report["chain"])
+
+
+def show_chain(chain: Mapping[str, Any]) -> None:
+    """Print the query on the database, and its result."""
+    rows = chain["rows"]
+    if chain["differences"]:
+        say(f"WRONG: {chain['differences']} differences between the database and the simulator.")
+    say(f"\n{shown(DATABASE)}: {rows['tweet_totals']:,} totals and {rows['tweet_metrics']:,} hours. The query")
+    say("\n".join(f"    {line}" for line in chain["query"].splitlines()))
+    say("returns:")
+    for row in (chain["columns"], *chain["result"]):
+        say("    " + "".join(f"{value:>20}" if isinstance(value, str) else f"{value:>20,}" for value in row))
 
 
 def shown(path: Path) -> str:
