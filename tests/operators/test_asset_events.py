@@ -181,7 +181,7 @@ def test_a_pull_marks_the_whole_days_of_its_interval(
 
 @needs_partitions
 @pytest.mark.dag
-def test_one_pull_starts_a_run_of_a_daily_dag_for_each_day(
+def test_one_pull_starts_a_run_of_a_daily_dag_for_each_day_and_links_to_what_it_wrote(
     run_dag: Callable[..., Any],
     connect: Callable[..., str],
     simulator: Simulator,
@@ -219,6 +219,10 @@ def test_one_pull_starts_a_run_of_a_daily_dag_for_each_day(
         run = run_dag(dag)
 
     assert run.state == "success"
+    [instance] = run.get_task_instances()
+    links = [instance.xcom_pull(task_ids="pull", key=f"_link_{name}") for name in ("DatasetLink", "ManifestLink")]
+    assert links[0] == f"file://{tmp_path}"
+    assert links[1].startswith(f"file://{tmp_path}/_manifests/three_days.pull.")
     expected = ["2026-01-09", "2026-01-10", "2026-01-11"]
     with create_session() as session:
         found = session.scalars(select(AssetEvent).where(AssetEvent.source_dag_id == "three_days")).all()

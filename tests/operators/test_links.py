@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from airflow.sdk import DAG, BaseOperatorLink
 
 from airflow_provider_engagement.get_provider_info import get_provider_info
 from airflow_provider_engagement.operators import links
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.links import BestTweetLink, DatasetLink, ManifestLink, storage_link
 from airflow_provider_engagement.operators.top_tweets import EngagementTopTweetsOperator
+from airflow_provider_engagement.simulator import Handle
 
 KEY: Any = None
 """The key of the task instance. No link needs it, because none looks anything up."""
@@ -63,5 +68,18 @@ def test_a_serialized_task_keeps_its_links() -> None:
 
     with DAG("links", schedule=None) as dag:
         EngagementTopTweetsOperator(task_id="top", output_path="/data")
+        EngagementTotalsOperator(task_id="pull", tweet_ids=["1"], output_path="/data")
     restored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
     assert set(restored.get_task("top").extra_links) == {"Best Tweet", "Dataset"}
+    assert set(restored.get_task("pull").extra_links) == {"Dataset", "Manifest"}
+
+
+def test_the_links_of_a_pull_lead_to_its_dataset_and_its_manifest(
+    execute: Callable[..., Any], connect: Callable[..., str], author: Handle, ids: list[str], tmp_path: Path
+) -> None:
+    connect(author)
+    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-1:], output_path="{{ params.path }}")
+    manifest = execute(pull, params={"path": str(tmp_path)})
+
+    assert DatasetLink().get_link(pull, ti_key=KEY) == f"file://{tmp_path}"
+    assert unquote(ManifestLink().get_link(pull, ti_key=KEY)) == f"file://{manifest['outputs']['manifest']}"
