@@ -27,7 +27,8 @@ def test_the_info_is_what_airflows_schema_asks_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "section", ["integrations", "hooks", "operators", "sensors", "connection-types", "asset-uris", "extra-links", "config"]
+    "section",
+    ["integrations", "hooks", "operators", "sensors", "connection-types", "asset-uris", "extra-links", "config"],
 )
 def test_each_section_is_what_the_schema_of_providers_own_files_asks_for(section: str) -> None:
     schema = json.loads((SCHEMAS / "provider.yaml.schema.json").read_text())

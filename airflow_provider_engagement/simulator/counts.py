@@ -21,9 +21,9 @@ from typing import Final, Protocol
 from airflow_provider_engagement.api.catalogue import METRICS
 from airflow_provider_engagement.simulator.entities import Tweet
 
+_ENGAGEMENTS: Final = "engagements"
 _PER_IMPRESSION: Final[Mapping[str, float]] = {
     "impressions": 1.0,
-    "engagements": 0.042,
     "favorites": 0.013,
     "retweets": 0.0031,
     "replies": 0.0023,
@@ -41,12 +41,29 @@ _PER_IMPRESSION: Final[Mapping[str, float]] = {
     "user_follows": 0.0005,
     "user_profile_clicks": 0.0061,
 }
+_NOT_ENGAGEMENTS: Final = frozenset({"impressions", "video_views", "media_views"})
+_ENGAGEMENT_KINDS: Final = tuple(metric for metric in _PER_IMPRESSION if metric not in _NOT_ENGAGEMENTS)
+"""The metrics that ``engagements`` adds up. Media views are not among them since 2017-10-09 (changes)."""
+
+_KINDS_PER_OTHER: Final = 40
+"""One of so many engagements has no metric of its own, such as a click on a mention (guide)."""
+
+_QUIET: Final = 0.25
+"""The share of Tweets that hardly anybody sees."""
+
+_QUIET_IMPRESSIONS: Final = 0.06
+_SECOND_BURST: Final = 0.12
+"""The share of Tweets that spread again, hours or weeks after their creation."""
+
 _MIN_IMPRESSIONS: Final = 150.0
 _MAX_IMPRESSIONS: Final = 2e8
 _CREATED_BEFORE_SNOWFLAKE: Final = 340_000.0
 _MASK: Final = (1 << 64) - 1
 _DAILY_AMPLITUDE: Final = 0.6
-_DAILY_FREQUENCY: Final = 2 * math.pi / 24
+_DAYS_FROM_THURSDAY: Final = (1.1, 1.05, 0.75, 0.75, 1.1, 1.15, 1.1)
+"""How much engagement each day of the week has. 1970-01-01 was a Thursday."""
+
+_WEEK: Final = 168
 
 
 class CountSource(Protocol):
@@ -61,7 +78,11 @@ class CountSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SeededCounts:
-    """Random but repeatable counts: a burst that decays, a daily rhythm, and a few Tweets with very high counts.
+    """Random but repeatable counts.
+
+    Engagement decays over hours and days, and some Tweets spread a second time. It follows a daily and a weekly rhythm.
+    A few Tweets have very high counts, and a quarter of them hardly any. All metrics of a Tweet rise and fall with its
+    impressions, and ``engagements`` is the sum of its kinds.
 
     :param seed: the same seed gives the same counts.
     """
@@ -71,17 +92,34 @@ class SeededCounts:
     def cumulative(self, tweet: Tweet, metrics: Iterable[str], times: Sequence[float]) -> dict[str, list[int]]:
         """Return the cumulative counts of a Tweet at several times, by metric."""
         shares = self._shares(tweet, times)
-        return {metric: self._counts(tweet, metric, shares) for metric in metrics}
+        impressions = self._impressions(tweet)
+        names = tuple(metrics)
+        kinds = _ENGAGEMENT_KINDS if _ENGAGEMENTS in names else ()
+        counts = {
+            metric: self._counts(tweet, metric, impressions, shares)
+            for metric in dict.fromkeys((*names, *kinds))
+            if metric != _ENGAGEMENTS
+        }
+        if kinds:
+            sums = map(sum, zip(*(counts[kind] for kind in kinds), strict=True))
+            counts[_ENGAGEMENTS] = [number + number // _KINDS_PER_OTHER for number in sums]
+        return {metric: counts[metric] for metric in names}
 
     def total(self, tweet: Tweet, metric: str) -> int | None:
         """Return ``None``: every total is the sum of the hours."""
         return None
 
-    def _counts(self, tweet: Tweet, metric: str, shares: Sequence[float]) -> list[int]:
+    def _impressions(self, tweet: Tweet) -> float:
+        rank, _, _, _ = _fractions(self.seed, tweet.id)
+        quiet, loudness, _, _ = _fractions(self.seed, tweet.id, "life")
+        if quiet < _QUIET:
+            return _MIN_IMPRESSIONS * _QUIET_IMPRESSIONS * 10**loudness
+        return min(_MIN_IMPRESSIONS * rank**-1.2, _MAX_IMPRESSIONS)
+
+    def _counts(self, tweet: Tweet, metric: str, impressions: float, shares: Sequence[float]) -> list[int]:
         if metric == "video_views" and not tweet.has_video:
             return [0] * len(shares)
         rate, lag, _, _ = _fractions(self.seed, tweet.id, metric)
-        impressions = min(_MIN_IMPRESSIONS * _fractions(self.seed, tweet.id)[0] ** -1.2, _MAX_IMPRESSIONS)
         final = impressions * _PER_IMPRESSION[metric] * 4 ** (rate - 0.5)
         exponent = 1.0 + 0.5 * lag
         return [int(final * share**exponent) for share in shares]
@@ -94,12 +132,18 @@ class SeededCounts:
         time_constant = 2.0 + 10.0 * slowness
         decay = -(0.8 + steepness)
         jitter_key = int(jitter * _MASK)
+        burst, burst_age = self._second_burst(tweet)
+
+        def share_at_age(age: float) -> float:
+            return 1.0 - (1.0 + age / time_constant) ** decay if age > 0 else 0.0
 
         def share_at(hour: int) -> float:
             if hour <= created:
                 return 0.0
             age = _warped(hour + _jitter(jitter_key, hour)) - warped_creation
-            return 1.0 - (1.0 + age / time_constant) ** decay if age > 0 else 0.0
+            if not burst:
+                return share_at_age(age)
+            return (1.0 - burst) * share_at_age(age) + burst * share_at_age(age - burst_age)
 
         def interpolated(time: float) -> float:
             hour = math.floor(time)
@@ -107,6 +151,13 @@ class SeededCounts:
             return before + (share_at(hour + 1) - before) * (time - hour)
 
         return [share_at(int(time)) if time == int(time) else interpolated(time) for time in times]
+
+    def _second_burst(self, tweet: Tweet) -> tuple[float, float]:
+        """Return the share of its engagement that a Tweet has in a second burst, and after how many hours."""
+        _, _, chance, delay = _fractions(self.seed, tweet.id, "life")
+        if chance >= _SECOND_BURST:
+            return 0.0, 0.0
+        return 0.15 + 4 * chance, 12.0 * 40**delay
 
 
 class ExplicitCounts:
@@ -173,9 +224,26 @@ def _jitter(key: int, hour: int) -> float:
 
 
 def _warped(hour: float) -> float:
-    """Return a time on a scale that advances faster in the evening, when more people read, and slower at night."""
-    return hour + _DAILY_AMPLITUDE / _DAILY_FREQUENCY * math.sin(_DAILY_FREQUENCY * (hour - 18))
+    """Return a time on a scale that advances faster when more people read: in the evening, and during the week."""
+    begun = math.floor(hour)
+    weeks, hour_of_week = divmod(begun, _WEEK)
+    return weeks * _WEEK + _WARPED_HOURS[hour_of_week] + (hour - begun) * _SPEEDS[hour_of_week]
 
 
-if missing := METRICS.keys() - _PER_IMPRESSION.keys():
+def _speeds() -> tuple[float, ...]:
+    """Return how fast the scale advances in each hour of a week, with a mean of 1."""
+    speeds = [
+        day * (1 + _DAILY_AMPLITUDE * math.cos(2 * math.pi * (hour - 18) / 24))
+        for day in _DAYS_FROM_THURSDAY
+        for hour in range(24)
+    ]
+    mean = sum(speeds) / _WEEK
+    return tuple(speed / mean for speed in speeds)
+
+
+_SPEEDS: Final = _speeds()
+_WARPED_HOURS: Final = tuple(accumulate(_SPEEDS[:-1], initial=0.0))
+
+
+if missing := METRICS.keys() - _PER_IMPRESSION.keys() - {_ENGAGEMENTS}:
     raise RuntimeError(f"The simulator has no rate for {', '.join(sorted(missing))}. Add it to _PER_IMPRESSION.")

@@ -106,6 +106,53 @@ def test_engagement_decays_after_a_burst() -> None:
     assert impressions(0, 24) > 3 * impressions(24, 48) > 3 * impressions(240, 264)
 
 
+KINDS = METRICS.keys() - {"impressions", "engagements", "video_views", "media_views"}
+
+
+@given(seed=seeds, start=st.integers(0, 900), hours=st.integers(1, 100))
+def test_engagements_are_the_sum_of_their_kinds_and_a_few_without_a_metric(seed: int, start: int, hours: int) -> None:
+    world = world_of(TWEET, seed=seed)
+    first, last = FIRST_HOUR + start * HOUR, FIRST_HOUR + (start + hours) * HOUR
+    total = world.count(TWEET.id, "engagements", first, last)
+    kinds = sum(world.count(TWEET.id, kind, first, last) for kind in KINDS)
+    assert kinds <= total <= kinds * 1.025 + 1
+
+
+def test_a_quarter_of_the_tweets_is_hardly_seen() -> None:
+    world = World.generate(seed=5, tweets=1000, end=CREATED, old=0.0)
+    totals = [world.total(tweet_id, "impressions", CREATED + 10_000 * HOUR) for tweet_id in world.tweets]
+    assert 200 < sum(total < 90 for total in totals) < 300
+    assert min(totals) < 10
+
+
+def test_there_is_less_engagement_at_weekends_and_at_night() -> None:
+    world = World.generate(seed=6, tweets=400, start=CREATED - 100 * HOUR, end=CREATED, old=0.0)
+    monday = datetime(2025, 12, 22, tzinfo=UTC)
+
+    def seen(day: int, first: int, last: int) -> int:
+        return sum(
+            world.count(tweet_id, "impressions", start + first * HOUR, start + last * HOUR)
+            for start in (monday + timedelta(weeks=week, days=day) for week in range(4))
+            for tweet_id in world.tweets
+        )
+
+    assert seen(6, 0, 24) < 0.8 * seen(2, 0, 24)
+    assert seen(2, 4, 8) < 0.5 * seen(2, 16, 20)
+
+
+def test_some_tweets_spread_a_second_time() -> None:
+    world = World.generate(seed=7, tweets=300, start=CREATED - HOUR, end=CREATED, old=0.0)
+
+    def spreads_again(tweet_id: str) -> bool:
+        days = [
+            world.count(tweet_id, "impressions", CREATED + 24 * day * HOUR, CREATED + 24 * (day + 1) * HOUR)
+            for day in range(1, 25)
+        ]
+        return any(later > 3 * earlier + 5 for earlier, later in itertools.pairwise(days))
+
+    assert 0.02 < sum(map(spreads_again, world.tweets)) / 300 < 0.2
+
+
 def test_a_tweet_without_video_has_no_video_views() -> None:
     assert world_of(WITHOUT_VIDEO).total(WITHOUT_VIDEO.id, "video_views", CREATED + 1000 * HOUR) == 0
 
