@@ -197,7 +197,7 @@ class EngagementPullOperator(BaseOperator):
         from airflow_provider_engagement.operators.asset_events import declared_asset
 
         asset = declared_asset(self)
-        if asset not in self.outlets:
+        if asset.uri not in {getattr(outlet, "uri", None) for outlet in self.outlets}:
             self.outlets = [*self.outlets, asset]
 
     @abstractmethod

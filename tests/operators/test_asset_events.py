@@ -18,7 +18,7 @@ from airflow_provider_engagement.operators.engagement import (
     EngagementHistoricalOperator,
     EngagementTotalsOperator,
 )
-from airflow_provider_engagement.simulator import Handle, Simulator
+from airflow_provider_engagement.simulator import Handle, Simulator, World
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
 TODAY = datetime(2026, 1, 12, tzinfo=UTC)
@@ -80,7 +80,7 @@ def test_a_pull_declares_the_table_of_the_configured_dataset(monkeypatch: pytest
 
 
 def test_an_outlet_that_is_declared_already_is_not_declared_twice() -> None:
-    asset = create_asset(output_path="/data", table="tweet_totals")
+    asset = create_asset(output_path="/data", table="tweet_totals", extra={"team": "social"})
     pull = EngagementTotalsOperator(
         task_id="pull", tweet_ids=["1"], output_path="/data", outlets=[asset], asset_events="run"
     )
@@ -233,6 +233,35 @@ def test_one_pull_starts_a_run_of_a_daily_dag_for_each_day_and_links_to_what_it_
             select(AssetPartitionDagRun.partition_key).where(AssetPartitionDagRun.target_dag_id == "daily_consumer")
         ).all()
         assert sorted(started) == expected
+
+
+@pytest.mark.dag
+def test_each_instance_of_a_mapped_pull_emits_an_event_if_the_outlet_is_in_partial(
+    run_dag: Callable[..., Any], connect: Callable[..., str], world: World, simulator: Simulator, tmp_path: Path
+) -> None:
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    handles = list(world.handles.values())[:2]
+    connections = [connect(handle, f"handle_{number}") for number, handle in enumerate(handles)]
+    totals = create_asset(output_path=str(tmp_path), table="tweet_totals")
+    with DAG("mapped_totals", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        EngagementTotalsOperator.partial(
+            task_id="pull", output_path=str(tmp_path), outlets=[totals], asset_events="run"
+        ).expand_kwargs(
+            [
+                {"engagement_conn_id": conn_id, "tweet_ids": world.tweets_of(handle.user_id, deleted=False)[-number:]}
+                for number, (conn_id, handle) in enumerate(zip(connections, handles, strict=True), start=2)
+            ]
+        )
+    run = run_dag(dag)
+
+    assert run.state == "success"
+    with create_session() as session:
+        found = session.scalars(select(AssetEvent).where(AssetEvent.source_dag_id == "mapped_totals")).all()
+        assert sorted((event.source_map_index, event.extra["tweets"]) for event in found) == [(0, 2), (1, 3)]
+        assert {event.asset.uri for event in found} == {totals.uri}
 
 
 def store(dag: DAG) -> None:
