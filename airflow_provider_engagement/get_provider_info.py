@@ -84,6 +84,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_engagement.operators.links.BestTweetLink",
             "airflow_provider_engagement.operators.links.DatasetLink",
             "airflow_provider_engagement.operators.links.ManifestLink",
+            "airflow_provider_engagement.operators.report.ReportLink",
         ],
         "connection-types": [
             {

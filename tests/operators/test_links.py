@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk import DAG, BaseOperatorLink
 
 from airflow_provider_engagement.get_provider_info import get_provider_info
-from airflow_provider_engagement.operators import links
+from airflow_provider_engagement.operators import links, report
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.links import BestTweetLink, DatasetLink, ManifestLink, storage_link
 from airflow_provider_engagement.operators.top_tweets import EngagementTopTweetsOperator
@@ -56,9 +56,10 @@ def test_the_links_lead_to_what_the_operator_wrote() -> None:
 
 def test_airflow_finds_each_link_by_its_class() -> None:
     own = {
-        f"{links.__name__}.{name}"
-        for name, value in vars(links).items()
-        if isinstance(value, type) and value.__module__ == links.__name__
+        f"{module.__name__}.{name}"
+        for module in (links, report)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, BaseOperatorLink) and value.__module__ == module.__name__
     }
     assert set(get_provider_info()["extra-links"]) == own
 
