@@ -14,8 +14,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow
 import pyarrow.compute as compute
@@ -28,6 +26,7 @@ from airflow_provider_engagement.dataset.merging import merge_rows
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema, partition_field
 from airflow_provider_engagement.dataset.staged_rows import PublishedTable, StagedRows
 from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_address
+from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
 from airflow_provider_engagement.exceptions import ConflictError
 
 log = logging.getLogger(__name__)
@@ -80,8 +79,8 @@ class DeltaMergedTable(PublishedTable):
         self._on_change = on_change
         self._clock = clock
         self._sleep = sleep
-        self._worker_folder = TemporaryDirectory(prefix="engagement-")
-        worker_folder = Path(self._worker_folder.name)
+        self._worker_folder = WorkerFolder()
+        worker_folder = self._worker_folder.path
         super().__init__(
             StagedRows(lambda name: worker_folder / f"{name}.parquet", table=table, partition_of=partition_of)
         )
@@ -116,7 +115,7 @@ class DeltaMergedTable(PublishedTable):
     def discard(self) -> None:
         """Delete the staged rows, and their folder on the worker."""
         super().discard()
-        self._worker_folder.cleanup()
+        self._worker_folder.delete()
 
     def _open_log(self, partition_column: str) -> DeltaLog:
         address, options = self._address_of(self._folder)

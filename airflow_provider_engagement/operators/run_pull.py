@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
@@ -34,6 +32,7 @@ from airflow_provider_engagement.dataset.schema import OWNER_LEDGER
 from airflow_provider_engagement.dataset.storage import StoragePath, safe_name
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.hooks.storage_options import table_address
 from airflow_provider_engagement.inputs.choices import parse_choice
@@ -142,8 +141,11 @@ def _open_dataset(output_path: str | None) -> Iterator[StoragePath]:
     if output_path:
         yield ObjectStoragePath(output_path)
     else:
-        with TemporaryDirectory(prefix="engagement-") as folder:
-            yield Path(folder)
+        folder = WorkerFolder()
+        try:
+            yield folder.path
+        finally:
+            folder.delete()
 
 
 def _estimate(

@@ -1,0 +1,81 @@
+"""Temporary folders on the worker: deleted at the end, and by the next task if a kill left them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_engagement.dataset.worker_folder import PREFIX, SECONDS_UNTIL_ABANDONED, WorkerFolder
+
+PROGRAM = """
+from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
+folder = WorkerFolder()
+(folder.path / "rows.parquet").write_text("rows")
+print(folder.path, flush=True)
+input()
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of temporary files of this test and of the programs that it starts."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+def make_older(path: Path) -> None:
+    past = time.time() - SECONDS_UNTIL_ABANDONED - 1
+    os.utime(path, (past, past))
+
+
+def test_a_folder_is_deleted_at_the_end(temporary: Path) -> None:
+    folder = WorkerFolder()
+    (folder.path / "rows.parquet").write_text("rows")
+    folder.delete()
+    folder.delete()
+
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_folder_that_nobody_deletes_goes_with_its_object(temporary: Path) -> None:
+    folder = WorkerFolder()
+    del folder
+
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_folder_of_a_killed_task_is_deleted_by_the_next_one_and_that_of_a_live_task_is_not(temporary: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        left = Path(program.stdout.readline().strip())
+        make_older(left)
+        WorkerFolder().delete()
+        assert left.exists()
+
+        program.send_signal(signal.SIGKILL)
+        program.wait()
+
+    WorkerFolder().delete()
+    assert not left.exists()
+
+
+def test_a_new_folder_and_those_of_other_programs_are_kept(temporary: Path) -> None:
+    new, other = temporary / f"{PREFIX}new", temporary / f"{PREFIX}other"
+    for path in (new, other):
+        path.mkdir()
+    (new / "in_use.lock").touch()
+    make_older(other)
+
+    WorkerFolder().delete()
+
+    assert sorted(temporary.iterdir()) == [new, other]
