@@ -113,8 +113,8 @@ class SeededCounts:
         rank, _, _, _ = _fractions(self.seed, tweet.id)
         quiet, loudness, _, _ = _fractions(self.seed, tweet.id, "life")
         if quiet < _QUIET:
-            return _MIN_IMPRESSIONS * _QUIET_IMPRESSIONS * 10.0**loudness
-        return min(_MIN_IMPRESSIONS * rank**-1.2, _MAX_IMPRESSIONS)
+            return _MIN_IMPRESSIONS * _QUIET_IMPRESSIONS * math.pow(10, loudness)
+        return min(_MIN_IMPRESSIONS * math.pow(rank, -1.2), _MAX_IMPRESSIONS)
 
     def _counts(self, tweet: Tweet, metric: str, impressions: float, shares: Sequence[float]) -> list[int]:
         if metric == "video_views" and not tweet.has_video:
