@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -155,16 +156,13 @@ def batches(dataset: Path) -> Iterator[pyarrow.Table]:
 
 
 def bulk_duckdb(dataset: Path, path: Path) -> None:
-    """Insert Arrow tables into DuckDB."""
+    """Insert Arrow tables into DuckDB in one statement."""
+    files = batches(dataset)
+    first = next(files)
+    rows = (batch for table in chain([first], files) for batch in table.to_batches())
     with duckdb.connect(str(path)) as connection:
-        for number, rows in enumerate(batches(dataset)):
-            connection.register("rows_of_a_file", rows)
-            connection.execute(
-                "CREATE TABLE bulk AS SELECT * FROM rows_of_a_file"
-                if number == 0
-                else "INSERT INTO bulk SELECT * FROM rows_of_a_file"
-            )
-            connection.unregister("rows_of_a_file")
+        connection.register("rows_of_files", pyarrow.RecordBatchReader.from_batches(first.schema, rows))
+        connection.execute("CREATE TABLE bulk AS SELECT * FROM rows_of_files")
 
 
 def bulk_postgres(dataset: Path, connection: dict[str, Any]) -> None:
