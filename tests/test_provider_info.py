@@ -28,7 +28,17 @@ def test_the_info_is_what_airflows_schema_asks_for() -> None:
 
 @pytest.mark.parametrize(
     "section",
-    ["integrations", "hooks", "operators", "sensors", "connection-types", "asset-uris", "extra-links", "config"],
+    [
+        "integrations",
+        "hooks",
+        "operators",
+        "sensors",
+        "transfers",
+        "connection-types",
+        "asset-uris",
+        "extra-links",
+        "config",
+    ],
 )
 def test_each_section_is_what_the_schema_of_providers_own_files_asks_for(section: str) -> None:
     schema = json.loads((SCHEMAS / "provider.yaml.schema.json").read_text())
@@ -55,6 +65,13 @@ def test_each_module_holds_a_class_of_its_kind(section: str, base: type) -> None
             module = importlib.import_module(name)
             own = [item for item in vars(module).values() if isinstance(item, type) and item.__module__ == name]
             assert any(issubclass(item, base) for item in own), name
+
+
+def test_each_transfer_holds_an_operator() -> None:
+    for transfer in INFO["transfers"]:
+        module = importlib.import_module(transfer["python-module"])
+        own = [item for item in vars(module).values() if isinstance(item, type) and item.__module__ == module.__name__]
+        assert any(issubclass(item, BaseOperator) for item in own), module
 
 
 def test_the_connection_type_names_its_hook() -> None:

@@ -61,7 +61,9 @@ def _named(error: Exception, target: Target) -> EngagementError:
     message = without_secrets(_first_lines(str(chain[-1]) or type(chain[-1]).__name__), target.secrets)
     whole = " ".join(str(cause) for cause in chain)
     if kinds & {"ModuleNotFoundError", "MissingDependencyException"}:
-        return MissingExtraError(f"Loading into {target.warehouse}", f"dlt[{target.warehouse}]", message)
+        is_delta = isinstance(chain[-1], ModuleNotFoundError) and chain[-1].name == "deltalake"
+        package = "airflow-provider-engagement[delta]" if is_delta else f"dlt[{target.warehouse}]"
+        return MissingExtraError(f"Loading into {target.warehouse}", package, message)
     if _NO_ACCESS.search(message):
         return WarehouseAccessError(target.name, message)
     if kinds & {"DataValidationError", "CannotCoerceColumnException"} or _OTHER_SHAPE.search(message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -188,6 +189,15 @@ def test_a_missing_package_is_named_with_what_to_install(write_day, make_duckdb,
 
     with pytest.raises(MissingExtraError, match=r"pip install 'dlt\[snowflake\]'"):
         load(database)
+
+
+def test_the_extra_for_delta_tables_is_named(make_duckdb, dataset, write_day, load, monkeypatch) -> None:
+    write_day()
+    (dataset / "tweet_metrics/hour/_delta_log").mkdir()
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+
+    with pytest.raises(MissingExtraError, match=r"pip install 'airflow-provider-engagement\[delta\]'"):
+        load(make_duckdb())
 
 
 def test_a_password_is_not_in_an_error() -> None:
