@@ -92,6 +92,7 @@ def run(programs: Programs) -> None:
     wait_for(is_healthy, programs)
     say(
         f"\nAirflow      {ADDRESS} (no password: all users of this machine are administrators)\n"
+        f"Engagement   {ADDRESS}/plugin/engagement (shows pulls and datasets after the first run)\n"
         f"Simulator    {world['base_url']}\n"
         f"Connections  {', '.join(connections(world))}\n"
         f"Logs         {shown(LOGS)}\n"

@@ -47,6 +47,7 @@ DATABASE = DEMO / "warehouse.duckdb"
 TWEET_IDS = DEMO / "tweet_ids"
 WORLD = DEMO / "world.json"
 REPORT = DEMO / "report.json"
+PLOTS = DEMO / "report.html"
 
 PUBLIC = ("favorites", "retweets", "replies", "quote_tweets", "video_views")
 AGE_LIMITS = {"impressions": timedelta(days=90), "engagements": timedelta(days=90), "video_views": timedelta(days=1800)}
@@ -95,6 +96,8 @@ def main() -> int:
     report["chain"] = query_database(true_world, list(true_world.handles)[1], now)
     REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     show(report)
+    say("\nA report about the history with plots, for your browser:")
+    provider("report", str(HISTORY / "daily"), "--out", str(PLOTS), "--title", "Engagement in the demo")
     return 1 if any(report[name]["differences"] for name in ("truth", "history", "chain")) else 0
 
 
@@ -438,6 +441,13 @@ def show_chain(chain: Mapping[str, Any]) -> None:
     say("returns:")
     for row in (chain["columns"], *chain["result"]):
         say("    " + "".join(f"{value:>20}" if isinstance(value, str) else f"{value:>20,}" for value in row))
+
+
+def provider(*arguments: str) -> None:
+    """Run the command line of the provider, which prints the paths that it has written."""
+    command = [sys.executable, "-m", "airflow_provider_engagement", *arguments]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:  # noqa: S603 - this script defines the arguments
+        sys.exit("The report was not written.")
 
 
 def shown(path: Path) -> str:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pyarrow
 import pyarrow.compute as compute
 
+from airflow_provider_engagement.api.tweet_id import created_at
 from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.ranking import TopTweet, top_tweets
 from airflow_provider_engagement.report.selection import period_of
@@ -65,6 +66,13 @@ class SummedRows:
 
     by_period: Sums = field(default_factory=dict)
     by_tweet: pyarrow.Table | None = None
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the oldest Tweet of the rows was created; ``None`` if there is none, or if its id does not say so."""
+        if self.by_tweet is None or not self.by_tweet.num_rows:
+            return None
+        return created_at(str(compute.min(self.by_tweet["tweet_id"].cast(pyarrow.int64())).as_py()))
 
     def top(self, metrics: Sequence[str], number: int) -> dict[str, list[TopTweet]]:
         """Rank the Tweets by each metric."""

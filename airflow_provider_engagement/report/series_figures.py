@@ -12,7 +12,7 @@ from airflow_provider_engagement.dataset.ranking import TopTweet
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
 from airflow_provider_engagement.report.period_sums import KnownSum, SummedRows, Sums, by_step, sum_all
-from airflow_provider_engagement.report.selection import Selection, periods_of
+from airflow_provider_engagement.report.selection import Selection, period_of, periods_of
 
 TOP_TWEETS = 10
 
@@ -25,15 +25,16 @@ def words(metric: str) -> str:
 def summary_figure(selection: Selection, now: SummedRows, before: SummedRows) -> Figure:
     """Return the sums of the interval, and how they differ from those of the interval before.
 
-    The change is given only if the dataset has rows for every period of the interval before.
+    The change is given only if the dataset has rows for every period of the interval before in which a Tweet existed.
 
     :param selection: what is shown.
     :param now: the rows of the interval.
     :param before: the rows of the interval before.
     """
     sums, sums_before = (sum_all(rows.by_period, selection.metrics) for rows in (now, before))
-    expected = len(periods_of(selection.before, selection.source, selection.zone))
-    has_before = len(before.by_period) >= expected
+    periods = periods_of(selection.before, selection.source, selection.zone)
+    expected = len(_with_tweets(periods, before, selection))
+    has_before = 0 < expected <= len(before.by_period)
     rows = []
     for metric in selection.metrics:
         count, count_before = sums[metric], sums_before[metric] if has_before else KnownSum()
@@ -44,8 +45,8 @@ def summary_figure(selection: Selection, now: SummedRows, before: SummedRows) ->
     if not has_before:
         notes = (
             *notes,
-            f"The dataset has {len(before.by_period)} of {expected} {selection.source}s of the interval before, so "
-            "there is no comparison.",
+            f"The dataset has {len(before.by_period)} of {expected or len(periods)} {selection.source}s of the "
+            "interval before, so there is no comparison.",
         )
     return Figure(
         name="summary",
@@ -97,9 +98,10 @@ def series_figure(selection: Selection, now: SummedRows) -> Figure:
         if rows
     )
     notes = _missing_notes(sum_all(sums, selection.metrics))
-    gaps = sum(start not in sums for start in starts)
+    expected = _with_tweets(starts, now, selection)
+    gaps = sum(start not in sums for start in expected)
     if gaps:
-        notes = (*notes, f"The dataset has no rows for {gaps} of {len(starts)} {selection.step}s.")
+        notes = (*notes, f"The dataset has no rows for {gaps} of {len(expected)} {selection.step}s.")
     return Figure(
         name="series",
         title="Counts over time",
@@ -249,6 +251,16 @@ def _sums(selection: Selection, rows: SummedRows) -> Sums:
     if selection.source is Granularity.DAY:
         return rows.by_period
     return by_step(rows.by_period, selection.step, selection.zone)
+
+
+def _with_tweets(periods: Sequence[datetime], rows: SummedRows, selection: Selection) -> list[datetime]:
+    """Return the periods in which one of the Tweets existed. There are no rows of the others."""
+    oldest = rows.oldest
+    if oldest is None:
+        return list(periods) if rows.by_period else []
+    step = Granularity.HOUR if len(periods) > 1 and periods[1] - periods[0] <= timedelta(hours=1) else Granularity.DAY
+    first = period_of(oldest, step, selection.zone)
+    return [period for period in periods if period >= first]
 
 
 def _missing_notes(sums: dict[str, KnownSum]) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ if not os.environ.get("CI"):
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 
 SECONDS = 60_000
+expect.set_options(timeout=SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +193,9 @@ def test_the_page_has_the_theme_of_airflow(open_page: Any, theme: str) -> None:
 def test_the_page_works_with_the_keyboard(open_page: Any) -> None:
     page = open_page()
     open_dataset(page)
+    assert page.evaluate("document.activeElement.id") == "content"
+    page.reload()
+    settled(page)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     summary = page.locator("#series summary")

@@ -78,6 +78,21 @@ def test_the_summary_compares_with_the_interval_before(hours: Pulled) -> None:
         assert found[metric]["change_percent"] == (None if change is None else pytest.approx(change))
 
 
+def test_hours_before_the_first_tweet_do_not_prevent_the_comparison(pull: Callable[..., Pulled]) -> None:
+    dataset = pull()
+    newest = sorted(dataset.available, key=int)[-3:]
+    created = dataset.world.tweets[newest[0]].created_at
+    assert created is not None
+    days = (TODAY - created).days
+    assert days > 0
+
+    found = rows(dataset, "summary", tweet_ids=newest, start=TODAY - days * DAY, end=TODAY)[0]
+
+    start = TODAY - 2 * days * DAY
+    truth = sum(dataset.world.count(tweet_id, "impressions", start, TODAY - days * DAY) for tweet_id in newest)
+    assert found["before"] == truth
+
+
 def test_without_a_whole_interval_before_there_is_no_comparison(hours: Pulled) -> None:
     figure = figures(hours, start=TODAY - 40 * DAY, end=TODAY).figure("summary")
 

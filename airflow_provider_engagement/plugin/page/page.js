@@ -54,6 +54,8 @@ function go(event, url) {
   event.preventDefault();
   history.pushState(null, "", url);
   show();
+  content.focus({ preventScroll: true });
+  scrollTo(0, 0);
 }
 
 function link(text, url, attributes = {}) {
@@ -159,7 +161,7 @@ function cards(figure) {
   return element("ul", { class: "cards" }, ...items);
 }
 
-function fill(section, figure, csv) {
+async function fill(section, figure, csv) {
   const body = [element("h2", {}, figure.title), element("p", { class: "text" }, figure.text)];
   const places = figure.plots.map(() => element("div", { class: "plot" }));
   if (!figure.rows.length) {
@@ -182,11 +184,9 @@ function fill(section, figure, csv) {
         all)));
   }
   section.replaceChildren(...body);
-  figure.plots.forEach((spec, index) => {
-    if (!figure.rows.length) return;
-    draw(places[index], spec).catch((error) =>
-      places[index].replaceChildren(element("p", { class: "error", role: "alert" }, error.message)));
-  });
+  if (!figure.rows.length) return;
+  await Promise.all(figure.plots.map((spec, index) => draw(places[index], spec).catch((error) =>
+    places[index].replaceChildren(element("p", { class: "error", role: "alert" }, error.message)))));
 }
 
 function figureSection(name, path, query, onShown = null, isOptional = false) {
@@ -201,8 +201,8 @@ function figureSection(name, path, query, onShown = null, isOptional = false) {
         section.remove();
         return;
       }
-      fill(section, figure, `${path}?${new URLSearchParams({ ...query, form: "csv" })}`);
       onShown?.(figure);
+      await fill(section, figure, `${path}?${new URLSearchParams({ ...query, form: "csv" })}`);
     } catch (error) {
       const again = element("button", { type: "button", onclick: load }, "Try again");
       section.replaceChildren(element("h2", {}, name.replaceAll("_", " ")),

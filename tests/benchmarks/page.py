@@ -1,0 +1,207 @@
+"""The page in Airflow and the report: time and size for a year of many Tweets, and what loading the plugin costs.
+
+The dataset has days of a year, and daily runs with their coverage and outcomes. It is written without a server. The
+routes are those of the application, without Airflow's check of users.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+from figures import MEGABYTE, figure, in_own_process
+
+from airflow_provider_engagement.dataset.schema import COVERAGE, TWEET_METRICS, TWEET_STATUS, Table, columns_to_table
+
+DAY = timedelta(days=1)
+START = datetime(2025, 1, 1, tzinfo=UTC)
+FIRST_ID = 1_000_000_000_000_000_000
+METRICS = ("impressions", "engagements", "favorites", "retweets", "replies")
+Figure = tuple[str, float, str, str | None]
+TIMESTAMP = pyarrow.timestamp("ms", "UTC")
+
+_IMPORT = """
+import json, sys, time
+import {before}
+modules, began = set(sys.modules), time.perf_counter()
+import airflow_provider_engagement.plugin.airflow_plugin
+took = time.perf_counter() - began
+print(json.dumps([took, sorted(set(sys.modules) - modules)]))
+"""
+HEAVY = ("fastapi", "pyarrow", "altair", "vl_convert", "sqlalchemy")
+
+
+def main(tweets: int = 10_000, days: int = 365, processes: int = 5) -> None:
+    """Open the page and make a report.
+
+    :param tweets: the number of Tweets.
+    :param days: the number of days, of which each is a daily run.
+    :param processes: in how many new processes the plugin is imported.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        in_own_process(write, folder, tweets, days)
+        what = f"{tweets:,} Tweets, {days} days"
+        for case, query in (("last 28 days", {}), ("all days", {"start": f"{START:%Y-%m-%d}"})):
+            show(in_own_process(measure_page, folder, f"{what}, {case}", query))
+        show(in_own_process(measure_report, folder, what, days))
+    for name, before in (("API server", "airflow.plugins_manager, fastapi"), ("worker", "airflow.sdk.plugins_manager")):
+        measure_import(name, before, processes)
+
+
+def show(found: list[Figure]) -> None:
+    for name, value, unit, goal in found:
+        figure(name, value, unit, goal)
+
+
+def write(folder: str, tweets: int, days: int) -> None:
+    """Write the days of each Tweet, and the outcomes and coverage of daily runs."""
+    ids = [str(FIRST_ID + number) for number in range(tweets)]
+    times = [START + day * DAY for day in range(days)]
+    months: dict[str, list[datetime]] = {}
+    for time_ in times:
+        months.setdefault(f"{time_:%Y-%m}", []).append(time_)
+    for month, found in months.items():
+        path = Path(folder, f"tweet_metrics/day/period_month={month}/rows.parquet")
+        write_rows(path, TWEET_METRICS, [day_rows(ids, time_) for time_ in found])
+    for time_ in times:
+        name = f"run_date={time_:%Y-%m-%d}/page.pull.parquet"
+        write_rows(Path(folder, "tweet_status", name), TWEET_STATUS, [status_rows(ids, time_)])
+        write_rows(Path(folder, "coverage", name), COVERAGE, [coverage_rows(ids, time_)])
+
+
+def write_rows(path: Path, table: Table, batches: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True)
+    rows = pyarrow.concat_tables([columns_to_table(table, columns) for columns in batches])
+    pyarrow.parquet.write_table(rows, path, compression="zstd")
+
+
+def day_rows(ids: list[str], start: datetime) -> dict[str, Any]:
+    number = len(ids)
+    counts = pyarrow.array(
+        [(int(tweet_id) * 7919 + start.toordinal() * 31) % 1000 for tweet_id in ids], pyarrow.int64()
+    )
+    return {
+        "tweet_id": ids,
+        "period_start": constant(start, number),
+        "period_end": constant(start + DAY, number),
+        "granularity": pyarrow.repeat("day", number),
+        "time_zone": pyarrow.repeat("UTC", number),
+        "fetched_at": constant(start + 2 * DAY, number),
+        **dict.fromkeys(METRICS, counts),
+    }
+
+
+def status_rows(ids: list[str], start: datetime) -> dict[str, Any]:
+    number = len(ids)
+    return {
+        "tweet_id": ids,
+        "run_id": pyarrow.repeat(f"scheduled__{start:%Y-%m-%d}", number),
+        "task": pyarrow.repeat("page.pull", number),
+        "outcome": ["unavailable" if index % 50 == 0 else "ok" for index in range(number)],
+        "checked_at": constant(start + 2 * DAY, number),
+    }
+
+
+def coverage_rows(ids: list[str], start: datetime) -> dict[str, Any]:
+    number = len(ids)
+    return {
+        "tweet_id": ids,
+        "window_start": constant(start, number),
+        "window_end": constant(start + DAY, number),
+        "granularity": pyarrow.repeat("day", number),
+        "metrics": pyarrow.repeat(",".join(METRICS), number),
+        "outcome": ["unavailable" if index % 50 == 0 else "ok" for index in range(number)],
+        "fetched_at": constant(start + 2 * DAY, number),
+    }
+
+
+def constant(value: datetime, number: int) -> pyarrow.Array:
+    return pyarrow.repeat(pyarrow.scalar(value, TIMESTAMP), number)
+
+
+def measure_page(folder: str, what: str, query: dict[str, str]) -> list[Figure]:
+    """Request what a browser requests to open the page of a dataset, one after the other."""
+    os.environ |= {"AIRFLOW_HOME": folder, "AIRFLOW__CORE__UNIT_TEST_MODE": "True"}
+    from fastapi.testclient import TestClient
+
+    from airflow_provider_engagement.plugin import application
+    from airflow_provider_engagement.report.dataset_figures import FIGURES
+
+    application._folder_of = lambda *_: folder
+    app = application.make_application()
+    for check in (application.CAN_SEE_PLUGINS, application.CAN_READ_DAG):
+        app.dependency_overrides[check.dependency] = lambda: None
+    found: list[Figure] = []
+    total, size, slowest = 0.0, 0, ("", 0.0)
+    with TestClient(app) as client:
+        began = time.perf_counter()
+        page = [client.get("/"), client.get("/files/page.js"), client.get("/files/page.css")]
+        found.append((f"{what}: page, script and style, time", (time.perf_counter() - began) * 1000, "ms", None))
+        size_of_page = sum(len(part.content) for part in page) / 1000
+        found.append((f"{what}: page, script and style, size", size_of_page, "kB", None))
+        for name in ("series", *(name for name in FIGURES if name != "series")):
+            began = time.perf_counter()
+            response = client.get(f"/data/dags/page/datasets/0/{name}", params=query)
+            took = time.perf_counter() - began
+            response.raise_for_status()
+            total, size, slowest = total + took, size + len(response.content), max(slowest, (name, took), key=by_time)
+            if name == "series":
+                found.append((f"{what}: first figure, time with all imports", took, "s", "<= 2"))
+    return [
+        *found,
+        (f"{what}: all {len(FIGURES)} figures, time", total, "s", None),
+        (f"{what}: slowest figure, {slowest[0]}, time", slowest[1], "s", None),
+        (f"{what}: all figures, size", size / 1000, "kB", None),
+    ]
+
+
+def by_time(measured: tuple[str, float]) -> float:
+    return measured[1]
+
+
+def measure_report(folder: str, what: str, days: int) -> list[Figure]:
+    """Make a report over all days."""
+    from airflow_provider_engagement.report.contents import make_report
+    from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
+    from airflow_provider_engagement.report.dataset_reader import DatasetReader
+    from airflow_provider_engagement.report.document import to_html
+
+    began = time.perf_counter()
+    reader = DatasetReader(Path(folder))
+    selection = choose(reader, start=START, end=START + days * DAY)
+    html = to_html(make_report(DatasetFigures(reader, selection)))
+    return [
+        (f"{what}: report, time", time.perf_counter() - began, "s", None),
+        (f"{what}: report, size", len(html.encode()) / MEGABYTE, "MB", "< 3"),
+    ]
+
+
+def measure_import(name: str, before: str, processes: int) -> None:
+    """Import the plugin in new processes that have already loaded what Airflow loads there."""
+    with tempfile.TemporaryDirectory() as home:
+        runs = []
+        for _ in range(processes + 1):
+            completed = subprocess.run(
+                [sys.executable, "-c", _IMPORT.format(before=before)],
+                check=True,
+                capture_output=True,
+                text=True,
+                env=os.environ | {"AIRFLOW_HOME": home, "PYTHONDONTWRITEBYTECODE": ""},
+            )
+            runs.append(json.loads(completed.stdout.splitlines()[-1]))
+    figure(f"import of the plugin in the {name}", statistics.median(took for took, _ in runs[1:]) * 1000, "ms", "<= 10")
+    added = runs[0][1]
+    own = sum(module.startswith("airflow_provider_engagement") for module in added)
+    figure(f"modules added in the {name}, of other packages", len(added) - own, "modules")
+    heavy = sum(module.partition(".")[0] in HEAVY for module in added)
+    figure(f"modules added in the {name}, of {', '.join(HEAVY)}", heavy, "modules", "== 0")
