@@ -25,6 +25,9 @@ STAGING_LAYOUT = "%s_engagement_staging"
 _LOCK_NAME = "airflow-provider-engagement"
 _SECONDS_BETWEEN_ATTEMPTS = 1.0
 
+_MEMORY_LIMIT = "1GB"
+"""How much memory DuckDB uses for a merge before it writes to the folder for temporary files."""
+
 
 class _Busy(Exception):
     """Another task holds the database."""
@@ -104,7 +107,7 @@ def _connect_duckdb(path: str, temporary: str) -> Any:
     import duckdb
 
     try:
-        return duckdb.connect(path, config={"temp_directory": temporary})
+        return duckdb.connect(path, config={"temp_directory": temporary, "memory_limit": _MEMORY_LIMIT})
     except duckdb.IOException as error:
         if "lock" in str(error).lower() and Path(path).exists():
             raise _Busy("another process has the file open") from None
