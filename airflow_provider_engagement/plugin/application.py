@@ -22,6 +22,7 @@ from airflow.models.dag import DagModel
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from airflow_provider_engagement.dataset.storage import unique_name
 from airflow_provider_engagement.exceptions import EngagementError, IncompatibleTableError, InvalidQueryError
 from airflow_provider_engagement.inputs.report_options import parse_report_options
 from airflow_provider_engagement.inputs.times import parse_time_zone
@@ -72,7 +73,7 @@ def make_application(work: StoreWork | None = None) -> FastAPI:
     recent = RecentResults()
     _add_error_handlers(application)
     _add_page(application, work)
-    _add_data(application, work, recent)
+    _add_data(application, work, recent, RecentResults())
     return application
 
 
@@ -134,7 +135,7 @@ def _add_page(application: FastAPI, work: StoreWork) -> None:
         return Response(content, media_type="text/html", headers=headers)
 
 
-def _add_data(application: FastAPI, work: StoreWork, recent: RecentResults) -> None:
+def _add_data(application: FastAPI, work: StoreWork, recent: RecentResults, folders: RecentResults) -> None:
     @application.get("/data/datasets")
     async def datasets(user: GetUserDep) -> Any:
         manifests = await work.run(lambda: _manifests_for(user))
@@ -202,9 +203,17 @@ def _add_data(application: FastAPI, work: StoreWork, recent: RecentResults) -> N
             manifest = _manifest_of(dag_id, run_id, task_id, map_index)
             if manifest is None:
                 raise HTTPException(404, "This task instance has no manifest of a pull.")
-            return makers[name](manifest.content)
+            if name in makers:
+                return makers[name](manifest.content)
+            if manifest.folder is None:
+                raise HTTPException(404, "The pull has no dataset. Set output_path to see its Tweets.")
+            from airflow_provider_engagement.plugin.shared_figures import tweets_of_pull
 
-        if name != "history" and name not in makers:
+            mapped = [map_index] if map_index >= 0 else []
+            task = unique_name(dag_id, task_id, *mapped)
+            return tweets_of_pull(_reader(manifest.folder), manifest.content, task=task)
+
+        if name not in ("history", "tweets") and name not in makers:
             raise HTTPException(404)
         return _figure_response(await work.run(make), form)
 
@@ -233,7 +242,7 @@ def _add_data(application: FastAPI, work: StoreWork, recent: RecentResults) -> N
         options["zone"] = _zone_or_utc(zone) if zone else None
 
         def make() -> Any:
-            folder = _folder_of(dag_id, dataset_id)
+            folder = folders.get((dag_id, dataset_id), lambda: _folder_of(dag_id, dataset_id))
             key = (folder, start, end, metrics, granularity, tweet_ids, zone)
             shared = recent.get(key, lambda: SharedFigures(_reader(folder), options, zone_is_wish=True))
             return shared.figure(name)

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyarrow.compute as compute
+
+from airflow_provider_engagement.dataset.schema import TWEET_STATUS
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.report.completeness_figures import tweets_figure
 from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.report.figure import Figure
 from airflow_provider_engagement.report.selection import Selection
+
+_RUN_DATE = re.compile(r"/run_date=(\d{4}-\d{2}-\d{2})/")
+
+
+def tweets_of_pull(reader: DatasetReader, manifest: Mapping[str, Any], *, task: str) -> Figure:
+    """Return the outcome of each Tweet of a pull.
+
+    :param reader: reads the dataset of the pull.
+    :param manifest: the manifest of the pull.
+    :param task: the name of the task in ``tweet_status``.
+    """
+    found = _RUN_DATE.search(str(manifest["outputs"].get(TWEET_STATUS.name)))
+    partitions = (found[1], found[1]) if found else None
+    columns = ("tweet_id", "run_id", "task", "outcome", "metrics_affected", "message", "checked_at")
+    rows = reader.read(TWEET_STATUS, TWEET_STATUS.name, columns, partitions=partitions)
+    is_of_pull = (compute.field("run_id") == str(manifest.get("run_id"))) & (compute.field("task") == task)
+    return tweets_figure(rows.filter(is_of_pull))
 
 
 class SharedFigures:

@@ -24,6 +24,9 @@ MAX_RESTATEMENTS = 100
 MAX_GAPS = 500
 """How many Tweets the table of missing counts shows."""
 
+MAX_TWEETS = 10_000
+"""How many Tweets the table of a pull shows."""
+
 _SPAN_COLUMNS = (
     Column("start", "From", Kind.TIME),
     Column("end", "To", Kind.TIME),
@@ -135,6 +138,40 @@ def gaps_figure(statuses: pyarrow.Table) -> Figure:
             for row in gaps[:MAX_GAPS]
         ],
         notes=notes if len(gaps) > MAX_GAPS else (),
+    )
+
+
+def tweets_figure(statuses: pyarrow.Table, *, number: int = MAX_TWEETS) -> Figure:
+    """Return the outcome of each Tweet of one pull, from the most severe outcome.
+
+    :param statuses: the rows of ``tweet_status`` of the pull.
+    :param number: how many Tweets to show.
+    """
+    order = {str(outcome): position for position, outcome in enumerate(Outcome)}
+    rows = sorted(statuses.to_pylist(), key=lambda row: (order[row["outcome"]], int(row["tweet_id"])))
+    notes = (f"{number:,} of {len(rows):,} Tweets are shown. The table tweet_status has all.",)
+    return Figure(
+        name="tweets",
+        title="Tweet by Tweet",
+        text="The outcome of each requested Tweet, from the most severe, and what is missing.",
+        columns=(
+            Column("tweet_id", "Tweet"),
+            Column("outcome", "Outcome"),
+            Column("metrics", "Metrics that are missing"),
+            Column("reason", "Reason"),
+            Column("checked_at", "Response", Kind.TIME),
+        ),
+        rows=[
+            (
+                row["tweet_id"],
+                row["outcome"],
+                (row["metrics_affected"] or "").replace(",", ", "),
+                row["message"],
+                row["checked_at"],
+            )
+            for row in rows[:number]
+        ],
+        notes=notes if len(rows) > number else (),
     )
 
 

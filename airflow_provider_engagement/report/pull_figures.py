@@ -42,6 +42,8 @@ def is_manifest(value: object) -> bool:
     """
     if not isinstance(value, Mapping) or not all(isinstance(value.get(name), kind) for name, kind in _KEYS.items()):
         return False
+    if not all(isinstance(metric, str) for metric in value["metrics"]):
+        return False
     numbers = [*value["requests"].values(), *value["seconds"].values(), *value["rows"].values()]
     return all(isinstance(number, int | float) for number in numbers) and _is_interval(value.get("interval"))
 

@@ -84,6 +84,17 @@ def test_a_pull_shows_its_manifest_and_requests(alice: TestClient, pulled: Pulle
     assert [(row["outcome"], row["tweets"]) for row in missing] == [("unavailable", len(deleted))]
 
 
+def test_a_pull_shows_the_outcome_of_each_of_its_tweets(alice: TestClient, pulled: Pulled) -> None:
+    response = alice.get(f"data/dags/{DAG_ID}/pull/tweets", params={"run_id": pulled.run_id, "task_id": "series"})
+
+    found = {row["tweet_id"]: row["outcome"] for row in records(response.json())}
+    tweets = pulled.world.tweets
+    assert found == {
+        tweet_id: "unavailable" if tweets[tweet_id].deleted and (tweets[tweet_id].created_at or TODAY) < TODAY else "ok"
+        for tweet_id in pulled.tweet_ids
+    }
+
+
 def test_a_task_without_a_manifest_says_so(alice: TestClient, pulled: Pulled) -> None:
     pull = alice.get(f"data/dags/{DAG_ID}/pull", params={"run_id": pulled.run_id, "task_id": "report"}).json()
     assert (pull["manifest"], pull["operator"]) == (None, "EngagementReportOperator")

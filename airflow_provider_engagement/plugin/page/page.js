@@ -341,9 +341,10 @@ async function showPull(query) {
     const ofDataset = `data/dags/${encodeURIComponent(dagId)}/datasets/${encodeURIComponent(pull.dataset)}`;
     const range = pullRange(manifest);
     const metrics = manifest.metrics.filter((name) => METRICS.includes(name)).slice(0, 6).join(",");
-    const names = manifest.endpoint === "totals" ? ["top_totals", "snapshots", "gaps"] : ["series", "top", "gaps"];
+    const names = manifest.endpoint === "totals" ? ["top_totals", "snapshots"] : ["series", "top"];
     sections.splice(1, 0, ...names.map((name) =>
       [name, `${ofDataset}/${name}`, given({ ...range, metrics, zone })]));
+    sections.push(["tweets", `${path}/tweets`, { ...instance, zone }]);
   }
   content.replaceChildren(title, element("p", { class: "text" }, `${instance.run_id}: ${interval}`), summary,
     pull.dataset ? element("p", {}, link("Show the whole dataset", address({ dag_id: dagId, dataset: pull.dataset })))
@@ -369,7 +370,7 @@ async function show() {
   generation += 1;
   document.documentElement.dataset.theme = theme();
   const query = parameters();
-  content.replaceChildren(element("p", { class: "text" }, "Loading …"));
+  content.replaceChildren(element("p", { class: "text", role: "status" }, "Loading …"));
   try {
     if (query.get("task_id") && query.get("dag_id")) await showPull(query);
     else if (query.get("dataset") && query.get("dag_id")) showDataset(query.get("dag_id"), query.get("dataset"));

@@ -1,0 +1,32 @@
+"""Manifests: what is one, and what only looks like one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_engagement.report.pull_figures import is_manifest, missing_figure
+
+from .conftest import Pulled
+
+
+def test_the_manifest_of_a_pull_is_one(hours: Pulled) -> None:
+    assert all(is_manifest(manifest) for manifest in hours.manifests.values())
+    figure = missing_figure(hours.manifests["second"])
+    assert [row["tweets"] for row in figure.records()] == [len(hours.tweet_ids) - len(hours.available)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"outputs": []},
+        {"requests": {"sent": "1"}},
+        {"metrics": [["impressions"]]},
+        {"interval": "2026-01-05"},
+        {"interval": ["2026-01-05T00:00:00", "2026-01-06T00:00:00"]},
+        {"seconds": None},
+    ],
+)
+def test_what_only_looks_like_a_manifest_is_none(hours: Pulled, change: dict[str, Any]) -> None:
+    assert not is_manifest({**hours.manifests["second"], **change})
