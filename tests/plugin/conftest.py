@@ -49,6 +49,17 @@ class Pulled:
         return sum(self.world.count(tweet_id, metric, start, end) for tweet_id in ids)
 
 
+@pytest.fixture(autouse=True)
+def only_this_dag(airflow_database: None) -> None:
+    """Delete what DAGs of other tests returned in the same database, which the page would show too."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        session.execute(delete(XComModel).where(XComModel.dag_id != DAG_ID))
+
+
 @pytest.fixture(scope="session")
 def pulled(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Pulled:
     """Run a DAG that pulls a series, with a report, and totals."""
