@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.system
+
 PROGRAM = Path(__file__).with_name("load_program.py")
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 NEXT_DAY = DAY + timedelta(days=1)
