@@ -14,7 +14,7 @@ THREADS = 4
 """How many reads run at the same time."""
 
 MAX_WAITING = 24
-"""How many reads wait for a thread. Airflow's API server refuses more."""
+"""How many reads wait for a thread. More are rejected."""
 
 TIMEOUT = 20.0
 """After how many seconds the page stops to wait for a read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,10 +98,10 @@ def spans_by_tweet(
 def spans_by_task(manifests: Iterable[Mapping[str, Any]], interval: TimeRange, zone: ZoneInfo) -> list[Span]:
     """Return the state of each task on each day of an interval, from the manifests of its pulls.
 
-    A day that no pull of the task covers is not yet read. A day that a pull covers only to a part counts as covered.
+    If several pulls cover an hour, the last one counts.
 
-    :param manifests: manifests with their ``interval``, and with the name of their ``task``, from the oldest to the
-        newest.
+    :param manifests: manifests with their ``interval``, and with the name of their ``task``, in the order of their run
+        ids.
     :param interval: the hours.
     :param zone: the time zone of the days.
     """
@@ -109,17 +110,20 @@ def spans_by_task(manifests: Iterable[Mapping[str, Any]], interval: TimeRange, z
         if manifest.get("interval"):
             pulls[manifest["task"]].append(manifest)
     starts = periods_of(interval, Granularity.DAY, zone)
+    edges = [_hour(max(start, interval.start), interval) for start in starts] + [interval.hours]
     ends = [*starts[1:], interval.end]
     spans: list[Span] = []
     for task, found in sorted(pulls.items()):
-        days = [(State.NOT_READ, "")] * len(starts)
-        for manifest in found:
-            start, end = (datetime.fromisoformat(edge) for edge in manifest["interval"])
-            state = _state_of_pull(manifest)
-            for number, (day, day_end) in enumerate(zip(starts, ends, strict=True)):
-                if start < day_end and end > day:
-                    days[number] = state
-        spans += _joined(task, zip(starts, ends, days, strict=True))
+        states: list[tuple[State, str]] = [(State.NOT_READ, ""), *(_state_of_pull(manifest) for manifest in found)]
+        hours = array("H", bytes(2 * interval.hours))
+        for number, manifest in enumerate(found, start=1):
+            first, last = (_hour(datetime.fromisoformat(edge), interval) for edge in manifest["interval"])
+            hours[first:last] = array("H", [number]) * (last - first)
+        days = (
+            (start, end, _joined_states(Counter(states[number] for number in hours[first:last])))
+            for start, end, (first, last) in zip(starts, ends, pairwise(edges), strict=True)
+        )
+        spans += _joined(task, days)
     return spans
 
 
@@ -143,6 +147,18 @@ def _state(hours: Counter[int]) -> tuple[State, str]:
         reasons.append(f"{unread} of {total} hours not yet read")
     is_missing = all(code in _WITHOUT_COUNTS for code in hours)
     return State.MISSING if is_missing else State.PARTIAL, "; ".join(reasons)
+
+
+def _joined_states(hours: Counter[tuple[State, str]]) -> tuple[State, str]:
+    """Return the state of a day from the states of its hours."""
+    if len(hours) == 1:
+        return next(iter(hours))
+    unread = hours[State.NOT_READ, ""]
+    reasons = sorted({reason for _, reason in hours if reason})
+    if unread:
+        reasons.append(f"{unread} of {hours.total()} hours not yet read")
+    states = {state for state, _ in hours}
+    return states.pop() if len(states) == 1 else State.PARTIAL, "; ".join(reasons)
 
 
 def _state_of_pull(manifest: Mapping[str, Any]) -> tuple[State, str]:

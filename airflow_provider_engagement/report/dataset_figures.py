@@ -123,7 +123,7 @@ def choose(
 
 
 class DatasetFigures:
-    """Makes the figures of a selection. Each part of the dataset is read once, when the first figure needs it.
+    """Makes the figures of a selection. What several figures need is read once, when the first figure needs it.
 
     :param reader: reads the dataset.
     :param selection: what to show.
