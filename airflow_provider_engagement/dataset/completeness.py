@@ -86,22 +86,29 @@ def completeness_error(
     :param rejected: the accounts whose credentials the API rejected, with the error.
     :return: ``None`` if nothing is missing. ``ForbiddenTweetsError`` if requests failed only because they named Tweets
         of other users: it names all of these Tweets. The first error, if requests failed and each of them would fail
-        again. ``UnacceptedGapsError`` if the API gave a reason for everything that is missing, so that a retry returns
-        no more. Otherwise ``IncompletePullError``, because a retry may return what is missing.
+        again, or if the credentials of the only account are rejected. ``UnacceptedGapsError`` if the API gave a reason
+        for everything that is missing, so that a retry returns no more. Otherwise ``IncompletePullError``, because a
+        retry may return what is missing.
     """
     missing = outcomes.not_accepted(accepted)
     if not missing:
         return None
+    if set(missing) == {Outcome.UNAUTHORIZED} and len(rejected) == 1 and not outcomes.numbers[Outcome.OK]:
+        return next(iter(rejected.values()))
     errors = [error for _, error in failures] if Outcome.FAILED in missing else []
     permanent = all(isinstance(error, PermanentError) for error in errors) and Outcome.NO_DATA not in missing
     if errors and permanent and set(missing) == {Outcome.FAILED}:
         forbidden = [error for error in errors if isinstance(error, ForbiddenTweetsError)]
         return _merge_forbidden(forbidden) if len(forbidden) == len(errors) else errors[0]
+    # The reasons of rejected credentials follow, by owner.
+    reasons = {**outcomes.reasons, Outcome.UNAUTHORIZED: "see below"} if rejected else outcomes.reasons
     details = ", ".join(
-        f"{number} {outcome} (for example {', '.join(outcomes.examples[outcome][:3])}: {outcomes.reasons[outcome]})"
+        f"{number} {outcome} (for example {', '.join(outcomes.examples[outcome][:3])}: {reasons[outcome]})"
         for outcome, number in missing.items()
     )
     on_retry = "A retry returns the same result" if permanent else "A retry requests only what is missing"
+    if permanent and Outcome.UNAUTHORIZED in missing:
+        on_retry = "Correct the credentials and clear the task: it then requests only what is missing"
     named = "; ".join(f"{describe_account(account)}: {error}" for account, error in _first(rejected).items())
     not_named = f" and {len(rejected) - MAX_EXAMPLES} more" if len(rejected) > MAX_EXAMPLES else ""
     message = (

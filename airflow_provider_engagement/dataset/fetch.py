@@ -112,7 +112,7 @@ def fetch_missing(
     :param report: is called with the progress, at sensible steps. By default, the progress is logged.
     :param clock: a monotonic clock in seconds, for the progress.
     :raises WaitRequired: if the rate limit allows the next request only later than the client waits in place.
-    :raises EngagementError: if an error affects every request, for example if the plan's only account is rejected.
+    :raises EngagementError: if an error affects every request, such as a limit of the contract that is used up.
     """
     missing = [request for request in requests if not store.contains(request)]
     result = FetchResult(requests, reused=len(requests) - len(missing))
@@ -124,8 +124,8 @@ def fetch_missing(
     progress = ProgressSteps(report or _log_progress, clock)
     stop: BaseException | None = None
     consecutive_failures = 0
-    accounts = {request.query.account for request in requests}
     queue = (request for request in missing if request.query.account not in result.rejected)
+    waiting: set[Account] = set()
     in_flight: dict[Future[None], Request] = {}
 
     def fetch_and_store(request: Request) -> None:
@@ -145,12 +145,14 @@ def fetch_missing(
                 if error is None:
                     result.succeeded += 1
                     consecutive_failures = 0
-                elif isinstance(error, AFFECTS_ACCOUNT) and len(accounts) > 1:
+                elif isinstance(error, AFFECTS_ACCOUNT):
                     result.failures.append((request, error))
-                    if result.rejected.setdefault(request.query.account, error) is error:
-                        log.warning("No more requests for %s: %s", describe_account(request.query.account), error)
+                    account = request.query.account
+                    if account not in result.rejected:
+                        result.rejected[account] = error
+                        log.warning("No more requests for %s: %s", describe_account(account), error)
                 elif isinstance(error, EngagementError) and not isinstance(
-                    error, (WaitRequired, *AFFECTS_ACCOUNT, *AFFECTS_EVERY_REQUEST)
+                    error, (WaitRequired, *AFFECTS_EVERY_REQUEST)
                 ):
                     result.failures.append((request, error))
                     # A permanent error is about one request; a transient one is likely to hit the next request too.
@@ -159,8 +161,10 @@ def fetch_missing(
                     log.warning("Request for %d Tweets failed: %s", len(request.tweet_ids), error)
                 else:
                     stop = _more_severe(stop, error)
+                    waiting.add(request.query.account)
             progress.update(result.progress)
-    if stop is not None:
+    # There is nothing to wait for if the credentials of all requests that wait are rejected.
+    if stop is not None and not (isinstance(stop, WaitRequired) and waiting <= result.rejected.keys()):
         raise stop
     return result
 

@@ -276,6 +276,12 @@ class EngagementPullOperator(BaseOperator):
         for owner in owners.values():
             if owner is not None and owner not in user_ids:
                 user_ids[owner] = self.hook.accounts.resolve(owner)
+        if set(user_ids) == {None} and not self.hook.credentials.has_user and not self.hook.accounts.is_empty:
+            raise InvalidQueryError(
+                "tweet_owner",
+                "no Tweet has an owner, and the connection has no access token of its own",
+                "Set owner_column or tweet_owner, or list the ids with their owners.",
+            )
         by_user_id = {tweet_id: user_ids[owner] for tweet_id, owner in owners.items()}
         # The time of the run is the same in every attempt, and so are the queries.
         return route(query, by_user_id, has_app=self.hook.credentials.has_app, now=run.time)

@@ -14,7 +14,8 @@ def description(simulator: Simulator) -> dict[str, Any]:
 
     :param simulator: a running simulator.
     :return: ``base_url``, ``token_url``, ``app``, ``handles``, ``tweets`` (ids by user id) and ``connections``. The
-        last holds one Airflow connection per user, by screen name, and one without a user, as ``public``.
+        last holds one Airflow connection per user, by screen name, one without a user, as ``public``, and one with the
+        access tokens of all users, as ``all_owners``.
     """
     world = simulator.world
     app = replace(world.app, requests_per_minute=simulator.quotas.limit(world.app)[0])
@@ -27,6 +28,7 @@ def description(simulator: Simulator) -> dict[str, Any]:
         "connections": {
             **{handle.screen_name: connection(simulator, handle) for handle in world.handles.values()},
             "public": connection(simulator, None),
+            "all_owners": _connection_of_all(simulator),
         },
     }
 
@@ -50,3 +52,12 @@ def connection(simulator: Simulator, handle: Handle | None) -> dict[str, Any]:
         extra["access_token"] = handle.access_token
         extra["access_token_secret"] = handle.access_token_secret
     return {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
+
+
+def _connection_of_all(simulator: Simulator) -> dict[str, Any]:
+    made = connection(simulator, None)
+    made["extra"]["accounts"] = {
+        handle.user_id: {"access_token": handle.access_token, "access_token_secret": handle.access_token_secret}
+        for handle in simulator.world.handles.values()
+    }
+    return made

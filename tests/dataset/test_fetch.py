@@ -6,12 +6,14 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_engagement.api.catalogue import Auth
 from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.dataset.fetch import fetch_missing
@@ -26,6 +28,7 @@ from airflow_provider_engagement.exceptions import (
     InvalidResponseError,
     NoResponseError,
     NotEntitledError,
+    OwnerTokenError,
     PeriodCapError,
     RequestRejectedError,
     ServerError,
@@ -146,9 +149,6 @@ def test_an_error_of_one_request_does_not_stop_the_others(
 @pytest.mark.parametrize(
     "error",
     [
-        AuthenticationError("rejected", **HTTP_500),
-        NotEntitledError("not enabled", **HTTP_500),
-        ForbiddenMetricsError("not these", **HTTP_500),
         EndpointNotFoundError("not here", **HTTP_500),
         PeriodCapError("used up", renews_at=NOON, **HTTP_500),
         InvalidConnectionError("no token"),
@@ -165,6 +165,31 @@ def test_an_error_that_affects_every_request_stops_the_pull(
     assert raised.value is error
     assert server.requested == ["1", "2", "3"]
     assert [store.contains(request) for request in requests[:3]] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationError("rejected", **HTTP_500),
+        NotEntitledError("not enabled", **HTTP_500),
+        ForbiddenMetricsError("not these", **HTTP_500),
+        OwnerTokenError("7", "no token", "Add it."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_rejected_credentials_stop_the_requests_that_they_sign(
+    plan: Plan, store: ResponseStore, response_to: Respond, error: EngagementError, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = plan(10)
+    others = [replace(request, query=replace(request.query, auth=Auth.USER, owner="8")) for request in mine[:2]]
+    server = Server(response_to, t3=error)
+
+    result = fetch_missing([*mine, *others], store=store, fetch=server, concurrent_requests=1)
+
+    assert server.requested == ["1", "2", "3", "1", "2"]
+    assert result.rejected == {mine[0].query.account: error}
+    assert {result.reason_missing(request) for request in mine[2:]} == {str(error)}
+    assert caplog.text.count("No more requests") == 1
 
 
 def test_five_consecutive_failures_stop_the_pull(plan: Plan, store: ResponseStore, response_to: Respond) -> None:
@@ -235,7 +260,7 @@ def test_the_longer_of_two_waits_is_required(plan: Plan, store: ResponseStore) -
 
 
 @pytest.mark.parametrize("first", ["wait", "error"])
-def test_an_error_that_affects_every_request_is_raised_rather_than_a_wait(
+def test_nothing_waits_for_requests_whose_credentials_are_rejected(
     plan: Plan, store: ResponseStore, first: str
 ) -> None:
     both = threading.Barrier(2)
@@ -246,8 +271,9 @@ def test_an_error_that_affects_every_request_is_raised_rather_than_a_wait(
             raise WaitRequired(NOON)
         raise AuthenticationError("rejected", **HTTP_500)
 
-    with pytest.raises(AuthenticationError):
-        fetch_missing(plan(2), store=store, fetch=fetch, concurrent_requests=2)
+    result = fetch_missing(plan(2), store=store, fetch=fetch, concurrent_requests=2)
+
+    assert [type(error) for error in result.rejected.values()] == [AuthenticationError]
 
 
 def test_a_failed_request_does_not_hide_a_required_wait(plan: Plan, store: ResponseStore, response_to: Respond) -> None:

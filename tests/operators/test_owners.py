@@ -204,6 +204,14 @@ def test_the_error_of_a_pull_whose_only_owner_is_revoked_is_that_of_the_api(
         pull(tweet_ids=listed(simulator, handles[:1]))
 
     assert dataset.rows("tweet_totals") == []
+    assert {row["outcome"] for row in dataset.rows("tweet_status")} == {"unauthorized"}
+
+
+def test_tweets_without_an_owner_need_an_access_token_of_the_connection(
+    pull: Pulled, simulator: Simulator, handles: list[Handle]
+) -> None:
+    with pytest.raises(AirflowFailException, match="tweet_owner: no Tweet has an owner, and the connection has no"):
+        pull(tweet_ids=[tweet_id for tweet_id, _ in listed(simulator, handles)])
 
 
 def test_a_rerun_with_a_new_token_sends_only_the_requests_of_that_owner(

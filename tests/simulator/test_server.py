@@ -88,7 +88,7 @@ def test_the_program_writes_a_description_and_stops_on_sigterm(tmp_path: Path) -
         )
         assert response.status_code == 200
         assert response.headers["x-per-minute-limit"] == "7"
-        assert set(world["connections"]) == {"handle_1", "handle_2", "public"}
+        assert set(world["connections"]) == {"handle_1", "handle_2", "public", "all_owners"}
         program.send_signal(signal.SIGTERM)
         assert program.wait(timeout=10) == 0
     finally:
