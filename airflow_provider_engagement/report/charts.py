@@ -34,6 +34,7 @@ OUTCOME_COLORS: Mapping[Outcome, str] = {
     Outcome.NO_DATA: "#b0713a",
     Outcome.FORBIDDEN: "#8f6bb3",
     Outcome.UNAVAILABLE: "#d97f7a",
+    Outcome.UNAUTHORIZED: "#4a6fb0",
     Outcome.FAILED: "#a82a25",
 }
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

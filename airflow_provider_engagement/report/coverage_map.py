@@ -22,7 +22,7 @@ _OUTCOMES = tuple(Outcome)
 _NOT_READ = 255
 _COMPLETE = _OUTCOMES.index(Outcome.OK)
 _WITHOUT_COUNTS = frozenset(
-    _OUTCOMES.index(outcome) for outcome in (Outcome.FAILED, Outcome.UNAVAILABLE, Outcome.FORBIDDEN)
+    _OUTCOMES.index(outcome) for outcome, (_, missing) in OUTCOME_MEANINGS.items() if missing == "all counts"
 )
 
 

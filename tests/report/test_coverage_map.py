@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
+from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.api.tweet_id import first_id_at
 from airflow_provider_engagement.report.coverage_map import State, spans_by_task, spans_by_tweet
@@ -49,6 +52,18 @@ def test_the_newest_read_of_an_hour_counts_and_a_request_without_response_is_the
 def test_a_tweet_without_some_metrics_is_partial_with_the_reason() -> None:
     ((state, _, reason),) = states([window(START, START + DAY, "unsupported_video")], 1)
     assert (state, reason) == (State.PARTIAL, "unsupported_video: The Tweet is more than 1800 days old")
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_day_is_missing_if_the_outcome_leaves_no_counts(outcome: Outcome) -> None:
+    expected = {
+        Outcome.OK: State.COMPLETE,
+        Outcome.UNSUPPORTED_VIDEO: State.PARTIAL,
+        Outcome.UNSUPPORTED_90D: State.PARTIAL,
+        Outcome.NO_DATA: State.PARTIAL,
+    }.get(outcome, State.MISSING)
+
+    assert [state for state, _, _ in states([window(START, START + DAY, outcome)], 1)] == [expected]
 
 
 def test_reads_of_other_metrics_do_not_count() -> None:
