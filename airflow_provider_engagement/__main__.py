@@ -9,9 +9,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_engagement.exceptions import EngagementError
+from airflow_provider_engagement.exceptions import EngagementError, InvalidQueryError
 
 NOTHING_INSTALLED = "Reports require altair and vl-convert-python. Install airflow-provider-engagement[report]."
+STORAGE_PACKAGES = {
+    "s3": "apache-airflow-providers-amazon[s3fs]",
+    "s3a": "apache-airflow-providers-amazon[s3fs]",
+    "gs": "apache-airflow-providers-google",
+    "gcs": "apache-airflow-providers-google",
+    "abfs": "apache-airflow-providers-microsoft-azure",
+    "abfss": "apache-airflow-providers-microsoft-azure",
+    "adl": "apache-airflow-providers-microsoft-azure",
+}
+"""The package that opens the URLs of a scheme."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +48,11 @@ def _parser() -> argparse.ArgumentParser:
         "--start", help="the start of the interval, such as 2026-01-05; default: 28 days before the end"
     )
     report.add_argument("--end", help="the end of the interval; default: the end of the dataset")
-    report.add_argument("--metrics", help="metrics, separated by commas; default: the most common ones")
+    report.add_argument(
+        "--metrics",
+        help="the API's names of metrics, separated by commas; "
+        "default: impressions,engagements,favorites,retweets,replies",
+    )
     report.add_argument("--granularity", help="the periods of the series: hour or day")
     report.add_argument("--time-zone", help="the IANA name of the time zone of days and times; default: UTC")
     report.add_argument("--tweet-ids", help="Tweet ids, separated by commas; default: all Tweets of the dataset")
@@ -52,7 +66,7 @@ def _report(options: argparse.Namespace) -> None:
     if find_spec("altair") is None or find_spec("vl_convert") is None:
         sys.exit(NOTHING_INSTALLED)
     from airflow_provider_engagement.inputs.report_options import parse_report_options
-    from airflow_provider_engagement.report.contents import images_of, make_report
+    from airflow_provider_engagement.report.contents import images_of, make_report, warning_of
     from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
     from airflow_provider_engagement.report.dataset_reader import DatasetReader
     from airflow_provider_engagement.report.document import to_html
@@ -72,6 +86,8 @@ def _report(options: argparse.Namespace) -> None:
     )
     title = {"title": options.title} if options.title else {}
     report = make_report(DatasetFigures(reader, selection), **title)
+    if warning := warning_of(report):
+        print(f"Warning: {warning}", file=sys.stderr)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(to_html(report), encoding="utf-8")
     print(options.out)
@@ -89,7 +105,16 @@ def _folder(dataset: str) -> dict[str, Any]:
 
     from airflow_provider_engagement.hooks.storage_options import table_address
 
-    return {"folder": ObjectStoragePath(dataset), "address_of": table_address}
+    folder = ObjectStoragePath(dataset)
+    try:
+        # Airflow looks for the package of the storage only now.
+        _ = folder.fs
+    except (ImportError, ValueError) as error:
+        scheme = dataset.partition("://")[0]
+        package = STORAGE_PACKAGES.get(scheme, f"the Airflow provider whose storage has the scheme {scheme}")
+        problem = f"'{dataset}' cannot be opened, because {' '.join(str(error).split())}".removesuffix(".")
+        raise InvalidQueryError("dataset", problem, f"Install {package}.") from error
+    return {"folder": folder, "address_of": table_address}
 
 
 if __name__ == "__main__":

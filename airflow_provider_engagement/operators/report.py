@@ -59,8 +59,8 @@ class EngagementReportOperator(BaseOperator):
         of the interval of ``pull``, or 28 days before the end. It is rounded down to the hour. (templated)
     :param end: the end of the interval, in the same formats. By default, the end of the interval of ``pull``, or of the
         dataset. It is rounded up to the hour. (templated)
-    :param metrics: the metrics. By default, those of ``pull``, or impressions, engagements, likes, Retweets and
-        replies. (templated)
+    :param metrics: the metrics. By default, those of ``pull``, or ``impressions``, ``engagements``, ``favorites``,
+        ``retweets`` and ``replies``. (templated)
     :param granularity: the periods of the series: ``hour`` or ``day``. By default, hours if the interval has at most
         two days and the dataset has hours. (templated)
     :param time_zone: the IANA name of the time zone of days and times; by default UTC, or that of the days of the
@@ -136,7 +136,7 @@ class EngagementReportOperator(BaseOperator):
         from airflow_provider_engagement.dataset.storage import safe_name, write_atomically
         from airflow_provider_engagement.hooks.storage_options import table_address
         from airflow_provider_engagement.inputs.choices import parse_choice
-        from airflow_provider_engagement.report.contents import images_of, make_report
+        from airflow_provider_engagement.report.contents import images_of, make_report, warning_of
         from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
         from airflow_provider_engagement.report.dataset_reader import DatasetReader
         from airflow_provider_engagement.report.document import to_html
@@ -148,6 +148,8 @@ class EngagementReportOperator(BaseOperator):
         reader = DatasetReader(folder, address_of=table_address)
         selection = choose(reader, **self._options(manifest, run.time))
         report = make_report(DatasetFigures(reader, selection), title=self.title, manifest=manifest)
+        if warning := warning_of(report):
+            self.log.warning("%s", warning)
         name = f"{run.task}.{safe_name(run.run_id)}.html"
         path = ObjectStoragePath(self.report_path) if self.report_path else folder / FOLDER / name
         stem = path.name.removesuffix(".html")

@@ -55,6 +55,16 @@ def make_report(
     )
 
 
+def warning_of(report: Report) -> str | None:
+    """Return what to warn about if the interval of a report has no counts over time.
+
+    :param report: the report.
+    """
+    if any(figure.name == "series" and figure.rows for figure in report.figures):
+        return None
+    return f"The dataset has no hours or days in the interval: {report.subtitle}."
+
+
 def images_of(figures: Sequence[Figure], image_format: ImageFormat) -> Iterator[tuple[str, bytes]]:
     """Yield the name of the file and the content of an image of each plot.
 

@@ -91,9 +91,13 @@ def choose(
     :param step: hours or days; by default hours if the interval has at most two days and the dataset has hours.
     :param zone: the time zone of days and times; by default UTC, or that of the dataset's days.
     :param tweet_ids: the Tweets; all by default.
-    :raises InvalidQueryError: if the dataset has no rows, or a value is not possible.
+    :raises InvalidQueryError: if the dataset does not exist or has no rows, or a value is not possible.
     """
     days_of = {granularity: reader.partitions(f"{TWEET_METRICS.name}/{granularity}") for granularity in STEPS}
+    if not any(days_of.values()) and not reader.exists():
+        raise InvalidQueryError(
+            "output_path", f"the folder '{reader.folder}' does not exist", "Pass the folder of a dataset."
+        )
     if end is None:
         end = _end_of(reader, days_of)
     if start is None:

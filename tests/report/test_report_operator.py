@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.__main__ import main
@@ -65,7 +66,7 @@ def test_images_are_written_beside_the_report(hours: Pulled, tmp_path: Path) -> 
         ({}, "output_path: neither output_path nor the pull names a dataset"),
         ({"pull": {"other": 1}}, "pull: .*is not the XCom of a pull"),
         ({"pull": "[1"}, "pull: "),
-        ({"output_path": "/nonexistent/dataset"}, "output_path: .*has no hours, days or snapshots"),
+        ({"output_path": "/nonexistent/dataset"}, "output_path: .*does not exist"),
         ({"image_format": "gif"}, "image_format: 'gif'"),
         ({"granularity": "total"}, "granularity: 'total'"),
     ],
@@ -103,6 +104,47 @@ def test_the_command_line_explains_an_error(tmp_path: Path, capsys: pytest.Captu
 
     assert "has no hours, days or snapshots" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dates = ["--start=2026-01-05", "--end=2026-01-12"]
+    for options in ([], dates):
+        assert main(["report", str(tmp_path / "nope"), "--out", str(tmp_path / "report.html"), *options]) == 1
+
+        assert f"the folder '{tmp_path / 'nope'}' does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ValueError("No filesystem registered for scheme s3"), ImportError("no s3fs")])
+def test_a_storage_that_is_not_installed_is_one_line_that_says_what_to_install(
+    error: Exception, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: ObjectStoragePath) -> None:
+        raise error
+
+    monkeypatch.setattr(ObjectStoragePath, "fs", property(fail))
+
+    assert main(["report", "s3://warehouse/engagement", "--out", str(tmp_path / "report.html")]) == 1
+
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "'s3://warehouse/engagement'" in message
+    assert "apache-airflow-providers-amazon[s3fs]" in message
+
+
+def test_an_interval_without_rows_is_a_warning(
+    hours: Pulled, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "report.html"
+    arguments = ["report", str(hours.folder), "--out", str(out), "--end=2026-01-12"]
+    assert main([*arguments, "--start=2026-01-05"]) == 0
+    assert capsys.readouterr().err == ""
+
+    assert main([*arguments[:-1], "--start=2020-01-05", "--end=2020-01-12"]) == 0
+
+    assert "Warning: The dataset has no hours or days in the interval" in capsys.readouterr().err
+    assert "Counts over time" in out.read_text(encoding="utf-8")
+    write(hours, output_path=str(hours.folder), start="2020-01-05", end="2020-01-12", report_path=str(out))
+    assert "The dataset has no hours or days in the interval" in capsys.readouterr().out + caplog.text
 
 
 def test_the_command_line_does_not_load_airflow_for_a_local_dataset(hours: Pulled, tmp_path: Path) -> None:
