@@ -54,7 +54,8 @@ add_module_names = False
 # checkers import, stay bare in annotations. tests/test_docs.py checks the bare names in docstrings.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"(abc|airflow|collections|contextlib|datetime|enum|pathlib|pyarrow|random|requests|zoneinfo)\..*"),
+    (r"py:.*", r"(abc|airflow|collections|contextlib|datetime|enum|pathlib|random|urllib|zoneinfo)\..*"),
+    (r"py:.*", r"(dlt|fastapi|pyarrow|requests)\..*"),
     (r"py:class", r"\w+|airflow_provider_engagement\.[\w.]+T"),
 ]
 

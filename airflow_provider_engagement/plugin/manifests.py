@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from airflow.models import dagrun
 from airflow.models.backfill import Backfill
-from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
@@ -179,9 +179,10 @@ def find_open_backfills(dag_ids: Collection[str]) -> list[OpenBackfill]:
     found = []
     with create_session() as session:
         for number, dag_id, created_at in session.execute(query).all():
-            states = select(DagRun.state, func.count()).where(DagRun.backfill_id == number).group_by(DagRun.state)
-            numbers: dict[str, int] = {str(state): runs for state, runs in session.execute(states).all()}
-            done = sum(runs for state, runs in numbers.items() if state in ("success", "failed"))
+            runs = dagrun.DagRun
+            states = select(runs.state, func.count()).where(runs.backfill_id == number).group_by(runs.state)
+            numbers: dict[str, int] = {str(state): count for state, count in session.execute(states).all()}
+            done = sum(count for state, count in numbers.items() if state in ("success", "failed"))
             left = sum(numbers.values()) - done
             found.append(OpenBackfill(dag_id=dag_id, number=number, created_at=created_at, done=done, left=left))
     return found

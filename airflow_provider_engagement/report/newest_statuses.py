@@ -12,6 +12,7 @@ BATCHES_AT_ONCE = 16
 
 KEY = ["tweet_id", "task"]
 COLUMNS = ("tweet_id", "task", "outcome", "metrics_affected", "message", "checked_at")
+"""The columns of ``tweet_status`` that are read."""
 
 
 def newest_statuses(batches: Iterable[pyarrow.Table]) -> pyarrow.Table:
