@@ -116,6 +116,15 @@ def shown(code: str) -> str:
 PYTHON = [block for block in blocks() if block.language == "python"]
 
 
+@pytest.mark.parametrize("name", sorted(PAGE_OF))
+def test_a_page_names_the_module_of_its_operator(name: str) -> None:
+    found = TABLES_OF_CODE.member(name)
+    # What pulls share, the shared page says.
+    shared = SHARED_PAGE if issubclass(found, EngagementPullOperator) else PAGE_OF[name]
+
+    assert f"`{found.__module__}`" in page(shared)
+
+
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: f"{name_of(block.page)}:{block.source}")
 def test_a_python_block_is_the_text_of_a_file_that_runs(block: Block) -> None:
     assert block.source is not None, f"has no comment that names its snippet:\n{block.code}"
