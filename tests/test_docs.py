@@ -116,6 +116,11 @@ def shown(code: str) -> str:
 PYTHON = [block for block in blocks() if block.language == "python"]
 
 
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_a_page_installs_the_package_from_a_clone_until_there_is_a_release(path: Path) -> None:
+    assert not re.search(r"pip install \S*airflow-provider-engagement", path.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("name", sorted(PAGE_OF))
 def test_a_page_names_the_module_of_its_operator(name: str) -> None:
     found = TABLES_OF_CODE.member(name)
