@@ -73,7 +73,7 @@ def described_parameters(documented: type) -> dict[str, str]:
 
 
 def defaults(operator: type) -> dict[str, str]:
-    """Return the default of each parameter that the ``__init__`` of an operator declares."""
+    """Return the default of each parameter that the ``__init__`` of an operator declares, or ``required``."""
     source = ast.parse(textwrap.dedent(inspect.getsource(vars(operator)["__init__"]))).body[0]
     signature = inspect.signature(vars(operator)["__init__"]).parameters
     found = {}
@@ -82,6 +82,8 @@ def defaults(operator: type) -> dict[str, str]:
             # A setting of Airflow, such as conf.getboolean("operators", "default_deferrable").
             section, option = (ast.literal_eval(value) for value in default.args)
             found[argument.arg] = code(f"[{section}] {option}")
+        elif default is None:
+            found[argument.arg] = "required"
         else:
             found[argument.arg] = code(repr(signature[argument.arg].default))
     return found

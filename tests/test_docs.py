@@ -116,6 +116,12 @@ def shown(code: str) -> str:
 PYTHON = [block for block in blocks() if block.language == "python"]
 
 
+def test_a_parameter_without_a_default_is_required() -> None:
+    defaults = TABLES_OF_CODE.defaults(TABLES_OF_CODE.member("EngagementTidyOperator"))
+
+    assert defaults == {"output_path": "required", "retention_hours": "`168`"}
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_a_page_installs_the_package_from_a_clone_until_there_is_a_release(path: Path) -> None:
     assert not re.search(r"pip install \S*airflow-provider-engagement", path.read_text(encoding="utf-8"))
