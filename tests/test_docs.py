@@ -122,6 +122,14 @@ def test_a_parameter_without_a_default_is_required() -> None:
     assert defaults == {"output_path": "required", "retention_hours": "`168`"}
 
 
+def test_the_start_page_links_every_page_of_the_site() -> None:
+    pages = re.findall(r"^ *- file: docs/(\S+)$", (DOCS / "toc.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    # The Python API exists only on the site.
+    expected = {f"{name}.md" for name in pages if not name.startswith("api/")}
+
+    assert expected <= set(_LINK.findall(page("index.md")))
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_a_page_installs_the_package_from_a_clone_until_there_is_a_release(path: Path) -> None:
     assert not re.search(r"pip install \S*airflow-provider-engagement", path.read_text(encoding="utf-8"))
