@@ -14,9 +14,13 @@ from airflow_provider_engagement.operators.links import BestTweetLink, DatasetLi
 from airflow_provider_engagement.operators.run_context import RunContext
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
     import pyarrow
     from airflow.sdk import Context
 
+    from airflow_provider_engagement.api.time_range import TimeRange
     from airflow_provider_engagement.dataset.ranking import TopTweet
     from airflow_provider_engagement.dataset.storage import StoragePath
     from airflow_provider_engagement.operators.lineage import Lineage
@@ -211,8 +215,7 @@ class EngagementTopTweetsOperator(BaseOperator):
         return read, {"snapshot_at": snapshot_at.isoformat()}
 
     def _interval_reader(self, folder: StoragePath, run: RunContext) -> tuple[ReadCounts, dict[str, Any]]:
-        from airflow_provider_engagement.api.time_range import TimeRange, to_api
-        from airflow_provider_engagement.dataset.days import check_whole_days
+        from airflow_provider_engagement.api.time_range import to_api
         from airflow_provider_engagement.dataset.granularity import Granularity
         from airflow_provider_engagement.dataset.tweet_counts import interval_counts
         from airflow_provider_engagement.hooks.storage_options import table_address
@@ -223,15 +226,49 @@ class EngagementTopTweetsOperator(BaseOperator):
             missing, given = ("start", "end") if self.start is None else ("end", "start")
             raise InvalidQueryError(missing, f"is not set, but {given} is", "Set start and end, or neither.")
         first, last = run.interval if self.start is None else (self.start, self.end)
-        interval = TimeRange(
-            parse_time(first, field="start", now=run.time), parse_time(last, field="end", now=run.time)
-        )
         granularity = parse_choice(self.granularity, (Granularity.HOUR, Granularity.DAY), field="granularity")
         zone = parse_time_zone(self.time_zone if granularity is Granularity.DAY else "UTC")
-        if granularity is Granularity.DAY:
-            check_whole_days(interval, zone)
+        interval = _whole_periods(
+            parse_time(first, field="start", now=run.time),
+            parse_time(last, field="end", now=run.time),
+            zone=zone if granularity is Granularity.DAY else None,
+            is_of_run=self.start is None,
+        )
         read = partial(interval_counts, folder, interval, granularity=granularity, zone=zone, address_of=table_address)
         return read, {"interval": [to_api(interval.start), to_api(interval.end)]}
+
+
+def _whole_periods(start: datetime, end: datetime, *, zone: ZoneInfo | None, is_of_run: bool) -> TimeRange:
+    """Return the whole days or hours between two times.
+
+    :param start: the start, in UTC.
+    :param end: the end, in UTC.
+    :param zone: the time zone of the days; ``None`` for hours.
+    :param is_of_run: whether the times are those of the run, which an error says.
+    :raises InvalidQueryError: if there are none.
+    """
+    from airflow_provider_engagement.api.time_range import ceil_to_hour, floor_to_hour, time_range_or_none
+    from airflow_provider_engagement.dataset.days import check_days_of_hours, whole_days_of
+
+    if start >= end and not is_of_run:
+        raise InvalidQueryError(
+            "start", f"{start.isoformat()} is not before end, {end.isoformat()}", "Pass an earlier start."
+        )
+    found = time_range_or_none(ceil_to_hour(start), floor_to_hour(end))
+    if found is not None and zone is not None:
+        check_days_of_hours(found, zone)
+        found = whole_days_of(found, zone, first_is_whole=False)
+    if found is not None:
+        return found
+    source = "the interval of the run," if is_of_run else "the interval"
+    raise InvalidQueryError(
+        "start",
+        f"{source} from {start.isoformat()} to {end.isoformat()}{',' if is_of_run else ''} contains no whole "
+        f"{'hour' if zone is None else 'day'}",
+        "Set start and end, such as start='7d' and end='now'."
+        if is_of_run
+        else "Set start and end to a longer interval.",
+    )
 
 
 def _in_words(period: dict[str, Any]) -> str:

@@ -211,3 +211,83 @@ def test_a_text_in_the_csv_file_is_not_a_formula(name: str) -> None:
 def test_a_text_in_the_markdown_file_is_not_markup() -> None:
     text = ranking_as_markdown({"a|b\n# c": []}, title="<script>[x](y)", subtitle="*s*")
     assert text.startswith("# \\<script\\>\\[x\\]\\(y\\)\n\n\\*s\\*\n\n## a\\|b \\# c\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "interval"),
+    [
+        ({"granularity": "day"}, (datetime(2026, 1, 6, tzinfo=UTC), datetime(2026, 1, 12, tzinfo=UTC))),
+        (
+            {"granularity": "day", "time_zone": "America/New_York"},
+            (datetime(2026, 1, 5, 5, tzinfo=UTC) + DAY, datetime(2026, 1, 12, 5, tzinfo=UTC)),
+        ),
+        (
+            {"start": "2026-01-11T03:20:00Z", "end": "2026-01-11T09:40:00Z"},
+            (datetime(2026, 1, 11, 4, tzinfo=UTC), datetime(2026, 1, 11, 9, tzinfo=UTC)),
+        ),
+    ],
+    ids=["days", "days of a zone", "hours"],
+)
+def test_only_periods_that_the_interval_contains_completely_are_summed(
+    execute: Execute,
+    connect: Callable[..., str],
+    author: Handle,
+    simulator: Simulator,
+    tweets: list[str],
+    tmp_path: Path,
+    options: dict[str, Any],
+    interval: tuple[datetime, datetime],
+) -> None:
+    connect(author)
+    pull = EngagementHistoricalOperator(
+        task_id="pull",
+        tweet_ids=tweets,
+        metrics=["impressions"],
+        start=datetime(2026, 1, 4, 5, tzinfo=UTC) if "time_zone" in options else datetime(2026, 1, 4, tzinfo=UTC),
+        end=datetime(2026, 1, 12, 5 if "time_zone" in options else 0, tzinfo=UTC),
+        output_path=str(tmp_path),
+        **{name: options[name] for name in ("granularity", "time_zone") if name in options},
+    )
+    execute(pull)
+
+    top = EngagementTopTweetsOperator(
+        task_id="top", output_path=str(tmp_path), table="tweet_metrics", **{"start": "7d", "end": "now", **options}
+    )
+    found = execute(top, data_interval_start=NOW - DAY, data_interval_end=NOW)
+
+    start, end = interval
+    assert found["interval"] == [f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in interval]
+    sums = {
+        tweet_id: simulator.count(tweet_id, "impressions", start, end)
+        for tweet_id in tweets
+        if simulator.world.tweets[tweet_id].created_at < end  # type: ignore[operator]
+    }
+    assert shown(found, "impressions") == best(sums, 10)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {},
+            "start: the interval of the run, from 2026-01-12T09:30:16.700000+00:00 to "
+            "2026-01-12T09:30:16.700000+00:00, contains no whole hour. "
+            "Set start and end, such as start='7d' and end='now'.",
+        ),
+        (
+            {"start": "20h", "end": "now", "granularity": "day"},
+            "start: the interval from 2026-01-11T13:00:00+00:00 to 2026-01-12T09:00:00+00:00 contains no whole day. "
+            "Set start and end to a longer interval.",
+        ),
+        ({"start": "now", "end": "7d"}, "start: 2026-01-12T09:00:00+00:00 is not before end"),
+        ({"start": "7d", "end": "now", "granularity": "day", "time_zone": "Asia/Kolkata"}, "not a whole UTC hour"),
+    ],
+)
+def test_an_interval_without_a_whole_period_is_an_error(
+    execute: Execute, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "tweet_metrics").mkdir()
+    time = NOW + timedelta(seconds=16, milliseconds=700)
+    top = EngagementTopTweetsOperator(task_id="top", output_path=str(tmp_path), table="tweet_metrics", **options)
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
+        execute(top, data_interval_start=time, data_interval_end=time)
