@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,39 @@ def test_a_configured_bound_holds_unless_the_task_sets_its_own(
     assert execute(pull(tweet_ids=ids[-3:], **{bound: 3}))["requested"] == 3
 
 
-def test_an_invalid_bound_is_named(
-    execute: Execute, configure: Configure, connect: Callable[..., str], author: Handle, ids: list[str]
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("default_output_format", "deltaa", "'deltaa' is not a valid choice. Choose one of "),
+        ("max_owners", "many", "'many' is not valid. Pass a whole number of at least 0."),
+        ("max_requests", "-1", "'-1' is not valid. Pass a whole number of at least 0."),
+        ("max_tweets", "1.5", "'1.5' is not valid. Pass a whole number of at least 0."),
+    ],
+)
+def test_an_invalid_value_is_an_error_that_names_the_option(
+    execute: Execute,
+    configure: Configure,
+    connect: Callable[..., str],
+    author: Handle,
+    ids: list[str],
+    tmp_path: Path,
+    option: str,
+    value: str,
+    problem: str,
 ) -> None:
     connect(author)
-    configure(max_owners="many")
-    with pytest.raises(AirflowFailException, match="max_owners: 'many' is not valid"):
-        execute(pull(tweet_ids=ids[-3:]))
+    configure(**{option: value})
+    with pytest.raises(AirflowFailException, match=rf"^{re.escape(f'[engagement] {option}: {problem}')}"):
+        execute(pull(tweet_ids=ids[-3:], output_path=str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_invalid_value_of_the_task_is_an_error_that_names_the_parameter(
+    execute: Execute, connect: Callable[..., str], author: Handle, ids: list[str], tmp_path: Path
+) -> None:
+    connect(author)
+    with pytest.raises(AirflowFailException, match=r"^output_format: 'deltaa' is not a valid choice"):
+        execute(pull(tweet_ids=ids[-3:], output_path=str(tmp_path), output_format="deltaa"))
 
 
 def test_the_pool_of_a_task_comes_from_the_task_the_dag_or_the_configuration(configure: Configure) -> None:
