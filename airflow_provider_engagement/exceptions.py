@@ -283,8 +283,8 @@ class WarehouseTableError(PermanentError):
 
     def __init__(self, place: str, problem: str) -> None:
         super().__init__(
-            f"{place} cannot hold the rows: {problem}. No row of the table is changed. Use another schema, or rename "
-            "the table."
+            f"{place} cannot hold the rows: {_sentence(problem)} No row of the table is changed. Use another schema, or "
+            "rename the table."
         )
 
 
@@ -299,7 +299,9 @@ class WarehouseAccessError(PermanentError):
     """
 
     def __init__(self, place: str, problem: str) -> None:
-        super().__init__(f"{place} does not let the task write: {problem}. Check the connection and its rights.")
+        super().__init__(
+            f"{place} does not let the task write: {_sentence(problem)} Check the connection and its rights."
+        )
 
 
 class WarehouseError(TransientError):
@@ -314,7 +316,7 @@ class WarehouseError(TransientError):
     """
 
     def __init__(self, place: str, problem: str) -> None:
-        super().__init__(f"The load into {place} failed: {problem}. A retry loads the same rows again.")
+        super().__init__(f"The load into {place} failed: {_sentence(problem)} A retry loads the same rows again.")
 
 
 class ConflictError(TransientError):
@@ -357,3 +359,8 @@ class UnacceptedGapsError(PermanentError):
 
     Add the outcome to ``accepted_outcomes``, or remove the Tweets.
     """
+
+
+def _sentence(text: str) -> str:
+    """Return what another program reports, with a full stop if it has no punctuation mark at its end."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."

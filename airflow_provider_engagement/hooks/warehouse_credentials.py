@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 _POSTGRES_OPTIONS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "sslpassword", "options", "keepalives_idle")
 """The fields of the extra that are passed on to PostgreSQL and Redshift."""
 
+_FIELD_NAMES: Mapping[str, str] = MappingProxyType({"schema": "schema (the database)"})
+"""How messages call a field whose name has another meaning in the operator."""
+
+_CONNECTION_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "postgres": ("postgres",),
+        "redshift": ("redshift", "postgres"),
+        "snowflake": ("snowflake",),
+        "bigquery": ("google_cloud_platform", "gcpbigquery"),
+        "databricks": ("databricks",),
+    }
+)
+"""The types of connection that Airflow's providers have for a database. MotherDuck and ClickHouse have none."""
+
 _SECRET_FIELDS = ("password", "token", "access_token", "private_key", "private_key_passphrase", "client_secret")
 
 
@@ -34,6 +48,7 @@ def warehouse_settings(conn_id: str, warehouse: str) -> tuple[dict[str, Any], st
     from airflow.sdk import BaseHook
 
     connection = BaseHook.get_connection(conn_id)
+    _check_type(connection, warehouse)
     settings = _SETTINGS[warehouse](_Fields(connection))
     credentials = settings["credentials"]
     secrets = tuple(str(credentials[name]) for name in _SECRET_FIELDS if credentials.get(name))
@@ -57,6 +72,16 @@ def warehouse_address(conn_id: str | None, warehouse: str, path: str | None) -> 
     return f"{warehouse}://{host}{port}", connection.schema or None
 
 
+def _check_type(connection: Connection, warehouse: str) -> None:
+    """Refuse a connection whose type is that of another database. Other types, such as ``generic``, are accepted."""
+    kind, expected = str(connection.conn_type), _CONNECTION_TYPES.get(warehouse)
+    if expected and kind not in expected and any(kind in kinds for kinds in _CONNECTION_TYPES.values()):
+        raise InvalidConnectionError(
+            f"Connection {connection.conn_id}: its type is {kind}, but the destination {warehouse} needs the type "
+            f"{' or '.join(expected)}. Set warehouse_conn_id to another connection, or change the destination."
+        )
+
+
 class _Fields:
     """The fields of a connection, and errors that name them."""
 
@@ -77,8 +102,8 @@ class _Fields:
         for name, value in values.items():
             if value in (None, ""):
                 raise InvalidConnectionError(
-                    f"Connection {self.conn_id}: {name} is missing. Set it in the connection. It is not looked up "
-                    "anywhere else."
+                    f"Connection {self.conn_id}: {_FIELD_NAMES.get(name, name)} is missing. Set it in the "
+                    "connection. It is not looked up anywhere else."
                 )
 
     def error(self, field: str, problem: str) -> InvalidConnectionError:

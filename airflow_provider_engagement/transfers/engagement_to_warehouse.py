@@ -125,7 +125,9 @@ class EngagementToWarehouseOperator(BaseOperator):
             )
             for name, table in report["tables"].items():
                 self.log.info(
-                    "%s: %d rows new, %d changed, %d unchanged; %d partitions loaded, %d skipped.",
+                    "%s, schema %s, %s: %d rows new, %d changed, %d unchanged; %d partitions loaded, %d skipped.",
+                    target.name,
+                    target.schema,
                     name,
                     *table["rows"].values(),
                     *table["partitions"].values(),
@@ -166,9 +168,18 @@ class EngagementToWarehouseOperator(BaseOperator):
                 )
             path = parse_database(self.database, schema=schema)
             return Target(warehouse=warehouse, schema=schema, name=f"duckdb, {path}", settings={"credentials": path})
-        if self.database or not self.warehouse_conn_id:
+        if not self.warehouse_conn_id:
+            also = ", and leave database out" if self.database else ""
             raise InvalidQueryError(
-                "warehouse_conn_id", f"{warehouse} needs a connection, and no path", "Set warehouse_conn_id alone."
+                "warehouse_conn_id",
+                f"is not set, but the destination {warehouse} needs a connection",
+                f"Set it to the id of an Airflow connection{also}.",
+            )
+        if self.database:
+            raise InvalidQueryError(
+                "database",
+                f"is the path of a DuckDB file, but the destination is {warehouse}",
+                "Leave database out.",
             )
         settings, name, secrets = warehouse_settings(self.warehouse_conn_id, warehouse.value)
         return Target(warehouse=warehouse, schema=schema, name=name, settings=settings, secrets=secrets)

@@ -164,6 +164,46 @@ def test_a_missing_field_is_named_and_not_looked_up_elsewhere(connect, monkeypat
     assert SECRET not in str(raised.value)
 
 
+@pytest.mark.parametrize("warehouse", ["postgres", "redshift", "motherduck"])
+def test_a_missing_schema_is_called_the_database_that_it_is(connect, warehouse) -> None:
+    connection, _, _ = CONNECTIONS[warehouse]
+
+    with pytest.raises(InvalidConnectionError, match=r"Connection mart: schema \(the database\) is missing"):
+        warehouse_settings(connect({**connection, "schema": None}), warehouse)
+
+
+@pytest.mark.parametrize(
+    ("kind", "warehouse", "expected"),
+    [
+        ("postgres", "snowflake", "snowflake"),
+        ("snowflake", "postgres", "postgres"),
+        ("databricks", "bigquery", "google_cloud_platform or gcpbigquery"),
+        ("snowflake", "redshift", "redshift or postgres"),
+    ],
+)
+def test_a_connection_of_another_database_is_an_error_that_names_both_types(connect, kind, warehouse, expected) -> None:
+    connection, _, _ = CONNECTIONS[kind]
+    problem = f"Connection mart: its type is {kind}, but the destination {warehouse} needs the type {expected}."
+
+    with pytest.raises(
+        InvalidConnectionError, match=f"^{problem} Set warehouse_conn_id to another connection"
+    ) as raised:
+        warehouse_settings(connect(connection), warehouse)
+
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "warehouse"), [("postgres", "redshift"), ("generic", "postgres"), ("postgres", "motherduck")]
+)
+def test_a_connection_of_a_type_that_can_have_the_fields_is_used(connect, kind, warehouse) -> None:
+    connection, settings, _ = CONNECTIONS[warehouse]
+
+    found, _, _ = warehouse_settings(connect({**connection, "conn_type": kind}), warehouse)
+
+    assert found == settings
+
+
 def test_a_key_that_is_no_service_account_is_not_in_the_error(connect) -> None:
     connection = {"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": f"{SECRET} is no JSON"}}
 

@@ -176,7 +176,8 @@ def test_pulled_counts_arrive_in_postgresql_through_an_airflow_connection(
     logged = caplog.text + capsys.readouterr().out
     assert SECRET not in logged
     assert SECRET not in str(report)
-    assert "tweet_metrics: 432 rows new, 0 changed, 0 unchanged; 3 partitions loaded, 0 skipped." in logged
+    place = f"postgres, connection mart, schema {schema}"
+    assert f"{place}, tweet_metrics: 432 rows new, 0 changed, 0 unchanged; 3 partitions loaded, 0 skipped." in logged
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,16 @@ def test_pulled_counts_arrive_in_postgresql_through_an_airflow_connection(
         ({"tables": ["tweet_status"], "views": ["tweet_totals_rates"]}, "views: .* reads the table tweet_totals"),
         ({"database": None}, "database: duckdb needs the path of a file"),
         ({"warehouse_conn_id": "mart"}, "database: duckdb needs the path of a file"),
-        ({"destination": "postgres"}, "warehouse_conn_id: postgres needs a connection"),
+        (
+            {"destination": "postgres", "database": None},
+            "^warehouse_conn_id: is not set, but the destination postgres needs a connection. Set it to the id of an "
+            "Airflow connection.$",
+        ),
+        ({"destination": "postgres"}, "^warehouse_conn_id: is not set, .* connection, and leave database out.$"),
+        (
+            {"destination": "postgres", "warehouse_conn_id": "mart"},
+            "^database: is the path of a DuckDB file, but the destination is postgres. Leave database out.$",
+        ),
         ({"lock_timeout": -1}, "lock_timeout"),
         ({"dataset_path": "file:///nowhere"}, "dataset_path: file:///nowhere has no tables"),
     ],

@@ -214,6 +214,26 @@ def test_a_password_is_not_in_an_error() -> None:
     assert raised.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    ("reported", "sentence"),
+    [
+        (
+            "Is the server running and accepting connections?",
+            "Is the server running and accepting connections? A retry",
+        ),
+        ("The server closed the connection.", "The server closed the connection. A retry"),
+        ("connection reset", "connection reset. A retry"),
+    ],
+)
+def test_what_a_database_reports_ends_with_one_punctuation_mark(reported, sentence) -> None:
+    target = Target(warehouse=Warehouse.POSTGRES, schema="mart", name="postgres", settings={})
+
+    with pytest.raises(WarehouseError) as raised, named_errors(target):
+        raise RuntimeError(reported)
+
+    assert f"failed: {sentence}" in str(raised.value)
+
+
 def test_without_secrets_leaves_other_texts_alone() -> None:
     assert without_secrets("nothing here", ("", "canary")) == "nothing here"
 
