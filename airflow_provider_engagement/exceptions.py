@@ -283,8 +283,8 @@ class WarehouseTableError(PermanentError):
 
     def __init__(self, place: str, problem: str) -> None:
         super().__init__(
-            f"{place} cannot hold the rows: {_sentence(problem)} No row of the table is changed. Use another schema, or "
-            "rename the table."
+            f"{place} cannot hold the rows: {_sentence(problem)} No row of the table is changed. Use another schema, "
+            "or rename the table."
         )
 
 
