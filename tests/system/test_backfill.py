@@ -67,7 +67,7 @@ def run_backfill(airflow: Any, dag_id: str, runs: int) -> list[dict[str, Any]]:
 
 
 def test_a_backfill_that_defers_is_never_rate_limited(airflow: Any) -> None:
-    assert_quota_kept(run_backfill(airflow, "deferring", runs=10))
+    assert_quota_kept(run_backfill(airflow, "deferring", runs=6))
 
 
 def test_a_backfill_that_reschedules_is_rate_limited_at_most_once_a_minute_for_each_task(airflow: Any) -> None:
