@@ -60,8 +60,8 @@ def get_provider_info() -> dict[str, Any]:
                         default="parquet",
                     ),
                     "default_pool": _option(
-                        "The pool of tasks without pool. It is read when a task is constructed. Airflow constructs "
-                        "mapped tasks later than it chooses their pool, so they need pool in partial().",
+                        "The pool of tasks without pool. It is read when a task is constructed. It does not apply to "
+                        "mapped tasks: pass pool to partial() for them.",
                         example="engagement_api",
                     ),
                     "max_owners": _option("The bound max_owners of tasks without it.", "integer", example="300"),

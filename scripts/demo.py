@@ -401,7 +401,7 @@ def show(report: Mapping[str, Any]) -> None:
     """Print the report in readable form."""
     requests, rows, truth = report["requests"], report["rows"], report["truth"]
     say(f"\nRequests: {requests['sent']} sent, {requests['received_by_simulator']} received by the simulator.")
-    say(f"Rows: {rows['tweet_totals']:,} in tweet_totals.")
+    say(f"The dataset {shown(DATASET)}, of all handles: {rows['tweet_totals']:,} rows in tweet_totals.")
     for auth, gaps in report["missing"].items():
         say(f"Incomplete among {report['requested'][auth]:,} Tweets requested with {CREDENTIALS[auth]}:")
         for gap in gaps:
@@ -411,7 +411,10 @@ def show(report: Mapping[str, Any]) -> None:
         for place, (count, link) in enumerate(tweets, start=1):
             say(f"  {place:>2} {count:>12,}  {link}")
     history = report["history"]
-    say(f"History: {history['days']} days of {history['tweets']} Tweets, {history['rows']:,} rows. Requests:")
+    say(
+        f"The datasets in {shown(HISTORY)}, of one handle: {history['days']} days of {history['tweets']} Tweets, "
+        f"{history['rows']:,} rows in each. Requests:"
+    )
     for what, number in history["requests"].items():
         say(f"  {number:>6,} {what}")
     say("Files:")
@@ -436,7 +439,10 @@ def show_chain(chain: Mapping[str, Any]) -> None:
     rows = chain["rows"]
     if chain["differences"]:
         say(f"WRONG: {chain['differences']} differences between the database and the simulator.")
-    say(f"\n{shown(DATABASE)}: {rows['tweet_totals']:,} totals and {rows['tweet_metrics']:,} hours. The query")
+    say(
+        f"\nThe dataset {shown(CHAIN)}, of another handle, is in the database {shown(DATABASE)}: "
+        f"{rows['tweet_totals']:,} totals and {rows['tweet_metrics']:,} hours of {CHAIN_DAYS} days. The query"
+    )
     say("\n".join(f"    {line}" for line in chain["query"].splitlines()))
     say("returns:")
     for row in (chain["columns"], *chain["result"]):
