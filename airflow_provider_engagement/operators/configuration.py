@@ -15,7 +15,7 @@ def configured(option: str) -> str | None:
     """Return the value of an option, or ``None`` if it is not set or empty.
 
     :param option: the name of the option.
-    :raises AirflowFailException: if the value is not valid. The error names the option.
+    :raises airflow.sdk.exceptions.AirflowFailException: if the value is not valid. The error names the option.
     """
     from airflow.sdk import conf
 
