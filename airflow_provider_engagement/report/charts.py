@@ -227,7 +227,7 @@ def weekday_name(number: int) -> str:
 
 
 def _data(values: list[dict[str, Any]]) -> altair.Data:
-    return altair.Data(values=values)  # type: ignore[no-untyped-call]
+    return altair.Data(values=values)  # type: ignore[no-untyped-call]  # altair declares no types for it
 
 
 def _times(time: datetime, zone: ZoneInfo) -> dict[str, str]:

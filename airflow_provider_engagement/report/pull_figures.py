@@ -51,8 +51,10 @@ def is_manifest(value: object) -> bool:
 def _is_interval(value: object) -> bool:
     if value is None:
         return True
+    if not isinstance(value, list):
+        return False
     try:
-        start, end = (datetime.fromisoformat(edge) for edge in value)  # type: ignore[attr-defined]
+        start, end = map(datetime.fromisoformat, value)
     except (TypeError, ValueError):
         return False
     return start.tzinfo is not None and end.tzinfo is not None

@@ -130,6 +130,7 @@ class TargetTables:
         with self._pipeline.destination_client() as client:
             if not client.is_storage_initialized():
                 return {name: {} for name in names}
+            # The client is that of a SQL database, but dlt declares a client of any destination.
             found: Any = client.get_storage_tables(names)  # type: ignore[attr-defined]
             return {name: {column.lower(): kind for column, kind in columns.items()} for name, columns in found}
 
@@ -139,6 +140,7 @@ class TargetTables:
             for staging in (False, True):
                 with client.with_staging_dataset() if staging else nullcontext(), suppress(DatabaseUndefinedRelation):
                     table = client.make_qualified_table_name("_dlt_version")
+                    # BigQuery requires a condition.
                     client.execute_sql(f"DELETE FROM {table} WHERE 1 = 1")  # noqa: S608
 
     def count(self, name: str) -> int:
