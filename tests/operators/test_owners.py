@@ -483,3 +483,32 @@ def test_max_requests_also_limits_the_requests_for_tweets_of_other_authors(
 
     assert manifest["outcomes"] == {"forbidden": 1, "ok": 5}
     assert rows_of(dataset) == expected_rows(simulator, tweets[1:])
+
+
+def delete_one_tweet(simulator: Simulator, tweets: list[tuple[str, str]]) -> None:
+    simulator.world.change_tweet(tweets[0][0], deleted=True)
+
+
+def test_no_row_of_an_owner_is_written_if_the_outcome_of_one_tweet_is_not_accepted(
+    pull: Pulled, simulator: Simulator, handles: list[Handle], dataset: Any
+) -> None:
+    tweets = listed(simulator, handles)
+    delete_one_tweet(simulator, tweets)
+
+    with pytest.raises(AirflowFailException, match="1 unavailable"):
+        pull(tweet_ids=tweets, accepted_outcomes=[])
+
+    assert rows_of(dataset) == expected_rows(simulator, tweets[3:])
+
+
+def test_no_hour_of_an_owner_is_written_if_the_outcome_of_one_tweet_is_not_accepted(
+    pull: Pulled, simulator: Simulator, handles: list[Handle], dataset: Any
+) -> None:
+    tweets = listed(simulator, handles)
+    delete_one_tweet(simulator, tweets)
+
+    with pytest.raises(AirflowFailException, match="1 unavailable"):
+        pull(EngagementHistoricalOperator, tweet_ids=tweets, metrics=["impressions"], accepted_outcomes=[])
+
+    assert {tweet_id for tweet_id, _ in dataset.counts(["impressions"])} == {tweet_id for tweet_id, _ in tweets[3:]}
+    assert {row["tweet_id"] for row in dataset.rows("coverage")} == {tweet_id for tweet_id, _ in tweets[3:]}
