@@ -384,7 +384,8 @@ def test_the_dags_of_the_snippets_can_be_parsed(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    world = World.generate(seed=3, handles=2, tweets=16)
+    # Young Tweets, so that each day of the snippets has counts. The time is the real one, as in the snippets.
+    world = World.generate(seed=3, handles=2, tweets=40, start=datetime.now(UTC) - timedelta(days=30), old=0)
     with Simulator(world) as running:
         yield running
 
