@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_engagement.exceptions import EngagementError, InvalidQueryError
+from airflow_provider_engagement.progress_bar import progress_bar
 
 NOTHING_INSTALLED = "Reports require altair and vl-convert-python. Install airflow-provider-engagement[report]."
 STORAGE_PACKAGES = {
@@ -85,11 +86,13 @@ def _report(options: argparse.Namespace) -> None:
         ),
     )
     title = {"title": options.title} if options.title else {}
-    report = make_report(DatasetFigures(reader, selection), **title)
+    with progress_bar("Reading the dataset") as move:
+        report = make_report(DatasetFigures(reader, selection), move=move, **title)
     if warning := warning_of(report):
         print(f"Warning: {warning}", file=sys.stderr)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(to_html(report), encoding="utf-8")
+    with progress_bar("Drawing the plots") as move:
+        options.out.write_text(to_html(report, move=move), encoding="utf-8")
     print(options.out)
     if options.images is not None:
         options.images.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ FOLDER = Path(airflow_provider_engagement.__file__).parent
 API = ("api", "exceptions")
 DATASET = ("dataset", *API)
 INPUTS = ("inputs", "dataset.granularity", "dataset.storage", *API)
-TASKS = ("operators", "assets", "sensors", "hooks", "report", *INPUTS, *DATASET)
+TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *INPUTS, *DATASET)
 
 ALLOWED = {
     "api": API,
@@ -35,9 +35,10 @@ ALLOWED = {
     "plugin": ("plugin", "report", "inputs", "hooks.storage_options", *DATASET),
     "transfers": ("transfers", "warehouse", *TASKS),
     "warehouse": ("warehouse", *DATASET),
-    "__main__": ("report", "inputs", "hooks.storage_options", *DATASET),
+    "__main__": ("report", "inputs", "progress_bar", "hooks.storage_options", *DATASET),
     "simulator": ("simulator", "api.catalogue", "api.tweet_id"),
     "exceptions": (),
+    "progress_bar": (),
     "get_provider_info": (),
     "__init__": (),
 }
@@ -50,6 +51,7 @@ WITHOUT_AIRFLOW = (
     "report",
     "warehouse",
     "exceptions",
+    "progress_bar",
     "simulator",
     "get_provider_info",
     "__init__",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -96,7 +95,6 @@ def fetch_missing(
     concurrent_requests: int = 8,
     since: datetime | None = None,
     report: ReportProgress | None = None,
-    clock: Callable[[], float] = time.monotonic,
 ) -> FetchResult:
     """Send every request of a plan whose response is not stored, and store the responses.
 
@@ -109,8 +107,8 @@ def fetch_missing(
     :param concurrent_requests: how many requests are in flight at once.
     :param since: when the attempt began. Newer stored responses count as succeeded, not as reused: the attempt fetched
         them before it waited.
-    :param report: is called with the progress, at sensible steps. By default, the progress is logged.
-    :param clock: a monotonic clock in seconds, for the progress.
+    :param report: is called with the progress, at the start and when requests have ended. By default, the progress is
+        logged at sensible steps.
     :raises WaitRequired: if the rate limit allows the next request only later than the client waits in place.
     :raises EngagementError: if an error affects every request, such as a limit of the contract that is used up.
     """
@@ -121,7 +119,8 @@ def fetch_missing(
         stored_at = (store.fetched_at(request) for request in requests if id(request) not in missing_ids)
         result.succeeded = sum(fetched_at is not None and fetched_at >= since for fetched_at in stored_at)
         result.reused -= result.succeeded
-    progress = ProgressSteps(report or _log_progress, clock)
+    report = report or ProgressSteps(_log_progress).update
+    report(result.progress)
     stop: BaseException | None = None
     consecutive_failures = 0
     queue = (request for request in missing if request.query.account not in result.rejected)
@@ -162,7 +161,7 @@ def fetch_missing(
                 else:
                     stop = _more_severe(stop, error)
                     waiting.add(request.query.account)
-            progress.update(result.progress)
+            report(result.progress)
     # There is nothing to wait for if the credentials of all requests that wait are rejected.
     if stop is not None and not (isinstance(stop, WaitRequired) and waiting <= result.rejected.keys()):
         raise stop

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Self
+
+PROGRESS_KEY = "engagement_progress"
+"""The key of a pull's progress in the state that Airflow keeps of the task since 3.3."""
 
 MIN_SECONDS = 10.0
 """Progress is reported at most this often."""
@@ -47,7 +52,7 @@ class Progress:
     @property
     def minutes_left(self) -> int | None:
         """How many minutes the other requests take at the quota, rounded up; ``None`` if the quota is unknown."""
-        if self.requests_per_minute is None:
+        if not self.requests_per_minute:
             return None
         return math.ceil((self.planned - self.done) / self.requests_per_minute)
 
@@ -63,18 +68,60 @@ class Progress:
             f"reused, {self.failed} failed). {left} left{time}."
         )
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProgressRecord:
+    """What the state of a task says of its pull.
+
+    :param progress: how far the pull is.
+    :param recorded_at: when that was recorded, aware.
+    :param waits_until: until when the pull waits for the rate limit, aware, if it does.
+    """
+
+    progress: Progress
+    recorded_at: datetime
+    waits_until: datetime | None = None
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the progress as JSON-compatible values."""
+        """Return the record as JSON-compatible values."""
         return {
-            "planned": self.planned,
-            "succeeded": self.succeeded,
-            "reused": self.reused,
-            "failed": self.failed,
-            "done": self.done,
-            "share": round(self.share, 4),
-            "requests_per_minute": self.requests_per_minute,
-            "minutes_left": self.minutes_left,
+            **asdict(self.progress),
+            "recorded_at": self.recorded_at.isoformat(timespec="seconds"),
+            "waits_until": None if self.waits_until is None else self.waits_until.isoformat(timespec="seconds"),
         }
+
+    @classmethod
+    def from_dict(cls, values: object) -> Self:
+        """Return the record that :meth:`to_dict` was called on.
+
+        :param values: the values, which can come from another program.
+        :raises ValueError: if they are no record.
+        """
+        if not isinstance(values, Mapping):
+            raise ValueError("The progress is no mapping.")
+        waits_until = values.get("waits_until")
+        quota = values.get("requests_per_minute")
+        return cls(
+            progress=Progress(
+                **{name: _count(values.get(name)) for name in ("planned", "succeeded", "reused", "failed")},
+                requests_per_minute=None if quota is None else _count(quota),
+            ),
+            recorded_at=_aware(values.get("recorded_at")),
+            waits_until=None if waits_until is None else _aware(waits_until),
+        )
+
+
+def _count(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError("A number of the progress is no number of requests.")
+
+
+def _aware(text: object) -> datetime:
+    time = datetime.fromisoformat(text) if isinstance(text, str) else None
+    if time is None or time.tzinfo is None:
+        raise ValueError("A time of the progress is no time with a time zone.")
+    return time
 
 
 ReportProgress = Callable[[Progress], None]
@@ -87,7 +134,7 @@ class ProgressSteps:
     :param clock: a monotonic clock in seconds.
     """
 
-    def __init__(self, report: ReportProgress, clock: Callable[[], float]) -> None:
+    def __init__(self, report: ReportProgress, clock: Callable[[], float] = time.monotonic) -> None:
         self._report = report
         self._clock = clock
         self._reported_at = clock()

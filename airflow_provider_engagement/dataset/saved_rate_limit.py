@@ -38,15 +38,33 @@ def load_rate_limit(folder: StoragePath, quota_key: str) -> RateLimitSnapshot | 
     :param quota_key: identifies the quota.
     """
     path = _path(folder, quota_key)
-    if not path.exists():
+    snapshot = _snapshot_of(path) if path.exists() else None
+    if snapshot is None:
         return None
+    valid_until = max(snapshot.resets_at or 0.0, snapshot.held_until or 0.0)
+    return snapshot if valid_until > time.time() else None
+
+
+def saved_rate_limits(folder: StoragePath) -> list[RateLimitSnapshot]:
+    """Return all saved snapshots of a dataset, from the newest, whether they have expired or not.
+
+    :param folder: the dataset's folder.
+    :raises OSError: if the storage cannot be read.
+    """
+    saved = folder / FOLDER
+    paths = [path for path in saved.iterdir() if path.name.endswith(".json")] if saved.exists() else []
+    snapshots = [snapshot for path in paths for snapshot in [_snapshot_of(path)] if snapshot is not None]
+    return sorted(snapshots, key=lambda snapshot: snapshot.observed_at, reverse=True)
+
+
+def _snapshot_of(path: StoragePath) -> RateLimitSnapshot | None:
     try:
         with path.open("rb") as file:
             snapshot = RateLimitSnapshot.from_dict(json.loads(file.read()))
-        valid_until = max(snapshot.resets_at or 0.0, snapshot.held_until or 0.0)
-    except (OSError, ValueError, TypeError, KeyError):
+        times = (snapshot.observed_at, snapshot.resets_at or 0.0, snapshot.held_until or 0.0)
+        return snapshot if all(isinstance(time, int | float) for time in times) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return snapshot if valid_until > time.time() else None
 
 
 def _path(folder: StoragePath, quota_key: str) -> StoragePath:

@@ -42,7 +42,7 @@ from airflow_provider_engagement.operators.attempt import AttemptTotals, add_to_
 from airflow_provider_engagement.operators.bounds import check_bounds
 from airflow_provider_engagement.operators.lineage import pull_lineage
 from airflow_provider_engagement.operators.observability import count_manifest, count_requests, span
-from airflow_provider_engagement.operators.progress_report import reporter
+from airflow_provider_engagement.operators.progress_report import reported_progress
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -219,15 +219,18 @@ def _fetch(
     ) as client:
         operator.client = client
         try:
-            fetch = partial(
-                fetch_missing,
-                store=store,
-                fetch=client.fetch,
-                concurrent_requests=concurrent_requests,
-                since=pull.attempt_start,
-                report=reporter(operator, client, context),
-            )
-            with span("fetch", endpoint=operator.endpoint, requests=len(requests)):
+            with (
+                span("fetch", endpoint=operator.endpoint, requests=len(requests)),
+                reported_progress(operator, client, context) as report,
+            ):
+                fetch = partial(
+                    fetch_missing,
+                    store=store,
+                    fetch=client.fetch,
+                    concurrent_requests=concurrent_requests,
+                    since=pull.attempt_start,
+                    report=report,
+                )
                 fetched, statuses = _fetch_by_author(operator, pull, requests, store, fetch)
         finally:
             count_requests(operator.endpoint, client)

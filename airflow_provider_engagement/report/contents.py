@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +31,7 @@ def make_report(
     title: str = DEFAULT_TITLE,
     manifest: Mapping[str, Any] | None = None,
     made_at: datetime | None = None,
+    move: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Return a report.
 
@@ -38,8 +39,15 @@ def make_report(
     :param title: the title.
     :param manifest: the manifest of the pull that the report is about, if any.
     :param made_at: the time of the report; now by default.
+    :param move: is called after each figure of the dataset with the numbers of figures that are made and planned.
     """
-    found = [figure for name in FIGURES for figure in [figures.figure(name)] if figure.rows or name in _ALWAYS_SHOWN]
+    found = []
+    for number, name in enumerate(FIGURES, start=1):
+        figure = figures.figure(name)
+        if figure.rows or name in _ALWAYS_SHOWN:
+            found.append(figure)
+        if move is not None:
+            move(number, len(FIGURES))
     if manifest is not None:
         made = (missing_figure, requests_figure, adjustments_figure, outputs_figure)
         of_pull = [figure for make in made for figure in [make(manifest)] if figure.rows]

@@ -6,7 +6,7 @@ The plots are SVG, which a browser shows and prints without JavaScript. Every te
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -73,8 +73,17 @@ class Report:
     made_at: datetime
 
 
-def to_html(report: Report) -> str:
-    """Return a report as HTML."""
+def to_html(report: Report, *, move: Callable[[int, int], None] | None = None) -> str:
+    """Return a report as HTML.
+
+    :param report: the report.
+    :param move: is called after each figure with the numbers of figures that are drawn and planned.
+    """
+    sections = []
+    for number, figure in enumerate(report.figures, start=1):
+        sections.append(_section(figure))
+        if move is not None:
+            move(number, len(report.figures))
     made_at = report.made_at.astimezone(UTC)
     return f"""<!doctype html>
 <html lang="en">
@@ -92,7 +101,7 @@ def to_html(report: Report) -> str:
 <p class="subtitle">{escape(report.subtitle)}</p>
 </header>
 <main>
-{"".join(_section(figure) for figure in report.figures)}
+{"".join(sections)}
 <section id="method" class="method">
 <h2>Method and caveats</h2>
 <ul>

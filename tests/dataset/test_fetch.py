@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections.abc import Callable
@@ -16,7 +15,9 @@ import pytest
 from airflow_provider_engagement.api.catalogue import Auth
 from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.dataset import progress
 from airflow_provider_engagement.dataset.fetch import fetch_missing
+from airflow_provider_engagement.dataset.progress import Progress
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
@@ -318,43 +319,45 @@ def test_as_many_requests_are_in_flight_as_the_pull_allows(
     assert most == 3
 
 
-def test_progress_is_logged_in_steps_of_at_least_ten_seconds(
-    plan: Plan, store: ResponseStore, response_to: Respond, caplog: pytest.LogCaptureFixture
+def test_progress_is_reported_at_the_start_and_after_each_response(
+    plan: Plan, store: ResponseStore, response_to: Respond
 ) -> None:
-    seconds = itertools.count()
-    logged_at: list[int] = []
-    last = 0
+    requests = plan(4)
+    store.write(requests[0], StoredResponse.of(response_to(requests[0])))
+    reported: list[Progress] = []
 
-    class Watch(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            logged_at.append(last)
+    server = Server(response_to, t2=NoResponseError("timeout"))
+    fetch_missing(requests, store=store, fetch=server, concurrent_requests=1, report=reported.append)
 
-    def clock() -> float:
-        nonlocal last
-        last = next(seconds)
-        return float(last)
-
-    caplog.set_level(logging.INFO)
-    log = logging.getLogger("airflow_provider_engagement.dataset.fetch")
-    watch = Watch()
-    log.addHandler(watch)
-    try:
-        requests = plan(50)
-        store.write(requests[0], StoredResponse.of(response_to(requests[0])))
-        fetch_missing(requests, store=store, fetch=Server(response_to), concurrent_requests=1, clock=clock)
-    finally:
-        log.removeHandler(watch)
-    assert logged_at == [10, 20, 30, 40]
-    lines = [record.getMessage() for record in caplog.records if record.name == log.name]
-    assert lines[0] == "22% done: 11 of 50 requests (10 succeeded, 1 reused, 0 failed). 39 left."
+    assert [(each.reused, each.succeeded, each.failed, each.planned) for each in reported] == [
+        (1, 0, 0, 4),
+        (1, 0, 1, 4),
+        (1, 1, 1, 4),
+        (1, 2, 1, 4),
+    ]
 
 
 def test_a_quick_pull_logs_no_progress(
     plan: Plan, store: ResponseStore, response_to: Respond, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    fetch_missing(plan(50), store=store, fetch=Server(response_to), concurrent_requests=1, clock=lambda: 5.0)
+    fetch_missing(plan(50), store=store, fetch=Server(response_to), concurrent_requests=1)
     assert [record for record in caplog.records if "done" in record.getMessage()] == []
+
+
+def test_a_long_pull_logs_its_progress(
+    plan: Plan,
+    store: ResponseStore,
+    response_to: Respond,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "MIN_SECONDS", 0.0)
+    caplog.set_level(logging.INFO)
+    fetch_missing(plan(4), store=store, fetch=Server(response_to), concurrent_requests=1)
+    lines = [record.getMessage() for record in caplog.records if "done" in record.getMessage()]
+    assert len(lines) == 4
+    assert lines[0] == "25% done: 1 of 4 requests (1 succeeded, 0 reused, 0 failed). 3 left."
 
 
 def test_each_failure_is_logged_when_it_happens(

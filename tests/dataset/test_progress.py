@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_provider_engagement.dataset.progress import Progress, ProgressSteps
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_engagement.dataset.progress import Progress, ProgressRecord, ProgressSteps
 
 
 def progress(done: int, planned: int = 1000, **changes: int) -> Progress:
@@ -40,3 +45,38 @@ def test_progress_is_reported_after_a_step_that_took_long_enough() -> None:
 
 def test_a_slow_pull_reports_its_progress_once_a_minute() -> None:
     assert reported([(30, 1), (59, 2), (60, 3), (100, 4), (121, 5)]) == [3, 5]
+
+
+RECORD = ProgressRecord(
+    progress=progress(240, reused=10, requests_per_minute=60),
+    recorded_at=datetime(2026, 1, 12, 9, 30, tzinfo=UTC),
+    waits_until=datetime(2026, 1, 12, 9, 31, tzinfo=UTC),
+)
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    assert ProgressRecord.from_dict(RECORD.to_dict()) == RECORD
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"planned": "1000"},
+        {"planned": None},
+        {"failed": -1},
+        {"reused": True},
+        {"requests_per_minute": 0.5},
+        {"recorded_at": None},
+        {"recorded_at": "2026-01-12T09:30:00"},
+        {"waits_until": "soon"},
+    ],
+)
+def test_what_another_task_wrote_is_no_record(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"progress|isoformat"):
+        ProgressRecord.from_dict({**RECORD.to_dict(), **changes})
+
+
+@pytest.mark.parametrize("value", [None, "text", [], {}])
+def test_another_value_is_no_record(value: object) -> None:
+    with pytest.raises(ValueError, match=r"progress|isoformat"):
+        ProgressRecord.from_dict(value)

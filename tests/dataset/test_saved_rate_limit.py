@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
-from airflow_provider_engagement.dataset.saved_rate_limit import load_rate_limit, save_rate_limit
+from airflow_provider_engagement.dataset.saved_rate_limit import load_rate_limit, save_rate_limit, saved_rate_limits
 
 
 def used_up(*, resets_in: float | None = None, held_for: float | None = None) -> RateLimitSnapshot:
@@ -47,3 +48,15 @@ def test_an_unreadable_file_is_no_rate_limit(tmp_path: Path, content: str) -> No
     (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
     file.write_text(content)
     assert load_rate_limit(tmp_path, "7") is None
+
+
+def test_all_saved_rate_limits_are_read_from_the_newest_and_expired_ones_too(tmp_path: Path) -> None:
+    assert saved_rate_limits(tmp_path) == []
+    old = dataclasses.replace(used_up(resets_in=-60), observed_at=1.0)
+    new = used_up(resets_in=30)
+    save_rate_limit(tmp_path, "old", old)
+    save_rate_limit(tmp_path, "new", new)
+    (tmp_path / "_rate_limit" / "broken.json").write_text("{")
+    (tmp_path / "_rate_limit" / "another.txt").write_text("no rate limit")
+
+    assert saved_rate_limits(tmp_path) == [new, old]

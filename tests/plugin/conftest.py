@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from airflow.sdk import DAG, task
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from airflow_provider_engagement.dataset.progress import PROGRESS_KEY, Progress, ProgressRecord
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
 from airflow_provider_engagement.operators.report import EngagementReportOperator
 from airflow_provider_engagement.simulator import Clock, Simulator, World
@@ -23,6 +25,11 @@ TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 METRICS = ("impressions", "engagements", "favorites", "retweets", "replies")
 DAG_ID = "engagement_page"
 DAYS = 10
+REQUESTS_PER_MINUTE = 120
+
+NEEDS_TASK_STATE = pytest.mark.skipif(
+    find_spec("airflow.state") is None, reason="Airflow keeps the state of a task since 3.3"
+)
 
 USERS = {"alice": "admin", "victor": "viewer", "olga": "viewer", "nobody": ""}
 """The users and their roles. Olga cannot read the DAG of the tests."""
@@ -68,6 +75,7 @@ def pulled(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> 
     (author,) = world.handles.values()
     folder = tmp_path_factory.mktemp("dataset")
     with Simulator(world, clock=Clock(now)) as simulator:
+        simulator.set_limit(per_minute=REQUESTS_PER_MINUTE)
         app = world.app
         extra = {
             "consumer_key": app.consumer_key,
@@ -99,6 +107,50 @@ def pulled(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> 
         del os.environ["AIRFLOW_CONN_ENGAGEMENT_PAGE"]
     assert run.state == "success"
     return Pulled(folder, world, common["tweet_ids"], run.run_id)
+
+
+@pytest.fixture
+def waiting(pulled: Pulled) -> Iterator[ProgressRecord]:
+    """Let the pull of totals wait for the rate limit, until the test ends."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    record = ProgressRecord(
+        progress=Progress(planned=120, succeeded=20, reused=10, failed=0, requests_per_minute=30),
+        recorded_at=now,
+        waits_until=now + timedelta(minutes=1),
+    )
+    keep_state(pulled.run_id, "totals", json.dumps(record.to_dict()))
+    change_task("totals", state="deferred", result_key="hidden")
+    yield record
+    change_task("totals", state="success", result_key="return_value")
+
+
+def keep_state(run_id: str, task_id: str, value: str) -> None:
+    """Store the progress of a task as Airflow does."""
+    from airflow.state import TaskScope, get_state_backend
+
+    scope = TaskScope(dag_id=DAG_ID, run_id=run_id, task_id=task_id, map_index=-1)
+    get_state_backend().set(scope, PROGRESS_KEY, value)
+
+
+def change_task(task_id: str, *, state: str, result_key: str) -> None:
+    """Change the state of a task instance, and the key of what it returned."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    is_result = XComModel.key.in_(("return_value", "hidden"))
+    with create_session() as session:
+        session.execute(
+            update(TaskInstance)
+            .where(TaskInstance.dag_id == DAG_ID, TaskInstance.task_id == task_id)
+            .values(state=state)
+        )
+        session.execute(
+            update(XComModel)
+            .where(XComModel.dag_id == DAG_ID, XComModel.task_id == task_id, is_result)
+            .values(key=result_key)
+        )
 
 
 def run_dag(dag: DAG) -> Any:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from .conftest import DAG_ID, DAYS, METRICS, TODAY, Pulled
+from airflow_provider_engagement.dataset.progress import ProgressRecord
+
+from .conftest import DAG_ID, DAYS, METRICS, NEEDS_TASK_STATE, REQUESTS_PER_MINUTE, TODAY, Pulled, keep_state
 
 
 def dataset_of(client: TestClient) -> str:
@@ -111,6 +113,68 @@ def test_the_rate_limit_counts_the_requests_of_the_last_day(alice: TestClient) -
     assert alice.get("data/rate_limit/backfills").json()["rows"] == []
 
 
+def test_the_rate_limit_is_that_of_the_last_headers(alice: TestClient, pulled: Pulled) -> None:
+    (row,) = records(alice.get("data/rate_limit/saved").json())
+
+    assert row["dataset"].removeprefix("file://") == str(pulled.folder)
+    assert (row["dag_id"], row["limit"]) == (DAG_ID, REQUESTS_PER_MINUTE)
+    assert 0 < row["remaining"] < row["limit"]
+    assert row["remaining_now"] in (row["remaining"], row["limit"])
+    assert row["resets_at"] is not None
+
+
+def test_a_dataset_that_cannot_be_read_does_not_hide_the_rate_limit_of_others(
+    alice: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: object) -> Any:
+        raise OSError("key AKIA-SECRET was rejected")
+
+    monkeypatch.setattr("airflow_provider_engagement.plugin.rate_limit_routes.saved_rate_limits", fail)
+    response = alice.get("data/rate_limit/saved")
+
+    assert response.status_code == 200
+    assert response.json()["notes"] == ["Datasets that cannot be read: 1. The log of the API server has the reason."]
+    assert "SECRET" not in response.text
+
+
+@NEEDS_TASK_STATE
+def test_an_unfinished_pull_shows_its_progress(alice: TestClient, pulled: Pulled, waiting: ProgressRecord) -> None:
+    pull = alice.get(f"data/dags/{DAG_ID}/pull", params={"run_id": pulled.run_id, "task_id": "totals"}).json()
+    (row,) = records(alice.get("data/rate_limit/unfinished").json())
+
+    assert (pull["state"], pull["manifest"]) == ("deferred", None)
+    assert pull["progress"]["text"] == str(waiting.progress)
+    assert (pull["progress"]["share"], pull["progress"]["minutes_left"]) == (0.25, 3)
+    assert (row["task_id"], row["state"], row["percent_done"]) == ("totals", "deferred", 25)
+    assert (row["requests_left"], row["minutes_left"]) == (90, 3)
+    assert datetime.fromisoformat(row["waits_until"]) == waiting.waits_until
+
+
+@NEEDS_TASK_STATE
+def test_a_user_who_cannot_read_a_dag_sees_no_progress_of_it(
+    login: Callable[[str], TestClient], pulled: Pulled, waiting: ProgressRecord
+) -> None:
+    assert records(login("victor").get("data/rate_limit/unfinished").json()) != []
+    assert records(login("olga").get("data/rate_limit/unfinished").json()) == []
+    assert records(login("olga").get("data/rate_limit/saved").json()) == []
+
+
+@NEEDS_TASK_STATE
+@pytest.mark.parametrize("value", ["no JSON", "3", "{}", '{"planned": "<b>", "recorded_at": "now"}'])
+def test_a_state_that_is_no_progress_is_not_shown(
+    alice: TestClient, pulled: Pulled, waiting: ProgressRecord, value: str
+) -> None:
+    keep_state(pulled.run_id, "totals", value)
+    pull = alice.get(f"data/dags/{DAG_ID}/pull", params={"run_id": pulled.run_id, "task_id": "totals"}).json()
+
+    assert (pull["state"], pull["progress"]) == ("deferred", None)
+    assert records(alice.get("data/rate_limit/unfinished").json()) == []
+
+
+def test_a_pull_that_has_ended_is_not_unfinished(alice: TestClient) -> None:
+    assert records(alice.get("data/rate_limit/unfinished").json()) == []
+
+
 def test_the_report_of_a_task_is_shown_without_scripts(alice: TestClient, pulled: Pulled) -> None:
     response = alice.get("report", params={"dag_id": DAG_ID, "run_id": pulled.run_id, "task_id": "report"})
 
@@ -192,7 +256,7 @@ def test_a_dataset_that_no_task_of_the_dag_wrote_is_not_opened(
     alice: TestClient, dataset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr("airflow_provider_engagement.plugin.application._reader", opened.append)
+    monkeypatch.setattr("airflow_provider_engagement.plugin.dataset_routes.reader_of", opened.append)
 
     response = alice.get(f"data/dags/{DAG_ID}/datasets/{dataset}/series")
 
@@ -229,7 +293,7 @@ def test_a_report_that_is_another_file_is_not_shown(
     for name, text in (("airflow.cfg", "secret"), ("other.html", "secret")):
         path = tmp_path / name
         path.write_text(text)
-        monkeypatch.setattr("airflow_provider_engagement.plugin.application.find_report", lambda *_, p=path: str(p))
+        monkeypatch.setattr("airflow_provider_engagement.plugin.task_routes.find_report", lambda *_, p=path: str(p))
 
         response = alice.get("report", params={"dag_id": DAG_ID, "run_id": pulled.run_id, "task_id": "report"})
 
@@ -241,7 +305,7 @@ def test_the_error_of_a_storage_is_not_shown(alice: TestClient, monkeypatch: pyt
     def fail(folder: str) -> Any:
         raise OSError("key AKIA-SECRET was rejected")
 
-    monkeypatch.setattr("airflow_provider_engagement.plugin.application._reader", fail)
+    monkeypatch.setattr("airflow_provider_engagement.plugin.dataset_routes.reader_of", fail)
     response = alice.get(f"{dataset_of(alice)}/top", params={"tweet_ids": "1"})
 
     assert response.status_code == 502

@@ -11,7 +11,12 @@ const DATASET_FIGURES = ["summary", "series", "coverage", "tasks", "top", "rhyth
   "snapshots", "top_totals"];
 const EMPTY = { backfills: "No backfill is open.", missing: "Nothing is missing.", gaps: "No Tweet has missing counts.",
   restatements: "No restated counts are known. Set write_restatements=True in the task to collect them.",
-  pulls: "No pull has ended in the last day." };
+  pulls: "No pull has ended in the last day.",
+  unfinished: "No pull is running or waiting. Airflow 3.2 does not keep the progress of a task.",
+  saved: "No rate limit is saved. A pull with an output_path saves it at the end of each attempt." };
+const UNFINISHED = new Set(["scheduled", "queued", "running", "restarting", "deferred", "up_for_reschedule",
+  "up_for_retry"]);
+const MILLISECONDS_UNTIL_NEXT_PROGRESS = 10_000;
 const USER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 const content = document.getElementById("content");
@@ -83,6 +88,10 @@ function timeText(iso, zone) {
 
 function utcText(iso) { return `${timeText(iso, "UTC")} UTC`; }
 
+function timeElement(iso, zone = USER_ZONE) {
+  return element("time", { datetime: iso, title: utcText(iso) }, timeText(iso, zone));
+}
+
 function shown(value, kind) {
   if (value === null || value === undefined) return "–";
   if (kind === "count") return Number(value).toLocaleString("en-US");
@@ -97,7 +106,7 @@ function shown(value, kind) {
 function cell(value, column, zone) {
   const attributes = { class: NUMBERS.has(column.kind) ? "number" : column.name === "path" ? "path" : null };
   if (value !== null && column.kind === "time") {
-    return element("td", attributes, element("time", { datetime: value, title: utcText(value) }, timeText(value, zone)));
+    return element("td", attributes, timeElement(value, zone));
   }
   if (value !== null && column.kind === "link" && /^https:\/\//.test(value)) {
     return element("td", attributes, element("a", { href: value, target: "_blank", rel: "noopener noreferrer" }, value));
@@ -242,8 +251,7 @@ async function showDatasets() {
     element("td", {}, link(dataset.folder, address({ dag_id: dataset.dag_id, dataset: dataset.dataset }))),
     element("td", {}, dataset.dag_id), element("td", {}, dataset.tasks.join(", ")),
     element("td", { class: "number" }, shown(dataset.pulls, "count")),
-    element("td", {}, element("time", { datetime: dataset.written_at, title: utcText(dataset.written_at) },
-      timeText(dataset.written_at, USER_ZONE)))));
+    element("td", {}, timeElement(dataset.written_at))));
   content.replaceChildren(element("h2", {}, "Datasets"),
     element("p", { class: "text" }, "The datasets that tasks of your DAGs have written, from the newest."),
     element("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Datasets" },
@@ -305,6 +313,56 @@ function showDataset(dagId, dataset) {
       figureSection(name, `${path}/${name}`, query, name === "series" ? onShown : null))));
 }
 
+function progressSection(progress) {
+  const waits = progress.waits_until
+    ? element("p", {}, "The task waits for the rate limit until ", timeElement(progress.waits_until), ".") : null;
+  return element("section", { id: "progress" }, element("h2", {}, "Progress"),
+    element("progress", { max: "1", value: String(progress.share), "aria-label": "Share of the requests that are done" }),
+    element("p", {}, progress.text), waits,
+    element("p", { class: "text" }, "As of ", timeElement(progress.recorded_at), "."));
+}
+
+function textWithoutManifest({ state, operator, progress }) {
+  if (!/^Engagement/.test(operator || "")) return "This task is not a pull of the Engagement operators.";
+  if (state === "success") {
+    return "This task has written no manifest, for example because it only estimated or made a report.";
+  }
+  if (UNFINISHED.has(state)) {
+    return `The task is ${state.replaceAll("_", " ")}. What it pulled is shown here when it has ended.`
+      + (progress ? "" : " Its progress is in its log.");
+  }
+  return `The task is ${(state || "not started").replaceAll("_", " ")}. If it has failed, the log and the table `
+    + "tweet_status say why.";
+}
+
+function showPullWithoutManifest(title, path, instance, pull) {
+  const place = element("div", { role: "status" });
+  const fillPlace = (now) => place.replaceChildren(element("p", { class: "empty" }, textWithoutManifest(now)),
+    ...(now.progress && now.state !== "success" ? [progressSection(now.progress)] : []));
+  fillPlace(pull);
+  const dagId = parameters().get("dag_id");
+  const report = pull.operator === "EngagementReportOperator";
+  content.replaceChildren(title, place, report
+    ? element("p", {}, element("a", { href: `report${address({ dag_id: dagId, ...instance })}` }, "Open the report"))
+    : element("div", { class: "figures" },
+      figureSection("history", `${path}/history`, { ...instance, zone: USER_ZONE }, null, true)));
+  const mine = generation;
+  const look = async () => {
+    if (mine !== generation) return;
+    try {
+      const now = await request(path, instance);
+      if (mine !== generation) return;
+      if (now.manifest || !UNFINISHED.has(now.state)) {
+        show();
+        return;
+      }
+      fillPlace(now);
+    } catch { /* The next look can succeed. */ }
+    setTimeout(look, MILLISECONDS_UNTIL_NEXT_PROGRESS);
+  };
+  if (UNFINISHED.has(pull.state)) setTimeout(look, MILLISECONDS_UNTIL_NEXT_PROGRESS);
+}
+
 async function showPull(query) {
   setViews("pull");
   const dagId = query.get("dag_id");
@@ -315,15 +373,7 @@ async function showPull(query) {
   const pull = await request(path, instance);
   const title = element("h2", {}, `${dagId}, ${instance.task_id}`);
   if (!pull.manifest) {
-    const state = pull.state || "not started";
-    const ours = /^Engagement/.test(pull.operator || "");
-    const text = !ours ? "This task is not a pull of the Engagement operators."
-      : state === "success" ? "This task has written no manifest, for example because it only estimated or made a report."
-        : `The task is ${state}. What it pulled is shown here when it has ended. `
-          + "If it has failed, the log and the table tweet_status say why.";
-    content.replaceChildren(title, element("p", { class: "empty" }, text), pull.operator === "EngagementReportOperator"
-      ? element("p", {}, element("a", { href: `report${address({ dag_id: dagId, ...instance })}` }, "Open the report"))
-      : null);
+    showPullWithoutManifest(title, path, instance, pull);
     return;
   }
   const { manifest } = pull;
@@ -362,7 +412,7 @@ function pullRange(manifest) {
 
 function showRateLimit() {
   setViews("rate_limit");
-  content.replaceChildren(element("div", { class: "figures" }, ...["use", "pulls", "backfills"].map((name) =>
+  content.replaceChildren(element("div", { class: "figures" }, ...["unfinished", "use", "saved", "pulls", "backfills"].map((name) =>
     figureSection(name, `data/rate_limit/${name}`, { zone: USER_ZONE }))));
 }
 
