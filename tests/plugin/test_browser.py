@@ -17,8 +17,20 @@ from urllib.parse import quote
 
 import pytest
 
+from airflow_provider_engagement.dataset.progress import ProgressRecord
+
 from .api_server import PASSWORD, api_server, chromium
-from .conftest import DAG_ID, DAYS, METRICS, TODAY, USERS, Pulled
+from .conftest import (
+    DAG_ID,
+    DAYS,
+    METRICS,
+    NEEDS_TASK_STATE,
+    REQUESTS_PER_MINUTE,
+    TODAY,
+    USERS,
+    Pulled,
+    change_task,
+)
 
 pytestmark = pytest.mark.system
 
@@ -238,3 +250,35 @@ def test_the_browser_loads_everything_from_airflow(open_page: Any, address: str)
 
     assert any(url.endswith("/vega.js") for url in requested)
     assert [url for url in requested if not url.startswith((address, "data:", "blob:"))] == []
+
+
+@NEEDS_TASK_STATE
+def test_a_task_that_waits_shows_its_progress_until_it_has_ended(
+    open_page: Any, pulled: Pulled, waiting: ProgressRecord
+) -> None:
+    page = open_page()
+    page.goto(f"/engagement/?dag_id={DAG_ID}&run_id={quote(pulled.run_id)}&task_id=totals")
+
+    expect(page.locator("#progress")).to_contain_text(str(waiting.progress))
+    expect(page.locator("#progress")).to_contain_text("The task waits for the rate limit until")
+    expect(page.get_by_role("progressbar", name="Share of the requests that are done")).to_have_attribute(
+        "value", "0.25"
+    )
+    change_task("totals", state="success", result_key="return_value")
+    expect(page.get_by_text(re.compile(rf"\d+ of {len(pulled.tweet_ids)} complete"))).to_be_visible()
+    expect(page.locator("#progress")).to_have_count(0)
+
+
+@NEEDS_TASK_STATE
+def test_the_rate_limit_shows_unfinished_pulls_and_what_the_api_stated(
+    open_page: Any, pulled: Pulled, waiting: ProgressRecord
+) -> None:
+    page = open_page()
+    page.goto("/engagement/?view=rate_limit")
+    settled(page)
+
+    (unfinished,) = cells(page, "unfinished")
+    assert unfinished[1:6] == ["totals", pulled.run_id, "deferred", "25", "90"]
+    (saved,) = cells(page, "saved")
+    assert saved[0].removeprefix("file://") == str(pulled.folder)
+    assert number(saved[3]) == REQUESTS_PER_MINUTE
