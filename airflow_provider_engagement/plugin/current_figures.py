@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -76,10 +77,13 @@ def saved_figure(
     :param now: the current time, aware.
     :param zone: the time zone of the times.
     """
-    folders = list(dict.fromkeys((found.folder, found.dag_id) for found in manifests if found.folder is not None))
+    dags: dict[str, set[str]] = defaultdict(set)
+    for found in manifests:
+        if found.folder is not None:
+            dags[found.folder].add(found.dag_id)
     rows: list[tuple[Any, ...]] = []
     unreadable = 0
-    for folder, dag_id in folders[:MAX_FOLDERS]:
+    for folder in list(dags)[:MAX_FOLDERS]:
         try:
             snapshots = read(folder)
         except Exception:
@@ -87,11 +91,11 @@ def saved_figure(
             log.warning("A saved rate limit cannot be read.", exc_info=True)
             unreadable += 1
             continue
-        rows += [(folder, dag_id, *_values(snapshot, now)) for snapshot in snapshots]
+        rows += [(folder, ", ".join(sorted(dags[folder])), *_values(snapshot, now)) for snapshot in snapshots]
     notes = []
     if unreadable:
         notes.append(f"Datasets that cannot be read: {unreadable}. The log of the API server has the reason.")
-    if len(folders) > MAX_FOLDERS:
+    if len(dags) > MAX_FOLDERS:
         notes.append(f"Only the {MAX_FOLDERS} datasets that were written last are shown.")
     return Figure(
         name="saved",
@@ -100,7 +104,7 @@ def saved_figure(
         "is a quota, which an app has for all of its tokens.",
         columns=(
             Column("dataset", "Dataset"),
-            Column("dag_id", "DAG"),
+            Column("dag_ids", "DAGs"),
             Column("observed_at", "As of", Kind.TIME),
             Column("limit", "Quota per minute", Kind.COUNT),
             Column("remaining", "Remaining then", Kind.COUNT),

@@ -68,8 +68,8 @@ def tasks_figure(selection: Selection, spans: Sequence[Span]) -> Figure:
         name="tasks",
         title="Coverage by task",
         text=f"The days that complete pulls of each task cover, {text_of_interval(selection)}. A day is partial if a "
-        "pull accepted missing counts, or if it does not cover all hours. If several pulls cover an hour, the last run "
-        "id counts.",
+        "pull accepted missing counts, or if it does not cover all hours. If several pulls cover an hour, the one "
+        "that ended last counts.",
         columns=(Column("task", "Task"), *_SPAN_COLUMNS),
         rows=_span_rows(spans),
         plots=_span_plots(selection, spans, "Coverage of each task by day"),

@@ -98,10 +98,9 @@ def spans_by_tweet(
 def spans_by_task(manifests: Iterable[Mapping[str, Any]], interval: TimeRange, zone: ZoneInfo) -> list[Span]:
     """Return the state of each task on each day of an interval, from the manifests of its pulls.
 
-    If several pulls cover an hour, the last one counts.
+    If several pulls cover an hour, the one that ended last counts.
 
-    :param manifests: manifests with their ``interval``, and with the name of their ``task``, in the order of their run
-        ids.
+    :param manifests: manifests with their ``interval``, and with the name of their ``task``.
     :param interval: the hours.
     :param zone: the time zone of the days.
     """
@@ -114,6 +113,7 @@ def spans_by_task(manifests: Iterable[Mapping[str, Any]], interval: TimeRange, z
     ends = [*starts[1:], interval.end]
     spans: list[Span] = []
     for task, found in sorted(pulls.items()):
+        found.sort(key=_ended_at)
         states: list[tuple[State, str]] = [(State.NOT_READ, ""), *(_state_of_pull(manifest) for manifest in found)]
         hours = array("H", bytes(2 * interval.hours))
         for number, manifest in enumerate(found, start=1):
@@ -125,6 +125,12 @@ def spans_by_task(manifests: Iterable[Mapping[str, Any]], interval: TimeRange, z
         )
         spans += _joined(task, days)
     return spans
+
+
+def _ended_at(manifest: Mapping[str, Any]) -> float:
+    """Return when a pull knew the rate limit last, which is when it ended."""
+    observed_at = manifest["rate_limit"].get("observed_at")
+    return observed_at if isinstance(observed_at, float | int) else 0.0
 
 
 def _hour(time: datetime, interval: TimeRange) -> int:

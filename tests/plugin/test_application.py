@@ -117,7 +117,7 @@ def test_the_rate_limit_is_that_of_the_last_headers(alice: TestClient, pulled: P
     (row,) = records(alice.get("data/rate_limit/saved").json())
 
     assert row["dataset"].removeprefix("file://") == str(pulled.folder)
-    assert (row["dag_id"], row["limit"]) == (DAG_ID, REQUESTS_PER_MINUTE)
+    assert (row["dag_ids"], row["limit"]) == (DAG_ID, REQUESTS_PER_MINUTE)
     assert 0 < row["remaining"] < row["limit"]
     assert row["remaining_now"] in (row["remaining"], row["limit"])
     assert row["resets_at"] is not None

@@ -27,6 +27,13 @@ def snapshot(**changes: Any) -> RateLimitSnapshot:
     return RateLimitSnapshot(**{"observed_at": at, "limit": 60, "remaining": 7, "resets_at": at + 30, **changes})
 
 
+def test_a_dataset_of_several_dags_is_one_row() -> None:
+    found = [manifest("/a"), manifest("/a", "agency"), manifest("/a")]
+    figure = saved_figure(found, lambda folder: [snapshot()], now=NOW, zone=ZoneInfo("UTC"))
+
+    assert [row["dag_ids"] for row in figure.records()] == ["agency, brand"]
+
+
 def figure_of(*snapshots: RateLimitSnapshot, now: datetime = NOW) -> Figure:
     return saved_figure([manifest("s3://bucket/x")], lambda folder: snapshots, now=now, zone=ZoneInfo("UTC"))
 
@@ -52,7 +59,12 @@ def test_each_dataset_is_read_once_and_only_the_newest_are() -> None:
         read.append(folder)
         return []
 
-    found = [manifest(None), manifest("/a"), manifest("/a"), *(manifest(f"/{number}") for number in range(MAX_FOLDERS))]
+    found = [
+        manifest(None),
+        manifest("/a"),
+        manifest("/a", "agency"),
+        *(manifest(f"/{number}") for number in range(MAX_FOLDERS)),
+    ]
     figure = saved_figure(found, snapshots_of, now=NOW, zone=ZoneInfo("UTC"))
 
     assert read == ["/a", *(f"/{number}" for number in range(MAX_FOLDERS - 1))]

@@ -90,15 +90,20 @@ def test_the_day_on_which_daylight_saving_time_begins_has_23_hours() -> None:
     assert [(span.state, span.days) for span in spans] == [(State.COMPLETE, 1), (State.NOT_READ, 1)]
 
 
-def test_tasks_are_covered_by_the_hour_and_the_last_pull_counts() -> None:
-    def pull(start: datetime, end: datetime, complete: int) -> dict[str, Any]:
-        outcomes = {"ok": complete, "unavailable": 3 - complete}
-        interval = [start.isoformat(), end.isoformat()]
-        return {"task": "t", "interval": interval, "requested": 3, "complete": complete, "outcomes": outcomes}
+def test_tasks_are_covered_by_the_hour_and_the_pull_that_ended_last_counts() -> None:
+    def pull(start: datetime, end: datetime, complete: int, ended_at: float = 0.0) -> dict[str, Any]:
+        return {
+            "task": "t",
+            "interval": [start.isoformat(), end.isoformat()],
+            "requested": 3,
+            "complete": complete,
+            "outcomes": {"ok": complete, "unavailable": 3 - complete},
+            "rate_limit": {"observed_at": ended_at},
+        }
 
     manifests = [
-        pull(START, START + DAY, 1),
-        pull(START, START + DAY, 3),
+        pull(START, START + DAY, 3, ended_at=2.0),
+        pull(START, START + DAY, 1, ended_at=1.0),
         pull(START + DAY, START + DAY + 6 * HOUR, 3),
         pull(START + 2 * DAY, START + 3 * DAY, 0),
         {"task": "t", "interval": None},

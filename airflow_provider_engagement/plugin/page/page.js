@@ -186,7 +186,7 @@ async function fill(section, figure, csv) {
       holder.replaceChildren(table(figure, figure.rows.length));
       event.target.remove();
     } }, `Show all ${figure.rows.length.toLocaleString("en-US")} rows`) : null;
-    const rows = `Table (${figure.rows.length.toLocaleString("en-US")} rows)`;
+    const rows = `Table (${figure.rows.length.toLocaleString("en-US")} row${figure.rows.length === 1 ? "" : "s"})`;
     body.push(element("details", { open: !figure.plots.length && figure.name !== "summary" },
       element("summary", {}, rows), holder,
       element("p", { class: "actions" }, element("a", { href: csv, download: `${figure.name}.csv` }, "Download as CSV"),
@@ -329,7 +329,7 @@ function textWithoutManifest({ state, operator, progress }) {
   }
   if (UNFINISHED.has(state)) {
     return `The task is ${state.replaceAll("_", " ")}. What it pulled is shown here when it has ended.`
-      + (progress ? "" : " Its progress is in its log.");
+      + (progress || !["running", "deferred", "up_for_reschedule"].includes(state) ? "" : " Its progress is in its log.");
   }
   return `The task is ${(state || "not started").replaceAll("_", " ")}. If it has failed, the log and the table `
     + "tweet_status say why.";
