@@ -94,14 +94,12 @@ class SeededCounts:
         shares = self._shares(tweet, times)
         impressions = self._impressions(tweet)
         names = tuple(metrics)
-        kinds = _ENGAGEMENT_KINDS if _ENGAGEMENTS in names else ()
+        needed = {*names, *_ENGAGEMENT_KINDS} if _ENGAGEMENTS in names else names
         counts = {
-            metric: self._counts(tweet, metric, impressions, shares)
-            for metric in dict.fromkeys((*names, *kinds))
-            if metric != _ENGAGEMENTS
+            metric: self._counts(tweet, metric, impressions, shares) for metric in needed if metric != _ENGAGEMENTS
         }
-        if kinds:
-            sums = map(sum, zip(*(counts[kind] for kind in kinds), strict=True))
+        if _ENGAGEMENTS in names:
+            sums = map(sum, zip(*[counts[kind] for kind in _ENGAGEMENT_KINDS], strict=True))
             counts[_ENGAGEMENTS] = [number + number // _KINDS_PER_OTHER for number in sums]
         return {metric: counts[metric] for metric in names}
 
@@ -122,12 +120,13 @@ class SeededCounts:
         rate, lag, _, _ = _fractions(self.seed, tweet.id, metric)
         final = impressions * _PER_IMPRESSION[metric] * 4 ** (rate - 0.5)
         exponent = 1.0 + 0.5 * lag
-        return [int(final * share**exponent) for share in shares]
+        return [math.floor(final * share**exponent) for share in shares]
 
     def _shares(self, tweet: Tweet, times: Sequence[float]) -> list[float]:
         """Return the share of its final engagement that a Tweet has at several times, from 0 to 1."""
         _, slowness, steepness, jitter = _fractions(self.seed, tweet.id)
         created = hours_since_1970(tweet.created_at) if tweet.created_at is not None else _CREATED_BEFORE_SNOWFLAKE
+        hour_of_creation = math.floor(created)
         warped_creation = _warped(created)
         time_constant = 2.0 + 10.0 * slowness
         decay = -(0.8 + steepness)
@@ -135,22 +134,23 @@ class SeededCounts:
         burst, burst_age = self._second_burst(tweet)
 
         def share_at_age(age: float) -> float:
-            return 1.0 - (1.0 + age / time_constant) ** decay if age > 0 else 0.0
+            return 1.0 - (1.0 + age / time_constant) ** decay if age > 0.0 else 0.0
 
         def share_at(hour: int) -> float:
-            if hour <= created:
+            if hour <= hour_of_creation:
                 return 0.0
             age = _warped(hour + _jitter(jitter_key, hour)) - warped_creation
             if not burst:
                 return share_at_age(age)
             return (1.0 - burst) * share_at_age(age) + burst * share_at_age(age - burst_age)
 
-        def interpolated(time: float) -> float:
-            hour = math.floor(time)
+        def interpolated(hour: int, part: float) -> float:
             before = share_at(hour)
-            return before + (share_at(hour + 1) - before) * (time - hour)
+            return before + (share_at(hour + 1) - before) * part
 
-        return [share_at(int(time)) if time == int(time) else interpolated(time) for time in times]
+        return [
+            share_at(hour) if time == (hour := math.floor(time)) else interpolated(hour, time - hour) for time in times
+        ]
 
     def _second_burst(self, tweet: Tweet) -> tuple[float, float]:
         """Return the share of its engagement that a Tweet has in a second burst, and after how many hours."""
@@ -226,8 +226,8 @@ def _jitter(key: int, hour: int) -> float:
 def _warped(hour: float) -> float:
     """Return a time on a scale that advances faster when more people read: in the evening, and during the week."""
     begun = math.floor(hour)
-    weeks, hour_of_week = divmod(begun, _WEEK)
-    return weeks * _WEEK + _WARPED_HOURS[hour_of_week] + (hour - begun) * _SPEEDS[hour_of_week]
+    hour_of_week = begun % _WEEK
+    return begun - hour_of_week + _WARPED_HOURS[hour_of_week] + (hour - begun) * _SPEEDS[hour_of_week]
 
 
 def _speeds() -> tuple[float, ...]:
