@@ -75,6 +75,21 @@ def test_counts_depend_on_the_seed_only() -> None:
     assert totals(1) != totals(2)
 
 
+def test_a_seed_gives_the_same_counts_in_every_version() -> None:
+    world = World.generate(seed=1, handles=1, tweets=40, end=datetime(2026, 1, 1, tzinfo=UTC), old=0, deleted=0)
+    metrics = ("impressions", "engagements", "favorites", "video_views", "url_clicks")
+    time = datetime(2026, 1, 2, tzinfo=UTC)
+
+    assert {
+        tweet_id: tuple(world.total(tweet_id, metric, time) for metric in metrics)
+        for tweet_id in ("1861910947347540061", "1924007611091040684", "1925500189191238394")
+    } == {
+        "1861910947347540061": (1624, 71, 14, 313, 16),
+        "1924007611091040684": (174, 11, 3, 0, 1),
+        "1925500189191238394": (1842, 65, 16, 477, 11),
+    }
+
+
 def test_counts_differ_between_metrics_and_tweets() -> None:
     world = World.generate(seed=3, tweets=50, end=CREATED, video=1.0)
     now = CREATED + 1000 * HOUR
