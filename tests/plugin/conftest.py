@@ -39,13 +39,13 @@ USERS = {"alice": "admin", "victor": "viewer", "olga": "viewer", "nobody": ""}
 class Pulled:
     """What the DAG run has pulled.
 
-    :param folder: the folder of the dataset.
+    :param folder: the folder of the dataset, a local path or a URL.
     :param world: the simulated Tweets and counts.
     :param tweet_ids: the requested Tweets.
     :param run_id: the id of the run.
     """
 
-    folder: Path
+    folder: str
     world: World
     tweet_ids: list[str]
     run_id: str
@@ -69,11 +69,19 @@ def only_this_dag(airflow_database: None) -> None:
 
 @pytest.fixture(scope="session")
 def pulled(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Pulled:
-    """Run a DAG that pulls a series, with a report, and totals."""
+    """Pull into a local folder."""
+    return run_pulls(tmp_path_factory.mktemp("dataset"))
+
+
+def run_pulls(folder: Path | str, **options: Any) -> Pulled:
+    """Run a DAG that pulls a series, with a report, and totals.
+
+    :param folder: the folder of the dataset: a local path, or a URL.
+    :param options: more parameters of the pulls.
+    """
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     world = World.generate(seed=5, handles=1, tweets=40, end=now, start=now - timedelta(days=40), deleted=0.3)
     (author,) = world.handles.values()
-    folder = tmp_path_factory.mktemp("dataset")
     with Simulator(world, clock=Clock(now)) as simulator:
         simulator.set_limit(per_minute=REQUESTS_PER_MINUTE)
         app = world.app
@@ -90,6 +98,7 @@ def pulled(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> 
             "tweet_ids": world.tweets_of(author.user_id),
             "output_path": str(folder),
             "engagement_conn_id": "engagement_page",
+            **options,
         }
         with DAG(DAG_ID, schedule=None) as dag:
             series = EngagementHistoricalOperator(
@@ -106,7 +115,7 @@ def pulled(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> 
         run = run_dag(dag)
         del os.environ["AIRFLOW_CONN_ENGAGEMENT_PAGE"]
     assert run.state == "success"
-    return Pulled(folder, world, common["tweet_ids"], run.run_id)
+    return Pulled(str(folder), world, common["tweet_ids"], run.run_id)
 
 
 @pytest.fixture

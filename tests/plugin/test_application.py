@@ -32,7 +32,7 @@ def test_the_datasets_are_those_of_the_manifests(alice: TestClient, pulled: Pull
     (dataset,) = alice.get("data/datasets").json()["datasets"]
 
     assert dataset["dag_id"] == DAG_ID
-    assert dataset["folder"].removeprefix("file://") == str(pulled.folder)
+    assert dataset["folder"].removeprefix("file://") == pulled.folder
     assert dataset["tasks"] == ["series", "totals"]
     assert dataset["pulls"] == 2
 
@@ -116,7 +116,7 @@ def test_the_rate_limit_counts_the_requests_of_the_last_day(alice: TestClient) -
 def test_the_rate_limit_is_that_of_the_last_headers(alice: TestClient, pulled: Pulled) -> None:
     (row,) = records(alice.get("data/rate_limit/saved").json())
 
-    assert row["dataset"].removeprefix("file://") == str(pulled.folder)
+    assert row["dataset"].removeprefix("file://") == pulled.folder
     assert (row["dag_ids"], row["limit"]) == (DAG_ID, REQUESTS_PER_MINUTE)
     assert 0 < row["remaining"] < row["limit"]
     assert row["remaining_now"] in (row["remaining"], row["limit"])

@@ -118,7 +118,7 @@ def test_the_navigation_leads_to_the_datasets(open_page: Any, pulled: Pulled) ->
 
     frame = page.frame_locator("iframe")
     settled(frame)
-    expect(frame.get_by_role("link", name=str(pulled.folder))).to_be_visible()
+    expect(frame.get_by_role("link", name=pulled.folder)).to_be_visible()
 
 
 def test_the_tab_of_a_task_instance_shows_the_pull(open_page: Any, pulled: Pulled) -> None:
@@ -280,5 +280,5 @@ def test_the_rate_limit_shows_unfinished_pulls_and_what_the_api_stated(
     (unfinished,) = cells(page, "unfinished")
     assert unfinished[1:6] == ["totals", pulled.run_id, "deferred", "25", "90"]
     (saved,) = cells(page, "saved")
-    assert saved[0].removeprefix("file://") == str(pulled.folder)
+    assert saved[0].removeprefix("file://") == pulled.folder
     assert number(saved[3]) == REQUESTS_PER_MINUTE
