@@ -79,6 +79,7 @@ def task_routes(work: StoreWork) -> APIRouter:
         makers: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "requests": pull_figures.requests_figure,
             "missing": pull_figures.missing_figure,
+            "owners": pull_figures.owners_figure,
             "outputs": pull_figures.outputs_figure,
             "adjustments": pull_figures.adjustments_figure,
         }

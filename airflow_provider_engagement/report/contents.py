@@ -16,6 +16,7 @@ from airflow_provider_engagement.report.pull_figures import (
     adjustments_figure,
     missing_figure,
     outputs_figure,
+    owners_figure,
     requests_figure,
 )
 from airflow_provider_engagement.report.series_figures import text_of_interval
@@ -49,7 +50,7 @@ def make_report(
         if move is not None:
             move(number, len(FIGURES))
     if manifest is not None:
-        made = (missing_figure, requests_figure, adjustments_figure, outputs_figure)
+        made = (missing_figure, owners_figure, requests_figure, adjustments_figure, outputs_figure)
         of_pull = [figure for make in made for figure in [make(manifest)] if figure.rows]
         found += [replace(figure, name=f"pull-{figure.name}", title=f"Pull: {figure.title}") for figure in of_pull]
     selection = figures.selection

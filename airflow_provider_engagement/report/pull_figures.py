@@ -94,6 +94,22 @@ def missing_figure(manifest: Mapping[str, Any]) -> Figure:
     )
 
 
+def owners_figure(manifest: Mapping[str, Any]) -> Figure:
+    """Return the owners whose credentials the API rejected, with its reason. Manifests of older versions name none."""
+    owners = manifest.get("owners")
+    values = owners if isinstance(owners, Mapping) else {}
+    rejected = values.get("rejected")
+    rows = list(rejected.items()) if isinstance(rejected, Mapping) else []
+    return Figure(
+        name="owners",
+        title="Rejected owners",
+        text=f"The pull requested Tweets of {values.get('requested', 0)} owners. The Tweets of these owners have no new "
+        "counts, because the API rejected their tokens or they have none.",
+        columns=(Column("owner", "Owner"), Column("reason", "Reason")),
+        rows=[(str(owner), str(reason)) for owner, reason in rows],
+    )
+
+
 def outputs_figure(manifest: Mapping[str, Any]) -> Figure:
     """Return the tables and documents that a pull wrote."""
     rows = manifest.get("rows", {})

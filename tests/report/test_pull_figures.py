@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_engagement.report.pull_figures import is_manifest, missing_figure
+from airflow_provider_engagement.report.pull_figures import is_manifest, missing_figure, owners_figure
 
 from .conftest import Pulled
 
@@ -30,3 +30,19 @@ def test_the_manifest_of_a_pull_is_one(hours: Pulled) -> None:
 )
 def test_what_only_looks_like_a_manifest_is_none(hours: Pulled, change: dict[str, Any]) -> None:
     assert not is_manifest({**hours.manifests["second"], **change})
+
+
+def test_the_rejected_owners_are_named_with_the_reason(hours: Pulled) -> None:
+    manifest = hours.manifests["second"]
+    assert owners_figure(manifest).rows == []
+    rejected = {**manifest, "owners": {"requested": 300, "rejected": {"42": "The token is revoked."}}}
+
+    figure = owners_figure(rejected)
+
+    assert figure.records() == [{"owner": "42", "reason": "The token is revoked."}]
+    assert "Tweets of 300 owners" in figure.text
+
+
+@pytest.mark.parametrize("owners", [None, [], {"rejected": ["42"]}])
+def test_owners_of_another_form_are_not_shown(hours: Pulled, owners: Any) -> None:
+    assert owners_figure({**hours.manifests["second"], "owners": owners}).rows == []

@@ -5,6 +5,7 @@ const METRICS = ["impressions", "engagements", "favorites", "retweets", "replies
   "media_engagements", "url_clicks", "hashtag_clicks", "detail_expands", "permalink_clicks", "app_install_attempts",
   "app_opens", "email_tweet", "user_follows", "user_profile_clicks"];
 const DEFAULT_METRICS = METRICS.slice(0, 5);
+const OPTIONAL = new Set(["owners", "adjustments"]);
 const NUMBERS = new Set(["count", "change", "percent", "number"]);
 const ROWS_AT_FIRST = 200;
 const DATASET_FIGURES = ["summary", "series", "coverage", "tasks", "top", "rhythm", "outcomes", "gaps", "restatements",
@@ -385,14 +386,14 @@ async function showPull(query) {
   const summary = element("ul", { class: "cards" }, ...items.map(([name, value]) =>
     element("li", {}, element("span", { class: "name" }, name), element("span", { class: "value" }, value))));
   const zone = USER_ZONE;
-  const sections = ["missing", "requests", "history", "outputs", "adjustments"].map((name) =>
+  const sections = ["missing", "owners", "requests", "history", "outputs", "adjustments"].map((name) =>
     [name, `${path}/${name}`, { ...instance, zone }]);
   if (pull.dataset) {
     const ofDataset = `data/dags/${encodeURIComponent(dagId)}/datasets/${encodeURIComponent(pull.dataset)}`;
     const range = pullRange(manifest);
     const metrics = manifest.metrics.filter((name) => METRICS.includes(name)).slice(0, 6).join(",");
     const names = manifest.endpoint === "totals" ? ["top_totals", "snapshots"] : ["series", "top"];
-    sections.splice(1, 0, ...names.map((name) =>
+    sections.splice(2, 0, ...names.map((name) =>
       [name, `${ofDataset}/${name}`, given({ ...range, metrics, zone })]));
     sections.push(["tweets", `${path}/tweets`, { ...instance, zone }]);
   }
@@ -400,7 +401,7 @@ async function showPull(query) {
     pull.dataset ? element("p", {}, link("Show the whole dataset", address({ dag_id: dagId, dataset: pull.dataset })))
       : null,
     element("div", { class: "figures" }, ...sections.map(([name, url, of]) =>
-      figureSection(name, url, of, null, name === "adjustments"))));
+      figureSection(name, url, of, null, OPTIONAL.has(name)))));
 }
 
 function pullRange(manifest) {
