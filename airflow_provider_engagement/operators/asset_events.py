@@ -1,4 +1,4 @@
-"""The assets of pulls: which table a pull declares as its outlet, and what it says about it in asset events."""
+"""The assets of tasks: which table a pull declares as its outlet, and what tasks say about outlets in asset events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_engagement.assets.engagement import create_asset, table_ur
 from airflow_provider_engagement.exceptions import InvalidQueryError
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperator, Context
 
     from airflow_provider_engagement.operators.base import EngagementPullOperator
     from airflow_provider_engagement.operators.pull import Pull
@@ -88,6 +88,19 @@ def record_events(operator: EngagementPullOperator, pull: Pull, manifest: Mappin
         elif operator.asset_events == AssetEvents.DAY:
             reason = "the interval contains no whole UTC day" if not days else "Airflow 3.3 or newer is required"
             operator.log.warning("The event of the pull names no days: %s.", reason)
+
+
+def describe_outlets(operator: BaseOperator, extra: Mapping[str, Any], context: Context) -> None:
+    """Describe what a task did in the events of all assets that its DAG passes as ``outlets``.
+
+    :param operator: the operator of a task that reads a dataset, such as one that loads it.
+    :param extra: what the events say, as JSON-compatible values.
+    :param context: the task's context.
+    """
+    events = context.get("outlet_events")
+    for asset in operator.outlets:
+        if events is not None and isinstance(asset, Asset):
+            events[asset].extra = dict(extra)
 
 
 def event_extra(manifest: Mapping[str, Any], table: str) -> dict[str, Any]:

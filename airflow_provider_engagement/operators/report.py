@@ -10,8 +10,10 @@ from urllib.parse import urlencode
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, conf
 
+from airflow_provider_engagement.api.time_range import to_api
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.run_context import RunContext
 
 if TYPE_CHECKING:
@@ -163,6 +165,8 @@ class EngagementReportOperator(BaseOperator):
         if image_format is not None:
             context["ti"].xcom_push(key="images", value=[str(place) for place in images])
         self.log.info("The report is %s.", path)
+        window = [to_api(selection.interval.start), to_api(selection.interval.end)]
+        describe_outlets(self, {"dataset": str(folder), "window": window, "report": str(path)}, context)
         return str(path)
 
     def _manifest(self) -> Mapping[str, Any] | None:

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.links import BestTweetLink, DatasetLink
 from airflow_provider_engagement.operators.run_context import RunContext
 
@@ -150,6 +151,8 @@ class EngagementTopTweetsOperator(BaseOperator):
             self.lineage = top_tweets_lineage(self.output_path, table, self.granularity, outputs.values())
             self.best_tweet = next((ranked[0].link for ranked in ranking.values() if ranked), None)
             self.log.info("Ranked %d Tweets by %d metrics, %s.", tweets, len(ranking), _in_words(period))
+            extra = {"dataset": self.output_path, "table": table, **period, "tweets": tweets, "outputs": outputs}
+            describe_outlets(self, extra, context)
             return {
                 "table": table,
                 **period,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.operators.asset_events import describe_outlets
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -135,6 +136,9 @@ class EngagementToWarehouseOperator(BaseOperator):
             self.loaded_rows = {
                 name: table["rows"]["new"] + table["rows"]["changed"] for name, table in report["tables"].items()
             }
+            rows = {name: table["rows"] for name, table in report["tables"].items()}
+            extra = {"dataset": self.dataset_path, "database": target.name, "schema": target.schema, "rows": rows}
+            describe_outlets(self, extra, context)
             return report
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:

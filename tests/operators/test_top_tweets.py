@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.dataset.ranking import TopTweet
@@ -263,6 +266,29 @@ def test_only_periods_that_the_interval_contains_completely_are_summed(
         if simulator.world.tweets[tweet_id].created_at < end  # type: ignore[operator]
     }
     assert shown(found, "impressions") == best(sums, 10)
+
+
+def test_the_event_of_an_outlet_says_what_was_ranked(
+    execute: Execute, connect: Callable[..., str], author: Handle, tweets: list[str], tmp_path: Path
+) -> None:
+    connect(author)
+    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=tweets, output_path=str(tmp_path / "dataset")))
+    best_tweets = Asset("s3://bucket/best.csv")
+    events: defaultdict[Asset, SimpleNamespace] = defaultdict(SimpleNamespace)
+    csv_path = str(tmp_path / "best.csv")
+    top = EngagementTopTweetsOperator(
+        task_id="top", output_path=str(tmp_path / "dataset"), csv_path=csv_path, outlets=[best_tweets]
+    )
+
+    found = execute(top, outlet_events=events)
+
+    assert events[best_tweets].extra == {
+        "dataset": str(tmp_path / "dataset"),
+        "table": "tweet_totals",
+        "snapshot_at": found["snapshot_at"],
+        "tweets": len(tweets),
+        "outputs": {"csv": csv_path},
+    }
 
 
 @pytest.mark.parametrize(

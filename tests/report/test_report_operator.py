@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import ObjectStoragePath
+from airflow.sdk import Asset, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.__main__ import main
@@ -44,6 +45,24 @@ def test_the_report_of_a_pull_is_about_its_interval_and_metrics(hours: Pulled, t
     assert "2025-11-17 00:00 to 2025-12-15 00:00" in text
     assert f"{hours.count('url_clicks', start, end):,}" in text
     assert "Pull: Requests" in text
+
+
+def test_the_event_of_an_outlet_names_the_report(hours: Pulled, tmp_path: Path) -> None:
+    mail = Asset("s3://bucket/report")
+    events: defaultdict[Asset, SimpleNamespace] = defaultdict(SimpleNamespace)
+    operator = EngagementReportOperator(
+        task_id="report", output_path=str(hours.folder), report_path=str(tmp_path / "r.html"), outlets=[mail]
+    )
+    context = {**run_context(operator, "run", TODAY, TODAY), "outlet_events": events}
+    operator.render_template_fields(context)
+
+    path = operator.execute(context)
+
+    assert events[mail].extra == {
+        "dataset": str(hours.folder),
+        "window": ["2025-12-15T00:00:00Z", "2026-01-12T00:00:00Z"],
+        "report": path,
+    }
 
 
 def test_images_are_written_beside_the_report(hours: Pulled, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ import duckdb
 import psycopg2
 import pytest
 import time_machine
-from airflow.sdk import BaseOperator
+from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
@@ -27,7 +28,7 @@ METRICS = ("impressions", "engagements", "favorites")
 SECRET = "canary-91d2"
 
 
-def execute(operator: BaseOperator, **params: Any) -> Any:
+def execute(operator: BaseOperator, *, outlet_events: Any = None, **params: Any) -> Any:
     ti = SimpleNamespace(
         task_id=operator.task_id,
         dag_id="engagement",
@@ -48,6 +49,7 @@ def execute(operator: BaseOperator, **params: Any) -> Any:
         "data_interval_start": NOW,
         "data_interval_end": NOW,
         "params": params,
+        "outlet_events": outlet_events,
     }
     operator.render_template_fields(context)
     return operator.execute(context)
@@ -130,6 +132,25 @@ def test_pulled_counts_arrive_in_duckdb_as_they_are_in_the_world(world, pulled, 
     assert report["tables"]["tweet_metrics"]["rows"] == {"new": len(expected), "changed": 0, "unchanged": 0}
     assert ("tweet_metrics/hour" in report["tables"]["tweet_metrics"]["versions"]) == (output_format == "delta")
     assert json.loads(json.dumps(report)) == report
+
+
+def test_the_event_of_an_outlet_says_what_was_loaded(world, pulled, tmp_path) -> None:
+    table = Asset("duckdb://warehouse/engagement.tweet_metrics")
+    events: defaultdict[Asset, SimpleNamespace] = defaultdict(SimpleNamespace)
+    load = EngagementToWarehouseOperator(
+        task_id="load",
+        dataset_path=pulled("parquet"),
+        database=str(tmp_path / "warehouse.duckdb"),
+        tables=["tweet_metrics"],
+        outlets=[table],
+    )
+
+    execute(load, outlet_events=events)
+
+    extra = events[table].extra
+    assert (extra["dataset"], extra["schema"]) == (pulled("parquet"), "engagement")
+    assert extra["rows"] == {"tweet_metrics": {"new": len(truth(world)), "changed": 0, "unchanged": 0}}
+    assert json.loads(json.dumps(extra)) == extra
 
 
 def test_pulled_counts_arrive_in_postgresql_through_an_airflow_connection(
