@@ -45,6 +45,8 @@ _TIME = (
 )
 """The labels of a time axis: the hour of the day, the day, or the year."""
 
+_NO_DATA = altair.Data(values=[])  # type: ignore[no-untyped-call]  # altair declares no types for it
+
 Spec = dict[str, Any]
 
 
@@ -67,7 +69,7 @@ def line(points: Sequence[tuple[datetime, int | None, int]], *, title: str, zone
     ]
     # The axis of a domain of one number has its zero in the middle.
     scale = altair.Scale() if any(value for _, value, _ in points) else altair.Scale(domain=[0, 1])
-    base = altair.Chart(_data(values), description=description).encode(
+    base = altair.Chart(_NO_DATA, description=description).encode(
         x=altair.X("time:T", title=None, scale=altair.Scale(type="utc"), axis=altair.Axis(labelExpr=_TIME)),
         y=altair.Y("value:Q", title=title, axis=altair.Axis(format=_COUNT, tickCount=5), scale=scale),
         tooltip=[
@@ -83,7 +85,7 @@ def line(points: Sequence[tuple[datetime, int | None, int]], *, title: str, zone
     if any(missing for _, _, missing in points):
         gaps = base.mark_point(color=STATE_COLORS[State.PARTIAL], size=45, strokeWidth=2, aria=False)
         layers.append(gaps.transform_filter("datum.missing > 0"))
-    return _spec(altair.layer(*layers).properties(height=LINE_HEIGHT, description=description))
+    return _spec(altair.layer(*layers).properties(height=LINE_HEIGHT, description=description), values)
 
 
 def bars(values: Sequence[tuple[str, int | float | None]], *, title: str, description: str, color: str = COLOR) -> Spec:
@@ -96,7 +98,7 @@ def bars(values: Sequence[tuple[str, int | float | None]], *, title: str, descri
     """
     data = [{"name": name, "value": value} for name, value in values]
     chart = (
-        altair.Chart(_data(data), description=description)
+        altair.Chart(_NO_DATA, description=description)
         .mark_bar(color=color, aria=False)
         .encode(
             y=altair.Y("name:N", title=None, sort=None, axis=altair.Axis(labelLimit=220)),
@@ -105,7 +107,7 @@ def bars(values: Sequence[tuple[str, int | float | None]], *, title: str, descri
         )
         .properties(height=altair.Step(BAR_STEP))
     )
-    return _spec(chart)
+    return _spec(chart, data)
 
 
 def outcomes(values: Sequence[tuple[str, Outcome, int]], *, description: str) -> Spec:
@@ -120,7 +122,7 @@ def outcomes(values: Sequence[tuple[str, Outcome, int]], *, description: str) ->
         for number_of in [list(OUTCOME_COLORS).index(outcome)]
     ]
     chart = (
-        altair.Chart(_data(data), description=description)
+        altair.Chart(_NO_DATA, description=description)
         .mark_bar(aria=False)
         .encode(
             y=altair.Y("task:N", title=None, axis=altair.Axis(labelLimit=220)),
@@ -142,7 +144,7 @@ def outcomes(values: Sequence[tuple[str, Outcome, int]], *, description: str) ->
         )
         .properties(height=altair.Step(BAR_STEP))
     )
-    return _spec(chart)
+    return _spec(chart, data)
 
 
 def week(values: Mapping[tuple[int, int], float | None], *, title: str, description: str) -> Spec:
@@ -154,7 +156,7 @@ def week(values: Mapping[tuple[int, int], float | None], *, title: str, descript
     """
     data = [{"weekday": _WEEKDAYS[weekday], "hour": hour, "value": value} for (weekday, hour), value in values.items()]
     chart = (
-        altair.Chart(_data(data), description=description)
+        altair.Chart(_NO_DATA, description=description)
         .mark_rect(aria=False)
         .encode(
             x=altair.X("hour:O", title="hour of day", axis=altair.Axis(labelAngle=0)),
@@ -168,7 +170,7 @@ def week(values: Mapping[tuple[int, int], float | None], *, title: str, descript
         )
         .properties(height=altair.Step(BAR_STEP))
     )
-    return _spec(chart)
+    return _spec(chart, data)
 
 
 def spans(found: Sequence[Span], *, zone: ZoneInfo, description: str) -> Spec:
@@ -191,7 +193,7 @@ def spans(found: Sequence[Span], *, zone: ZoneInfo, description: str) -> Spec:
         for span in found
     ]
     chart = (
-        altair.Chart(_data(data), description=description)
+        altair.Chart(_NO_DATA, description=description)
         .mark_bar(aria=False, height={"band": 0.82})
         .encode(
             x=altair.X(
@@ -218,16 +220,12 @@ def spans(found: Sequence[Span], *, zone: ZoneInfo, description: str) -> Spec:
         )
         .properties(height=altair.Step(SPAN_STEP))
     )
-    return _spec(chart)
+    return _spec(chart, data)
 
 
 def weekday_name(number: int) -> str:
     """Return the name of a weekday, of which 0 is Monday."""
     return _WEEKDAYS[number]
-
-
-def _data(values: list[dict[str, Any]]) -> altair.Data:
-    return altair.Data(values=values)  # type: ignore[no-untyped-call]  # altair declares no types for it
 
 
 def _times(time: datetime, zone: ZoneInfo) -> dict[str, str]:
@@ -241,8 +239,9 @@ def _legend(number_format: str) -> altair.Legend:
     return altair.Legend(orient="top", format=number_format, gradientLength=160, tickCount=4)
 
 
-def _spec(chart: Any) -> Spec:
-    spec: Spec = chart.to_dict()
+def _spec(chart: Any, values: list[dict[str, Any]]) -> Spec:
+    """Return the specification of a chart with its data, which altair would check value by value."""
+    spec: Spec = {**chart.to_dict(), "data": {"values": values}}
     # Where the plot is shown decides its colors and its width.
     spec.pop("config", None)
     return spec

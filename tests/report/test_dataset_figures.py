@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import altair
 import pytest
 
 from airflow_provider_engagement.dataset.granularity import Granularity
@@ -54,6 +55,15 @@ def test_hours_equal_the_counts_of_the_world(hours: Pulled) -> None:
         hours.count("impressions", row["period_start"], row["period_start"] + timedelta(hours=1))  # type: ignore[operator,arg-type]
         for row in found
     ]
+
+
+@pytest.mark.parametrize("step", [Granularity.HOUR, Granularity.DAY])
+def test_plots_are_valid_and_show_the_numbers_of_their_table(hours: Pulled, step: Granularity) -> None:
+    figure = figures(hours, metrics=METRICS, start=TODAY - 3 * DAY, end=TODAY, step=step).figure("series")
+
+    for metric, plot in zip(METRICS, figure.plots, strict=True):
+        assert [point["value"] for point in plot["data"]["values"]] == [row[metric] for row in figure.records()]
+        altair.LayerChart.from_dict(dict(plot))
 
 
 def test_days_follow_the_time_zone(hours: Pulled) -> None:
