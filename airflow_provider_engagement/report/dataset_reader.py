@@ -107,7 +107,9 @@ class DatasetReader:
                         f"there are more than {self._max_rows:,} rows of {table.name}",
                         "Choose a shorter interval, or days instead of hours.",
                     )
-                yield (batch if keep is None else batch.filter(keep)).select(list(columns))
+                # A partition is mostly within the interval, and a filter copies its rows.
+                is_whole = not tweet_ids and (interval is None or _all_within(batch[table.time], interval))
+                yield (batch if is_whole else batch.filter(keep)).select(list(columns))
         except OSError as error:
             raise StorageError(str(place), str(error)) from error
 
@@ -144,6 +146,11 @@ def _condition(table: Table, interval: TimeRange | None, tweet_ids: Sequence[str
     if tweet_ids:
         conditions.append(compute.field("tweet_id").isin(list(tweet_ids)))
     return reduce(lambda first, second: first & second, conditions) if conditions else None
+
+
+def _all_within(times: pyarrow.ChunkedArray, interval: TimeRange) -> bool:
+    edges = compute.min_max(times, skip_nulls=False).as_py()
+    return edges["min"] is not None and interval.start <= edges["min"] and edges["max"] < interval.end
 
 
 def _is_within(value: str, interval: TimeRange | None, partitions: tuple[str, str] | None) -> bool:
