@@ -6,7 +6,7 @@ of the dataset's own tables are null instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -19,8 +19,11 @@ from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.ranking import TopTweet, top_tweets
 from airflow_provider_engagement.report.selection import period_of
 
-PARTIAL_SUMS = 64
-"""After how many batches the sums of the batches are added up."""
+ROWS_PER_SUM = 250_000
+"""How many rows are collected at least before they are summed. Fewer rows would be the work of one thread."""
+
+PARTIAL_SUMS = 16
+"""After how many sums of rows these sums are added up."""
 
 KEY = ("period_start", "time_zone")
 
@@ -101,9 +104,9 @@ def sum_batches(batches: Iterable[pyarrow.Table], metrics: Sequence[str], *, zon
     tweets = _PartialSums(
         ("tweet_id", "time_zone"), [(metric, "sum", keep_nulls) for metric in metrics], keep_nulls, {}
     )
-    for batch in batches:
-        periods.add(batch)
-        tweets.add(batch)
+    for rows in _collected(batches):
+        periods.add(rows)
+        tweets.add(rows)
     return _summed(periods.result(), tweets.result(), metrics, zone)
 
 
@@ -129,8 +132,21 @@ def sum_all(sums: Sums, metrics: Iterable[str]) -> dict[str, KnownSum]:
     }
 
 
+def _collected(batches: Iterable[pyarrow.Table]) -> Iterator[pyarrow.Table]:
+    pending: list[pyarrow.Table] = []
+    rows = 0
+    for batch in batches:
+        pending.append(batch)
+        rows += batch.num_rows
+        if rows >= ROWS_PER_SUM:
+            yield pyarrow.concat_tables(pending)
+            pending, rows = [], 0
+    if pending:
+        yield pyarrow.concat_tables(pending)
+
+
 class _PartialSums:
-    """Sums batches by a key, and adds up these sums from time to time."""
+    """Sums rows by a key, and adds up these sums from time to time."""
 
     def __init__(
         self,
@@ -145,8 +161,8 @@ class _PartialSums:
         self._again = [(name, "sum", options.get(name, default)) for name in self._names]
         self._partial: list[pyarrow.Table] = []
 
-    def add(self, batch: pyarrow.Table) -> None:
-        self._partial.append(batch.group_by(self._key).aggregate(self._aggregates))
+    def add(self, rows: pyarrow.Table) -> None:
+        self._partial.append(rows.group_by(self._key).aggregate(self._aggregates))
         if len(self._partial) >= PARTIAL_SUMS:
             self._partial = [self.result()]
 
