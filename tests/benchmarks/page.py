@@ -201,13 +201,13 @@ def measure_page(folder: str, what: str, query: dict[str, str], goal: str) -> li
     os.environ |= {"AIRFLOW_HOME": folder, "AIRFLOW__CORE__UNIT_TEST_MODE": "True"}
     from fastapi.testclient import TestClient
 
-    from airflow_provider_engagement.plugin import application
+    from airflow_provider_engagement.plugin import access, application, dataset_routes
     from airflow_provider_engagement.plugin.store_work import StoreWork
     from airflow_provider_engagement.report.dataset_figures import FIGURES
 
-    application._folder_of = lambda *_: folder
+    dataset_routes._folder_of = lambda *_: folder
     app = application.make_application(StoreWork(timeout=LONGEST_READ))
-    for check in (application.CAN_SEE_PLUGINS, application.CAN_READ_DAG):
+    for check in (access.CAN_SEE_PLUGINS, access.CAN_READ_DAG):
         app.dependency_overrides[check.dependency] = lambda: None
     found: list[Figure] = []
     total, size, slowest = 0.0, 0, ("", 0.0)
