@@ -24,6 +24,17 @@ STORAGE_PACKAGES = {
 }
 """The package that opens the URLs of a scheme."""
 
+OPTIONS = {
+    "output_path": "DATASET",
+    "start": "--start",
+    "end": "--end",
+    "metrics": "--metrics",
+    "granularity": "--granularity",
+    "time_zone": "--time-zone",
+    "tweet_ids": "--tweet-ids",
+}
+"""The option of each parameter that an error can name."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return the exit status: 0, or 1 after an error that the message explains.
@@ -33,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _report(options)
+    except InvalidQueryError as error:
+        print(f"Error: {OPTIONS.get(error.field, error.field)}: {error.problem}. {error.remedy}", file=sys.stderr)
+        return 1
     except (EngagementError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -86,12 +100,12 @@ def _report(options: argparse.Namespace) -> None:
         ),
     )
     title = {"title": options.title} if options.title else {}
-    with progress_bar("Reading the dataset") as move:
+    with progress_bar("Reading the dataset", "figures") as move:
         report = make_report(DatasetFigures(reader, selection), move=move, **title)
     if warning := warning_of(report):
         print(f"Warning: {warning}", file=sys.stderr)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    with progress_bar("Drawing the plots") as move:
+    with progress_bar("Drawing the plots", "figures") as move:
         options.out.write_text(to_html(report, move=move), encoding="utf-8")
     print(options.out)
     if options.images is not None:

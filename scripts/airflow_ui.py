@@ -46,6 +46,8 @@ SETTINGS = {
     "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__PARALLELISM": "4",
+    # The example DAG that starts from an asset needs an absolute path.
+    "ENGAGEMENT_OUTPUT_PATH": str(HOME / "engagement"),
     # Only users of this machine reach its loopback address.
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",

@@ -23,7 +23,7 @@ def test_a_terminal_shows_how_much_is_done(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
 
-    with progress_bar("pull [of a brand]") as move:
+    with progress_bar("pull [of a brand]", "requests") as move:
         assert move is not None
         move(30, 120)
 
@@ -31,12 +31,13 @@ def test_a_terminal_shows_how_much_is_done(monkeypatch: pytest.MonkeyPatch) -> N
     assert "pull [of a brand]" in shown
     assert "25%" in shown
     assert "30/120" in shown
+    assert "requests" in shown
 
 
 def test_a_file_or_a_pipe_gets_no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
 
-    with progress_bar("pull") as move:
+    with progress_bar("pull", "requests") as move:
         assert move is None
 
     assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]

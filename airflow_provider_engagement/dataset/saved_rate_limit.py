@@ -45,16 +45,17 @@ def load_rate_limit(folder: StoragePath, quota_key: str) -> RateLimitSnapshot | 
     return snapshot if valid_until > time.time() else None
 
 
-def saved_rate_limits(folder: StoragePath) -> list[RateLimitSnapshot]:
-    """Return all saved snapshots of a dataset, from the newest, whether they have expired or not.
+def saved_rate_limits(folder: StoragePath) -> dict[str, RateLimitSnapshot]:
+    """Return the saved snapshots of a dataset by quota, whether they have expired or not.
 
     :param folder: the dataset's folder.
+    :return: the snapshots by a digest that identifies the quota, the same in every dataset.
     :raises OSError: if the storage cannot be read.
     """
     saved = folder / FOLDER
     paths = [path for path in saved.iterdir() if path.name.endswith(".json")] if saved.exists() else []
-    snapshots = [snapshot for path in paths for snapshot in [_snapshot_of(path)] if snapshot is not None]
-    return sorted(snapshots, key=lambda snapshot: snapshot.observed_at, reverse=True)
+    found = {path.name.removesuffix(".json"): _snapshot_of(path) for path in paths}
+    return {quota: snapshot for quota, snapshot in found.items() if snapshot is not None}
 
 
 def _snapshot_of(path: StoragePath) -> RateLimitSnapshot | None:

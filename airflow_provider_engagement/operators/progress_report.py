@@ -46,7 +46,7 @@ def reported_progress(
         record = ProgressRecord(progress=progress, recorded_at=datetime.now(UTC), waits_until=waits_until)
         _keep(record, context, operator)
 
-    with progress_bar(operator.task_id) as move:
+    with progress_bar(operator.task_id, "requests") as move:
 
         def step(progress: Progress) -> None:
             if move is None:

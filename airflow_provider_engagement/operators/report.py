@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
     from airflow_provider_engagement.dataset.storage import StoragePath
+    from airflow_provider_engagement.report.dataset_reader import DatasetReader
 
 FOLDER = "_reports"
 """The folder of reports. Readers of datasets ignore names that start with an underscore."""
@@ -54,7 +55,7 @@ class EngagementReportOperator(BaseOperator):
     .. seealso:: ``docs/report.md``
 
     :param output_path: the path or URL of the dataset folder. By default, the dataset of ``pull``. (templated)
-    :param pull: the XCom of a pull. The report is about its interval and metrics, and says how the pull went.
+    :param pull: the XCom of a pull. The report is about its Tweets, interval and metrics, and says how the pull went.
         (templated)
     :param start: the start of the interval, in the formats of
         :class:`~airflow_provider_engagement.operators.engagement.EngagementHistoricalOperator`. By default, the start
@@ -67,7 +68,7 @@ class EngagementReportOperator(BaseOperator):
         two days and the dataset has hours. (templated)
     :param time_zone: the IANA name of the time zone of days and times; by default UTC, or that of the days of the
         dataset. (templated)
-    :param tweet_ids: the ids of the Tweets; by default all Tweets of the dataset. (templated)
+    :param tweet_ids: the ids of the Tweets; by default those of ``pull``, or all Tweets of the dataset. (templated)
     :param title: the title of the report. (templated)
     :param report_path: the path or URL of the HTML file. By default, a file below ``_reports`` in the dataset whose
         name contains the DAG, the task and the run. (templated)
@@ -148,7 +149,7 @@ class EngagementReportOperator(BaseOperator):
         manifest = self._manifest()
         folder = self._folder(manifest)
         reader = DatasetReader(folder, address_of=table_address)
-        selection = choose(reader, **self._options(manifest, run.time))
+        selection = choose(reader, **self._options(reader, manifest, run.time))
         report = make_report(DatasetFigures(reader, selection), title=self.title, manifest=manifest)
         if warning := warning_of(report):
             self.log.warning("%s", warning)
@@ -196,21 +197,19 @@ class EngagementReportOperator(BaseOperator):
         folder: StoragePath = ObjectStoragePath(outputs["manifest"]).parent.parent
         return folder
 
-    def _options(self, manifest: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
-        from airflow_provider_engagement.dataset.schema import TWEET_METRICS
+    def _options(self, reader: DatasetReader, manifest: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
         from airflow_provider_engagement.inputs.report_options import parse_report_options
+        from airflow_provider_engagement.report.pull_selection import options_of_pull
 
-        start, end, metrics = self.start, self.end, self.metrics
-        if manifest is not None:
-            first, last = manifest.get("interval") or (None, None)
-            start, end = start or first, end or last
-            metrics = metrics or [name for name in manifest.get("metrics", ()) if name in TWEET_METRICS.metrics]
-        return parse_report_options(
-            start=start,
-            end=end,
-            metrics=metrics,
+        options = parse_report_options(
+            start=self.start,
+            end=self.end,
+            metrics=self.metrics,
             granularity=self.granularity,
             time_zone=self.time_zone,
             tweet_ids=self.tweet_ids,
             now=now,
         )
+        if manifest is None:
+            return options
+        return {**options_of_pull(reader, manifest), **{name: value for name, value in options.items() if value}}

@@ -312,7 +312,11 @@ def _manifest(
         rows=assembled.rows,
         outputs={},
         versions=versions,
-        seconds={"elapsed": round(seconds, 3), "waited": round(attempt.waited_seconds, 3)},
+        seconds={
+            "attempt": round(max(0.0, (datetime.now(UTC) - pull.attempt_start).total_seconds()), 3),
+            "elapsed": round(seconds, 3),
+            "waited": round(attempt.waited_seconds, 3),
+        },
         rate_limit=rate_limit.to_dict(),
         interval=(to_api(hours.start), to_api(hours.end)) if hours else None,
         snapshot_at=pull.snapshot_at.isoformat() if pull.snapshot_at else None,
@@ -323,11 +327,11 @@ def _manifest(
 def _log_summary(operator: EngagementPullOperator, manifest: dict[str, Any]) -> None:
     gaps = "".join(f", {gap['tweets']} {outcome}" for outcome, gap in manifest["missing"].items())
     operator.log.info(
-        "Done: %d of %d Tweets complete%s; %d requests sent, %d reused; waited %.1f s.",
+        "Done: %d of %d Tweets complete%s; %d requests sent, %d reused; %.1f s with waits.",
         manifest["complete"],
         manifest["requested"],
         gaps,
         manifest["requests"]["sent"],
         manifest["requests"]["reused"],
-        manifest["seconds"]["waited"],
+        manifest["seconds"]["attempt"],
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,9 @@ from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.plugin.manifests import FoundManifest
 from airflow_provider_engagement.plugin.progress_states import UnfinishedPull
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
+
+MAX_AGE = timedelta(days=1)
+"""How old a saved rate limit is at most."""
 
 MAX_FOLDERS = 50
 """How many datasets are read at most, from the one that was written last."""
@@ -45,8 +48,7 @@ def unfinished_figure(pulls: Sequence[UnfinishedPull], *, zone: ZoneInfo) -> Fig
     return Figure(
         name="unfinished",
         title="Unfinished pulls",
-        text="How far each pull is that has not ended. The minutes are those that its requests need at the contract's "
-        "quota, if no other task sends requests.",
+        text="The progress of pulls that have not ended. The minutes left assume that no other task uses the quota.",
         columns=(
             Column("dag_id", "DAG"),
             Column("task_id", "Task"),
@@ -65,15 +67,15 @@ def unfinished_figure(pulls: Sequence[UnfinishedPull], *, zone: ZoneInfo) -> Fig
 
 def saved_figure(
     manifests: Sequence[FoundManifest],
-    read: Callable[[str], Sequence[RateLimitSnapshot]],
+    read: Callable[[str], Mapping[str, RateLimitSnapshot]],
     *,
     now: datetime,
     zone: ZoneInfo,
 ) -> Figure:
-    """Return the rate limit that the last attempt of each dataset saved from the API's headers.
+    """Return the newest saved rate limit of each quota, as the API's headers stated it in the last day.
 
     :param manifests: the manifests that name the datasets, from the newest.
-    :param read: returns the saved snapshots of the folder of a dataset.
+    :param read: returns the saved snapshots of the folder of a dataset, by quota.
     :param now: the current time, aware.
     :param zone: the time zone of the times.
     """
@@ -81,7 +83,7 @@ def saved_figure(
     for found in manifests:
         if found.folder is not None:
             dags[found.folder].add(found.dag_id)
-    rows: list[tuple[Any, ...]] = []
+    newest: dict[str, tuple[str, RateLimitSnapshot]] = {}
     unreadable = 0
     for folder in list(dags)[:MAX_FOLDERS]:
         try:
@@ -91,7 +93,15 @@ def saved_figure(
             log.warning("A saved rate limit cannot be read.", exc_info=True)
             unreadable += 1
             continue
-        rows += [(folder, ", ".join(sorted(dags[folder])), *_values(snapshot, now)) for snapshot in snapshots]
+        for quota, snapshot in snapshots.items():
+            if quota not in newest or newest[quota][1].observed_at < snapshot.observed_at:
+                newest[quota] = (folder, snapshot)
+    since = (now - MAX_AGE).timestamp()
+    rows = [
+        (folder, ", ".join(sorted(dags[folder])), *_values(snapshot, now))
+        for folder, snapshot in sorted(newest.values(), key=lambda found: found[1].observed_at, reverse=True)
+        if snapshot.observed_at >= since
+    ]
     notes = []
     if unreadable:
         notes.append(f"Datasets that cannot be read: {unreadable}. The log of the API server has the reason.")
@@ -100,8 +110,8 @@ def saved_figure(
     return Figure(
         name="saved",
         title="Rate limit that the API stated",
-        text="What the API's headers said at the end of the last attempt of a pull, also of one that waits. Each row "
-        "is a quota, which an app has for all of its tokens.",
+        text="The rate limit in the last response of a pull, also of one that waits. All tokens of an app share one "
+        "quota, which is one row.",
         columns=(
             Column("dataset", "Dataset"),
             Column("dag_ids", "DAGs"),
@@ -111,7 +121,7 @@ def saved_figure(
             Column("remaining_now", "Remaining now, if nobody sends", Kind.COUNT),
             Column("resets_at", "Reset", Kind.TIME),
             Column("held_until", "Held until (HTTP 429)", Kind.TIME),
-            Column("others", "Requests of others for each of its own", Kind.NUMBER),
+            Column("others", "Requests of other clients per own request", Kind.NUMBER),
         ),
         rows=rows,
         notes=tuple(notes),

@@ -54,11 +54,12 @@ def dataset_routes(work: StoreWork) -> APIRouter:
         def make() -> Any:
             folder = folders.get((dag_id, dataset_id), lambda: _folder_of(dag_id, dataset_id))
             key = (folder, start, end, metrics, granularity, tweet_ids, zone)
-            shared = recent.get(key, lambda: SharedFigures(reader_of(folder), options, zone_is_wish=True))
-            return shared.figure(name)
+            shared = recent.get(key, lambda: SharedFigures(reader_of(folder), lambda: options, zone_is_wish=True))
+            return folder, *shared.figure(name)
 
-        figure, selection = await work.run(make)
+        folder, figure, selection = await work.run(make)
         shown = {
+            "folder": folder,
             "start": selection.interval.start.isoformat(),
             "end": selection.interval.end.isoformat(),
             "metrics": selection.metrics,

@@ -46,7 +46,7 @@ def use_figure(manifests: Sequence[FoundManifest], *, now: datetime, zone: ZoneI
             Column("hour", "Hour", Kind.TIME),
             Column("sent", "Sent", Kind.COUNT),
             Column("rate_limited", "HTTP 429", Kind.COUNT),
-            Column("waited_seconds", "Seconds waited", Kind.NUMBER),
+            Column("waited_seconds", "Seconds waited, all threads", Kind.NUMBER),
         ),
         rows=rows,
         plots=tuple(
@@ -56,7 +56,7 @@ def use_figure(manifests: Sequence[FoundManifest], *, now: datetime, zone: ZoneI
                 zone=zone,
                 description=f"{title} by hour in the last day",
             )
-            for column, title in ((1, "requests sent"), (2, "HTTP 429"), (3, "seconds waited"))
+            for column, title in ((1, "requests sent"), (2, "HTTP 429"), (3, "seconds waited, all threads"))
         ),
         zone=zone.key,
     )
@@ -81,7 +81,7 @@ def pulls_figure(manifests: Sequence[FoundManifest], *, zone: ZoneInfo) -> Figur
             Column("sent", "Sent", Kind.COUNT),
             Column("reused", "Reused", Kind.COUNT),
             Column("rate_limited", "HTTP 429", Kind.COUNT),
-            Column("waited_seconds", "Seconds waited", Kind.NUMBER),
+            Column("waited_seconds", "Seconds waited, all threads", Kind.NUMBER),
             Column("limit", "Quota per minute", Kind.COUNT),
             Column("remaining", "Remaining", Kind.COUNT),
         ),
@@ -117,7 +117,7 @@ def backfills_figure(backfills: Sequence[OpenBackfill], *, now: datetime, zone: 
     return Figure(
         name="backfills",
         title="Open backfills",
-        text="When a backfill is expected to end, if its runs go on to end as fast as so far.",
+        text="When a backfill is expected to end, if its runs continue at the present pace.",
         columns=(
             Column("dag_id", "DAG"),
             Column("backfill", "Backfill", Kind.COUNT),
@@ -155,7 +155,7 @@ def history_figure(manifests: Sequence[FoundManifest], *, zone: ZoneInfo) -> Fig
             zone=zone,
             description=f"{title} of each run of the task",
         )
-        for column, title in ((2, "requests sent"), (5, "seconds waited"))
+        for column, title in ((2, "requests sent"), (5, "seconds waited, all threads"))
         if len(rows) > 1
     )
     return Figure(
@@ -168,7 +168,7 @@ def history_figure(manifests: Sequence[FoundManifest], *, zone: ZoneInfo) -> Fig
             Column("sent", "Sent", Kind.COUNT),
             Column("reused", "Reused", Kind.COUNT),
             Column("rate_limited", "HTTP 429", Kind.COUNT),
-            Column("waited_seconds", "Seconds waited", Kind.NUMBER),
+            Column("waited_seconds", "Seconds waited, all threads", Kind.NUMBER),
             Column("complete", "Tweets complete", Kind.COUNT),
             Column("requested", "Tweets requested", Kind.COUNT),
         ),

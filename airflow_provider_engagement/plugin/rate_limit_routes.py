@@ -52,7 +52,7 @@ def rate_limit_routes(work: StoreWork) -> APIRouter:
     return router
 
 
-def _saved_rate_limits(folder: str) -> list[RateLimitSnapshot]:
+def _saved_rate_limits(folder: str) -> dict[str, RateLimitSnapshot]:
     from airflow.sdk import ObjectStoragePath
 
     return saved_rate_limits(ObjectStoragePath(folder))

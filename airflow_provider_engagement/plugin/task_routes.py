@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Response
 
 from airflow_provider_engagement.dataset.progress import ProgressRecord
-from airflow_provider_engagement.dataset.storage import unique_name
 from airflow_provider_engagement.plugin.access import CAN_READ_DAG
 from airflow_provider_engagement.plugin.dataset_routes import reader_of
 from airflow_provider_engagement.plugin.figure_responses import (
@@ -22,10 +21,13 @@ from airflow_provider_engagement.plugin.figure_responses import (
 )
 from airflow_provider_engagement.plugin.manifests import FoundManifest, find_manifests, find_report, state_of
 from airflow_provider_engagement.plugin.progress_states import find_progress
-from airflow_provider_engagement.plugin.store_work import StoreWork
+from airflow_provider_engagement.plugin.store_work import RecentResults, StoreWork
 
 NO_REPORT = "The report does not exist any more, or the API server cannot read its storage."
 MAX_REPORT_BYTES = 20_000_000
+
+OF_DATASET = ("series", "top", "rhythm", "top_totals", "snapshots")
+"""The figures that show the Tweets of the pull in its dataset."""
 
 
 def task_routes(work: StoreWork) -> APIRouter:
@@ -34,6 +36,7 @@ def task_routes(work: StoreWork) -> APIRouter:
     :param work: runs the reads of datasets.
     """
     router = APIRouter()
+    recent = RecentResults()
 
     @router.get("/report", dependencies=[CAN_READ_DAG])
     async def report(dag_id: Identifier, run_id: Identifier, task_id: Identifier, map_index: int = -1) -> Response:
@@ -74,7 +77,10 @@ def task_routes(work: StoreWork) -> APIRouter:
     ) -> Any:
         check_installed()
         from airflow_provider_engagement.plugin.rate_limit_figures import history_figure
+        from airflow_provider_engagement.plugin.shared_figures import SharedFigures
         from airflow_provider_engagement.report import pull_figures
+        from airflow_provider_engagement.report.completeness_figures import tweets_figure
+        from airflow_provider_engagement.report.pull_selection import options_of_pull, statuses_of_pull
 
         makers: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "requests": pull_figures.requests_figure,
@@ -91,17 +97,24 @@ def task_routes(work: StoreWork) -> APIRouter:
             manifest = _manifest_of(dag_id, run_id, task_id, map_index)
             if manifest is None:
                 raise HTTPException(404, "This task instance has no manifest of a pull.")
+            content, folder = manifest.content, manifest.folder
             if name in makers:
-                return makers[name](manifest.content)
-            if manifest.folder is None:
+                return makers[name](content)
+            if folder is None:
                 raise HTTPException(404, "The pull has no dataset. Set output_path to see its Tweets.")
-            from airflow_provider_engagement.plugin.shared_figures import tweets_of_pull
+            reader = reader_of(folder)
+            if name == "tweets":
+                return tweets_figure(statuses_of_pull(reader, content))
 
-            mapped = [map_index] if map_index >= 0 else []
-            task = unique_name(dag_id, task_id, *mapped)
-            return tweets_of_pull(reader_of(manifest.folder), manifest.content, task=task)
+            def options() -> Mapping[str, Any]:
+                return {**options_of_pull(reader, content), "zone": zone_or_utc(zone)}
 
-        if name not in ("history", "tweets") and name not in makers:
+            key = (dag_id, run_id, task_id, map_index, zone)
+            shared = recent.get(key, lambda: SharedFigures(reader, options, zone_is_wish=True))
+            figure, _ = shared.figure(name)
+            return figure
+
+        if name not in ("history", "tweets", *OF_DATASET) and name not in makers:
             raise HTTPException(404)
         return figure_response(await work.run(make), form)
 

@@ -55,13 +55,21 @@ def clock_text(time: datetime, zone: ZoneInfo) -> str:
     return time.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def line(points: Sequence[tuple[datetime, int | None, int]], *, title: str, zone: ZoneInfo, description: str) -> Spec:
+def line(
+    points: Sequence[tuple[datetime, int | None, int]],
+    *,
+    title: str,
+    zone: ZoneInfo,
+    description: str,
+    is_joined: bool = True,
+) -> Spec:
     """Return a line of counts over time. Periods whose sum lacks counts are marked.
 
     :param points: the start of each period, the sum, and how many counts it lacks.
     :param title: the title of the vertical axis.
     :param zone: the time zone of the axis.
     :param description: what the plot shows, for screen readers.
+    :param is_joined: whether the points are of the same Tweets, so that a line joins them.
     """
     values = [
         {"time": clock_text(time, zone), "value": value, "missing": missing, **_times(time, zone)}
@@ -79,8 +87,11 @@ def line(points: Sequence[tuple[datetime, int | None, int]], *, title: str, zone
             altair.Tooltip("missing:Q", title="counts missing", format=",d"),
         ],
     )
-    few = len(values) <= 62
-    marks = base.mark_line(color=COLOR, strokeWidth=2, aria=False, point={"color": COLOR, "size": 18} if few else False)
+    point = {"color": COLOR, "size": 18} if len(values) <= 62 else False
+    if is_joined:
+        marks = base.mark_line(color=COLOR, strokeWidth=2, aria=False, point=point)
+    else:
+        marks = base.mark_point(color=COLOR, size=45, filled=True, aria=False)
     layers = [marks]
     if any(missing for _, _, missing in points):
         gaps = base.mark_point(color=STATE_COLORS[State.PARTIAL], size=45, strokeWidth=2, aria=False)

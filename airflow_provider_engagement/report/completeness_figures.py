@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +13,9 @@ from airflow_provider_engagement.api.response import OUTCOME_MEANINGS, Outcome
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.coverage_map import Span
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
-from airflow_provider_engagement.report.period_sums import KnownSum
 from airflow_provider_engagement.report.selection import Selection, period_of
 from airflow_provider_engagement.report.series_figures import text_of_interval, words
-from airflow_provider_engagement.report.snapshots import Snapshot
+from airflow_provider_engagement.report.snapshots import Change, Snapshot
 
 MAX_RESTATEMENTS = 100
 """How many restated counts the table shows: those that changed the most."""
@@ -44,12 +43,12 @@ def coverage_figure(selection: Selection, spans: Sequence[Span], *, tweets: int)
     :param tweets: how many Tweets there are in all.
     """
     shown = len({span.name for span in spans})
-    notes = (f"{shown} of {tweets:,} Tweets are shown: first those with missing counts.",) if shown < tweets else ()
+    notes = (f"Showing {shown} of {tweets:,} Tweets, those with missing counts first.",) if shown < tweets else ()
     return Figure(
         name="coverage",
         title="Coverage by Tweet",
-        text=f"The days whose {words(selection.metrics[0])} were read, {text_of_interval(selection)}. Days before the "
-        "creation of a Tweet are empty.",
+        text=f"The days whose {words(selection.metrics[0])} were read, {text_of_interval(selection)}. Days before a "
+        "Tweet was created are left blank.",
         columns=(Column("tweet_id", "Tweet"), *_SPAN_COLUMNS),
         rows=_span_rows(spans),
         plots=_span_plots(selection, spans, "Coverage of each Tweet by day"),
@@ -92,7 +91,7 @@ def outcomes_figure(statuses: pyarrow.Table) -> Figure:
     return Figure(
         name="outcomes",
         title="Outcomes",
-        text="The Tweets of each task by the outcome of its newest pull that requested them.",
+        text="The Tweets of each task, by their outcome in its latest pull.",
         columns=(
             Column("task", "Task"),
             Column("outcome", "Outcome"),
@@ -114,11 +113,11 @@ def gaps_figure(statuses: pyarrow.Table) -> Figure:
     :param statuses: the newest row of ``tweet_status`` of each Tweet and task.
     """
     gaps = gaps_of(statuses)
-    notes = (f"{MAX_GAPS} of {len(gaps):,} Tweets are shown. The table tweet_status has all.",)
+    notes = (f"Showing {MAX_GAPS} of {len(gaps):,} rows. The table tweet_status has all.",)
     return Figure(
         name="gaps",
         title="Tweets with missing counts",
-        text="The Tweets with missing counts, and the reason.",
+        text="The Tweets with missing counts, and the reason: one row for each Tweet and task.",
         columns=(
             Column("tweet_id", "Tweet"),
             Column("outcome", "Outcome"),
@@ -150,11 +149,11 @@ def tweets_figure(statuses: pyarrow.Table, *, number: int = MAX_TWEETS) -> Figur
     """
     order = {str(outcome): position for position, outcome in enumerate(Outcome)}
     rows = sorted(statuses.to_pylist(), key=lambda row: (order[row["outcome"]], int(row["tweet_id"])))
-    notes = (f"{number:,} of {len(rows):,} Tweets are shown. The table tweet_status has all.",)
+    notes = (f"Showing {number:,} of {len(rows):,} Tweets. The table tweet_status has all.",)
     return Figure(
         name="tweets",
         title="Tweet by Tweet",
-        text="The outcome of each requested Tweet, from the most severe, and what is missing.",
+        text="The outcome of each requested Tweet and what is missing, worst first.",
         columns=(
             Column("tweet_id", "Tweet"),
             Column("outcome", "Outcome"),
@@ -193,8 +192,9 @@ def restatements_figure(selection: Selection, rows: pyarrow.Table) -> Figure:
     largest = sorted(changes, key=lambda item: (-abs(item[0]), item[1]["tweet_id"], item[1]["period_start"]))
     totals = Counter({metric: sum(days.values()) for metric, days in by_period.items()})
     notes = tuple(
-        f"{words(metric)}: {sum(row['metric'] == metric for _, row in changes):,} counts changed, by {total:+,} in all."
+        f"{words(metric)}: {number:,} count{'' if number == 1 else 's'} changed, {total:+,} in total."
         for metric, total in sorted(totals.items())
+        for number in [sum(row["metric"] == metric for _, row in changes)]
     )
     if len(changes) > MAX_RESTATEMENTS:
         notes = (*notes, f"The table shows the {MAX_RESTATEMENTS} largest of {len(changes):,} changes.")
@@ -242,14 +242,14 @@ def restatements_figure(selection: Selection, rows: pyarrow.Table) -> Figure:
 
 
 def snapshots_figure(
-    selection: Selection, snapshots: Sequence[Snapshot], metrics: Sequence[str], changes: Mapping[str, KnownSum]
+    selection: Selection, snapshots: Sequence[Snapshot], metrics: Sequence[str], changes: Sequence[Change]
 ) -> Figure:
     """Return the totals of each snapshot.
 
     :param selection: what is shown.
-    :param snapshots: the snapshots of one kind of credentials, from the oldest to the newest.
+    :param snapshots: the snapshots, from the oldest to the newest.
     :param metrics: the metrics of the snapshots.
-    :param changes: the differences between the last two snapshots, by metric.
+    :param changes: what changed since an earlier snapshot, for each kind of credentials.
     """
     rows: list[tuple[Any, ...]] = [
         (
@@ -261,17 +261,31 @@ def snapshots_figure(
         )
         for snapshot in reversed(snapshots)
     ]
-    notes = tuple(
-        f"{words(metric)}: {change.value:+,} from the last but one snapshot to the last, over the {change.known:,} "
-        "Tweets with a total in both."
-        for metric, change in changes.items()
-        if change.known
+    credentials = sorted({snapshot.auth for snapshot in snapshots})
+    plots = tuple(
+        charts.line(
+            points,
+            title=words(metric) if len(credentials) == 1 else f"{words(metric)}, {auth}",
+            zone=selection.zone,
+            description=f"Total {words(metric)} of each snapshot with {auth} credentials",
+            is_joined=False,
+        )
+        for auth in credentials
+        for metric in metrics
+        for points in [
+            [
+                (snapshot.time, snapshot.sums[metric].total, snapshot.sums[metric].missing)
+                for snapshot in snapshots
+                if snapshot.auth == auth and snapshot.sums[metric].known
+            ]
+        ]
+        if len(points) > 1
     )
     return Figure(
         name="snapshots",
         title="Snapshots of totals",
-        text="The totals since the creation of the Tweets, summed over the Tweets of each snapshot. Snapshots of other "
-        "Tweets have other sums.",
+        text="The totals since the creation of the Tweets, summed over the Tweets of each snapshot. Snapshots of "
+        "different Tweets cannot be compared.",
         columns=(
             Column("snapshot_at", "Snapshot", Kind.TIME),
             Column("auth", "Credentials"),
@@ -280,26 +294,27 @@ def snapshots_figure(
             Column("missing", "Counts missing", Kind.COUNT),
         ),
         rows=rows,
-        plots=tuple(
-            charts.line(
-                [(snapshot.time, snapshot.sums[metric].total, snapshot.sums[metric].missing) for snapshot in snapshots],
-                title=words(metric),
-                zone=selection.zone,
-                description=f"Total {words(metric)} of each snapshot",
-            )
-            for metric in metrics
-            if len(snapshots) > 1
-        ),
-        notes=notes,
+        plots=plots,
+        notes=tuple(note for change in changes for note in _change_notes(change, selection)),
         zone=selection.zone.key,
     )
+
+
+def _change_notes(change: Change, selection: Selection) -> Iterator[str]:
+    since = change.since.astimezone(selection.zone)
+    for metric, count in change.sums.items():
+        if count.known:
+            yield (
+                f"{words(metric)}, {change.auth} credentials: {count.value:+,} since the snapshot of "
+                f"{since:%Y-%m-%d %H:%M}, for the {count.known:,} Tweets in both."
+            )
 
 
 def gaps_of(statuses: pyarrow.Table) -> list[dict[str, Any]]:
     """Return the rows of ``tweet_status`` with missing counts, from the most severe outcome."""
     order = {str(outcome): number for number, outcome in enumerate(Outcome)}
     gaps = [row for row in statuses.to_pylist() if row["outcome"] != Outcome.OK]
-    return sorted(gaps, key=lambda row: order[row["outcome"]])
+    return sorted(gaps, key=lambda row: (order[row["outcome"]], int(row["tweet_id"])))
 
 
 def _span_rows(spans: Sequence[Span]) -> list[tuple[Any, ...]]:

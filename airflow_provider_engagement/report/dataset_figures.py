@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import and_
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,7 +38,7 @@ from airflow_provider_engagement.report.completeness_figures import (
 from airflow_provider_engagement.report.coverage_map import spans_by_task, spans_by_tweet
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.report.figure import Figure
-from airflow_provider_engagement.report.newest_statuses import COLUMNS, newest_statuses
+from airflow_provider_engagement.report.newest_rows import STATUS_COLUMNS, newest_statuses
 from airflow_provider_engagement.report.period_sums import SummedRows, sum_batches
 from airflow_provider_engagement.report.pull_figures import is_manifest
 from airflow_provider_engagement.report.selection import DEFAULT_METRICS, STEPS, Selection
@@ -49,13 +50,16 @@ from airflow_provider_engagement.report.series_figures import (
     top_figure,
     top_totals_figure,
 )
-from airflow_provider_engagement.report.snapshots import Snapshot, differences, sum_snapshots
+from airflow_provider_engagement.report.snapshots import Change, Snapshot, differences, newest_totals, sum_snapshots
 
 DEFAULT_DAYS = 28
 """How many days are shown by default: the last ones of the dataset."""
 
 TWEETS_OF_COVERAGE = 30
 """How many Tweets the map of the coverage shows."""
+
+SNAPSHOTS_TO_COMPARE = 10
+"""How many earlier snapshots are searched for Tweets of the last one."""
 
 LONGEST_PULL = timedelta(days=366)
 """How long before the interval a pull can start whose outcomes are shown."""
@@ -81,6 +85,8 @@ def choose(
     step: Granularity | None = None,
     zone: ZoneInfo | None = None,
     tweet_ids: Sequence[str] = (),
+    auth: str | None = None,
+    snapshot_at: datetime | None = None,
 ) -> Selection:
     """Return what to show of a dataset.
 
@@ -91,6 +97,8 @@ def choose(
     :param step: hours or days; by default hours if the interval has at most two days and the dataset has hours.
     :param zone: the time zone of days and times; by default UTC, or that of the dataset's days.
     :param tweet_ids: the Tweets; all by default.
+    :param auth: the kind of credentials of the snapshots of totals; all kinds by default.
+    :param snapshot_at: the only snapshot whose totals are ranked; by default, the newest total of each Tweet is.
     :raises InvalidQueryError: if the dataset does not exist or has no rows, or a value is not possible.
     """
     days_of = {granularity: reader.partitions(f"{TWEET_METRICS.name}/{granularity}") for granularity in STEPS}
@@ -123,6 +131,8 @@ def choose(
         source=source,
         zone=zone,
         tweet_ids=tuple(tweet_ids),
+        auth=auth,
+        snapshot_at=snapshot_at,
     )
 
 
@@ -161,14 +171,10 @@ class DatasetFigures:
         return top_figure(self.selection, self._now)
 
     def top_totals(self) -> Figure:
-        """Return the Tweets with the highest totals in the last snapshot of the interval."""
-        metrics = [metric for metric in self.selection.metrics if metric in TWEET_TOTALS.metrics]
-        snapshots = self._snapshots
-        if not metrics or not snapshots:
-            return top_totals_figure(self.selection, None, {})
-        last = snapshots[-1]
-        ranking = top_tweets(self._snapshot(last.time, last.auth, metrics), metrics, number=TOP_TWEETS)
-        return top_totals_figure(self.selection, last.time, ranking)
+        """Return the Tweets with the highest totals."""
+        metrics = self._metrics_of_totals
+        totals = newest_totals(self._totals(metrics, snapshot_at=self.selection.snapshot_at), metrics)
+        return top_totals_figure(self.selection, top_tweets(totals, metrics, number=TOP_TWEETS))
 
     def coverage(self) -> Figure:
         """Return which days of which Tweets were read: first of those with missing counts, then of the top Tweets."""
@@ -215,19 +221,16 @@ class DatasetFigures:
         return restatements_figure(selection, rows)
 
     def snapshots(self) -> Figure:
-        """Return the snapshots of totals of the interval, and the change between the last two.
-
-        If there are snapshots of both kinds of credentials, those of the user's are shown.
-        """
-        selection = self.selection
-        metrics = [metric for metric in selection.metrics if metric in TWEET_TOTALS.metrics]
-        found = self._snapshots
-        auth = found[0].auth if found else ""
-        changes = {}
-        if len(found) > 1:
-            before, after = (self._snapshot(snapshot.time, auth, metrics) for snapshot in found[-2:])
-            changes = differences(before, after, metrics)
-        return snapshots_figure(selection, found, metrics, changes)
+        """Return the snapshots of totals of the interval, and the change since an earlier snapshot."""
+        metrics = self._metrics_of_totals
+        found = sum_snapshots(self._totals(metrics), metrics) if metrics else []
+        changes = [
+            change
+            for auth in sorted({snapshot.auth for snapshot in found})
+            for change in [self._change([snapshot for snapshot in found if snapshot.auth == auth], metrics)]
+            if change is not None
+        ]
+        return snapshots_figure(self.selection, found, metrics, changes)
 
     @cached_property
     def _now(self) -> SummedRows:
@@ -254,15 +257,19 @@ class DatasetFigures:
             )
         return list(self.selection.metrics)
 
-    @cached_property
-    def _snapshots(self) -> list[Snapshot]:
-        """The snapshots of one kind of credentials: those of the user, if there are any."""
-        metrics = [metric for metric in self.selection.metrics if metric in TWEET_TOTALS.metrics]
-        if not metrics:
-            return []
-        found = sum_snapshots(self._totals(("tweet_id", "snapshot_at", "auth", *metrics)), metrics)
-        auth = max((snapshot.auth for snapshot in found), default="")
-        return [snapshot for snapshot in found if snapshot.auth == auth]
+    @property
+    def _metrics_of_totals(self) -> list[str]:
+        return [metric for metric in self.selection.metrics if metric in TWEET_TOTALS.metrics]
+
+    def _change(self, snapshots: Sequence[Snapshot], metrics: Sequence[str]) -> Change | None:
+        """Return what changed since the newest earlier snapshot with some of the Tweets of the last one."""
+        *earlier, last = snapshots
+        after = self._snapshot(last, metrics)
+        for snapshot in list(reversed(earlier))[:SNAPSHOTS_TO_COMPARE]:
+            sums = differences(self._snapshot(snapshot, metrics), after, metrics)
+            if any(change.known for change in sums.values()):
+                return Change(last.auth, snapshot.time, sums)
+        return None
 
     @cached_property
     def _statuses(self) -> pyarrow.Table:
@@ -273,7 +280,7 @@ class DatasetFigures:
             self._reader.batches(
                 TWEET_STATUS,
                 TWEET_STATUS.name,
-                COLUMNS,
+                STATUS_COLUMNS,
                 partitions=(first, last),
                 tweet_ids=self.selection.tweet_ids,
             )
@@ -295,27 +302,34 @@ class DatasetFigures:
         others = self._statuses["tweet_id"].slice(0, 2 * TWEETS_OF_COVERAGE).to_pylist()
         return list(dict.fromkeys([*gaps[: TWEETS_OF_COVERAGE // 2], *top, *others]))[:TWEETS_OF_COVERAGE]
 
-    def _totals(self, columns: Sequence[str]) -> Any:
-        interval = self.selection.interval
-        # A snapshot at the end of the interval belongs to it.
-        around = TimeRange(interval.start, interval.end + timedelta(hours=1))
-        return self._reader.batches(
-            TWEET_TOTALS, TWEET_TOTALS.name, columns, interval=around, tweet_ids=self.selection.tweet_ids
-        )
-
-    def _snapshot(self, time: datetime, auth: str, metrics: Sequence[str]) -> pyarrow.Table:
-        hour = time.replace(minute=0, second=0, microsecond=0)
-        rows = self._reader.read(
+    def _totals(self, metrics: Sequence[str], *, snapshot_at: datetime | None = None) -> Iterator[pyarrow.Table]:
+        """Yield totals of the selected credentials: of the interval, or only those of one snapshot."""
+        start, end = self.selection.interval.start, self.selection.interval.end
+        if snapshot_at is not None:
+            start = end = snapshot_at.replace(minute=0, second=0, microsecond=0)
+        batches = self._reader.batches(
             TWEET_TOTALS,
             TWEET_TOTALS.name,
             ("tweet_id", "snapshot_at", "auth", *metrics),
-            interval=TimeRange(hour, hour + timedelta(hours=1)),
+            # A snapshot at the end of the interval belongs to it.
+            interval=TimeRange(start, end + timedelta(hours=1)),
             tweet_ids=self.selection.tweet_ids,
         )
-        is_snapshot = (compute.field("snapshot_at") == pyarrow.scalar(time, pyarrow.timestamp("ms", "UTC"))) & (
-            compute.field("auth") == auth
-        )
-        return rows.filter(is_snapshot)
+        for batch in batches:
+            conditions = []
+            if self.selection.auth is not None:
+                conditions.append(compute.field("auth") == self.selection.auth)
+            if snapshot_at is not None:
+                conditions.append(_is_at("snapshot_at", snapshot_at))
+            yield batch.filter(reduce(and_, conditions)) if conditions else batch
+
+    def _snapshot(self, snapshot: Snapshot, metrics: Sequence[str]) -> pyarrow.Table:
+        batches = list(self._totals(metrics, snapshot_at=snapshot.time))
+        return pyarrow.concat_tables(batches).filter(compute.field("auth") == snapshot.auth)
+
+
+def _is_at(column: str, time: datetime) -> compute.Expression:
+    return compute.field(column) == pyarrow.scalar(time, pyarrow.timestamp("ms", "UTC"))
 
 
 FIGURES: Mapping[str, Callable[[DatasetFigures], Figure]] = MappingProxyType(

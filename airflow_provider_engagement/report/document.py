@@ -39,7 +39,7 @@ section { margin-top: 2.25rem; }
 .cards .name { display: block; color: #4a5568; font-size: .85rem; }
 .cards .value { display: block; font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .cards .change { display: block; font-size: .85rem; color: #4a5568; }
-.plot svg { display: block; max-width: 100%; height: auto; }
+.plot svg { display: block; max-width: 100%; height: auto; overflow: visible; }
 .plot + .plot { margin-top: .75rem; }
 .note { border-left: 3px solid #e8a33d; padding-left: .6rem; font-size: .9rem; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
@@ -138,7 +138,7 @@ def _cards(figure: Figure) -> str:
     items = []
     for row in figure.records():
         change = row["change_percent"]
-        compared = "no comparison" if change is None else f"{change:+.1f} % to the interval before"
+        compared = "no comparison" if change is None else f"{change:+.1f} % from the previous interval"
         items.append(
             f'<li><span class="name">{escape(row["metric"].replace("_", " "))}</span>'
             f'<span class="value">{shown(row["sum"], Kind.COUNT)}</span><span class="change">{compared}</span></li>'

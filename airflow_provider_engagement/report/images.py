@@ -16,8 +16,15 @@ _CONFIG: Mapping[str, Any] = {
     "font": _FONT,
     "background": None,
     "view": {"stroke": None},
-    "axis": {"gridColor": "#e3e6ea", "domainColor": "#9aa3af", "tickColor": "#9aa3af", "labelColor": "#3b4252"},
-    "legend": {"labelColor": "#3b4252"},
+    # The font of the reader can be wider than that with which Vega measures.
+    "axis": {
+        "gridColor": "#e3e6ea",
+        "domainColor": "#9aa3af",
+        "tickColor": "#9aa3af",
+        "labelColor": "#3b4252",
+        "labelSeparation": 12,
+    },
+    "legend": {"labelColor": "#3b4252", "columnPadding": 24},
 }
 
 

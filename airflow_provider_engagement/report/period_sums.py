@@ -6,7 +6,7 @@ of the dataset's own tables are null instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -76,6 +76,34 @@ class SummedRows:
         if self.by_tweet is None or not self.by_tweet.num_rows:
             return None
         return created_at(str(compute.min(self.by_tweet["tweet_id"].cast(pyarrow.int64())).as_py()))
+
+    @property
+    def tweet_ids(self) -> set[str]:
+        """The Tweets of the rows."""
+        return set() if self.by_tweet is None else set(self.by_tweet["tweet_id"].to_pylist())
+
+    def change(self, before: SummedRows, metric: str, *, without: Set[str]) -> float | None:
+        """Return the change in percent since earlier rows; ``None`` if the earlier sum is zero or not known.
+
+        A Tweet with an unknown count is left out of both sums.
+
+        :param before: the earlier rows.
+        :param metric: the metric.
+        :param without: the Tweets to leave out.
+        """
+        counts, counts_before = self._known(metric, without), before._known(metric, without)
+        unknown = (self.tweet_ids - counts.keys()) | (before.tweet_ids - counts_before.keys())
+        total, total_before = (
+            sum(count for tweet_id, count in known.items() if tweet_id not in unknown)
+            for known in (counts, counts_before)
+        )
+        return 100 * (total - total_before) / total_before if total_before else None
+
+    def _known(self, metric: str, without: Set[str]) -> dict[str, int]:
+        if self.by_tweet is None:
+            return {}
+        pairs = zip(self.by_tweet["tweet_id"].to_pylist(), self.by_tweet[metric].to_pylist(), strict=True)
+        return {tweet_id: count for tweet_id, count in pairs if count is not None and tweet_id not in without}
 
     def top(self, metrics: Sequence[str], number: int) -> dict[str, list[TopTweet]]:
         """Rank the Tweets by each metric."""

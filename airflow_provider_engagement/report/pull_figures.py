@@ -67,12 +67,17 @@ def requests_figure(manifest: Mapping[str, Any]) -> Figure:
     return Figure(
         name="requests",
         title="Requests",
-        text=f"The pull took {seconds.get('elapsed', 0):,.1f} s after its last wait. Its threads waited "
-        f"{seconds.get('waited', 0):,.1f} s in all.",
+        text=f"The attempt took {_seconds(seconds, 'attempt')} with its waits. Its parallel requests waited "
+        f"{_seconds(seconds, 'waited')} for the rate limit, added up.",
         columns=(Column("requests", "Requests"), Column("number", "Number", Kind.COUNT)),
         rows=rows,
         plots=(charts.bars(rows, title="requests", description="The requests of the pull"),),
     )
+
+
+def _seconds(seconds: Mapping[str, Any], name: str) -> str:
+    value = seconds.get(name)
+    return "an unknown time" if value is None else f"{value:,.1f} s"
 
 
 def missing_figure(manifest: Mapping[str, Any]) -> Figure:

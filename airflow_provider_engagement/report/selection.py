@@ -27,6 +27,8 @@ class Selection:
     :param source: the granularity of the rows that are read: hours, or days of the zone.
     :param zone: the time zone of days, hours of day and times.
     :param tweet_ids: the Tweets; all if empty.
+    :param auth: the kind of credentials of the snapshots of totals; all kinds if not set.
+    :param snapshot_at: the only snapshot whose totals are ranked; the newest total of each Tweet if not set.
     :raises InvalidQueryError: if a value is not possible.
     """
 
@@ -36,6 +38,8 @@ class Selection:
     source: Granularity = Granularity.HOUR
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     tweet_ids: Sequence[str] = ()
+    auth: str | None = None
+    snapshot_at: datetime | None = None
 
     def __post_init__(self) -> None:
         check_metrics(self.metrics)

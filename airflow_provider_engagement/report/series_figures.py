@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from airflow_provider_engagement.api.tweet_id import created_at
 from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.ranking import TopTweet
 from airflow_provider_engagement.report import charts
@@ -26,6 +28,7 @@ def summary_figure(selection: Selection, now: SummedRows, before: SummedRows) ->
     """Return the sums of the interval, and how they differ from those of the interval before.
 
     The change is given only if the dataset has rows for every period of the interval before in which a Tweet existed.
+    It is that of the Tweets with rows in both intervals, or created since the interval began.
 
     :param selection: what is shown.
     :param now: the rows of the interval.
@@ -35,28 +38,37 @@ def summary_figure(selection: Selection, now: SummedRows, before: SummedRows) ->
     periods = periods_of(selection.before, selection.source, selection.zone)
     expected = len(_with_tweets(periods, before, selection))
     has_before = 0 < expected <= len(before.by_period)
+    left_out = _only_in_one(now, before, selection)
     rows = []
     for metric in selection.metrics:
         count, count_before = sums[metric], sums_before[metric] if has_before else KnownSum()
         total, total_before = count.total, count_before.total
-        change = 100 * (total - total_before) / total_before if total is not None and total_before else None
+        if has_before and left_out:
+            change = now.change(before, metric, without=left_out)
+        else:
+            change = 100 * (total - total_before) / total_before if total is not None and total_before else None
         rows.append((metric, total, total_before, change, count.missing))
     notes = _missing_notes(sums)
+    if has_before and left_out:
+        notes = (
+            *notes,
+            f"Rows exist in only one of the two intervals for {len(left_out):,} Tweets. The change leaves them out.",
+        )
     if not has_before:
         notes = (
             *notes,
             f"The dataset has {len(before.by_period)} of {expected or len(periods)} {selection.source}s of the "
-            "interval before, so there is no comparison.",
+            "previous interval, so there is no comparison.",
         )
     return Figure(
         name="summary",
         title="Summary",
-        text=f"Sums over the Tweets from {text_of_interval(selection)}, compared with the interval of the same length "
-        "before.",
+        text=f"Sums over the Tweets from {text_of_interval(selection)}, compared with the previous interval of the "
+        "same length.",
         columns=(
             Column("metric", "Metric"),
             Column("sum", "Sum", Kind.COUNT),
-            Column("before", "Interval before", Kind.COUNT),
+            Column("before", "Previous interval", Kind.COUNT),
             Column("change_percent", "Change", Kind.PERCENT),
             Column("missing", "Counts missing", Kind.COUNT),
         ),
@@ -157,7 +169,7 @@ def rhythm_figure(selection: Selection, now: SummedRows) -> Figure:
     return Figure(
         name="rhythm",
         title="Best hours and weekdays" if has_hours else "Best weekdays",
-        text=f"{description}, from the best.",
+        text=f"{description}, highest first.",
         columns=(
             Column("weekday", "Weekday"),
             *hour_column,
@@ -197,20 +209,22 @@ def top_figure(selection: Selection, now: SummedRows, *, number: int = TOP_TWEET
     )
 
 
-def top_totals_figure(selection: Selection, time: datetime | None, ranking: Mapping[str, Sequence[TopTweet]]) -> Figure:
+def top_totals_figure(selection: Selection, ranking: Mapping[str, Sequence[TopTweet]]) -> Figure:
     """Return the Tweets with the highest totals of each metric, with links.
 
     :param selection: what is shown.
-    :param time: the time of the snapshot, if there is one.
     :param ranking: the Tweets by metric.
     """
-    local = f"{time.astimezone(selection.zone):%Y-%m-%d %H:%M} ({selection.zone.key})" if time else "that is missing"
+    if selection.snapshot_at is None:
+        which = f"in the newest snapshot of each Tweet, {text_of_interval(selection)}"
+    else:
+        which = f"in the snapshot of {_local_time(selection.snapshot_at, selection.zone)}"
     return _ranking_figure(
         selection,
         ranking,
         name="top_totals",
         title="Top Tweets by totals",
-        text=f"The Tweets with the highest totals since their creation, in the snapshot of {local}.",
+        text=f"The Tweets with the highest totals since their creation, {which}.",
     )
 
 
@@ -263,11 +277,27 @@ def _with_tweets(periods: Sequence[datetime], rows: SummedRows, selection: Selec
     return [period for period in periods if period >= first]
 
 
+def _only_in_one(now: SummedRows, before: SummedRows, selection: Selection) -> set[str]:
+    """Return the Tweets of only one interval, except for those that were created since the second one began."""
+    ids = now.tweet_ids
+    ids_before = before.tweet_ids
+    begin = selection.interval.start
+    return {
+        tweet_id
+        for tweet_id in ids ^ ids_before
+        if tweet_id in ids_before or (created := created_at(tweet_id)) is None or created < begin
+    }
+
+
 def _missing_notes(sums: dict[str, KnownSum]) -> tuple[str, ...]:
     missing = [f"{count.missing:,} of {words(metric)}" for metric, count in sums.items() if count.missing]
     if not missing:
         return ()
     return (f"Some counts are missing, and the sums are those of the known counts. Missing: {', '.join(missing)}.",)
+
+
+def _local_time(time: datetime, zone: ZoneInfo) -> str:
+    return f"{time.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})"
 
 
 def text_of_interval(selection: Selection) -> str:

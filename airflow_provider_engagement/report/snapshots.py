@@ -9,7 +9,22 @@ from datetime import datetime
 import pyarrow
 import pyarrow.compute as compute
 
+from airflow_provider_engagement.report.newest_rows import newest_rows
 from airflow_provider_engagement.report.period_sums import KnownSum
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changed from one snapshot to a later one of the same credentials.
+
+    :param auth: the kind of credentials.
+    :param since: the time of the earlier snapshot.
+    :param sums: the differences by metric, over the Tweets with a total in both.
+    """
+
+    auth: str
+    since: datetime
+    sums: Mapping[str, KnownSum]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,19 @@ def sum_snapshots(batches: Iterable[pyarrow.Table], metrics: Sequence[str]) -> l
             for metric in metrics:
                 counts[metric] += KnownSum(row[f"{metric}_sum"] or 0, row[f"{metric}_count"], rows)
     return [Snapshot(time, auth, tweets[time, auth], sums) for (time, auth), sums in sorted(found.items())]
+
+
+def newest_totals(batches: Iterable[pyarrow.Table], metrics: Sequence[str]) -> pyarrow.Table:
+    """Return the newest totals of each Tweet. If both kinds of credentials have a total, it is the higher one.
+
+    :param batches: rows of ``tweet_totals`` with ``tweet_id``, ``snapshot_at``, ``auth`` and the metrics.
+    :param metrics: the metrics.
+    """
+    newest = newest_rows(batches, key=("tweet_id", "auth"), time="snapshot_at")
+    if newest is None:
+        return pyarrow.table({name: [] for name in ("tweet_id", *metrics)})
+    totals = newest.group_by("tweet_id").aggregate([(metric, "max") for metric in metrics])
+    return totals.select(["tweet_id", *(f"{metric}_max" for metric in metrics)]).rename_columns(["tweet_id", *metrics])
 
 
 def differences(before: pyarrow.Table, after: pyarrow.Table, metrics: Sequence[str]) -> dict[str, KnownSum]:

@@ -50,8 +50,8 @@ def test_an_unreadable_file_is_no_rate_limit(tmp_path: Path, content: str) -> No
     assert load_rate_limit(tmp_path, "7") is None
 
 
-def test_all_saved_rate_limits_are_read_from_the_newest_and_expired_ones_too(tmp_path: Path) -> None:
-    assert saved_rate_limits(tmp_path) == []
+def test_all_saved_rate_limits_are_read_with_expired_ones(tmp_path: Path) -> None:
+    assert saved_rate_limits(tmp_path) == {}
     old = dataclasses.replace(used_up(resets_in=-60), observed_at=1.0)
     new = used_up(resets_in=30)
     save_rate_limit(tmp_path, "old", old)
@@ -59,4 +59,8 @@ def test_all_saved_rate_limits_are_read_from_the_newest_and_expired_ones_too(tmp
     (tmp_path / "_rate_limit" / "broken.json").write_text("{")
     (tmp_path / "_rate_limit" / "another.txt").write_text("no rate limit")
 
-    assert saved_rate_limits(tmp_path) == [new, old]
+    found = saved_rate_limits(tmp_path)
+    assert sorted(found.values(), key=lambda snapshot: snapshot.observed_at) == [old, new]
+    another = tmp_path / "another"
+    save_rate_limit(another, "new", old)
+    assert saved_rate_limits(another).keys() <= found.keys()

@@ -29,13 +29,18 @@ def snapshot(**changes: Any) -> RateLimitSnapshot:
 
 def test_a_dataset_of_several_dags_is_one_row() -> None:
     found = [manifest("/a"), manifest("/a", "agency"), manifest("/a")]
-    figure = saved_figure(found, lambda folder: [snapshot()], now=NOW, zone=ZoneInfo("UTC"))
+    figure = saved_figure(found, lambda folder: {"quota": snapshot()}, now=NOW, zone=ZoneInfo("UTC"))
 
     assert [row["dag_ids"] for row in figure.records()] == ["agency, brand"]
 
 
 def figure_of(*snapshots: RateLimitSnapshot, now: datetime = NOW) -> Figure:
-    return saved_figure([manifest("s3://bucket/x")], lambda folder: snapshots, now=now, zone=ZoneInfo("UTC"))
+    return saved_figure(
+        [manifest("s3://bucket/x")],
+        lambda folder: {f"quota {number}": each for number, each in enumerate(snapshots)},
+        now=now,
+        zone=ZoneInfo("UTC"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,9 +60,9 @@ def test_the_remaining_requests_are_those_of_now(
 def test_each_dataset_is_read_once_and_only_the_newest_are() -> None:
     read: list[str] = []
 
-    def snapshots_of(folder: str) -> list[RateLimitSnapshot]:
+    def snapshots_of(folder: str) -> dict[str, RateLimitSnapshot]:
         read.append(folder)
-        return []
+        return {}
 
     found = [
         manifest(None),
@@ -69,3 +74,19 @@ def test_each_dataset_is_read_once_and_only_the_newest_are() -> None:
 
     assert read == ["/a", *(f"/{number}" for number in range(MAX_FOLDERS - 1))]
     assert figure.notes == (f"Only the {MAX_FOLDERS} datasets that were written last are shown.",)
+
+
+def test_a_quota_is_one_row_with_its_newest_state() -> None:
+    states = {
+        "/a": {"quota": snapshot(remaining=50)},
+        "/b": {"quota": snapshot(remaining=9, observed_at=NOW.timestamp() - 5), "another": snapshot(remaining=1)},
+    }
+    found = [manifest("/a"), manifest("/b")]
+
+    rows = saved_figure(found, lambda folder: states[folder], now=NOW, zone=ZoneInfo("UTC")).records()
+
+    assert [(row["dataset"], row["remaining"]) for row in rows] == [("/b", 9), ("/b", 1)]
+
+
+def test_a_state_of_more_than_a_day_ago_is_not_shown() -> None:
+    assert figure_of(snapshot(), now=NOW + timedelta(days=2)).rows == []

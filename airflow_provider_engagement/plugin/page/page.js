@@ -13,7 +13,7 @@ const DATASET_FIGURES = ["summary", "series", "coverage", "tasks", "top", "rhyth
 const EMPTY = { backfills: "No backfill is open.", missing: "Nothing is missing.", gaps: "No Tweet has missing counts.",
   restatements: "No restated counts are known. Set write_restatements=True in the task to collect them.",
   pulls: "No pull has ended in the last day.",
-  unfinished: "No pull is running or waiting. Airflow 3.2 does not keep the progress of a task.",
+  unfinished: "No pull is running or waiting.",
   saved: "No rate limit is saved. A pull with an output_path saves it at the end of each attempt." };
 const UNFINISHED = new Set(["scheduled", "queued", "running", "restarting", "deferred", "up_for_reschedule",
   "up_for_retry"]);
@@ -76,7 +76,10 @@ async function request(path, query = {}) {
   try { detail = (await response.json()).detail; } catch { /* The response is no JSON. */ }
   if (response.status === 401) detail = "You are not logged in any more. Reload Airflow.";
   if (response.status === 403) detail = "You may not see this. Ask an administrator for the right to read the DAG.";
-  throw new Error(typeof detail === "string" ? detail : `Airflow answered with HTTP ${response.status}.`);
+  const error = new Error(typeof detail === "string" ? detail : `Airflow answered with HTTP ${response.status}.`);
+  // The same request cannot succeed later if a parameter is wrong.
+  error.canSucceedLater = response.status !== 400;
+  throw error;
 }
 
 // Values
@@ -164,7 +167,7 @@ function cards(figure) {
   const items = figure.rows.map((row) => {
     const record = Object.fromEntries(names.map((name, index) => [name, row[index]]));
     const change = record.change_percent === null ? "no comparison"
-      : `${shown(record.change_percent, "percent")} to the interval before`;
+      : `${shown(record.change_percent, "percent")} from the previous interval`;
     return element("li", {}, element("span", { class: "name" }, record.metric.replaceAll("_", " ")),
       element("span", { class: "value" }, shown(record.sum, "count")), element("span", { class: "change" }, change));
   });
@@ -175,7 +178,7 @@ async function fill(section, figure, csv) {
   const body = [element("h2", {}, figure.title), element("p", { class: "text" }, figure.text)];
   const places = figure.plots.map(() => element("div", { class: "plot" }));
   if (!figure.rows.length) {
-    const text = EMPTY[figure.name] ?? "There is nothing to show. Choose another interval, or run a pull.";
+    const text = EMPTY[figure.name] ?? "There is nothing to show. Choose another interval or other Tweets, or run a pull.";
     body.push(element("p", { class: "empty" }, text));
   } else {
     if (figure.name === "summary") body.push(cards(figure));
@@ -199,7 +202,13 @@ async function fill(section, figure, csv) {
     places[index].replaceChildren(element("p", { class: "error", role: "alert" }, error.message)))));
 }
 
-function figureSection(name, path, query, onShown = null, isOptional = false) {
+function errorElement(error, again) {
+  const message = element("p", { class: "error", role: "alert" }, error.message);
+  return error.canSucceedLater === false ? message
+    : element("div", {}, message, element("button", { type: "button", onclick: again }, "Try again"));
+}
+
+function figureSection(name, path, query, isOptional = false) {
   const section = element("section", { id: name, "aria-busy": "true" }, element("p", { class: "text" }, "Loading …"));
   const mine = generation;
   const load = async () => {
@@ -211,12 +220,9 @@ function figureSection(name, path, query, onShown = null, isOptional = false) {
         section.remove();
         return;
       }
-      onShown?.(figure);
       await fill(section, figure, `${path}?${new URLSearchParams({ ...query, form: "csv" })}`);
     } catch (error) {
-      const again = element("button", { type: "button", onclick: load }, "Try again");
-      section.replaceChildren(element("h2", {}, name.replaceAll("_", " ")),
-        element("p", { class: "error", role: "alert" }, error.message), again);
+      section.replaceChildren(element("h2", {}, name.replaceAll("_", " ")), errorElement(error, load));
     } finally {
       section.setAttribute("aria-busy", "false");
     }
@@ -237,6 +243,9 @@ function setViews(current) {
   if (current === "pull") views.unshift(["pull", "This task", location.search]);
   document.getElementById("views").replaceChildren(...views.map(([name, text, url]) =>
     link(text, url, { "aria-current": name === current ? "page" : null })));
+  // Airflow's own address bar does not show the filters.
+  document.getElementById("here").replaceChildren(self === top ? ""
+    : element("a", { href: location.href, target: "_top" }, "Link to this view"));
 }
 
 async function showDatasets() {
@@ -254,10 +263,12 @@ async function showDatasets() {
     element("td", { class: "number" }, shown(dataset.pulls, "count")),
     element("td", {}, timeElement(dataset.written_at))));
   content.replaceChildren(element("h2", {}, "Datasets"),
-    element("p", { class: "text" }, "The datasets that tasks of your DAGs have written, from the newest."),
-    element("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Datasets" },
+    element("p", { class: "text" }, "The datasets that tasks of your DAGs have written, "
+      + "newest first. DAGs that write to one folder share its dataset."),
+    element("div", { class: "table whole", tabindex: "0", role: "region", "aria-label": "Datasets" },
       element("table", {}, element("thead", {}, element("tr", {},
-        ...["Dataset", "DAG", "Tasks", "Pulls", "Last written"].map((text) => element("th", { scope: "col" }, text)))),
+        ...["Dataset", "DAG", "Tasks", "Pulls", "Last written"].map((text) =>
+          element("th", { scope: "col", class: text === "Pulls" ? "number" : null }, text)))),
       element("tbody", {}, ...rows))));
 }
 
@@ -298,42 +309,55 @@ function filters(selected) {
     element("button", { class: "primary", type: "submit" }, "Show"), selected);
 }
 
-function showDataset(dagId, dataset) {
+async function showDataset(dagId, dataset) {
   setViews("datasets");
   const path = `data/dags/${encodeURIComponent(dagId)}/datasets/${encodeURIComponent(dataset)}`;
   const query = datasetQuery();
   const selected = element("span", { class: "text", id: "selected" });
-  const onShown = (figure) => {
-    if (!figure.shown) return;
-    const { start, end, zone } = figure.shown;
-    selected.textContent = `Shown: ${timeText(start, zone)} to ${timeText(end, zone)}, ${zone}`;
-    selected.title = `${utcText(start)} to ${utcText(end)}`;
-  };
-  content.replaceChildren(element("p", { class: "text" }, `Dataset of the DAG ${dagId}`), filters(selected),
-    element("div", { class: "figures" }, ...DATASET_FIGURES.map((name) =>
-      figureSection(name, `${path}/${name}`, query, name === "series" ? onShown : null))));
+  const title = element("p", { class: "text" }, `Dataset of the DAG ${dagId}`);
+  const figures = element("div", { class: "figures" }, element("p", { class: "text", role: "status" }, "Loading …"));
+  content.replaceChildren(title, filters(selected), figures);
+  const mine = generation;
+  let first;
+  try {
+    first = await request(`${path}/${DATASET_FIGURES[0]}`, query);
+  } catch (error) {
+    // Each figure would fail for the same reason.
+    if (mine === generation) figures.replaceChildren(errorElement(error, show));
+    return;
+  }
+  if (mine !== generation) return;
+  const { start, end, zone, folder } = first.shown;
+  title.textContent = `${folder}, a dataset of the DAG ${dagId}. The figures show the rows of all DAGs that write to it.`;
+  selected.textContent = `Shown: ${timeText(start, zone)} to ${timeText(end, zone)}, ${zone}`;
+  selected.title = `${utcText(start)} to ${utcText(end)}`;
+  figures.replaceChildren(...DATASET_FIGURES.map((name) => figureSection(name, `${path}/${name}`, query)));
+}
+
+// A wait can be shorter than a minute, so these times have seconds.
+function clockElement(iso) {
+  return element("time", { datetime: iso, title: utcText(iso) },
+    new Intl.DateTimeFormat("sv-SE", { timeZone: USER_ZONE, dateStyle: "short", timeStyle: "medium" }).format(new Date(iso)));
 }
 
 function progressSection(progress) {
   const waits = progress.waits_until
-    ? element("p", {}, "The task waits for the rate limit until ", timeElement(progress.waits_until), ".") : null;
+    ? element("p", {}, "The task waits for the rate limit until ", clockElement(progress.waits_until), ".") : null;
   return element("section", { id: "progress" }, element("h2", {}, "Progress"),
     element("progress", { max: "1", value: String(progress.share), "aria-label": "Share of the requests that are done" }),
     element("p", {}, progress.text), waits,
-    element("p", { class: "text" }, "As of ", timeElement(progress.recorded_at), "."));
+    element("p", { class: "text" }, "As of ", clockElement(progress.recorded_at), "."));
 }
 
 function textWithoutManifest({ state, operator, progress }) {
   if (!/^Engagement/.test(operator || "")) return "This task is not a pull of the Engagement operators.";
-  if (state === "success") {
-    return "This task has written no manifest, for example because it only estimated or made a report.";
-  }
-  if (UNFINISHED.has(state)) {
-    return `The task is ${state.replaceAll("_", " ")}. What it pulled is shown here when it has ended.`
-      + (progress || !["running", "deferred", "up_for_reschedule"].includes(state) ? "" : " Its progress is in its log.");
-  }
-  return `The task is ${(state || "not started").replaceAll("_", " ")}. If it has failed, the log and the table `
-    + "tweet_status say why.";
+  if (state === "success") return "This task has no manifest of a pull. What it returned is in its XCom.";
+  if (state === "failed") return "The task failed. The reason is in its log.";
+  if (!UNFINISHED.has(state)) return `The task has pulled nothing. Its state is ${(state || "none").replaceAll("_", " ")}.`;
+  const begun = ["running", "deferred", "up_for_reschedule"].includes(state);
+  return (begun ? "The task has not ended. Its results appear here when it ends."
+    : "The task has not begun, or will run again. Its results appear here when it ends.")
+    + (progress || !begun ? "" : " Its progress is in its log.");
 }
 
 function showPullWithoutManifest(title, path, instance, pull) {
@@ -346,7 +370,7 @@ function showPullWithoutManifest(title, path, instance, pull) {
   content.replaceChildren(title, place, report
     ? element("p", {}, element("a", { href: `report${address({ dag_id: dagId, ...instance })}` }, "Open the report"))
     : element("div", { class: "figures" },
-      figureSection("history", `${path}/history`, { ...instance, zone: USER_ZONE }, null, true)));
+      figureSection("history", `${path}/history`, { ...instance, zone: USER_ZONE }, true)));
   const mine = generation;
   const look = async () => {
     if (mine !== generation) return;
@@ -372,14 +396,16 @@ async function showPull(query) {
     map_index: Number.isNaN(mapIndex) ? -1 : mapIndex };
   const path = `data/dags/${encodeURIComponent(dagId)}/pull`;
   const pull = await request(path, instance);
-  const title = element("h2", {}, `${dagId}, ${instance.task_id}`);
+  const mapped = instance.map_index < 0 ? "" : ` [${instance.map_index}]`;
+  const title = element("h2", {}, `${dagId}, ${instance.task_id}${mapped}`);
   if (!pull.manifest) {
     showPullWithoutManifest(title, path, instance, pull);
     return;
   }
   const { manifest } = pull;
-  const interval = manifest.interval ? `${manifest.interval[0]} to ${manifest.interval[1]}`
-    : manifest.snapshot_at ? `snapshot ${manifest.snapshot_at}` : "the last 28 hours";
+  const what = manifest.interval
+    ? [timeElement(manifest.interval[0]), " to ", timeElement(manifest.interval[1]), ` (${USER_ZONE})`]
+    : manifest.snapshot_at ? ["snapshot of ", timeElement(manifest.snapshot_at), ` (${USER_ZONE})`] : ["the last 28 hours"];
   const items = [["Endpoint", manifest.endpoint], ["Credentials", manifest.auth],
     ["Tweets", `${shown(manifest.complete, "count")} of ${shown(manifest.requested, "count")} complete`],
     ["Requests sent", shown(manifest.requests.sent, "count")]];
@@ -389,31 +415,21 @@ async function showPull(query) {
   const sections = ["missing", "owners", "requests", "history", "outputs", "adjustments"].map((name) =>
     [name, `${path}/${name}`, { ...instance, zone }]);
   if (pull.dataset) {
-    const ofDataset = `data/dags/${encodeURIComponent(dagId)}/datasets/${encodeURIComponent(pull.dataset)}`;
-    const range = pullRange(manifest);
-    const metrics = manifest.metrics.filter((name) => METRICS.includes(name)).slice(0, 6).join(",");
     const names = manifest.endpoint === "totals" ? ["top_totals", "snapshots"] : ["series", "top"];
-    sections.splice(2, 0, ...names.map((name) =>
-      [name, `${ofDataset}/${name}`, given({ ...range, metrics, zone })]));
+    sections.splice(2, 0, ...names.map((name) => [name, `${path}/${name}`, { ...instance, zone }]));
     sections.push(["tweets", `${path}/tweets`, { ...instance, zone }]);
   }
-  content.replaceChildren(title, element("p", { class: "text" }, `${instance.run_id}: ${interval}`), summary,
+  content.replaceChildren(title, element("p", { class: "text" }, `${instance.run_id}: `, ...what), summary,
     pull.dataset ? element("p", {}, link("Show the whole dataset", address({ dag_id: dagId, dataset: pull.dataset })))
       : null,
     element("div", { class: "figures" }, ...sections.map(([name, url, of]) =>
-      figureSection(name, url, of, null, OPTIONAL.has(name)))));
-}
-
-function pullRange(manifest) {
-  if (manifest.interval) return { start: manifest.interval[0], end: manifest.interval[1] };
-  if (!manifest.snapshot_at) return {};
-  const time = new Date(manifest.snapshot_at).getTime();
-  return { start: new Date(time - 7 * 86400000).toISOString(), end: new Date(time).toISOString() };
+      figureSection(name, url, of, OPTIONAL.has(name)))));
 }
 
 function showRateLimit() {
   setViews("rate_limit");
-  content.replaceChildren(element("div", { class: "figures" }, ...["unfinished", "use", "saved", "pulls", "backfills"].map((name) =>
+  const names = ["unfinished", "use", "saved", "pulls", "backfills"];
+  content.replaceChildren(element("div", { class: "figures" }, ...names.map((name) =>
     figureSection(name, `data/rate_limit/${name}`, { zone: USER_ZONE }))));
 }
 
@@ -424,12 +440,11 @@ async function show() {
   content.replaceChildren(element("p", { class: "text", role: "status" }, "Loading …"));
   try {
     if (query.get("task_id") && query.get("dag_id")) await showPull(query);
-    else if (query.get("dataset") && query.get("dag_id")) showDataset(query.get("dag_id"), query.get("dataset"));
+    else if (query.get("dataset") && query.get("dag_id")) await showDataset(query.get("dag_id"), query.get("dataset"));
     else if (query.get("view") === "rate_limit") showRateLimit();
     else await showDatasets();
   } catch (error) {
-    content.replaceChildren(element("p", { class: "error", role: "alert" }, error.message),
-      element("button", { type: "button", onclick: show }, "Try again"));
+    content.replaceChildren(errorElement(error, show));
   }
 }
 
