@@ -1,4 +1,4 @@
-"""How the numbers of a report are made, and what they do not say."""
+"""How the numbers of a report are made, and their limits."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from airflow_provider_engagement.report.selection import Selection
 from airflow_provider_engagement.report.series_figures import words
 
 _ALWAYS = (
-    "The counts are those of the Engagement API. They are summed, and not estimated: a sum that lacks counts says so.",
+    "The counts are those of the Engagement API. They are summed, never estimated. If counts are missing from a "
+    "sum, the report says so.",
     "Counts of the last days can still change. A later pull can restate them.",
     "A Tweet that is deleted or no longer public has no new counts. The counts of earlier pulls stay in the sums.",
-    "Sums over Tweets count a person several times who saw or engaged with several Tweets.",
+    "A person who saw or engaged with several Tweets is counted once for each of them.",
 )
 
 _COUNTED = {
-    Counted.ORGANIC: "Only organic engagement is counted, not promoted engagement.",
-    Counted.ALL: "Organic and promoted engagement is counted.",
-    Counted.UNSTATED: "The documentation does not say whether promoted engagement is counted.",
+    Counted.ORGANIC: "Only organic activity is counted, not promoted activity.",
+    Counted.ALL: "Organic and promoted activity is counted.",
 }
 
 
@@ -26,7 +26,10 @@ def caveats(selection: Selection) -> list[str]:
     found = list(_ALWAYS)
     for name in selection.metrics:
         metric = METRICS[name]
-        found.append(f"{words(name).capitalize()}: {metric.meaning}. {_COUNTED[metric.counted]}")
+        counted = f" {_COUNTED[metric.counted]}" if metric.counted in _COUNTED else ""
+        found.append(f"{words(name).capitalize()}: {metric.meaning}.{counted}")
+    if unstated := [words(name) for name in selection.metrics if METRICS[name].counted not in _COUNTED]:
+        found.append(f"The documentation does not say whether promoted activity is counted for {', '.join(unstated)}.")
     found += [
         f"{change.on:%Y-%m-%d}, {words(change.metric)}: {change.what} {change.effect}"
         for change in METRIC_CHANGES

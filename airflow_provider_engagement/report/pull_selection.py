@@ -93,8 +93,5 @@ def _interval_of(manifest: Mapping[str, Any]) -> tuple[datetime, datetime]:
 
 
 def _step_of(manifest: Mapping[str, Any]) -> Granularity | None:
-    """Return the granularity of the rows of a pull, if they are hours or days."""
-    for step in (Granularity.HOUR, Granularity.DAY):
-        if f"{TWEET_METRICS.name}/{step}" in manifest["outputs"]:
-            return step
-    return None
+    """Return days if a pull wrote days. The length of the interval decides how hours are shown."""
+    return Granularity.DAY if f"{TWEET_METRICS.name}/{Granularity.DAY}" in manifest["outputs"] else None

@@ -242,6 +242,31 @@ def test_an_expired_dataset_says_what_to_do(open_page: Any) -> None:
     expect(page.get_by_role("button", name="Try again").first).to_be_visible()
 
 
+def test_a_wrong_filter_is_explained_once(open_page: Any) -> None:
+    page = open_page()
+    open_dataset(page)
+    page.goto(f"{page.url}&start=yesterday")
+    settled(page)
+    expect(page.get_by_role("alert")).to_have_count(1)
+    expect(page.get_by_role("alert")).to_contain_text("start: 'yesterday' is not a time")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+def test_a_view_in_the_frame_has_a_link_with_its_filters(open_page: Any, pulled: Pulled) -> None:
+    page = open_page()
+    page.goto("/plugin/engagement")
+    frame = page.frame_locator("iframe")
+    settled(frame)
+    frame.get_by_role("link", name=pulled.folder).click()
+    settled(frame)
+
+    link = frame.get_by_role("link", name="Link to this view")
+    expect(link).to_have_attribute("href", re.compile(r"/engagement/\?.*dataset="))
+    page.goto(link.get_attribute("href"))
+    settled(page)
+    expect(page.get_by_text(f"{pulled.folder}, a dataset of the DAG")).to_be_visible()
+
+
 def test_the_browser_loads_everything_from_airflow(open_page: Any, address: str) -> None:
     page = open_page()
     requested: list[str] = []
