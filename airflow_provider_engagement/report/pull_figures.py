@@ -45,7 +45,13 @@ def is_manifest(value: object) -> bool:
     if not all(isinstance(metric, str) for metric in value["metrics"]):
         return False
     numbers = [*value["requests"].values(), *value["seconds"].values(), *value["rows"].values()]
-    return all(isinstance(number, int | float) for number in numbers) and _is_interval(value.get("interval"))
+    snapshot_at, observed_at = value.get("snapshot_at"), value["rate_limit"].get("observed_at")
+    return (
+        all(isinstance(number, int | float) for number in numbers)
+        and _is_interval(value.get("interval"))
+        and (snapshot_at is None or _is_interval([snapshot_at, snapshot_at]))
+        and (observed_at is None or isinstance(observed_at, int | float))
+    )
 
 
 def _is_interval(value: object) -> bool:

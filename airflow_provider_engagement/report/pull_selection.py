@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -34,12 +34,7 @@ def statuses_of_pull(reader: DatasetReader, manifest: Mapping[str, Any]) -> pyar
     :param reader: reads the dataset of the pull.
     :param manifest: the manifest of the pull.
     """
-    found = _RUN_DATE.search(str(manifest["outputs"].get(TWEET_STATUS.name)))
-    partitions = (found[1], found[1]) if found else None
-    rows = reader.read(TWEET_STATUS, TWEET_STATUS.name, STATUS_COLUMNS, partitions=partitions)
-    return rows.filter(
-        (compute.field("run_id") == str(manifest.get("run_id"))) & (compute.field("task") == task_of(manifest))
-    )
+    return _statuses(reader, manifest, STATUS_COLUMNS)
 
 
 def tweets_of_pull(reader: DatasetReader, manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -48,7 +43,7 @@ def tweets_of_pull(reader: DatasetReader, manifest: Mapping[str, Any]) -> tuple[
     :param reader: reads the dataset of the pull.
     :param manifest: the manifest of the pull.
     """
-    return tuple(statuses_of_pull(reader, manifest)["tweet_id"].to_pylist())
+    return tuple(_statuses(reader, manifest, ("tweet_id", "run_id", "task"))["tweet_id"].to_pylist())
 
 
 def task_of(manifest: Mapping[str, Any]) -> str:
@@ -77,6 +72,14 @@ def options_of_pull(reader: DatasetReader, manifest: Mapping[str, Any]) -> dict[
         "auth": manifest.get("auth") if is_totals and manifest.get("auth") in ("user", "app") else None,
         "snapshot_at": datetime.fromisoformat(snapshot_at) if snapshot_at else None,
     }
+
+
+def _statuses(reader: DatasetReader, manifest: Mapping[str, Any], columns: Sequence[str]) -> pyarrow.Table:
+    # The path of a Delta table does not name the partition.
+    found = _RUN_DATE.search(str(manifest["outputs"].get(TWEET_STATUS.name)))
+    partitions = (found[1], found[1]) if found else None
+    is_of_pull = (compute.field("run_id") == str(manifest.get("run_id"))) & (compute.field("task") == task_of(manifest))
+    return reader.read(TWEET_STATUS, TWEET_STATUS.name, columns, partitions=partitions).filter(is_of_pull)
 
 
 def _interval_of(manifest: Mapping[str, Any]) -> tuple[datetime, datetime]:

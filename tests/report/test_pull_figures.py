@@ -26,6 +26,9 @@ def test_the_manifest_of_a_pull_is_one(hours: Pulled) -> None:
         {"interval": "2026-01-05"},
         {"interval": ["2026-01-05T00:00:00", "2026-01-06T00:00:00"]},
         {"seconds": None},
+        {"snapshot_at": "yesterday"},
+        {"snapshot_at": 5},
+        {"rate_limit": {"observed_at": "now"}},
     ],
 )
 def test_what_only_looks_like_a_manifest_is_none(hours: Pulled, change: dict[str, Any]) -> None:

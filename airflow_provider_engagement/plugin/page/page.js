@@ -320,7 +320,7 @@ async function showDataset(dagId, dataset) {
   const mine = generation;
   let first;
   try {
-    first = await request(`${path}/${DATASET_FIGURES[0]}`, query);
+    first = await request(`${path}/series`, query);
   } catch (error) {
     // Each figure would fail for the same reason.
     if (mine === generation) figures.replaceChildren(errorElement(error, show));
