@@ -98,7 +98,8 @@ def run(programs: Programs) -> None:
         f"Simulator    {world['base_url']}\n"
         f"Connections  {', '.join(connections(world))}\n"
         f"Logs         {shown(LOGS)}\n"
-        f"Datasets     {shown(HOME)}/engagement, unless you set output_path in a run\n\n"
+        f"Datasets     {shown(HOME)}/engagement, unless you set output_path in a run\n"
+        "Fails        engagement_from_warehouse, until you add a connection 'warehouse' to a database\n\n"
         "Ctrl-C stops everything."
     )
     wait_for(lambda: False, programs, timeout=float("inf"))
