@@ -55,7 +55,7 @@ add_module_names = False
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(abc|airflow|collections|contextlib|datetime|enum|pathlib|random|urllib|zoneinfo)\..*"),
-    (r"py:.*", r"(dlt|fastapi|pyarrow|requests)\..*"),
+    (r"py:.*", r"(dlt|fastapi|pyarrow|requests|starlette)\..*"),
     (r"py:class", r"\w+|airflow_provider_engagement\.[\w.]+T"),
 ]
 

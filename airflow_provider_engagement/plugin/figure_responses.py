@@ -31,7 +31,7 @@ Text = Annotated[str, Query(max_length=4_000)]
 def check_installed() -> None:
     """Reject a request of a figure if the packages that make plots are not installed.
 
-    :raises HTTPException: with the status 501.
+    :raises fastapi.HTTPException: with the status 501.
     """
     if find_spec("altair") is None or find_spec("vl_convert") is None:
         raise HTTPException(501, NOT_INSTALLED)
