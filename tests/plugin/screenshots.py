@@ -43,7 +43,9 @@ def main() -> int:
         home = Path(folder, "airflow")
         (home / "dags").mkdir(parents=True)
         set_environment(home)
-        run_id, report = pull(Path(folder, "engagement"))
+        # The page shows the path of the dataset. A relative one does not tell where it was made.
+        os.chdir(folder)
+        run_id, report = pull(Path("engagement"))
         with api_server(home, USERS) as address:
             take(browser, address, run_id, report)
     return 0
@@ -105,7 +107,7 @@ def pull(folder: Path) -> tuple[str, str]:
                 EngagementTotalsOperator(task_id="totals", snapshot_at=end, **common)
                 series >> EngagementReportOperator(task_id="report", output_path=str(folder))
             run = run_dag(dag)
-    report = max((folder / "_reports").glob("*.html"), key=lambda path: path.stat().st_mtime)
+    report = max((folder.absolute() / "_reports").glob("*.html"), key=lambda path: path.stat().st_mtime)
     return run.run_id, str(report)
 
 
@@ -142,7 +144,9 @@ def take(executable: str, address: str, run_id: str, report: str) -> None:
                 frame = page.frame_locator("iframe")
                 frame.locator("table a").first.click()
                 settle(frame)
+                page.set_viewport_size({"width": WIDTH, "height": 1_080})
                 save(page, "dataset")
+                page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
                 frame.locator("#coverage").scroll_into_view_if_needed()
                 frame.locator("#coverage").evaluate("element => element.scrollIntoView()")
                 save(page, "coverage")
