@@ -98,8 +98,16 @@ class Run:
         :raises ProgramError: if no task runs, or if the cluster does not become healthy.
         """
         site, ended = self.site, []
-        self._wait(self._is_working, seconds=SECONDS_UNTIL_A_TASK_RUNS)
-        if not site.running_tasks():
+        is_working = False
+
+        def look() -> bool:
+            nonlocal is_working
+            is_working = self._is_working()
+            return is_working
+
+        self._wait(look, seconds=SECONDS_UNTIL_A_TASK_RUNS)
+        # A short task can end before a second look.
+        if not is_working:
             raise ProgramError(f"No task runs within {SECONDS_UNTIL_A_TASK_RUNS:.0f} seconds.")
         time.sleep(site.chance.uniform(0, SECONDS_OF_CHANCE))
         running, attempts = len(site.running_tasks()), self.attempts()
