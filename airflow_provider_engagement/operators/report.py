@@ -59,9 +59,10 @@ class EngagementReportOperator(BaseOperator):
         (templated)
     :param start: the start of the interval, in the formats of
         :class:`~airflow_provider_engagement.operators.engagement.EngagementHistoricalOperator`. By default, the start
-        of the interval of ``pull``, or 28 days before the end. It is rounded down to the hour. (templated)
-    :param end: the end of the interval, in the same formats. By default, the end of the interval of ``pull``, or of the
-        dataset. It is rounded up to the hour. (templated)
+        of the interval of ``pull``, a week before its snapshot of totals, or 28 days before the end. It is rounded down
+        to the hour. (templated)
+    :param end: the end of the interval, in the same formats. By default, the end of the interval or the snapshot of
+        ``pull``, or the end of the dataset. It is rounded up to the hour. (templated)
     :param metrics: the metrics. By default, those of ``pull``, or ``impressions``, ``engagements``, ``favorites``,
         ``retweets`` and ``replies``. (templated)
     :param granularity: the periods of the series: ``hour`` or ``day``. By default, hours if the interval has at most
@@ -198,6 +199,7 @@ class EngagementReportOperator(BaseOperator):
         return folder
 
     def _options(self, reader: DatasetReader, manifest: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
+        from airflow_provider_engagement.dataset.schema import TWEET_METRICS
         from airflow_provider_engagement.inputs.report_options import parse_report_options
         from airflow_provider_engagement.report.pull_selection import options_of_pull
 
@@ -212,4 +214,7 @@ class EngagementReportOperator(BaseOperator):
         )
         if manifest is None:
             return options
-        return {**options_of_pull(reader, manifest), **{name: value for name, value in options.items() if value}}
+        of_pull = options_of_pull(reader, manifest)
+        # A report has figures of hours and days, which some totals do not have.
+        of_pull["metrics"] = tuple(name for name in of_pull["metrics"] if name in TWEET_METRICS.metrics)
+        return {**of_pull, **{name: value for name, value in options.items() if value}}

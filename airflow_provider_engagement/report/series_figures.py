@@ -52,7 +52,8 @@ def summary_figure(selection: Selection, now: SummedRows, before: SummedRows) ->
     if has_before and left_out:
         notes = (
             *notes,
-            f"Rows exist in only one of the two intervals for {len(left_out):,} Tweets. The change leaves them out.",
+            f"Rows exist in only one of the two intervals for {len(left_out):,} Tweets. The change leaves out these "
+            "Tweets, and those with an unknown count.",
         )
     if not has_before:
         notes = (

@@ -69,7 +69,7 @@ def sum_snapshots(batches: Iterable[pyarrow.Table], metrics: Sequence[str]) -> l
 
 
 def newest_totals(batches: Iterable[pyarrow.Table], metrics: Sequence[str]) -> pyarrow.Table:
-    """Return the newest totals of each Tweet. If both kinds of credentials have a total, it is the higher one.
+    """Return the newest known total of each Tweet and metric, whatever its credentials.
 
     :param batches: rows of ``tweet_totals`` with ``tweet_id``, ``snapshot_at``, ``auth`` and the metrics.
     :param metrics: the metrics.
@@ -77,8 +77,10 @@ def newest_totals(batches: Iterable[pyarrow.Table], metrics: Sequence[str]) -> p
     newest = newest_rows(batches, key=("tweet_id", "auth"), time="snapshot_at")
     if newest is None:
         return pyarrow.table({name: [] for name in ("tweet_id", *metrics)})
-    totals = newest.group_by("tweet_id").aggregate([(metric, "max") for metric in metrics])
-    return totals.select(["tweet_id", *(f"{metric}_max" for metric in metrics)]).rename_columns(["tweet_id", *metrics])
+    known = compute.ScalarAggregateOptions(skip_nulls=True)
+    in_order = newest.sort_by("snapshot_at").group_by("tweet_id", use_threads=False)
+    totals = in_order.aggregate([(metric, "last", known) for metric in metrics])
+    return totals.select(["tweet_id", *(f"{metric}_last" for metric in metrics)]).rename_columns(["tweet_id", *metrics])
 
 
 def differences(before: pyarrow.Table, after: pyarrow.Table, metrics: Sequence[str]) -> dict[str, KnownSum]:

@@ -40,6 +40,12 @@ def shown(result: dict[str, Any], metric: str) -> list[tuple[str, int]]:
     return [(tweet["tweet_id"], tweet["count"]) for tweet in result["top"][metric]]
 
 
+def is_older(simulator: Simulator, tweet_id: str, time: datetime) -> bool:
+    """Return whether a Tweet was created before a time."""
+    created_at = simulator.world.tweets[tweet_id].created_at
+    return created_at is not None and created_at < time
+
+
 @pytest.fixture
 def tweets(world: World, author: Handle) -> list[str]:
     """The newest Tweets of the author that are not deleted."""
@@ -118,7 +124,7 @@ def test_the_counts_of_an_interval_are_summed(
     )
     found = execute(top, data_interval_start=END - 3 * DAY, data_interval_end=END - DAY)
     assert found["interval"] == ["2026-01-07T00:00:00Z", "2026-01-09T00:00:00Z"]
-    existing = [tweet_id for tweet_id in tweets if simulator.world.tweets[tweet_id].created_at < END - DAY]  # type: ignore[operator]
+    existing = [tweet_id for tweet_id in tweets if is_older(simulator, tweet_id, END - DAY)]
     for metric in ("impressions", "url_clicks"):
         sums = {tweet_id: simulator.count(tweet_id, metric, END - 3 * DAY, END - DAY) for tweet_id in existing}
         assert shown(found, metric) == best(sums, 7)
@@ -263,7 +269,7 @@ def test_only_periods_that_the_interval_contains_completely_are_summed(
     sums = {
         tweet_id: simulator.count(tweet_id, "impressions", start, end)
         for tweet_id in tweets
-        if simulator.world.tweets[tweet_id].created_at < end  # type: ignore[operator]
+        if is_older(simulator, tweet_id, end)
     }
     assert shown(found, "impressions") == best(sums, 10)
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 import time_machine
 
@@ -16,9 +17,11 @@ from airflow_provider_engagement.operators.engagement import (
     EngagementHistoricalOperator,
     EngagementTotalsOperator,
 )
+from airflow_provider_engagement.operators.report import EngagementReportOperator
 from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.report.pull_selection import options_of_pull, task_of
+from airflow_provider_engagement.report.snapshots import newest_totals
 from airflow_provider_engagement.simulator import Clock, Simulator, World
 
 from .conftest import NOW, TODAY, execute
@@ -145,6 +148,32 @@ def test_the_dataset_shows_the_snapshots_of_all_credentials(manifests: Mapping[s
     assert len(ranked) == 10
 
 
+def test_the_newest_total_of_a_tweet_counts_whatever_its_credentials() -> None:
+    early, late = NOW - DAY, NOW
+    rows = [
+        {"tweet_id": "1", "snapshot_at": early, "auth": "user", "favorites": 9, "impressions": 70},
+        {"tweet_id": "1", "snapshot_at": late, "auth": "app", "favorites": 8, "impressions": None},
+    ]
+
+    found = newest_totals([pyarrow.Table.from_pylist(rows)], ["favorites", "impressions"])
+
+    assert found.to_pylist() == [{"tweet_id": "1", "favorites": 8, "impressions": 70}]
+
+
+def test_a_report_of_totals_shows_the_metrics_with_counts_over_time(
+    manifests: Mapping[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    manifest = manifests["user"]
+    pull = {**manifest, "metrics": ["favorites", "quote_tweets"]}
+    operator = EngagementReportOperator(task_id="report", pull=pull, report_path=str(tmp_path / "report.html"))
+
+    execute(operator, "run", TODAY - DAY, TODAY)
+
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Snapshots of totals" in text
+    assert "favorites" in text
+
+
 def test_a_change_leaves_out_the_tweets_of_only_one_interval(
     manifests: Mapping[str, dict[str, Any]], world: World, tweets: list[str]
 ) -> None:
@@ -161,9 +190,9 @@ def test_a_change_leaves_out_the_tweets_of_only_one_interval(
     assert row["change_percent"] == pytest.approx(100 * (now - before) / before)
     left_out = len(tweets) - 4 - len(new)
     assert (
-        f"Rows exist in only one of the two intervals for {left_out} Tweets. The change leaves them out."
-        in figure.notes
-    )
+        f"Rows exist in only one of the two intervals for {left_out} Tweets. The change leaves out these Tweets, "
+        "and those with an unknown count."
+    ) in figure.notes
 
 
 def test_the_task_of_a_manifest_is_that_of_its_file(manifests: Mapping[str, dict[str, Any]]) -> None:
