@@ -31,8 +31,8 @@ NEEDS_TASK_STATE = pytest.mark.skipif(
     find_spec("airflow.state") is None, reason="Airflow keeps the state of a task since 3.3"
 )
 
-USERS = {"alice": "admin", "victor": "viewer", "olga": "viewer", "nobody": ""}
-"""The users and their roles. Olga cannot read the DAG of the tests."""
+USERS = {"alice": "admin", "victor": "viewer", "olga": "viewer", "xenia": "viewer", "nobody": ""}
+"""The users and their roles. Olga cannot read the DAG of the tests, and Xenia cannot read its XComs."""
 
 
 @dataclass(frozen=True)
@@ -214,14 +214,18 @@ def login(airflow_database: None) -> Iterator[Callable[[str], TestClient]]:
 
 
 def _auth_manager() -> Any:
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
     class RestrictedAuthManager(SimpleAuthManager):
-        """Olga cannot read the DAG of the tests, nor its XComs."""
+        """Olga cannot read the DAG of the tests, nor its XComs. Xenia can read the DAG only."""
 
         def is_authorized_dag(self, *, user: Any, details: Any = None, **options: Any) -> bool:
-            if user.username == "olga" and details is not None and details.id == DAG_ID:
-                return False
+            if details is not None and details.id == DAG_ID:
+                if user.username == "olga":
+                    return False
+                if user.username == "xenia" and options.get("access_entity") is DagAccessEntity.XCOM:
+                    return False
             return bool(super().is_authorized_dag(user=user, details=details, **options))
 
     return RestrictedAuthManager

@@ -159,6 +159,18 @@ def test_a_user_who_cannot_read_a_dag_sees_no_progress_of_it(
     assert records(login("olga").get("data/rate_limit/saved").json()) == []
 
 
+def test_a_user_who_can_read_a_dag_but_not_its_xcoms_finds_nothing_of_it(
+    login: Callable[[str], TestClient], pulled: Pulled
+) -> None:
+    xenia = login("xenia")
+
+    assert xenia.get("data/datasets").json() == {"datasets": []}
+    assert records(xenia.get("data/rate_limit/pulls").json()) == []
+    assert records(xenia.get("data/rate_limit/saved").json()) == []
+    task = {"run_id": pulled.run_id, "task_id": "series"}
+    assert xenia.get(f"data/dags/{DAG_ID}/pull", params=task).status_code == 403
+
+
 @NEEDS_TASK_STATE
 @pytest.mark.parametrize("value", ["no JSON", "3", "{}", '{"planned": "<b>", "recorded_at": "now"}'])
 def test_a_state_that_is_no_progress_is_not_shown(
