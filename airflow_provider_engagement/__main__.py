@@ -81,8 +81,9 @@ def _report(options: argparse.Namespace) -> None:
     if find_spec("altair") is None or find_spec("vl_convert") is None:
         sys.exit(NOTHING_INSTALLED)
     from airflow_provider_engagement.inputs.report_options import parse_report_options
+    from airflow_provider_engagement.report.choice import choose
     from airflow_provider_engagement.report.contents import images_of, make_report, warning_of
-    from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
+    from airflow_provider_engagement.report.dataset_figures import DatasetFigures
     from airflow_provider_engagement.report.dataset_reader import DatasetReader
     from airflow_provider_engagement.report.document import to_html
     from airflow_provider_engagement.report.images import ImageFormat

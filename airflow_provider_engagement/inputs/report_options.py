@@ -33,7 +33,7 @@ def parse_report_options(
     :param time_zone: the IANA name of a time zone.
     :param tweet_ids: Tweet ids: a list, or a string of them.
     :param now: the current time, aware, from which relative times count.
-    :return: the parameters of :func:`~airflow_provider_engagement.report.dataset_figures.choose`.
+    :return: the parameters of :func:`~airflow_provider_engagement.report.choice.choose`.
     :raises InvalidQueryError: if a value is not valid.
     """
     now = now or datetime.now(UTC)

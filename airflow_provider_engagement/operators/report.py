@@ -140,8 +140,9 @@ class EngagementReportOperator(BaseOperator):
         from airflow_provider_engagement.dataset.storage import safe_name, write_atomically
         from airflow_provider_engagement.hooks.storage_options import table_address
         from airflow_provider_engagement.inputs.choices import parse_choice
+        from airflow_provider_engagement.report.choice import choose
         from airflow_provider_engagement.report.contents import images_of, make_report, warning_of
-        from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
+        from airflow_provider_engagement.report.dataset_figures import DatasetFigures
         from airflow_provider_engagement.report.dataset_reader import DatasetReader
         from airflow_provider_engagement.report.document import to_html
         from airflow_provider_engagement.report.images import ImageFormat

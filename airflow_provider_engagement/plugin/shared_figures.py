@@ -8,7 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
+from airflow_provider_engagement.report.choice import choose
+from airflow_provider_engagement.report.dataset_figures import DatasetFigures
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.report.figure import Figure
 from airflow_provider_engagement.report.selection import Selection
@@ -18,7 +19,7 @@ class SharedFigures:
     """Makes the figures of one dataset and one choice of options, one at a time.
 
     :param reader: reads the dataset.
-    :param options: returns the parameters of :func:`~airflow_provider_engagement.report.dataset_figures.choose`, when
+    :param options: returns the parameters of :func:`~airflow_provider_engagement.report.choice.choose`, when
         the first figure is made.
     :param zone_is_wish: whether to use another time zone if days of the given one cannot be made.
     """

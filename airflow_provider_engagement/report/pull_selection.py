@@ -57,7 +57,7 @@ def options_of_pull(reader: DatasetReader, manifest: Mapping[str, Any]) -> dict[
 
     :param reader: reads the dataset of the pull.
     :param manifest: the manifest of the pull.
-    :return: parameters of :func:`~airflow_provider_engagement.report.dataset_figures.choose`.
+    :return: parameters of :func:`~airflow_provider_engagement.report.choice.choose`.
     """
     start, end = _interval_of(manifest)
     is_totals = manifest["endpoint"] == Endpoint.TOTALS

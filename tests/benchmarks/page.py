@@ -254,8 +254,9 @@ def by_time(measured: tuple[str, float]) -> float:
 
 def measure_report(folder: str, what: str, days: int) -> list[Figure]:
     """Make a report over all days."""
+    from airflow_provider_engagement.report.choice import choose
     from airflow_provider_engagement.report.contents import make_report
-    from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
+    from airflow_provider_engagement.report.dataset_figures import DatasetFigures
     from airflow_provider_engagement.report.dataset_reader import DatasetReader
     from airflow_provider_engagement.report.document import to_html
 

@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.report.dataset_figures import FIGURES, DatasetFigures, choose
+from airflow_provider_engagement.report.choice import choose
+from airflow_provider_engagement.report.dataset_figures import FIGURES, DatasetFigures
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 
 from .conftest import METRICS, TODAY, Pulled

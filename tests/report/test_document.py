@@ -10,9 +10,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from airflow_provider_engagement.report.choice import choose
 from airflow_provider_engagement.report.contents import images_of, make_report
 from airflow_provider_engagement.report.csv_text import to_csv
-from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
+from airflow_provider_engagement.report.dataset_figures import DatasetFigures
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.report.document import Report, to_html
 from airflow_provider_engagement.report.figure import Column, Figure, Kind

@@ -18,7 +18,8 @@ from airflow_provider_engagement.operators.engagement import (
     EngagementTotalsOperator,
 )
 from airflow_provider_engagement.operators.report import EngagementReportOperator
-from airflow_provider_engagement.report.dataset_figures import DatasetFigures, choose
+from airflow_provider_engagement.report.choice import choose
+from airflow_provider_engagement.report.dataset_figures import DatasetFigures
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.report.pull_selection import options_of_pull, task_of
 from airflow_provider_engagement.report.snapshots import newest_totals
