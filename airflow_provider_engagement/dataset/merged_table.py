@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 
 import pyarrow
+import pyarrow.parquet
 
 from airflow_provider_engagement.dataset.file_lock import locked
 from airflow_provider_engagement.dataset.formats import FileFormat, open_writer, read_table
@@ -32,6 +33,11 @@ log = logging.getLogger(__name__)
 
 LOCK_FOLDER = "_locks"
 FILE = "rows"
+
+MAX_ROWS_TO_SORT = 250_000
+"""Rows that are merged with none are written as they are staged if there are more. Sorting takes twice their memory."""
+
+ROWS_PER_BATCH = 65_536
 
 
 class MergedTable(PublishedTable):
@@ -138,21 +144,21 @@ class MergedTable(PublishedTable):
             # what is published; or it was deleted long after it was published.
             try:
                 published, obsolete = self._read_published(place)
-                staged = {file.path.name: self._read_staged(file.path) for file in listed}
+                others = [self._read_staged(file.path) for file in listed if file.path.name != own.name]
             except FileNotFoundError:
                 # Another run published the rows of an old file and deleted it.
                 listed = staging.list()
                 continue
             if self._on_change is not None and not compared and published is not None:
-                self._on_change(published, merge_rows(staged[own.name], self._table))
+                self._on_change(published, merge_rows(self._read_staged(own), self._table))
             compared = True
-            others = [rows for name, rows in staged.items() if name != own.name]
             others += [] if published is None else [published]
             if self._without_earlier_rows is not None:
                 others = [self._without_earlier_rows(rows) for rows in others]
             with write_atomically(place, self._temporary.new()) as file:
                 writer = open_writer(file, self._schema, self._format)
-                writer.write_table(merge_rows(pyarrow.concat_tables([*others, staged[own.name]]), self._table))
+                for rows in self._merged_rows(own, others):
+                    writer.write_table(rows)
                 writer.close()
             for path in obsolete:
                 with suppress(FileNotFoundError):
@@ -161,6 +167,16 @@ class MergedTable(PublishedTable):
             listed = staging.list()
             if {file.path.name for file in listed} <= merged:
                 return listed
+
+    def _merged_rows(self, own: StoragePath, others: list[pyarrow.Table]) -> Iterator[pyarrow.Table]:
+        """Yield the staged rows of this run merged with others, ordered by key unless there are too many to sort."""
+        with own.open("rb") as opened:
+            file = pyarrow.parquet.ParquetFile(opened)
+            if others or file.metadata.num_rows <= MAX_ROWS_TO_SORT:
+                yield merge_rows(pyarrow.concat_tables([*others, file.read().cast(self._schema)]), self._table)
+                return
+            for batch in file.iter_batches(ROWS_PER_BATCH):
+                yield pyarrow.Table.from_batches([batch]).cast(self._schema)
 
     def _read_published(self, place: StoragePath) -> tuple[pyarrow.Table | None, list[StoragePath]]:
         """Return the published rows, and the files that hold some of them in another format."""

@@ -32,9 +32,9 @@ def merge_rows(rows: pyarrow.Table, table: Table) -> pyarrow.Table:
     key = list(table.key)
     metrics = [name for name in rows.column_names if name not in (*table.key, *table.columns)]
     ordered = rows.sort_by([*((name, "ascending") for name in key), ("fetched_at", "descending")])
-    newest = first_of_each_key(ordered, key, [name for name in ordered.column_names if name not in key])
-    if newest.num_rows == ordered.num_rows:
+    if ordered.group_by(key).aggregate([]).num_rows == ordered.num_rows:
         return ordered
+    newest = first_of_each_key(ordered, key, [name for name in ordered.column_names if name not in key])
     known = first_of_each_key(ordered, key, [*metrics, OLDER_COUNTS], skip_nulls=True)
     is_mixed = known[OLDER_COUNTS].is_valid()
     merged = newest

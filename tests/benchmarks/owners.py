@@ -80,6 +80,7 @@ def _pull(simulator: Simulator, case: str, listed: list[tuple[str, str]], most: 
     sent = len(simulator.journal)
     with tempfile.TemporaryDirectory() as folder:
         pull = EngagementTotalsOperator(
+            max_delay_hours=None,
             task_id="pull",
             tweet_ids=listed,
             output_path=f"file://{folder}",

@@ -54,6 +54,7 @@ def _pull(simulated: Simulation, deferrable: bool) -> tuple[float, float, int]:
         simulated.begin_minute()
         while True:
             pull = EngagementTotalsOperator(
+                max_delay_hours=None,
                 task_id="pull",
                 tweet_ids=simulated.tweet_ids,
                 auth="app",

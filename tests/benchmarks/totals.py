@@ -25,6 +25,7 @@ def main(tweets: int = 100_000, limit: int = 300) -> None:
         from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 
         pull = EngagementTotalsOperator(
+            max_delay_hours=None,
             task_id="pull",
             tweet_ids=simulated.tweet_ids,
             auth="app",
