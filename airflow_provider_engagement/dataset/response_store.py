@@ -17,7 +17,7 @@ from typing import Any, Self
 import pyarrow
 import pyarrow.parquet
 
-from airflow_provider_engagement.api.client import FetchedResponse
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.api.groupings import NestedCounts
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query

@@ -173,6 +173,7 @@ class EngagementHook(BaseHook):
         max_wait: float = 3600.0,
         attempts: int = 6,
         drop_forbidden: bool = False,
+        spare_requests: int | None = None,
         max_connections: int = 8,
         known_rate_limit: RateLimitSnapshot | None = None,
     ) -> EngagementClient:
@@ -183,6 +184,8 @@ class EngagementHook(BaseHook):
         :param max_wait: seconds after which a request that is still rate-limited fails.
         :param attempts: how often a request is sent before a transient error is raised.
         :param drop_forbidden: whether to leave out Tweets of other users and repeat the request.
+        :param spare_requests: how many requests can be sent to find unavailable Tweets that the API does not name;
+            ``None`` for as many as it takes.
         :param max_connections: how many connections to keep open.
         :param known_rate_limit: what an earlier client knew of the rate limit.
         """
@@ -204,6 +207,7 @@ class EngagementHook(BaseHook):
             attempts=attempts,
             max_wait=max_wait,
             drop_forbidden=drop_forbidden,
+            spare_requests=spare_requests,
             max_connections=max_connections,
             user_agent=f"airflow-provider-engagement/{__version__}",
         )

@@ -16,6 +16,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_engagement.api.catalogue import Auth
 from airflow_provider_engagement.api.planner import Request, auth_names, estimate
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
+from airflow_provider_engagement.api.rejected_tweets import SpareRequests
 from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.api.time_range import to_api
 from airflow_provider_engagement.dataset.assembly import AssembledTables
@@ -201,6 +202,7 @@ def _fetch(
     max_inline_wait = parse_number(operator.max_inline_wait, field="max_inline_wait", minimum=0)
     max_wait = parse_number(operator.max_wait, field="max_wait", minimum=0)
     quota_key = operator.hook.quota_key
+    to_send = _count_missing(requests, store)
     operator.log.info(
         "Pulling %s of %d Tweets with %s credentials: %d requests planned.",
         operator.endpoint,
@@ -214,6 +216,7 @@ def _fetch(
         max_wait=max_wait,
         # The error response names the authors of Tweets, which another token may read.
         drop_forbidden=Outcome.FORBIDDEN in pull.run.accepted or not operator.hook.accounts.is_empty,
+        spare_requests=None if operator.max_requests is None else int(operator.max_requests) - to_send,
         max_connections=concurrent_requests,
         known_rate_limit=load_rate_limit(path, quota_key),
     ) as client:
@@ -231,7 +234,7 @@ def _fetch(
                     since=pull.attempt_start,
                     report=report,
                 )
-                fetched, statuses = _fetch_by_author(operator, pull, requests, store, fetch)
+                fetched, statuses = _fetch_by_author(operator, pull, requests, store, fetch, client.spare_requests)
         finally:
             count_requests(operator.endpoint, client)
             attempt = add_to_attempt(context, client)
@@ -246,12 +249,12 @@ def _fetch_by_author(
     requests: Sequence[Request],
     store: ResponseStore,
     fetch: Callable[[Sequence[Request]], FetchResult],
+    spare_requests: SpareRequests,
 ) -> tuple[FetchResult, TweetStatuses]:
     """Send the requests. Request the Tweets of another user again with the token of that user, if there is one."""
     fetched = fetch(requests)
     statuses = TweetStatuses.of(fetched, store)
     moved: set[str] = set()
-    sent = len(requests) - fetched.reused
     while readable := statuses.by_author(operator.hook.accounts.has_token, except_for=moved):
         number = sum(map(len, readable.values()))
         moved.update(*readable.values())
@@ -260,8 +263,7 @@ def _fetch_by_author(
             for author, tweet_ids in readable.items()
         ]
         more = pull.requests_of(queries)
-        sent += _count_missing(more, store)
-        if operator.max_requests is not None and sent > int(operator.max_requests):
+        if not spare_requests.take(_count_missing(more, store)):
             operator.log.warning(
                 "%d Tweets belong to other owners than listed. max_requests does not allow to request them again.",
                 number,

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint, metrics_of
-from airflow_provider_engagement.api.client import FetchedResponse
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.api.planner import Request, plan
 from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.response import parse_response

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.api.client import FetchedResponse
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.response import parse_response
