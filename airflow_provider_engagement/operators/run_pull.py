@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_engagement.api.catalogue import Auth
+from airflow_provider_engagement.api.catalogue import Auth, MetricChange, changes_between
 from airflow_provider_engagement.api.planner import Request, auth_names, estimate
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.api.rejected_tweets import SpareRequests
@@ -323,7 +323,16 @@ def _manifest(
         interval=(to_api(hours.start), to_api(hours.end)) if hours else None,
         snapshot_at=pull.snapshot_at.isoformat() if pull.snapshot_at else None,
         adjustments=tuple(change.to_dict() for change in pull.interval.adjustments) if pull.interval else (),
+        metric_changes=tuple(change.to_dict() for change in _metric_changes(pull)),
     ).to_dict()
+
+
+def _metric_changes(pull: Pull) -> tuple[MetricChange, ...]:
+    """Return the documented changes of the metrics on the days of the interval, if there is one."""
+    if pull.interval is None:
+        return ()
+    hours = pull.interval.time_range
+    return changes_between(hours.start, hours.end, metrics=pull.query.metrics, endpoints=[pull.query.endpoint])
 
 
 def _log_summary(operator: EngagementPullOperator, manifest: dict[str, Any]) -> None:
@@ -337,3 +346,11 @@ def _log_summary(operator: EngagementPullOperator, manifest: dict[str, Any]) -> 
         manifest["requests"]["reused"],
         manifest["seconds"]["attempt"],
     )
+    for change in manifest["metric_changes"]:
+        operator.log.warning(
+            "The interval includes %s, when %s changed. %s %s",
+            change["on"],
+            change["metric"] or "every metric",
+            change["what"],
+            change["effect"],
+        )

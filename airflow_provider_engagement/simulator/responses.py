@@ -16,6 +16,7 @@ from airflow_provider_engagement.api.catalogue import (
     UNSUPPORTED_VIDEO_KEY,
     VIDEO_AGE_LIMIT,
     ZERO_BEFORE,
+    ZERO_METRICS,
     Auth,
     Endpoint,
     metrics_of,
@@ -39,7 +40,6 @@ from airflow_provider_engagement.simulator.visible_counts import VisibleCounts
 from airflow_provider_engagement.simulator.world import World
 
 _WITH_AGE_LIMIT = frozenset({"impressions", "engagements"})
-_ZERO_IN_OLD_HISTORY = frozenset({"favorites", "replies", "retweets"})
 
 
 def response_body(
@@ -158,7 +158,7 @@ def _series(
     series: dict[str, Sequence[int]] = {}
     for metric in metrics:
         counts = [after - before for before, after in pairwise(cumulative[present_name(metric)])]
-        if request.endpoint is Endpoint.HISTORICAL and metric in _ZERO_IN_OLD_HISTORY:
+        if request.endpoint is Endpoint.HISTORICAL and metric in ZERO_METRICS:
             missing = max(0, round(hours_since_1970(ZERO_BEFORE)) - first)
             counts[:missing] = [0] * len(counts[:missing])
         series[metric] = counts
