@@ -119,9 +119,7 @@ class UnavailableTweetSearch:
                 return list(error.tweet_ids) or of_rejected(tweet_ids)
             except ForbiddenTweetsError:
                 return []
-            return [
-                tweet_id for tweet_id in tweet_ids if response.statuses[tweet_id].outcome is Outcome.UNAVAILABLE
-            ]
+            return [tweet_id for tweet_id in tweet_ids if response.statuses[tweet_id].outcome is Outcome.UNAVAILABLE]
 
         found = of_rejected(request.tweet_ids)
         with self._lock:

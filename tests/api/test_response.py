@@ -423,9 +423,7 @@ def test_an_hour_that_is_partly_in_the_window_of_28hr_is_missing_only_if_another
     for hour in hours:
         counts[days[hour < 12]][f"{hour:02}"] = str(hour)
     start, end = (f"{day}T{edge}Z" for day, edge in zip(days, edges, strict=True))
-    response = parse_response(
-        last_28_hours(), {"start": start, "end": end, "hour": {A: {"impressions": counts}}}
-    )
+    response = parse_response(last_28_hours(), {"start": start, "end": end, "hour": {A: {"impressions": counts}}})
     periods = [period.hour for period in response.counts.periods if period is not None]
     assert (periods[0], periods[-1]) == (first, last)
     assert response.counts.by_metric["impressions"] == periods
@@ -444,9 +442,7 @@ def test_a_count_that_lacks_an_hour_of_28hr_which_others_have_is_missing() -> No
             }
         },
     }
-    query = Query(
-        endpoint=Endpoint.LAST_28_HOURS, auth=Auth.USER, tweet_ids=(A,), metrics=("impressions", "favorites")
-    )
+    query = Query(endpoint=Endpoint.LAST_28_HOURS, auth=Auth.USER, tweet_ids=(A,), metrics=("impressions", "favorites"))
     response = parse_response(Request(query, (A,), None), body)
     assert response.counts.by_metric == {"impressions": [1, 2, 3], "favorites": [1, 2, None]}
     assert response.statuses[A].outcome is Outcome.NO_DATA
