@@ -27,8 +27,8 @@ from airflow_provider_engagement.api.rate_limit import RateLimit
 from airflow_provider_engagement.api.rejected_tweets import (
     FetchedResponse,
     SpareRequests,
-    UnavailableTweetsError,
     UnavailableTweetSearch,
+    UnavailableTweetsError,
     fetch_in_rounds,
 )
 from airflow_provider_engagement.api.response import ParsedResponse, all_unavailable, listed_ids, parse_response

@@ -121,6 +121,9 @@ class UnavailableTweetSearch:
                 return []
             return [tweet_id for tweet_id in tweet_ids if response.statuses[tweet_id].outcome is Outcome.UNAVAILABLE]
 
+        # One more request is sent without the Tweets that are found.
+        if not self._spare_requests.take():
+            raise original
         found = of_rejected(request.tweet_ids)
         with self._lock:
             self._found.update((request.query.account, tweet_id) for tweet_id in found)

@@ -17,7 +17,6 @@ from airflow_provider_engagement.simulator.entities import App, Handle
 from airflow_provider_engagement.simulator.errors import TOKEN_NOT_FOUND, UNKNOWN_AUTHORIZATION
 from airflow_provider_engagement.simulator.world import World
 
-
 _TIMESTAMP_DIGITS = 15
 
 

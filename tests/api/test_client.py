@@ -1195,7 +1195,7 @@ def test_a_revoked_user_is_an_authentication_error_in_both_formats(
 ) -> None:
     world.change_handle(AUTHOR, revoked=True)
     one = connect(world, now=NOW, user=AUTHOR, switches=Switches(auth_errors=form))
-    with pytest.raises(AuthenticationError, match="revoked|expired token"):
+    with pytest.raises(AuthenticationError, match=r"revoked|expired token"):
         one.client.fetch(totals(NEW, auth=Auth.USER))
     assert len(one.simulator.journal) == 1
 

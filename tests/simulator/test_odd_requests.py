@@ -268,7 +268,7 @@ values = st.recursive(
 )
 bodies = st.fixed_dictionaries(
     {},
-    optional={name: values for name in ("tweet_ids", "engagement_types", "groupings", "start", "end")},
+    optional=dict.fromkeys(("tweet_ids", "engagement_types", "groupings", "start", "end"), values),
 ).map(lambda changes: json.dumps({**BODY, **changes}).encode())
 bounded = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
