@@ -857,6 +857,8 @@ def test_invalid_addresses_are_rejected_without_showing_them(name: str) -> None:
         "http://[::1",
         "https://data-api.twitter.com:port",
         "https://data-api.twitter.com:99999",
+        "https://data-api.twitter.com:0",
+        "http://127.0.0.1:0",
         "https://data-api.twitter.com?token=canarySecret",
         "https://data-api.twitter.com#canarySecret",
     ):
@@ -871,6 +873,8 @@ def test_loopback_addresses_can_use_http_and_a_trailing_slash_is_removed() -> No
         "http://127.0.0.1:8080/",
         "http://[::1]:8080",
         "https://data-api.x.com/",
+        "http://127.0.0.1:1",
+        "https://data-api.x.com:65535",
     ):
         assert Address(base_url=url).base_url == url.rstrip("/")
 
