@@ -85,8 +85,8 @@ class Quotas:
         self._clock = clock
         self._lock = threading.Lock()
         self._limits: dict[str, tuple[int, int | None]] = {}
-        self._minutes: dict[tuple[str, str], _FixedWindow] = {}
-        self._seconds: dict[tuple[str, str], _FixedWindow] = {}
+        self._minutes: dict[tuple[str, ...], _FixedWindow] = {}
+        self._seconds: dict[tuple[str, ...], _FixedWindow] = {}
         self._closed_until: datetime | None = None
 
     def set_limit(self, app: App, *, per_minute: int | None = None, per_second: int | None = None) -> None:
@@ -130,7 +130,7 @@ class Quotas:
         with self._lock:
             return self._limit(app)
 
-    def spend(self, app: App, part: str = "") -> QuotaState:
+    def spend(self, app: App, *part: str) -> QuotaState:
         """Count one request of an app, if its quota allows it. A rate-limited request is not counted.
 
         :param app: the app.
@@ -138,17 +138,17 @@ class Quotas:
         """
         return self._state(app, part, number=1)
 
-    def state(self, app: App, part: str = "") -> QuotaState:
+    def state(self, app: App, *part: str) -> QuotaState:
         """Return the quota of an app without counting a request."""
         return self._state(app, part, number=0)
 
-    def _state(self, app: App, part: str, *, number: int) -> QuotaState:
+    def _state(self, app: App, part: tuple[str, ...], *, number: int) -> QuotaState:
         with self._lock:
             now = self._clock.now()
             seconds = math.floor(now.timestamp())
             per_minute, per_second = self._limit(app)
-            minute = self._minutes.setdefault((app.consumer_key, part), _FixedWindow())
-            second = self._seconds.setdefault((app.consumer_key, part), _FixedWindow())
+            minute = self._minutes.setdefault((app.consumer_key, *part), _FixedWindow())
+            second = self._seconds.setdefault((app.consumer_key, *part), _FixedWindow())
             left_minute = per_minute - minute.used_in(seconds // 60)
             left_second = 1 if per_second is None else per_second - second.used_in(seconds)
             reset = (seconds // 60 + 1) * 60

@@ -160,10 +160,9 @@ class SimulatedApi:
     ) -> dict[str, Any]:
         """Apply the rules in the order in which the API applies them."""
         switches = self.switches
-        part = ""
         if isinstance(identity, Identity):
             part = _part_of_quota(switches, endpoint, identity)
-            headers.update(self.quotas.state(identity.app, part).headers(switches))
+            headers.update(self.quotas.state(identity.app, *part).headers(switches))
         if request.method != "POST":
             raise RejectedRequest(405, "Method not allowed; use POST")
         if switches.require_gzip and not request.accepts_gzip:
@@ -171,7 +170,7 @@ class SimulatedApi:
         if isinstance(identity, InvalidCredentials):
             message = unauthenticated_message(identity.reason)
             raise RejectedRequest(401, INVALID_TOKEN if switches.auth_errors == "objects" else message)
-        quota = self.quotas.spend(identity.app, part)
+        quota = self.quotas.spend(identity.app, *part)
         headers.update(quota.headers(switches))
         if not quota.allowed:
             error = {"code": 88, "message": RATE_LIMIT} if switches.rate_body == "objects" else RATE_LIMIT
@@ -209,13 +208,13 @@ class SimulatedApi:
         )
 
 
-def _part_of_quota(switches: Switches, endpoint: Endpoint, identity: Identity) -> str:
-    """Return what distinguishes the quotas of an app."""
+def _part_of_quota(switches: Switches, endpoint: Endpoint, identity: Identity) -> tuple[str, ...]:
+    """Return what distinguishes the quotas of an app, if it has several."""
     if switches.quota_scope == "endpoint":
-        return str(endpoint)
+        return (str(endpoint),)
     if switches.quota_scope == "token":
-        return "app" if identity.handle is None else identity.handle.user_id
-    return ""
+        return ("app" if identity.handle is None else identity.handle.user_id,)
+    return ()
 
 
 def _journal_fields(identity: Identity | InvalidCredentials | None) -> dict[str, str | None]:
