@@ -22,7 +22,7 @@ from airflow_provider_engagement.api.rejected_tweets import (
     fetch_in_rounds,
 )
 from airflow_provider_engagement.api.response import Outcome, ParsedResponse, all_unavailable, parse_response
-from airflow_provider_engagement.exceptions import RequestRejectedError
+from airflow_provider_engagement.exceptions import ForbiddenTweetsError, RequestRejectedError
 from airflow_provider_engagement.simulator import App, Clock, Fault, Handle, SeededCounts, Switches, Tweet, World
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
@@ -144,6 +144,46 @@ def test_a_search_needs_no_more_spare_requests_than_it_sends() -> None:
     assert_right(api.fetch(request, UnavailableTweetSearch(SpareRequests(9))), request, {request.tweet_ids[0]})
 
 
+def test_a_list_in_a_response_of_the_search_ends_it_for_these_tweets() -> None:
+    request = request_for(16)
+    unavailable = set(request.tweet_ids[:8])
+
+    class Naming(Api):
+        def __call__(self, request: Request) -> tuple[ParsedResponse, datetime]:
+            try:
+                return super().__call__(request)
+            except UnavailableTweetsError as error:
+                if len(request.tweet_ids) > 8:
+                    raise
+                named = tuple(tweet_id for tweet_id in request.tweet_ids if tweet_id in unavailable)
+                raise UnavailableTweetsError(named, error.original) from None
+
+    api = Naming(unavailable)
+    assert_right(api.fetch(request), request, unavailable)
+    assert [len(tweet_ids) for tweet_ids in api.requests] == [16, 8, 8, 8]
+
+
+def test_a_request_is_sent_in_five_rounds_at_most(world: World, connect: Callable[..., Any], totals: Make) -> None:
+    one = connect(world, now=NOW, drop_forbidden=True, user="1")
+    ids = world.tweets_of("1")[:8]
+    for tweet_id in ids:
+        one.simulator.faults.add(Fault(status=403, body={"errors": [f"Forbidden to access tweets: {tweet_id}"]}))
+    with pytest.raises(ForbiddenTweetsError):
+        one.client.fetch(totals(*ids, auth=Auth.USER))
+    assert len(one.simulator.journal) == 5
+
+
+def test_a_request_whose_last_tweet_is_rejected_in_the_fifth_round_has_a_response(
+    world: World, connect: Callable[..., Any], totals: Make
+) -> None:
+    one = connect(world, now=NOW, drop_forbidden=True, user="1")
+    ids = world.tweets_of("1")[:5]
+    for tweet_id in ids:
+        one.simulator.faults.add(Fault(status=403, body={"errors": [f"Forbidden to access tweets: {tweet_id}"]}))
+    fetched = one.client.fetch(totals(*ids, auth=Auth.USER))
+    assert {status.outcome for status in fetched.response.statuses.values()} == {Outcome.FORBIDDEN}
+
+
 def test_spare_requests_are_taken_together_or_not_at_all() -> None:
     spare = SpareRequests(3)
     assert [spare.take(2), spare.take(2), spare.take(1), spare.take(0), spare.take(1)] == [
@@ -212,6 +252,37 @@ def test_one_tweet_is_unavailable_at_once_in_every_form_of_the_text(
     assert response.statuses[tweet_id].outcome is Outcome.UNAVAILABLE
     assert response.counts.tweet_ids == ()
     assert len(one.simulator.journal) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(400, [TEXT]), *((status, form) for status in (400, 200) for form in FORMS)]
+)
+def test_of_several_tweets_the_unavailable_ones_are_found_in_every_form_of_the_text(
+    status: int, body: Any, world: World, connect: Callable[..., Any], totals: Make
+) -> None:
+    one = connect(world, now=NOW)
+    ids = world.tweets_of("1")[:3]
+    # The first request and the first half of it are rejected, and all others have counts.
+    one.simulator.faults.add(Fault(status=status, body=body, times=2))
+    response = one.client.fetch(totals(*ids)).response
+    assert [str(response.statuses[tweet_id].outcome) for tweet_id in ids] == ["unavailable", "ok", "ok"]
+    assert response.counts.by_metric["favorites"] == [
+        one.simulator.total(tweet_id, "favorites") for tweet_id in ids[1:]
+    ]
+
+
+def test_counts_beside_a_list_of_unavailable_tweets_are_kept_with_either_status(
+    world: World, connect: Callable[..., Any], totals: Make
+) -> None:
+    first, second, *_ = world.tweets_of("1")
+    for status in (200, 400):
+        one = connect(world, now=NOW)
+        body = {"errors": [f"1 {TEXT}"], "unavailable_tweet_ids": [first], "total": {second: {"favorites": "5"}}}
+        one.simulator.faults.add(Fault(status=status, body=body))
+        response = one.client.fetch(totals(first, second)).response
+        assert response.counts.by_metric["favorites"] == [5]
+        assert [str(response.statuses[tweet_id].outcome) for tweet_id in (first, second)] == ["unavailable", "ok"]
+        assert len(one.simulator.journal) == 1
 
 
 def test_a_search_that_would_wait_longer_than_the_task_sleeps_is_not_begun_anew(

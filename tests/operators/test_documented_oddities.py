@@ -70,18 +70,18 @@ def test_tweets_that_the_api_does_not_name_are_unavailable_and_a_retry_does_not_
     assert (again["requests"]["reused"], len(simulator.journal)) == (1, sent)
 
 
-@pytest.mark.parametrize("bound", [1, 2, 5, 30])
-def test_a_search_keeps_within_max_requests(
-    totals: Callable[..., Any], simulator: Simulator, named: list[str], bound: int
-) -> None:
+def test_a_search_keeps_within_max_requests(totals: Callable[..., Any], simulator: Simulator, named: list[str]) -> None:
     simulator.switches = Switches(protected_tweets="unnamed")
-    if bound < 30:
+    needed = totals(named, snapshot_at="2026-01-12T00:00:00Z")["requests"]["sent"]
+    simulator.journal.clear()
+    for bound in (1, 2, 5, needed - 1):
         with pytest.raises(AirflowFailException, match=r"[Ii]ncrease max_requests"):
-            totals(named, max_requests=bound)
+            totals(named[::-1], max_requests=bound, snapshot_at=f"2026-01-11T{bound:02}:00:00Z")
         assert len(simulator.journal) <= bound
-    else:
-        assert totals(named, max_requests=bound)["outcomes"]["unavailable"] == 3
-        assert 2 < len(simulator.journal) <= bound
+        simulator.journal.clear()
+    manifest = totals(named, max_requests=needed, snapshot_at="2026-01-11T23:00:00Z")
+    assert manifest["outcomes"]["unavailable"] == 3
+    assert len(simulator.journal) == needed
 
 
 @pytest.mark.parametrize("value", Switches.choices()["protected_tweets"])

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.simulator import Clock, Simulator, World
+from airflow_provider_engagement.simulator.json_values import decode
 
 from .conftest import NOW, Client
 
@@ -112,6 +113,15 @@ def test_json_that_cannot_be_read_is_invalid(client: Any, body: bytes) -> None:
     (entry,) = client.simulator.journal
     assert (entry.status, entry.signature) == (400, "valid")
     assert json.dumps(entry.to_json())
+
+
+def test_json_can_be_nested_in_100_levels() -> None:
+    levels = "[" * 100 + "]" * 100
+    assert decode(levels)
+    assert decode(f'{{"a": {levels[1:-1]}}}')
+    for text in (f"[{levels}]", f'{{"a": {levels}}}', "[" * 1_000_000):
+        with pytest.raises(ValueError, match=r"nested too deeply|Expecting"):
+            decode(text)
 
 
 @pytest.mark.parametrize("timestamp", [str(10**400), "9" * 5000, "-1", "1e9", "0", "²"])
