@@ -144,9 +144,16 @@ def metrics() -> str:
 
 def metric_changes() -> str:
     return table(
-        ("date", "metric", "change", "effect on a series", "source"),
+        ("date", "metric", "endpoints", "change", "effect on stored counts", "source"),
         (
-            (change.on.isoformat(), code(change.metric), markdown(change.what), markdown(change.effect), change.source)
+            (
+                change.on.isoformat(),
+                "all" if change.metric is None else code(change.metric),
+                ", ".join(code(endpoint) for endpoint in member("ENDPOINTS") if endpoint in change.endpoints),
+                markdown(change.what),
+                markdown(change.effect),
+                change.source,
+            )
             for change in member("METRIC_CHANGES")
         ),
     )

@@ -6,7 +6,7 @@ Sources are named as in ``docs/api-rules.md``: *reference* is the vendor's API r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -94,18 +94,24 @@ class Metric:
 class MetricChange:
     """A documented change of what a metric counts, or of which endpoints have it.
 
-    :param on: the day of the change.
-    :param metric: the metric.
+    :param on: the day of the change. The time of day is not documented.
+    :param metric: the metric; ``None`` for every metric.
+    :param endpoints: the endpoints whose counts it concerns.
     :param what: the change in one sentence.
     :param effect: what the change means for a series of stored counts.
     :param source: where it is documented.
     """
 
     on: date
-    metric: str
+    metric: str | None
+    endpoints: frozenset[Endpoint]
     what: str
     effect: str
     source: str
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Return the change as JSON-compatible values, without its endpoints and its source."""
+        return {"on": self.on.isoformat(), "metric": self.metric, "what": self.what, "effect": self.effect}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,6 +163,9 @@ HISTORY_START: Final = datetime(2014, 9, 1, tzinfo=UTC)
 
 ZERO_BEFORE: Final = datetime(2015, 9, 15, tzinfo=UTC)
 """``historical`` has no likes, replies and Retweets before this time. A zero there means that there is no data."""
+
+ZERO_METRICS: Final = frozenset({"favorites", "replies", "retweets"})
+"""The metrics that are zero before :data:`ZERO_BEFORE`."""
 
 MAX_GROUPINGS: Final = 3
 FOUR_ITEM_ORDERS: Final = (
@@ -275,10 +284,22 @@ RENAMED_METRICS: Final[Mapping[str, RenamedMetric]] = MappingProxyType(
     }
 )
 
+_TOTALS = frozenset({Endpoint.TOTALS})
+_HOURLY = frozenset({Endpoint.LAST_28_HOURS, Endpoint.HISTORICAL})
+
 METRIC_CHANGES: Final = (
     MetricChange(
         on=date(2017, 10, 9),
+        metric=None,
+        endpoints=_EVERYWHERE,
+        what="The API aggregates counts as analytics.twitter.com does.",
+        effect="Any metric may differ before and after. Do not compare counts across that day.",
+        source="changes, October 2017; changelog",
+    ),
+    MetricChange(
+        on=date(2017, 10, 9),
         metric="engagements",
+        endpoints=_EVERYWHERE,
         what="Media views are no longer counted as engagements.",
         effect="Engagement rates of Tweets with media fall on that day. Do not compare rates across it.",
         source="changes, October 2017",
@@ -286,6 +307,7 @@ METRIC_CHANGES: Final = (
     MetricChange(
         on=date(2017, 10, 9),
         metric="media_engagements",
+        endpoints=_HOURLY,
         what="Replaces media_clicks.",
         effect="One series has two names. Clicks on media continue under the new name.",
         source="changes, October 2017",
@@ -293,6 +315,7 @@ METRIC_CHANGES: Final = (
     MetricChange(
         on=date(2017, 10, 9),
         metric="media_views",
+        endpoints=_HOURLY,
         what="New: views of videos, GIFs and images, played automatically or by a click.",
         effect="No values before that day. Tweets with images have values, which the platform does not show.",
         source="changes, October 2017",
@@ -300,25 +323,53 @@ METRIC_CHANGES: Final = (
     MetricChange(
         on=date(2018, 7, 6),
         metric="video_views",
-        what="On totals for any public Tweet, summed over every Tweet with the video.",
-        effect="Before, only the user's own Tweets had values. A sum over Tweets counts a shared video several times.",
+        endpoints=_TOTALS,
+        what="On totals for Tweets of other users, too.",
+        effect="Before, only the user's own Tweets had values.",
         source="changes, July 2018",
     ),
     MetricChange(
         on=date(2020, 7, 7),
         metric="quote_tweets",
-        what="New on totals, for any public Tweet.",
-        effect="No values before that day. Only totals have the metric, so there are no hourly counts.",
+        endpoints=_TOTALS,
+        what="On totals for Tweets of other users.",
+        effect="Totals count since the creation of a Tweet, also before that day. Whether the user's own Tweets had "
+        "values before is not said.",
         source="changes, July 2020; changelog",
     ),
     MetricChange(
         on=date(2021, 8, 16),
         metric="video_views",
+        endpoints=_EVERYWHERE,
         what="Tweets more than 1800 days old are listed as unsupported. Before, they had the value 0.",
         effect="A zero that was stored before that day may mean that there was no value.",
         source="changelog, August 2021",
     ),
 )
+
+
+def changes_between(
+    start: datetime, end: datetime, *, metrics: Collection[str], endpoints: Collection[Endpoint]
+) -> tuple[MetricChange, ...]:
+    """Return the changes on the days of an interval that concern some metrics on some endpoints.
+
+    :param start: the start of the interval, aware.
+    :param end: the end of the interval, aware and exclusive.
+    :param metrics: the metrics.
+    :param endpoints: the endpoints.
+    """
+    return tuple(
+        change
+        for change in METRIC_CHANGES
+        if (change.metric is None or change.metric in metrics)
+        and not change.endpoints.isdisjoint(endpoints)
+        and start < _midnight(change.on) + timedelta(days=1)
+        and _midnight(change.on) < end
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def metrics_of(endpoint: Endpoint, auth: Auth) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,31 +16,32 @@ from airflow_provider_engagement.api.auth import Credentials, OwnerCredentials, 
 from airflow_provider_engagement.api.error_responses import (
     error_for_response,
     error_messages,
-    unavailable_count,
+    is_about_every_tweet,
+    lacks_entitlement,
+    reports_unavailable_tweets,
 )
 from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.rate_headers import ExceededLimit, read_headers
 from airflow_provider_engagement.api.rate_limit import RateLimit
-from airflow_provider_engagement.api.response import (
-    UNAVAILABLE_MESSAGE,
-    Outcome,
-    ParsedResponse,
-    TweetStatus,
-    all_unavailable,
-    listed_ids,
-    parse_response,
+from airflow_provider_engagement.api.rejected_tweets import (
+    FetchedResponse,
+    SpareRequests,
+    UnavailableTweetSearch,
+    UnavailableTweetsError,
+    fetch_in_rounds,
 )
+from airflow_provider_engagement.api.response import ParsedResponse, all_unavailable, listed_ids, parse_response
 from airflow_provider_engagement.api.response_body import ReceivedResponse, receive
 from airflow_provider_engagement.exceptions import (
     ApiError,
-    ForbiddenTweetsError,
     InvalidConnectionError,
     InvalidResponseError,
     NoResponseError,
     PeriodCapError,
     RateLimitedError,
     ServerError,
+    WaitRequired,
 )
 
 if TYPE_CHECKING:
@@ -47,26 +49,14 @@ if TYPE_CHECKING:
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-transaction-id", "x-transaction")
 
-MAX_ROUNDS = 5
-"""How often a request is sent, each time without the Tweets that the last error response named."""
+LONGEST_WAIT_IN_SEARCH = 90.0
+"""How many seconds are slept through while unavailable Tweets are searched, whatever ``max_inline_wait`` is.
+
+A search that waits elsewhere begins anew, so with a small quota it would never end.
+"""
 
 _BACKOFF = tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)
 _RETRIED = (ServerError, NoResponseError, InvalidResponseError)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FetchedResponse:
-    """A response, and how it was fetched.
-
-    :param response: the parsed response.
-    :param fetched_at: when the request was sent, in UTC.
-    :param authors: for each Tweet that was left out because another user posted it, the id of that user, or ``None`` if
-        the API did not name the user.
-    """
-
-    response: ParsedResponse
-    fetched_at: datetime
-    authors: dict[str, str | None]
 
 
 class EngagementClient:
@@ -80,6 +70,8 @@ class EngagementClient:
         connection or an invalid response. HTTP 429 does not count.
     :param max_wait: seconds after which a request that is still rate-limited fails.
     :param drop_forbidden: whether to leave out Tweets of other users and repeat the request.
+    :param spare_requests: how many requests can be sent to find unavailable Tweets that the API does not name; ``None``
+        for as many as it takes.
     :param max_connections: how many connections to keep open.
     :param user_agent: the value of the ``User-Agent`` header.
     """
@@ -94,6 +86,7 @@ class EngagementClient:
         attempts: int = 6,
         max_wait: float = 3600.0,
         drop_forbidden: bool = False,
+        spare_requests: int | None = None,
         max_connections: int = 8,
         user_agent: str = "airflow-provider-engagement",
     ) -> None:
@@ -101,6 +94,8 @@ class EngagementClient:
         self.address = address or Address()
         self.limiter = limiter or Limiter(RateLimit())
         self.requests_sent = 0
+        self.spare_requests = SpareRequests(spare_requests)
+        self._search = UnavailableTweetSearch(self.spare_requests)
         self._attempts = attempts
         self._max_wait = max_wait
         self._drop_forbidden = drop_forbidden
@@ -130,37 +125,13 @@ class EngagementClient:
         :raises ResponseTooLargeError: if the response is larger than the address allows.
         :raises WaitRequired: if the limiter allows the request only later than it sleeps.
         """
-        removed: dict[str, TweetStatus] = {}
-        authors: dict[str, str | None] = {}
-        remaining = request
-        for _ in range(MAX_ROUNDS):
-            try:
-                response, fetched_at = self._send_with_retries(remaining)
-                break
-            except ForbiddenTweetsError as error:
-                if not self._drop_forbidden:
-                    raise
-                named = {tweet_id: author for author, ids in error.tweet_ids_by_author.items() for tweet_id in ids}
-                status = TweetStatus(Outcome.FORBIDDEN, request.query.metrics, "posted by another user")
-                original: ApiError = error
-            except _UnavailableTweetsError as error:
-                named = dict.fromkeys(error.tweet_ids)
-                status = TweetStatus(Outcome.UNAVAILABLE, request.query.metrics, UNAVAILABLE_MESSAGE)
-                original = error.original
-            named = {tweet_id: author for tweet_id, author in named.items() if tweet_id in remaining.tweet_ids}
-            if not named:
-                raise original
-            removed |= dict.fromkeys(named, status)
-            if status.outcome is Outcome.FORBIDDEN:
-                authors |= named
-            remaining = replace(remaining, tweet_ids=tuple(one for one in remaining.tweet_ids if one not in named))
-            if not remaining.tweet_ids:
-                response, fetched_at = parse_response(remaining, {}), datetime.now(UTC)
-                break
-        else:
-            raise original
-        statuses = {tweet_id: removed.get(tweet_id) or response.statuses[tweet_id] for tweet_id in request.tweet_ids}
-        return FetchedResponse(response=replace(response, statuses=statuses), fetched_at=fetched_at, authors=authors)
+        return fetch_in_rounds(
+            request,
+            send=self._send_with_retries,
+            send_of_search=self._send_without_interruption,
+            search=self._search,
+            drop_forbidden=self._drop_forbidden,
+        )
 
     def obtain_bearer_token(self) -> str:
         """Return the bearer token that requests with app credentials have."""
@@ -187,6 +158,16 @@ class EngagementClient:
         )
         return retrying(self._attempt, request)
 
+    def _send_without_interruption(self, request: Request) -> tuple[ParsedResponse, datetime]:
+        while True:
+            try:
+                return self._send_with_retries(request)
+            except WaitRequired as required:
+                seconds = required.until.timestamp() - self.limiter.now()
+                if seconds > LONGEST_WAIT_IN_SEARCH:
+                    raise
+                self.limiter.wait(max(0.0, seconds))
+
     def _attempt(self, request: Request) -> tuple[ParsedResponse, datetime]:
         """Send a request, and repeat it only while it is rate-limited or after its bearer token was renewed.
 
@@ -202,7 +183,8 @@ class EngagementClient:
                 if exceeded is ExceededLimit.PERIOD or self.limiter.now() - started > self._max_wait:
                     raise self._rate_limit_error(request, response, exceeded)
                 continue
-            if response.status == 401 and not renewed and self._signer.renew(response.request):
+            is_token_rejected = response.status == 401 and not lacks_entitlement(error_messages(response.body))
+            if is_token_rejected and not renewed and self._signer.renew(response.request):
                 renewed = True
                 continue
             return self._parse(request, response), response.sent_at
@@ -273,35 +255,48 @@ class EngagementClient:
         return self._signer.redact(f"{type(error).__name__}: {error}")
 
     def _parse(self, request: Request, response: ReceivedResponse) -> ParsedResponse:
-        endpoint, status, body = request.query.endpoint, response.status, response.body
+        try:
+            return self._parse_body(request, response)
+        except InvalidResponseError as error:
+            raise InvalidResponseError(f"{request.query.endpoint}: {self._signer.redact(str(error))}") from None
+
+    def _parse_body(self, request: Request, response: ReceivedResponse) -> ParsedResponse:
+        status, body = response.status, response.body
         if response.json_error and status in (200, 400, 403):
             # With these statuses, only the body says what happened and whether a repetition can succeed.
-            reason = self._signer.redact(response.json_error)
-            raise InvalidResponseError(f"{endpoint}: HTTP {status} with invalid JSON: {reason}.")
-        messages = tuple(map(self._signer.redact, error_messages(body)))
-        if status == 200:
-            if not isinstance(body, dict):
-                raise InvalidResponseError(f"{endpoint}: HTTP 200 with {self._describe(response)} instead of JSON.")
-            if not messages or _has_data(request, body):
-                try:
-                    return replace(parse_response(request, body), messages=messages)
-                except InvalidResponseError as error:
-                    raise InvalidResponseError(f"{endpoint}: {self._signer.redact(str(error))}") from None
-        if status in (200, 400) and isinstance(body, dict):
-            unavailable = listed_ids(body, catalogue.UNAVAILABLE_KEY)
-            if set(request.tweet_ids) <= set(unavailable) or unavailable_count(messages) == len(request.tweet_ids):
-                return all_unavailable(request, messages)
-            if unavailable:
-                raise _UnavailableTweetsError(unavailable, self._error_for(request, response, messages))
-        raise self._error_for(request, response, messages)
+            raise InvalidResponseError(f"HTTP {status} with invalid JSON: {response.json_error}.")
+        messages = error_messages(body)
+        if status == 200 and not isinstance(body, dict):
+            raise InvalidResponseError(f"HTTP 200 with {self._describe(response)} instead of JSON.")
+        if status == 200 and not messages:
+            return self._parse_counts(request, body)
+        if status not in (200, 400):
+            raise self._error_for(request, response)
+        # Beside errors, an empty grouping is no data. With 400, only protected Tweets are documented, without a list.
+        content = {key: value for key, value in body.items() if value} if isinstance(body, dict) else {}
+        unavailable = listed_ids(content, catalogue.UNAVAILABLE_KEY)
+        if is_about_every_tweet(request.tweet_ids, unavailable, messages):
+            return all_unavailable(request, tuple(map(self._signer.redact, messages)))
+        if unavailable and request.query.rows_grouping not in content:
+            raise UnavailableTweetsError(unavailable, self._error_for(request, response))
+        if _has_data(request, content):
+            return self._parse_counts(request, content)
+        if reports_unavailable_tweets(messages):
+            raise UnavailableTweetsError((), self._error_for(request, response))
+        raise self._error_for(request, response)
 
-    def _error_for(self, request: Request, response: ReceivedResponse, messages: tuple[str, ...]) -> ApiError:
+    def _parse_counts(self, request: Request, body: Mapping[str, Any]) -> ParsedResponse:
+        parsed = parse_response(request, body)
+        return replace(parsed, messages=tuple(map(self._signer.redact, parsed.messages)))
+
+    def _error_for(self, request: Request, response: ReceivedResponse) -> ApiError:
         return error_for_response(
             endpoint=request.query.endpoint,
             status=response.status,
-            messages=messages or (f"({self._describe(response)})",),
+            messages=error_messages(response.body) or (f"({self._describe(response)})",),
             host=self.address.base_url,
             request_id=self._request_id(response),
+            redact=self._signer.redact,
         )
 
     def _rate_limit_error(self, request: Request, response: ReceivedResponse, exceeded: ExceededLimit) -> ApiError:
@@ -368,20 +363,7 @@ class EngagementClient:
             return self._session
 
 
-class _UnavailableTweetsError(Exception):
-    """The API rejected a request because some of its Tweets are unavailable, and named them.
-
-    :param tweet_ids: the unavailable Tweets.
-    :param original: the error to raise if no other request can be sent.
-    """
-
-    def __init__(self, tweet_ids: tuple[str, ...], original: ApiError) -> None:
-        super().__init__(str(original))
-        self.tweet_ids = tweet_ids
-        self.original = original
-
-
-def _has_data(request: Request, body: dict[str, Any]) -> bool:
+def _has_data(request: Request, body: Mapping[str, Any]) -> bool:
     """Return whether a body with errors has data too."""
     groupings = request.query.requested_groupings()
     return any(key in groupings or key.startswith(catalogue.UNSUPPORTED_PREFIX) for key in body)

@@ -6,7 +6,7 @@ A documented text has precedence over the status, because the status of several 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_engagement.api.catalogue import ERRORS_KEY
@@ -31,11 +31,18 @@ _FORBIDDEN_TWEETS = re.compile(
     r"forbidden to access tweets(?: for author id (?P<author>[0-9]+))?:\s*(?P<ids>[0-9]+(?:\s*,\s*[0-9]+)*)\s*[,;]?\s*",
     re.IGNORECASE,
 )
-_UNAVAILABLE = re.compile(r"(?P<number>[0-9]+) Tweet ID\(s\) are unavailable", re.IGNORECASE)
+_UNSUPPORTED_GROUPING = "groupbys you have specified are not supported"
+_UNAVAILABLE = re.compile(r"(?:(?P<number>[0-9]+)\s+)?Tweet ID\(s\)\s+are\s+unavailable", re.IGNORECASE)
 
 
 def error_for_response(
-    *, endpoint: str, status: int, messages: Sequence[str], host: str, request_id: str | None = None
+    *,
+    endpoint: str,
+    status: int,
+    messages: Sequence[str],
+    host: str,
+    request_id: str | None = None,
+    redact: Callable[[str], str] = str,
 ) -> ApiError:
     """Return the exception for an error response.
 
@@ -44,12 +51,14 @@ def error_for_response(
     :param messages: the texts of the response, from :func:`error_messages`.
     :param host: the address of the API.
     :param request_id: the id that the API gave the request, if any.
+    :param redact: replaces the secrets in a text. The texts decide as the API sent them, and are shown redacted.
     """
-    details: Any = {"endpoint": endpoint, "status": status, "messages": tuple(messages), "request_id": request_id}
+    shown = tuple(map(redact, messages))
+    details: Any = {"endpoint": endpoint, "status": status, "messages": shown, "request_id": request_id}
     text = " ".join(messages).lower()
     forbidden = forbidden_tweets(messages)
     if forbidden and _NOT_ENTITLED not in text:
-        return ForbiddenTweetsError(forbidden_summary(forbidden), tweet_ids_by_author=forbidden, **details)
+        return ForbiddenTweetsError(redact(forbidden_summary(forbidden)), tweet_ids_by_author=forbidden, **details)
     error, summary = _classify(status, text, host)
     return error(summary, **details)
 
@@ -62,6 +71,13 @@ def _classify(status: int, text: str, host: str) -> tuple[type[ApiError], str]:
             "These credentials cannot read these metrics on this endpoint. Request other metrics, or use the access "
             "token of the user who posted the Tweets."
         )
+    if _UNAVAILABLE.search(text):
+        return RequestRejectedError, (
+            "The API rejected the request because Tweets in it are unavailable, and does not say which. Increase "
+            "max_requests, so that they can be found, or leave them out."
+        )
+    if _UNSUPPORTED_GROUPING in text:
+        return RequestRejectedError, "The endpoint does not support a dimension of the groupings. Leave it out."
     if status == 401 or _NOT_AUTHENTICATED in text:
         return AuthenticationError, (
             "The API rejected the credentials. Check the keys and tokens, and that the user has not revoked the app."
@@ -115,9 +131,35 @@ def forbidden_tweets(messages: Sequence[str]) -> dict[str | None, tuple[str, ...
     return by_author
 
 
+def lacks_entitlement(messages: Sequence[str]) -> bool:
+    """Return whether error messages say that the app has no access, so that no other token would help."""
+    return _NOT_ENTITLED in " ".join(messages).lower()
+
+
 def unavailable_count(messages: Sequence[str]) -> int:
-    """Return how many Tweets error messages report as unavailable."""
-    return sum(int(match["number"]) for match in map(_UNAVAILABLE.search, messages) if match)
+    """Return how many Tweets error messages report as unavailable, as far as they have a number."""
+    return sum(int(match["number"] or 0) for match in map(_UNAVAILABLE.search, messages) if match)
+
+
+def reports_unavailable_tweets(messages: Sequence[str]) -> bool:
+    """Return whether error messages report unavailable Tweets, with or without a number, and nothing else.
+
+    The documentation of protected accounts has the text without a number, and names no list (guide).
+    """
+    return bool(messages) and all(map(_UNAVAILABLE.search, messages))
+
+
+def is_about_every_tweet(tweet_ids: Collection[str], listed: Collection[str], messages: Sequence[str]) -> bool:
+    """Return whether an error response reports every Tweet of a request as unavailable.
+
+    :param tweet_ids: the Tweets of the request, at least one.
+    :param listed: the unavailable Tweets that the response lists.
+    :param messages: its texts. A text about a single Tweet needs no number.
+    """
+    if set(tweet_ids) <= set(listed):
+        return True
+    is_only_tweet = len(tweet_ids) == 1 and not listed and reports_unavailable_tweets(messages)
+    return is_only_tweet or unavailable_count(messages) == len(tweet_ids)
 
 
 def forbidden_summary(forbidden: Mapping[str | None, tuple[str, ...]]) -> str:

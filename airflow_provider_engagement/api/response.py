@@ -145,7 +145,7 @@ def parse_response(request: Request, body: Mapping[str, Any]) -> ParsedResponse:
     start, end = (_returned_time(body, key) for key in catalogue.WINDOW_KEYS)
     nulls = _reported_nulls(request, body)
     rows = body.get(query.rows_grouping)
-    counts = _count_columns(request, rows, nulls, _covered_hours(request, start, end))
+    counts = _count_columns(request, rows, nulls, _covered_hours(request, rows, start, end))
     null_metrics = {tweet_id: status.metrics_affected for tweet_id, status in nulls.items()}
     unavailable = {tweet_id for tweet_id, status in nulls.items() if status.outcome is Outcome.UNAVAILABLE}
     groupings = {}
@@ -222,20 +222,40 @@ def _reported_nulls(request: Request, body: Mapping[str, Any]) -> dict[str, Twee
     return nulls
 
 
-def _covered_hours(request: Request, start: datetime | None, end: datetime | None) -> TimeRange | None:
-    """Return the whole hours of a response: those of its request, otherwise those that it states."""
+def _covered_hours(request: Request, rows: Any, start: datetime | None, end: datetime | None) -> TimeRange | None:
+    """Return the whole hours of a response: those of its request, otherwise those that it states.
+
+    An hour that is only partly within the stated times, such as the running hour of ``28hr``, belongs to the response
+    if it has a count in it. The reference shows such an end (02:27:50), and does not say whether its hour has counts.
+    """
     window = request.window
     if window is not None:
         start, end = start or window.start, end or window.end
     if start is None or end is None:
         return None
+    if window is None:
+        first, last = floor_to_hour(start), ceil_to_hour(end)
+        if first < start and not _has_hour(request, rows, first):
+            first += HOUR
+        if last > end and not _has_hour(request, rows, last - HOUR):
+            last -= HOUR
+        return time_range_or_none(first, last)
     covered = time_range_or_none(floor_to_hour(start), ceil_to_hour(end))
-    if window is not None and covered != window:
+    if covered != window:
         raise InvalidResponseError(
             f"The response covers {start.isoformat()} to {end.isoformat()}, but {window.start.isoformat()} to "
             f"{window.end.isoformat()} was requested."
         )
     return covered
+
+
+def _has_hour(request: Request, rows: Any, hour: datetime) -> bool:
+    """Return whether any requested count of the rows belongs to an hour."""
+    day, key = f"{hour:%Y-%m-%d}", f"{hour:%H}"
+    by_tweet = as_object(rows)
+    nodes = [as_object(by_tweet.get(tweet_id)) for tweet_id in request.tweet_ids]
+    series = [node.get(metric) for node in nodes for metric in request.query.metrics]
+    return any(key in as_object(as_object(days).get(day)) for days in series)
 
 
 def _count_columns(

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
-from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Account, describe_account
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.dataset.progress import Progress, ProgressSteps, ReportProgress
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.exceptions import (

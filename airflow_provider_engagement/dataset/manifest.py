@@ -46,6 +46,7 @@ class Manifest:
     :param interval: start and end of the interval, as ISO text.
     :param snapshot_at: the time of the snapshot, as ISO text.
     :param adjustments: edges of the interval that differ from what was requested, and why.
+    :param metric_changes: documented changes of the metrics on the days of the interval.
     """
 
     endpoint: str
@@ -65,6 +66,7 @@ class Manifest:
     interval: tuple[str, str] | None = None
     snapshot_at: str | None = None
     adjustments: tuple[Mapping[str, str], ...] = ()
+    metric_changes: tuple[Mapping[str, str | None], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest as JSON-compatible values."""
@@ -79,6 +81,7 @@ class Manifest:
             "interval": list(self.interval) if self.interval else None,
             "snapshot_at": self.snapshot_at,
             "adjustments": list(self.adjustments),
+            "metric_changes": list(self.metric_changes),
             "requested": self.requested,
             "complete": self.outcomes.numbers[Outcome.OK],
             **self.outcomes.to_dict(),

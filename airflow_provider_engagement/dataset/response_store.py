@@ -17,10 +17,10 @@ from typing import Any, Self
 import pyarrow
 import pyarrow.parquet
 
-from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.groupings import NestedCounts
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.api.response import CountColumns, Outcome, TweetStatus
 from airflow_provider_engagement.dataset.storage import StoragePath, safe_name, write_atomically
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +173,7 @@ class EngagementHook(BaseHook):
         max_wait: float = 3600.0,
         attempts: int = 6,
         drop_forbidden: bool = False,
+        spare_requests: int | None = None,
         max_connections: int = 8,
         known_rate_limit: RateLimitSnapshot | None = None,
     ) -> EngagementClient:
@@ -183,6 +184,8 @@ class EngagementHook(BaseHook):
         :param max_wait: seconds after which a request that is still rate-limited fails.
         :param attempts: how often a request is sent before a transient error is raised.
         :param drop_forbidden: whether to leave out Tweets of other users and repeat the request.
+        :param spare_requests: how many requests can be sent to find unavailable Tweets that the API does not name;
+            ``None`` for as many as it takes.
         :param max_connections: how many connections to keep open.
         :param known_rate_limit: what an earlier client knew of the rate limit.
         """
@@ -204,6 +207,7 @@ class EngagementHook(BaseHook):
             attempts=attempts,
             max_wait=max_wait,
             drop_forbidden=drop_forbidden,
+            spare_requests=spare_requests,
             max_connections=max_connections,
             user_agent=f"airflow-provider-engagement/{__version__}",
         )
@@ -225,13 +229,16 @@ class EngagementHook(BaseHook):
         :param metrics: metric names; ``None`` for all that the credentials can read.
         :param auth: ``user`` or ``app``; by default ``app`` for public metrics and ``user`` for others.
         :param groupings: groupings in the API's own nesting, beside the rows.
-        :param interval: the time range; only for ``historical``.
+        :param interval: the time range, which must be over; only for ``historical``.
         :raises InvalidQueryError: if the API would reject the query.
         """
         from airflow_provider_engagement.api.query import Query
+        from airflow_provider_engagement.inputs.intervals import check_is_over
         from airflow_provider_engagement.inputs.query_fields import choose_auth, parse_groupings, parse_metrics
         from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
 
+        if interval is not None:
+            check_is_over(interval.end, now=datetime.now(UTC))
         names = None if metrics is None else parse_metrics(metrics, endpoint=endpoint, auth=Auth.USER)
         chosen = choose_auth(
             auth,
@@ -293,7 +300,7 @@ class EngagementHook(BaseHook):
 
         :param tweet_ids: Tweet ids: a list, or a string of them.
         :param start: first hour, aware.
-        :param end: end of the last hour, aware.
+        :param end: end of the last hour, aware. It cannot be later than the start of the running hour.
         :param metrics: metric names; ``None`` for all.
         :return: one response for every 25 Tweets and 28 days.
         """

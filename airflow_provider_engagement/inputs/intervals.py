@@ -125,17 +125,30 @@ def resolve_interval(
         adjust("start", oldest, "older than the oldest hour that the API has")
     if edges["end"] > newest:
         if on_out_of_range is OnOutOfRange.FAIL:
-            raise InvalidQueryError(
-                "end",
-                f"{edges['end'].isoformat()} is after {newest.isoformat()}, the end of the last complete hour",
-                "Pass an earlier end, run the task later, or set on_out_of_range to clip.",
-            )
+            check_is_over(edges["end"], now=now, remedy="run the task later, or set on_out_of_range to clip")
         adjust("end", newest, "after the last complete hour")
     if edges["start"] >= edges["end"]:
         raise InvalidQueryError(
             "start", f"no hour between {start!s} and {end!s} is available", "Pass another interval."
         )
     return ResolvedInterval(TimeRange(edges["start"], edges["end"]), tuple(adjustments))
+
+
+def check_is_over(end: datetime, *, now: datetime, remedy: str = "or send the request later") -> None:
+    """Raise an error if an interval ends in the running hour or in the future, where the API has no complete counts.
+
+    :param end: the end of the interval, aware.
+    :param now: the current time, aware.
+    :param remedy: what to do other than to pass an earlier end.
+    :raises InvalidQueryError: if the interval is not over.
+    """
+    newest = floor_to_hour(now.astimezone(UTC))
+    if end > newest:
+        raise InvalidQueryError(
+            "end",
+            f"{end.isoformat()} is after {newest.isoformat()}, the end of the last complete hour",
+            f"Pass an earlier end, {remedy}.",
+        )
 
 
 def interval_of_partition(key: str) -> TimeRange:

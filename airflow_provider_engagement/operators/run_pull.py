@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_engagement.api.catalogue import Auth
+from airflow_provider_engagement.api.catalogue import Auth, MetricChange, changes_between
 from airflow_provider_engagement.api.planner import Request, auth_names, estimate
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
+from airflow_provider_engagement.api.rejected_tweets import SpareRequests
 from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.api.time_range import to_api
 from airflow_provider_engagement.dataset.assembly import AssembledTables
@@ -202,6 +203,7 @@ def _fetch(
     max_inline_wait = parse_number(operator.max_inline_wait, field="max_inline_wait", minimum=0)
     max_wait = parse_number(operator.max_wait, field="max_wait", minimum=0)
     quota_key = operator.hook.quota_key
+    to_send = _count_missing(requests, store)
     operator.log.info(
         "Pulling %s of %d Tweets with %s credentials: %d requests planned.",
         operator.endpoint,
@@ -215,6 +217,7 @@ def _fetch(
         max_wait=max_wait,
         # The error response names the authors of Tweets, which another token may read.
         drop_forbidden=Outcome.FORBIDDEN in pull.run.accepted or not operator.hook.accounts.is_empty,
+        spare_requests=None if operator.max_requests is None else int(operator.max_requests) - to_send,
         max_connections=concurrent_requests,
         known_rate_limit=load_rate_limit(path, quota_key),
     ) as client:
@@ -232,7 +235,7 @@ def _fetch(
                     since=pull.attempt_start,
                     report=report,
                 )
-                fetched, statuses = _fetch_by_author(operator, pull, requests, store, fetch)
+                fetched, statuses = _fetch_by_author(operator, pull, requests, store, fetch, client.spare_requests)
         finally:
             count_requests(operator.endpoint, client)
             attempt = add_to_attempt(context, client)
@@ -247,12 +250,12 @@ def _fetch_by_author(
     requests: Sequence[Request],
     store: ResponseStore,
     fetch: Callable[[Sequence[Request]], FetchResult],
+    spare_requests: SpareRequests,
 ) -> tuple[FetchResult, TweetStatuses]:
     """Send the requests. Request the Tweets of another user again with the token of that user, if there is one."""
     fetched = fetch(requests)
     statuses = TweetStatuses.of(fetched, store)
     moved: set[str] = set()
-    sent = len(requests) - fetched.reused
     while readable := statuses.by_author(operator.hook.accounts.has_token, except_for=moved):
         number = sum(map(len, readable.values()))
         moved.update(*readable.values())
@@ -261,8 +264,7 @@ def _fetch_by_author(
             for author, tweet_ids in readable.items()
         ]
         more = pull.requests_of(queries)
-        sent += _count_missing(more, store)
-        if operator.max_requests is not None and sent > int(operator.max_requests):
+        if not spare_requests.take(_count_missing(more, store)):
             operator.log.warning(
                 "%d Tweets belong to other owners than listed. max_requests does not allow to request them again.",
                 number,
@@ -323,7 +325,16 @@ def _manifest(
         interval=(to_api(hours.start), to_api(hours.end)) if hours else None,
         snapshot_at=pull.snapshot_at.isoformat() if pull.snapshot_at else None,
         adjustments=tuple(change.to_dict() for change in pull.interval.adjustments) if pull.interval else (),
+        metric_changes=tuple(change.to_dict() for change in _metric_changes(pull)),
     ).to_dict()
+
+
+def _metric_changes(pull: Pull) -> tuple[MetricChange, ...]:
+    """Return the documented changes of the metrics on the days of the interval, if there is one."""
+    if pull.interval is None:
+        return ()
+    hours = pull.interval.time_range
+    return changes_between(hours.start, hours.end, metrics=pull.query.metrics, endpoints=[pull.query.endpoint])
 
 
 def _log_summary(operator: EngagementPullOperator, manifest: dict[str, Any]) -> None:
@@ -337,3 +348,11 @@ def _log_summary(operator: EngagementPullOperator, manifest: dict[str, Any]) -> 
         manifest["requests"]["reused"],
         manifest["seconds"]["attempt"],
     )
+    for change in manifest["metric_changes"]:
+        operator.log.warning(
+            "The interval includes %s, when %s changed. %s %s",
+            change["on"],
+            change["metric"] or "every metric",
+            change["what"],
+            change["effect"],
+        )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider_engagement.api.catalogue import Endpoint
 from airflow_provider_engagement.report.dataset_figures import FIGURES, DatasetFigures
 from airflow_provider_engagement.report.document import Report
 from airflow_provider_engagement.report.figure import Figure
 from airflow_provider_engagement.report.images import ImageFormat, image
-from airflow_provider_engagement.report.method import caveats
+from airflow_provider_engagement.report.method import SERIES, caveats
 from airflow_provider_engagement.report.pull_figures import (
     adjustments_figure,
     missing_figure,
@@ -22,6 +23,9 @@ from airflow_provider_engagement.report.pull_figures import (
 from airflow_provider_engagement.report.series_figures import text_of_interval
 
 DEFAULT_TITLE = "Engagement report"
+
+FIGURES_OF_TOTALS = ("snapshots", "top_totals")
+"""The figures that show totals. The others show hours and days."""
 
 _ALWAYS_SHOWN = ("summary", "series")
 
@@ -59,9 +63,16 @@ def make_report(
         title=title,
         subtitle=f"{text_of_interval(selection)}{tweets}",
         figures=found,
-        method=caveats(selection),
+        method=caveats(selection, endpoints=_endpoints_of(found)),
         made_at=made_at or datetime.now(UTC),
     )
+
+
+def _endpoints_of(figures: Sequence[Figure]) -> Collection[Endpoint]:
+    """Return the endpoints whose counts figures show: those of a series, if there are neither hours nor totals."""
+    shown = {figure.name for figure in figures if figure.rows}
+    totals = {Endpoint.TOTALS} if not shown.isdisjoint(FIGURES_OF_TOTALS) else set()
+    return totals | SERIES if "series" in shown or not totals else totals
 
 
 def warning_of(report: Report) -> str | None:

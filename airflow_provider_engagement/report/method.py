@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from airflow_provider_engagement.api.catalogue import METRIC_CHANGES, METRICS, ZERO_BEFORE, Counted
+from collections.abc import Collection
+
+from airflow_provider_engagement.api.catalogue import (
+    METRICS,
+    ZERO_BEFORE,
+    ZERO_METRICS,
+    Counted,
+    Endpoint,
+    MetricChange,
+    changes_between,
+)
 from airflow_provider_engagement.report.selection import Selection
 from airflow_provider_engagement.report.series_figures import words
 
@@ -20,9 +30,19 @@ _COUNTED = {
 }
 
 
-def caveats(selection: Selection) -> list[str]:
-    """Return what a reader must know about the numbers of a selection, one sentence or more each."""
-    interval = selection.interval
+SERIES = frozenset({Endpoint.LAST_28_HOURS, Endpoint.HISTORICAL})
+"""The endpoints whose counts belong to hours and days."""
+
+
+def caveats(selection: Selection, *, endpoints: Collection[Endpoint] = SERIES) -> list[str]:
+    """Return what a reader must know about the numbers of a selection, one sentence or more each.
+
+    The numbers of the interval are compared with those of the interval before, so changes in both are named.
+
+    :param selection: what is shown.
+    :param endpoints: the endpoints whose counts are shown.
+    """
+    start, end = selection.before.start, selection.interval.end
     found = list(_ALWAYS)
     for name in selection.metrics:
         metric = METRICS[name]
@@ -30,13 +50,14 @@ def caveats(selection: Selection) -> list[str]:
         found.append(f"{words(name).capitalize()}: {metric.meaning}.{counted}")
     if unstated := [words(name) for name in selection.metrics if METRICS[name].counted not in _COUNTED]:
         found.append(f"The documentation does not say whether promoted activity is counted for {', '.join(unstated)}.")
-    found += [
-        f"{change.on:%Y-%m-%d}, {words(change.metric)}: {change.what} {change.effect}"
-        for change in METRIC_CHANGES
-        if change.metric in selection.metrics and interval.start.date() <= change.on <= interval.end.date()
-    ]
-    if interval.start < ZERO_BEFORE:
+    changes = changes_between(start, end, metrics=selection.metrics, endpoints=endpoints)
+    found += [f"{change.on:%Y-%m-%d}, {_subject(change)}: {change.what} {change.effect}" for change in changes]
+    if start < ZERO_BEFORE and Endpoint.HISTORICAL in endpoints and not ZERO_METRICS.isdisjoint(selection.metrics):
         found.append(
             f"A zero of likes, replies and Retweets before {ZERO_BEFORE:%Y-%m-%d} means that there is no data."
         )
     return found
+
+
+def _subject(change: MetricChange) -> str:
+    return "every metric" if change.metric is None else words(change.metric)

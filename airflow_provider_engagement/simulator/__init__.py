@@ -1,7 +1,7 @@
 """A simulator of the Engagement API on loopback, for tests, demonstrations and your own continuous integration.
 
-It is written from the API's documentation and shares no code with this package's client. A misreading of the
-documentation in one of them therefore shows up as a failing test.
+It was written from the API's documentation. With this package's client it shares only facts: the names and limits of
+the API, and the layout of a Tweet id. A misreading of a rule in one of them therefore shows up as a failing test.
 """
 
 from __future__ import annotations

@@ -82,9 +82,11 @@ def _time(text: str) -> datetime:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    """Write a file atomically: a process that waits for it never reads half of it."""
+    """Write a file atomically: a process that waits for it never reads half of it. Only its owner can read it."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=2) + "\n")
     unfinished.replace(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -11,11 +12,19 @@ from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_engagement.simulator.clock import Clock
 from airflow_provider_engagement.simulator.faults import Fault
-from airflow_provider_engagement.simulator.http_messages import HttpResponse
+from airflow_provider_engagement.simulator.http_messages import JSON_TYPE, HttpRequest, HttpResponse
+from airflow_provider_engagement.simulator.json_values import decode
 from airflow_provider_engagement.simulator.simulated_api import SimulatedApi
 from airflow_provider_engagement.simulator.tokens import TOKEN_PATH
 
 CONTROL_PATH = "/__simulator__/"
+
+_LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
+"""The names of this machine for itself. Another name in ``Host`` is that of a page that a browser shows."""
+
+MAX_LATENCY = 3600
+
+_UNEXPECTED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class _ControlError(Exception):
@@ -26,32 +35,48 @@ class _ControlError(Exception):
         self.status = status
 
 
-def control(api: SimulatedApi, method: str, target: str, body: bytes, base_url: str) -> HttpResponse:
+def control(api: SimulatedApi, request: HttpRequest) -> HttpResponse:
     """Return the response to a request to the control plane.
 
     :param api: the simulated API to inspect or change.
-    :param method: the HTTP method.
-    :param target: path and query.
-    :param body: the body, JSON or empty.
-    :param base_url: the address of the simulator.
+    :param request: the request. Its body is JSON or empty.
     """
-    url = urlsplit(target)
-    subject = url.path.removeprefix(CONTROL_PATH).strip("/")
-    query = {name: values[0] for name, values in parse_qs(url.query).items()}
+    url = urlsplit(request.target)
+    subject = request.path.removeprefix(CONTROL_PATH).strip("/")
     try:
-        arguments = json.loads(body) if body else {}
-        action = _ACTIONS.get((method, subject))
+        _check_sender(request)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        arguments = decode(request.body) if request.body else {}
+        action = _ACTIONS.get((request.method, subject))
         if action is None:
             known = ", ".join(f"{verb} {CONTROL_PATH}{name}" for verb, name in sorted(_ACTIONS))
-            raise _ControlError(404, f"{method} {url.path} does not exist. Choose one of {known}.")
+            raise _ControlError(404, f"{request.method} {request.path} does not exist. Choose one of {known}.")
         status, content = 200, action(api, {**query, **arguments} if isinstance(arguments, dict) else arguments)
-        if subject == "world" and method == "GET":
+        if subject == "world" and request.method == "GET":
+            base_url = request.base_url
             content = {"base_url": base_url, "token_url": base_url + TOKEN_PATH, **content}
     except _ControlError as problem:
         status, content = problem.status, {"error": str(problem)}
-    except (KeyError, TypeError, ValueError) as problem:
+    except _UNEXPECTED as problem:
         status, content = 400, {"error": f"{type(problem).__name__}: {problem}"}
-    return HttpResponse(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(content).encode())
+    return HttpResponse(status=status, headers={"Content-Type": JSON_TYPE}, body=json.dumps(content).encode())
+
+
+def _check_sender(request: HttpRequest) -> None:
+    """Reject requests that a page in a browser sends, whose user does not know of them.
+
+    A page can send a request to this machine, or give its own host name the address of this machine.
+    """
+    if request.problem is not None:
+        raise _ControlError(request.problem.status, str(request.problem.errors[0]))
+    host = request.headers.get("host", "")
+    if not _LOOPBACK.fullmatch(host):
+        raise _ControlError(403, "Host: not a name of this machine for itself. Call 127.0.0.1 or localhost.")
+    own_page = request.headers.get("origin", f"http://{host}").lower() == f"http://{host}".lower()
+    if not own_page or request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise _ControlError(403, "Origin: a page of another site sent this request.")
+    if request.body and request.media_type != JSON_TYPE:
+        raise _ControlError(415, f"Content-Type: not JSON. Send {JSON_TYPE}.")
 
 
 def _reset(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
@@ -82,7 +107,10 @@ def _limits(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
     if "closed_until" in arguments:
         api.quotas.close(None if arguments["closed_until"] is None else _aware_time(arguments["closed_until"]))
     if "latency" in arguments:
-        api.latency = float(arguments["latency"])
+        latency = float(arguments["latency"])
+        if not 0 <= latency <= MAX_LATENCY:
+            raise ValueError(f"latency: {latency} is out of range. Give 0 to {MAX_LATENCY} seconds.")
+        api.latency = latency
     per_minute, per_second = api.quotas.limit(app)
     return {
         "consumer_key": app.consumer_key,

@@ -30,7 +30,6 @@ _PER_IMPRESSION: Final[Mapping[str, float]] = {
     "retweets": 0.0031,
     "replies": 0.0023,
     "quote_tweets": 0.0007,
-    "video_views": 0.31,
     "media_views": 0.44,
     "media_engagements": 0.011,
     "url_clicks": 0.0083,
@@ -43,7 +42,9 @@ _PER_IMPRESSION: Final[Mapping[str, float]] = {
     "user_follows": 0.0005,
     "user_profile_clicks": 0.0061,
 }
-_NOT_ENGAGEMENTS: Final = frozenset({"impressions", "video_views", "media_views"})
+_NOT_ENGAGEMENTS: Final = frozenset({"impressions", "media_views"})
+_VIDEO_VIEWS: Final = "video_views"
+_OF_MEDIA: Final = frozenset({"media_views", "media_engagements"})
 _ENGAGEMENT_KINDS: Final = tuple(metric for metric in _PER_IMPRESSION if metric not in _NOT_ENGAGEMENTS)
 """The metrics that ``engagements`` adds up. Media views are not among them since 2017-10-09 (changes)."""
 
@@ -85,7 +86,8 @@ class SeededCounts:
 
     Engagement decays over hours and days, and some Tweets spread a second time. It follows a daily and a weekly rhythm.
     A few Tweets have very high counts, and a quarter of them hardly any. All metrics of a Tweet rise and fall with its
-    impressions, and ``engagements`` is the sum of its kinds.
+    impressions, and ``engagements`` is the sum of its kinds. Video views are those media views that meet the stricter
+    definition of a view.
 
     :param seed: the same seed gives the same counts.
     """
@@ -118,9 +120,13 @@ class SeededCounts:
         return min(_MIN_IMPRESSIONS * math.pow(rank, -1.2), _MAX_IMPRESSIONS)
 
     def _counts(self, tweet: Tweet, metric: str, impressions: float, shares: Sequence[float]) -> list[int]:
-        if metric == "video_views" and not tweet.has_video:
+        if (metric == _VIDEO_VIEWS and not tweet.has_video) or (metric in _OF_MEDIA and not tweet.has_media):
             return [0] * len(shares)
         rate, lag, _, _ = _fractions(self.seed, tweet.id, metric)
+        if metric == _VIDEO_VIEWS:
+            # A share below 1 of whole numbers: no hour has more of them than media views.
+            media_views = self._counts(tweet, "media_views", impressions, shares)
+            return [math.floor(views * (0.4 + 0.55 * rate)) for views in media_views]
         final = impressions * _PER_IMPRESSION[metric] * 4 ** (rate - 0.5)
         exponent = 1.0 + 0.5 * lag
         return [math.floor(final * share**exponent) for share in shares]
@@ -254,5 +260,5 @@ _SPEEDS: Final = _speeds()
 _WARPED_HOURS: Final = tuple(accumulate(_SPEEDS[:-1], initial=0.0))
 
 
-if missing := METRICS.keys() - _PER_IMPRESSION.keys() - {_ENGAGEMENTS}:
+if missing := METRICS.keys() - _PER_IMPRESSION.keys() - {_ENGAGEMENTS, _VIDEO_VIEWS}:
     raise RuntimeError(f"The simulator has no rate for {', '.join(sorted(missing))}. Add it to _PER_IMPRESSION.")

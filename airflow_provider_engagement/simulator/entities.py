@@ -38,6 +38,7 @@ class Handle:
     :param access_token_secret: the secret of the token.
     :param protected: whether the account is protected. Its Tweets are then unavailable, even to the user.
     :param revoked: whether the user has withdrawn the authorization.
+    :param consumer_key: the app that the token belongs to; by default the first of the world.
     """
 
     user_id: str
@@ -46,6 +47,7 @@ class Handle:
     access_token_secret: str = field(repr=False)
     protected: bool = False
     revoked: bool = False
+    consumer_key: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +60,7 @@ class Tweet:
         such Tweets count as older than every age limit.
     :param deleted: whether the Tweet is deleted.
     :param video_id: the video in the Tweet, if any. Several Tweets may have the same video.
+    :param image: whether the Tweet has images or a GIF.
     """
 
     id: str
@@ -65,11 +68,17 @@ class Tweet:
     created: datetime | None = None
     deleted: bool = False
     video_id: str | None = None
+    image: bool = False
 
     @property
     def has_video(self) -> bool:
         """Whether the Tweet has a video."""
         return self.video_id is not None
+
+    @property
+    def has_media(self) -> bool:
+        """Whether the Tweet has media of any kind: a video, images or a GIF."""
+        return self.has_video or self.image
 
     @property
     def created_at(self) -> datetime | None:

@@ -31,10 +31,15 @@ UNKNOWN_AUTHORIZATION = "Unknown Authorization Type"
 INTERNAL_ERROR = "internal server error"
 RATE_LIMIT = "Rate limit exceeded"
 NOT_ENTITLED = "Sorry, your application id is not authorized."
+UNAVAILABLE = "Tweet ID(s) are unavailable"
+"""The message for protected accounts, as the guide has it: without a number."""
+
 NO_GZIP = (
     "This request requires gzip compression. Retry the request after setting 'Accept-Encoding' header in the request "
     "to 'gzip'."
 )
+INVALID_TOKEN = {"code": 89, "message": "Invalid or expired token"}
+NO_USER = {"code": 220, "message": "Your credentials do not allow access to this resource"}
 NO_SUCH_PAGE = {"message": "Sorry, that page does not exist", "code": 34}
 BAD_CREDENTIALS = {
     "code": 99,
@@ -50,7 +55,7 @@ def unauthenticated_message(reason: str) -> str:
 
 def unavailable_message(number: int) -> str:
     """Return the message for Tweets that are deleted or not public."""
-    return f"{number} Tweet ID(s) are unavailable"
+    return f"{number} {UNAVAILABLE}"
 
 
 def age_limit_message(limit: str) -> str:

@@ -21,6 +21,7 @@ class TweetShares:
     :param deleted: the share of deleted Tweets.
     :param video: the share of Tweets with a video.
     :param shared_video: of the Tweets with a video, the share that repeats the video of another Tweet.
+    :param image: of the Tweets without a video, the share that has images or a GIF.
     :param old: the share of Tweets created between 2010 and the start.
     :param pre_snowflake: the share of Tweets with an id from before snowflake.
     """
@@ -28,6 +29,7 @@ class TweetShares:
     deleted: float
     video: float
     shared_video: float
+    image: float
     old: float
     pre_snowflake: float
 
@@ -100,7 +102,11 @@ def generate_tweets(
         author = generator.choices(authors, weights)[0]
         deleted = generator.random() < shares.deleted
         if tweet_id not in tweets:
-            tweets[tweet_id] = Tweet(id=tweet_id, author_id=author.user_id, deleted=deleted, video_id=video_id)
+            # A generator of its own leaves everything else as it would be without images.
+            image = video_id is None and random.Random(f"image {tweet_id}").random() < shares.image
+            tweets[tweet_id] = Tweet(
+                id=tweet_id, author_id=author.user_id, deleted=deleted, video_id=video_id, image=image
+            )
     return sorted(tweets.values(), key=lambda tweet: int(tweet.id))
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from airflow_provider_engagement.simulator.errors import RejectedRequest
+
+JSON_TYPE = "application/json"
+
+_ZERO_WEIGHT = re.compile(r"q=0(\.0{0,3})?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -12,26 +18,43 @@ class HttpRequest:
     """A request as the server received it.
 
     :param method: the HTTP method.
-    :param url: the URL the client called.
-    :param headers: the headers, with lower-case names.
+    :param target: the path and the query.
+    :param base_url: the address that the client called, as its ``Host`` header shows it.
+    :param headers: the headers, with lower-case names. Several of a name are joined with commas.
     :param body: the body.
+    :param problem: why the request cannot be read.
     """
 
     method: str
-    url: str
+    target: str
+    base_url: str
     headers: Mapping[str, str]
     body: bytes = b""
+    problem: RejectedRequest | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL that the client called."""
+        return self.base_url + self.target
 
     @property
     def path(self) -> str:
         """The path, without the query."""
-        return urlsplit(self.url).path
+        return re.split(r"[?#]", self.target, maxsplit=1)[0]
+
+    @property
+    def media_type(self) -> str:
+        """The type of the body, without parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def accepts_gzip(self) -> bool:
         """Whether the client accepts a compressed response."""
-        offers = (offer.strip().lower() for offer in self.headers.get("accept-encoding", "").split(","))
-        return any(offer.split(";")[0].strip() in ("gzip", "*") and not offer.endswith("q=0") for offer in offers)
+        offers: dict[str, bool] = {}
+        for offer in self.headers.get("accept-encoding", "").lower().split(","):
+            name, *parameters = (part.strip() for part in offer.split(";"))
+            offers[name] = not any(_ZERO_WEIGHT.fullmatch(parameter.replace(" ", "")) for parameter in parameters)
+        return next((offers[name] for name in ("gzip", "x-gzip", "*") if name in offers), False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

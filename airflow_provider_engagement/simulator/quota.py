@@ -85,8 +85,8 @@ class Quotas:
         self._clock = clock
         self._lock = threading.Lock()
         self._limits: dict[str, tuple[int, int | None]] = {}
-        self._minutes: dict[str, _FixedWindow] = {}
-        self._seconds: dict[str, _FixedWindow] = {}
+        self._minutes: dict[tuple[str, ...], _FixedWindow] = {}
+        self._seconds: dict[tuple[str, ...], _FixedWindow] = {}
         self._closed_until: datetime | None = None
 
     def set_limit(self, app: App, *, per_minute: int | None = None, per_second: int | None = None) -> None:
@@ -130,14 +130,25 @@ class Quotas:
         with self._lock:
             return self._limit(app)
 
-    def spend(self, app: App) -> QuotaState:
-        """Count one request of an app, if its quota allows it. A rate-limited request is not counted."""
+    def spend(self, app: App, *part: str) -> QuotaState:
+        """Count one request of an app, if its quota allows it. A rate-limited request is not counted.
+
+        :param app: the app.
+        :param part: what the request belongs to, if the app has several quotas of the same size.
+        """
+        return self._state(app, part, number=1)
+
+    def state(self, app: App, *part: str) -> QuotaState:
+        """Return the quota of an app without counting a request."""
+        return self._state(app, part, number=0)
+
+    def _state(self, app: App, part: tuple[str, ...], *, number: int) -> QuotaState:
         with self._lock:
             now = self._clock.now()
             seconds = math.floor(now.timestamp())
             per_minute, per_second = self._limit(app)
-            minute = self._minutes.setdefault(app.consumer_key, _FixedWindow())
-            second = self._seconds.setdefault(app.consumer_key, _FixedWindow())
+            minute = self._minutes.setdefault((app.consumer_key, *part), _FixedWindow())
+            second = self._seconds.setdefault((app.consumer_key, *part), _FixedWindow())
             left_minute = per_minute - minute.used_in(seconds // 60)
             left_second = 1 if per_second is None else per_second - second.used_in(seconds)
             reset = (seconds // 60 + 1) * 60
@@ -146,15 +157,15 @@ class Quotas:
                 reset = math.ceil(self._closed_until.timestamp())
             allowed = left_minute > 0 and left_second > 0
             if allowed:
-                minute.used += 1
-                second.used += 1
+                minute.used += number
+                second.used += number
             return QuotaState(
                 allowed=allowed,
                 limit=per_minute,
-                remaining=max(0, left_minute - allowed),
+                remaining=max(0, left_minute - number * allowed),
                 reset=reset,
                 second_limit=per_second,
-                second_remaining=max(0, left_second - allowed),
+                second_remaining=max(0, left_second - number * allowed),
                 second_reset=seconds + 1,
                 now=now,
             )

@@ -16,6 +16,7 @@ from airflow_provider_engagement.api.catalogue import (
     UNSUPPORTED_VIDEO_KEY,
     VIDEO_AGE_LIMIT,
     ZERO_BEFORE,
+    ZERO_METRICS,
     Auth,
     Endpoint,
     metrics_of,
@@ -23,6 +24,8 @@ from airflow_provider_engagement.api.catalogue import (
 from airflow_provider_engagement.simulator.counts import hours_since_1970
 from airflow_provider_engagement.simulator.entities import Tweet
 from airflow_provider_engagement.simulator.errors import (
+    NO_USER,
+    UNAVAILABLE,
     UNKNOWN_AUTHORIZATION,
     RejectedRequest,
     age_limit_message,
@@ -39,7 +42,6 @@ from airflow_provider_engagement.simulator.visible_counts import VisibleCounts
 from airflow_provider_engagement.simulator.world import World
 
 _WITH_AGE_LIMIT = frozenset({"impressions", "engagements"})
-_ZERO_IN_OLD_HISTORY = frozenset({"favorites", "replies", "retweets"})
 
 
 def response_body(
@@ -58,6 +60,11 @@ def response_body(
     if identity.handle is not None:
         _check_ownership(request, identity.handle.user_id, world, now, switches)
     available = [tweet for tweet_id in request.tweet_ids if (tweet := _available(world, tweet_id, now)) is not None]
+    if switches.protected_tweets != "listed" and any(_is_protected(world, one) for one in request.tweet_ids):
+        number = len(request.tweet_ids) - len(available)
+        raise RejectedRequest(
+            400, UNAVAILABLE if switches.protected_tweets == "unnamed" else unavailable_message(number)
+        )
     body: dict[str, Any] = {}
     errors: list[str] = []
     if len(available) < len(request.tweet_ids):
@@ -93,12 +100,15 @@ def response_body(
 
 
 def _check_metric_access(request: ParsedRequest, identity: Identity, switches: Switches) -> None:
-    if request.endpoint is not Endpoint.TOTALS and identity.auth is Auth.APP and switches.app_on_series == "type":
-        raise RejectedRequest(401, unauthenticated_message(UNKNOWN_AUTHORIZATION))
+    if request.endpoint is not Endpoint.TOTALS and identity.auth is Auth.APP:
+        if switches.app_on_series == "type":
+            raise RejectedRequest(401, unauthenticated_message(UNKNOWN_AUTHORIZATION))
+        if switches.app_on_series == "code":
+            raise RejectedRequest(403, NO_USER)
     allowed = metrics_of(request.endpoint, identity.auth)
     forbidden = [metric for metric in request.metrics if present_name(metric) not in allowed]
     if forbidden:
-        raise RejectedRequest(403, forbidden_metrics_message(forbidden))
+        raise RejectedRequest(switches.forbidden_metrics_status, forbidden_metrics_message(forbidden))
 
 
 def _check_ownership(request: ParsedRequest, user_id: str, world: World, now: datetime, switches: Switches) -> None:
@@ -121,10 +131,13 @@ def _created(world: World, tweet_id: str, now: datetime) -> Tweet | None:
 
 def _available(world: World, tweet_id: str, now: datetime) -> Tweet | None:
     tweet = _created(world, tweet_id, now)
-    if tweet is None or tweet.deleted:
-        return None
-    author = world.handles.get(tweet.author_id)
-    return None if author is not None and author.protected else tweet
+    return None if tweet is None or tweet.deleted or _is_protected(world, tweet_id) else tweet
+
+
+def _is_protected(world: World, tweet_id: str) -> bool:
+    tweet = world.tweets.get(tweet_id)
+    author = None if tweet is None else world.handles.get(tweet.author_id)
+    return author is not None and author.protected
 
 
 def _older_than(limit: timedelta, tweets: Sequence[Tweet], now: datetime, switches: Switches) -> list[str]:
@@ -158,7 +171,7 @@ def _series(
     series: dict[str, Sequence[int]] = {}
     for metric in metrics:
         counts = [after - before for before, after in pairwise(cumulative[present_name(metric)])]
-        if request.endpoint is Endpoint.HISTORICAL and metric in _ZERO_IN_OLD_HISTORY:
+        if request.endpoint is Endpoint.HISTORICAL and metric in ZERO_METRICS:
             missing = max(0, round(hours_since_1970(ZERO_BEFORE)) - first)
             counts[:missing] = [0] * len(counts[:missing])
         series[metric] = counts

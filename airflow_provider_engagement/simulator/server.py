@@ -6,8 +6,7 @@ import logging
 import socket
 import threading
 import time
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -16,9 +15,10 @@ from typing import Any
 from airflow_provider_engagement.simulator.clock import Clock
 from airflow_provider_engagement.simulator.control import CONTROL_PATH, control
 from airflow_provider_engagement.simulator.faults import Faults
-from airflow_provider_engagement.simulator.http_messages import HttpRequest, HttpResponse
+from airflow_provider_engagement.simulator.http_messages import HttpResponse
 from airflow_provider_engagement.simulator.journal import Journal
 from airflow_provider_engagement.simulator.quota import Quotas
+from airflow_provider_engagement.simulator.request_reading import read_request
 from airflow_provider_engagement.simulator.simulated_api import SimulatedApi
 from airflow_provider_engagement.simulator.switches import Switches
 from airflow_provider_engagement.simulator.tokens import TOKEN_PATH
@@ -243,37 +243,21 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _serve(self) -> None:
-        body = self._body()
-        if body is None:
-            self.close_connection = True
-            date = format_datetime(datetime.now(UTC), usegmt=True)
-            self._send(HttpResponse(status=411, headers={"Date": date}, body=b""))
-            return
-        if self.path.startswith(CONTROL_PATH):
-            self._send(control(self.server.api, self.command, self.path, body, self._base_url()))
-            return
-        self._send(
-            self.server.api.handle(
-                HttpRequest(
-                    method=self.command,
-                    url=(self.server.public_url or self._base_url()) + self.path,
-                    headers={name.lower(): value for name, value in self.headers.items()},
-                    body=body,
-                )
-            )
+        request = read_request(
+            self.command,
+            self.path,
+            self.headers,
+            self.rfile,
+            address=f"{LOOPBACK}:{self.server.server_port}",
+            public_url=self.server.public_url,
         )
+        if request.problem is not None:
+            # The next request cannot be told from the rest of this one.
+            self.close_connection = True
+        is_control = request.path.startswith(CONTROL_PATH)
+        self._send(control(self.server.api, request) if is_control else self.server.api.handle(request))
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _serve
-
-    def _base_url(self) -> str:
-        return f"http://{self.headers.get('Host', f'{LOOPBACK}:{self.server.server_port}')}"
-
-    def _body(self) -> bytes | None:
-        """Return the body; ``None`` if its length is unknown."""
-        length = self.headers.get("Content-Length", "0")
-        if self.headers.get("Transfer-Encoding") or not length.isdecimal():
-            return None
-        return self.rfile.read(int(length))
 
     def _send(self, response: HttpResponse) -> None:
         """Send a response. Headers and body go out in one write, so that TCP does not delay the body."""

@@ -17,6 +17,8 @@ from airflow_provider_engagement.simulator.entities import App, Handle
 from airflow_provider_engagement.simulator.errors import TOKEN_NOT_FOUND, UNKNOWN_AUTHORIZATION
 from airflow_provider_engagement.simulator.world import World
 
+_TIMESTAMP_DIGITS = 15
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -72,7 +74,7 @@ class CredentialsVerifier:
         :param method: the HTTP method.
         :param url: the URL the client called, as its ``Host`` header shows it.
         :param body: the body; the signature covers it only if it is a form.
-        :param content_type: the content type of the body.
+        :param content_type: the content type of the body, without parameters.
         :raises InvalidCredentials: the credentials are missing or wrong.
         """
         if not authorization:
@@ -114,14 +116,19 @@ class CredentialsVerifier:
         timestamp, nonce = parameters.get("oauth_timestamp", ""), parameters.get("oauth_nonce", "")
         if not (timestamp.isascii() and timestamp.isdecimal()) or not nonce:
             raise invalid("Timestamp or nonce missing")
+        if len(timestamp) > _TIMESTAMP_DIGITS:
+            raise invalid("Timestamp out of bounds")
         app = self._world.apps.get(parameters.get("oauth_consumer_key", ""))
         if app is None:
             raise invalid("Consumer key not found")
-        if token and handle is None:
+        if token and (handle is None or self._world.app_of(handle) != app):
             raise invalid(TOKEN_NOT_FOUND)
         secret = handle.access_token_secret if handle else ""
-        form = body.decode("ascii", "replace") if content_type.startswith("application/x-www-form-urlencoded") else ""
-        expected = signature(authorization, method, url, app.consumer_secret, secret, form=form)
+        form = body.decode("ascii", "replace") if content_type == "application/x-www-form-urlencoded" else ""
+        try:
+            expected = signature(authorization, method, url, app.consumer_secret, secret, form=form)
+        except ValueError:
+            raise invalid("Signature invalid") from None
         if not hmac.compare_digest(expected.encode(), parameters.get("oauth_signature", "").encode()):
             raise invalid("Signature invalid")
         body_hash = parameters.get("oauth_body_hash")

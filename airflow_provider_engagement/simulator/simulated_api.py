@@ -15,6 +15,7 @@ from airflow_provider_engagement.api.catalogue import ENDPOINTS, Endpoint
 from airflow_provider_engagement.simulator.clock import Clock
 from airflow_provider_engagement.simulator.errors import (
     INTERNAL_ERROR,
+    INVALID_TOKEN,
     NO_GZIP,
     NO_SUCH_PAGE,
     NOT_ENTITLED,
@@ -23,8 +24,9 @@ from airflow_provider_engagement.simulator.errors import (
     unauthenticated_message,
 )
 from airflow_provider_engagement.simulator.faults import Fault, Faults
-from airflow_provider_engagement.simulator.http_messages import HttpRequest, HttpResponse
+from airflow_provider_engagement.simulator.http_messages import JSON_TYPE, HttpRequest, HttpResponse
 from airflow_provider_engagement.simulator.journal import Journal
+from airflow_provider_engagement.simulator.json_values import decode
 from airflow_provider_engagement.simulator.quota import Quotas
 from airflow_provider_engagement.simulator.responses import response_body
 from airflow_provider_engagement.simulator.signature import CredentialsVerifier, Identity, InvalidCredentials
@@ -120,8 +122,8 @@ class SimulatedApi:
         return response
 
     def _verify_credentials(self, request: HttpRequest) -> Identity | InvalidCredentials | None:
-        """Return who sent a request, or why that is unknown; ``None`` on paths other than those of the endpoints."""
-        if request.path not in _ENDPOINTS:
+        """Return who sent a request, or why that is unknown; ``None`` if its path or the request itself is wrong."""
+        if request.path not in _ENDPOINTS or request.problem is not None:
             return None
         try:
             return self._verifier.verify(
@@ -129,7 +131,7 @@ class SimulatedApi:
                 method=request.method,
                 url=request.url,
                 body=request.body,
-                content_type=request.headers.get("content-type", ""),
+                content_type=request.media_type,
             )
         except InvalidCredentials as problem:
             return problem
@@ -139,6 +141,8 @@ class SimulatedApi:
     ) -> tuple[int, bytes]:
         """Return status and body of a response, and add its rate limit headers to ``headers``."""
         try:
+            if request.problem is not None:
+                raise request.problem
             if request.path in (TOKEN_PATH, INVALIDATE_PATH):
                 return 200, _encoded(self.tokens.handle(request))
             if identity is None:
@@ -156,15 +160,17 @@ class SimulatedApi:
     ) -> dict[str, Any]:
         """Apply the rules in the order in which the API applies them."""
         switches = self.switches
+        if isinstance(identity, Identity):
+            part = _part_of_quota(switches, endpoint, identity)
+            headers.update(self.quotas.state(identity.app, *part).headers(switches))
         if request.method != "POST":
             raise RejectedRequest(405, "Method not allowed; use POST")
         if switches.require_gzip and not request.accepts_gzip:
             raise RejectedRequest(406, NO_GZIP)
         if isinstance(identity, InvalidCredentials):
             message = unauthenticated_message(identity.reason)
-            error = {"code": 89, "message": message} if switches.auth_errors == "objects" else message
-            raise RejectedRequest(401, error)
-        quota = self.quotas.spend(identity.app)
+            raise RejectedRequest(401, INVALID_TOKEN if switches.auth_errors == "objects" else message)
+        quota = self.quotas.spend(identity.app, *part)
         headers.update(quota.headers(switches))
         if not quota.allowed:
             error = {"code": 88, "message": RATE_LIMIT} if switches.rate_body == "objects" else RATE_LIMIT
@@ -172,7 +178,9 @@ class SimulatedApi:
         if not identity.app.entitled:
             raise RejectedRequest(switches.entitlement_status, NOT_ENTITLED)
         now = self.clock.now()
-        parsed = parse_request(endpoint, parse_body(request.body), now=now, switches=switches)
+        # Finatra reads the body only if it is JSON. Otherwise every field is missing.
+        body = parse_body(request.body) if request.media_type == JSON_TYPE else {}
+        parsed = parse_request(endpoint, body, now=now, switches=switches)
         return response_body(parsed, identity, self.world, now=now, switches=switches)
 
     def _response(
@@ -198,6 +206,15 @@ class SimulatedApi:
             delay=self.latency + fault.delay,
             drop=fault.drop,
         )
+
+
+def _part_of_quota(switches: Switches, endpoint: Endpoint, identity: Identity) -> tuple[str, ...]:
+    """Return what distinguishes the quotas of an app, if it has several."""
+    if switches.quota_scope == "endpoint":
+        return (str(endpoint),)
+    if switches.quota_scope == "token":
+        return ("app" if identity.handle is None else identity.handle.user_id,)
+    return ()
 
 
 def _journal_fields(identity: Identity | InvalidCredentials | None) -> dict[str, str | None]:
@@ -226,6 +243,6 @@ def _encoded(body: Any) -> bytes:
 
 def _decoded(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return decode(body)
     except ValueError:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import threading
 from hashlib import sha256
 from urllib.parse import parse_qs, unquote_plus
@@ -76,7 +75,7 @@ class BearerTokens:
             return None
         try:
             key, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return None
         app = self._world.apps.get(unquote_plus(key))
         return app if app is not None and app.consumer_secret == unquote_plus(secret) else None

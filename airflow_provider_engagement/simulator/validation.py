@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from airflow_provider_engagement.api.catalogue import (
@@ -25,6 +25,7 @@ from airflow_provider_engagement.api.catalogue import (
 )
 from airflow_provider_engagement.api.tweet_id import is_tweet_id
 from airflow_provider_engagement.simulator.errors import RejectedRequest, unsupported_dimensions_message
+from airflow_provider_engagement.simulator.json_values import decode
 from airflow_provider_engagement.simulator.switches import Switches
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?", re.ASCII)
@@ -70,7 +71,7 @@ def parse_body(body: bytes) -> Mapping[str, Any]:
     :raises RejectedRequest: the body is not a JSON object.
     """
     try:
-        decoded = json.loads(body)
+        decoded = decode(body)
     except ValueError:
         raise RejectedRequest(400, "Unable to parse request body as JSON") from None
     if not isinstance(decoded, dict):
@@ -85,15 +86,35 @@ def parse_request(endpoint: Endpoint, body: Mapping[str, Any], *, now: datetime,
     :param body: the decoded body.
     :param now: the time of the data clock.
     :param switches: the behaviour of the API.
-    :raises RejectedRequest: the API rejects such a request with status 400.
+    :raises RejectedRequest: the API rejects such a request. There is an error for each invalid field.
     """
-    return ParsedRequest(
-        endpoint=endpoint,
-        tweet_ids=_tweet_ids(body, ENDPOINTS[endpoint].tweets_per_request),
-        metrics=_metrics(body, switches),
-        groupings=_groupings(body, endpoint),
-        window=_window(endpoint, body, now, switches),
+    fields: dict[str, Any] = _all_or_errors(
+        {
+            "tweet_ids": lambda: _tweet_ids(body, ENDPOINTS[endpoint].tweets_per_request),
+            "metrics": lambda: _metrics(body, switches),
+            "groupings": lambda: _groupings(body, endpoint, switches),
+            "window": lambda: _window(endpoint, body, now, switches),
+        }
     )
+    return ParsedRequest(endpoint=endpoint, **fields)
+
+
+def _all_or_errors(parts: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """Return what each part of a request parses to.
+
+    :raises RejectedRequest: with the errors of all parts, as Finatra lists them. One error alone keeps its status.
+    """
+    parsed: dict[str, Any] = {}
+    rejected: list[RejectedRequest] = []
+    for name, parse in parts.items():
+        try:
+            parsed[name] = parse()
+        except RejectedRequest as problem:
+            rejected.append(problem)
+    if rejected:
+        status = rejected[0].status if len(rejected) == 1 else 400
+        raise RejectedRequest(status, *(error for problem in rejected for error in problem.errors))
+    return parsed
 
 
 def _list(body: Mapping[str, Any], name: str, maximum: int) -> list[Any]:
@@ -130,7 +151,7 @@ def _metrics(body: Mapping[str, Any], switches: Switches) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _groupings(body: Mapping[str, Any], endpoint: Endpoint) -> dict[str, tuple[Dimension, ...]]:
+def _groupings(body: Mapping[str, Any], endpoint: Endpoint, switches: Switches) -> dict[str, tuple[Dimension, ...]]:
     if "groupings" not in body:
         raise RejectedRequest(400, "groupings: field is required")
     groupings = body["groupings"]
@@ -138,13 +159,15 @@ def _groupings(body: Mapping[str, Any], endpoint: Endpoint) -> dict[str, tuple[D
         raise RejectedRequest(400, "groupings: must be an object")
     if not 1 <= len(groupings) <= MAX_GROUPINGS:
         raise RejectedRequest(400, f"groupings: size [{len(groupings)}] is not between 1 and {MAX_GROUPINGS}")
-    parsed = {name: _group_by(name, value, endpoint) for name, value in groupings.items()}
+    parsed: dict[str, tuple[Dimension, ...]] = _all_or_errors(
+        {name: partial(_group_by, name, value, endpoint, switches) for name, value in groupings.items()}
+    )
     if sum(len(group_by) == len(Dimension) for group_by in parsed.values()) > 1:
         raise RejectedRequest(400, "groupings: only one grouping with 4 group_by items is allowed")
     return parsed
 
 
-def _group_by(name: str, grouping: Any, endpoint: Endpoint) -> tuple[Dimension, ...]:
+def _group_by(name: str, grouping: Any, endpoint: Endpoint, switches: Switches) -> tuple[Dimension, ...]:
     if name in RESERVED_GROUPING_NAMES or name.startswith(UNSUPPORTED_PREFIX):
         raise RejectedRequest(400, f"groupings: ({name}) is a reserved name")
     items = grouping.get("group_by") if isinstance(grouping, dict) else None
@@ -152,7 +175,8 @@ def _group_by(name: str, grouping: Any, endpoint: Endpoint) -> tuple[Dimension, 
         raise RejectedRequest(400, "groupings: group_by must be an array of strings")
     unsupported = [item for item in items if item not in ENDPOINTS[endpoint].dimensions]
     if unsupported:
-        raise RejectedRequest(400, unsupported_dimensions_message(dict.fromkeys(unsupported)))
+        message = unsupported_dimensions_message(dict.fromkeys(unsupported))
+        raise RejectedRequest(switches.unsupported_grouping_status, message)
     if not 1 <= len(items) <= len(Dimension) or len(set(items)) < len(items):
         raise RejectedRequest(400, "groupings: group_by must hold 1 to 4 different items")
     group_by = tuple(Dimension(item) for item in items)
@@ -167,16 +191,30 @@ def _window(endpoint: Endpoint, body: Mapping[str, Any], now: datetime, switches
     if endpoint is Endpoint.TOTALS:
         return None
     if endpoint is Endpoint.LAST_28_HOURS:
-        return _whole_hours(now - timedelta(hours=28), now)
+        return _last_28_hours(now, switches)
     given = [name for name in ("start", "end") if body.get(name) is not None]
     if not given:
         start = _ceil_hour(now - MAX_WINDOW)
         end = now.replace(second=0, microsecond=0)
         return RequestedWindow(start=start, end=_ceil_hour(end), reported_start=start, reported_end=end)
+    times = _all_or_errors({name: partial(_parse_time, body, name) for name in given})
+    if given == ["start"] and switches.start_alone == "now":
+        # The vendor's Ruby client leaves out an end that would be in the future.
+        times["end"] = now.replace(second=0, microsecond=0)
+        window = _explicit_window(**times, now=now, switches=switches)
+        return replace(window, reported_end=times["end"])
     if len(given) == 1:
         missing = "end" if given == ["start"] else "start"
         raise RejectedRequest(400, f"{missing}: field is required when {given[0]} is given")
-    return _explicit_window(_parse_time(body, "start"), _parse_time(body, "end"), now, switches)
+    return _explicit_window(**times, now=now, switches=switches)
+
+
+def _last_28_hours(now: datetime, switches: Switches) -> RequestedWindow:
+    window = _whole_hours(now - timedelta(hours=28), now)
+    if switches.running_hour == "rounded" or now == window.end:
+        return window
+    end = _floor_hour(now) if switches.running_hour == "without_counts" else window.end
+    return replace(window, end=end, reported_end=now.replace(microsecond=0))
 
 
 def _explicit_window(start: datetime, end: datetime, now: datetime, switches: Switches) -> RequestedWindow:
@@ -188,7 +226,8 @@ def _explicit_window(start: datetime, end: datetime, now: datetime, switches: Sw
     if start < earliest:
         raise RejectedRequest(400, f"start: must not be before {format_time(earliest)}")
     window = _whole_hours(start, end)
-    if window.end - window.start > MAX_WINDOW:
+    length = window.end - window.start if switches.length_limit == "rounded" else end - start
+    if length > MAX_WINDOW:
         raise RejectedRequest(400, "start/end: period exceeds 28 days")
     return window
 

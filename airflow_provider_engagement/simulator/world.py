@@ -62,6 +62,7 @@ class World:
         deleted: float = 0.02,
         video: float = 0.15,
         shared_video: float = 0.1,
+        image: float = 0.35,
         old: float = 0.02,
         pre_snowflake: float = 0.0,
         app: App | None = None,
@@ -76,13 +77,19 @@ class World:
         :param deleted: the share of deleted Tweets.
         :param video: the share of Tweets with a video.
         :param shared_video: of the Tweets with a video, the share that repeats the video of another Tweet.
+        :param image: of the Tweets without a video, the share that has images or a GIF.
         :param old: the share of Tweets created between 2010 and ``start``.
         :param pre_snowflake: the share of Tweets with an id from before snowflake.
         :param app: the app; by default a random one.
         :raises ValueError: a share is not between 0 and 1, there are no users, or ``start`` is not before ``end``.
         """
         shares = TweetShares(
-            deleted=deleted, video=video, shared_video=shared_video, old=old, pre_snowflake=pre_snowflake
+            deleted=deleted,
+            video=video,
+            shared_video=shared_video,
+            image=image,
+            old=old,
+            pre_snowflake=pre_snowflake,
         )
         if handles < 1:
             raise ValueError(f"handles: {handles} is too few. Give at least 1, because every Tweet needs an author.")
@@ -125,6 +132,7 @@ class World:
                     "created": None if tweet.created_at is None else tweet.created_at.isoformat(),
                     "deleted": tweet.deleted,
                     "video_id": tweet.video_id,
+                    **({"image": True} if tweet.image else {}),
                 }
                 for tweet in self.tweets.values()
             ],
@@ -165,6 +173,10 @@ class World:
     def handle_with_token(self, access_token: str) -> Handle | None:
         """Return the user with an access token, if any."""
         return next((handle for handle in self._handles.values() if handle.access_token == access_token), None)
+
+    def app_of(self, handle: Handle) -> App:
+        """Return the app that a user's token belongs to."""
+        return self.app if handle.consumer_key is None else self._apps[handle.consumer_key]
 
     def change_app(self, consumer_key: str, **changes: Any) -> App:
         """Change fields of an app, such as ``entitled=False``, and return the changed app."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -103,6 +103,7 @@ def test_impressions_are_organic_and_engagements_are_not() -> None:
 def test_all_documented_changes_are_listed() -> None:
     dated = {(change.on, change.metric) for change in catalogue.METRIC_CHANGES}
     assert {
+        (date(2017, 10, 9), None),
         (date(2017, 10, 9), "engagements"),
         (date(2017, 10, 9), "media_engagements"),
         (date(2017, 10, 9), "media_views"),
@@ -110,6 +111,38 @@ def test_all_documented_changes_are_listed() -> None:
         (date(2020, 7, 7), "quote_tweets"),
         (date(2021, 8, 16), "video_views"),
     } == dated
+
+
+def test_a_change_concerns_only_endpoints_that_have_the_metric() -> None:
+    for change in catalogue.METRIC_CHANGES:
+        metric = METRICS.get(change.metric or "impressions")
+        assert metric is not None
+        assert change.endpoints <= metric.endpoints
+    endpoints = {(change.on.year, change.metric): change.endpoints for change in catalogue.METRIC_CHANGES}
+    assert endpoints[2017, None] == set(Endpoint)
+    assert endpoints[2018, "video_views"] == endpoints[2020, "quote_tweets"] == {Endpoint.TOTALS}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "number"),
+    [
+        ("2017-10-08T00:00Z", "2017-10-09T00:00Z", 0),
+        ("2017-10-08T00:00Z", "2017-10-09T01:00Z", 1),
+        ("2017-10-09T23:00Z", "2017-10-10T05:00Z", 1),
+        ("2017-10-10T00:00Z", "2017-10-10T05:00Z", 0),
+        ("2017-10-09T08:00+09:00", "2017-10-09T09:00+09:00", 0),
+    ],
+)
+def test_changes_are_found_on_the_utc_days_of_an_interval(start: str, end: str, number: int) -> None:
+    edges = (datetime.fromisoformat(edge) for edge in (start, end))
+    changes = catalogue.changes_between(*edges, metrics=("url_clicks",), endpoints=(Endpoint.HISTORICAL,))
+    assert [change.metric for change in changes] == [None] * number
+
+
+def test_the_sources_say_no_more_about_quote_tweets_than_that_tweets_of_others_have_them_on_totals() -> None:
+    (change,) = [change for change in catalogue.METRIC_CHANGES if change.metric == "quote_tweets"]
+    assert "other users" in change.what
+    assert "No values before" not in change.effect
 
 
 def test_every_fact_names_its_source() -> None:

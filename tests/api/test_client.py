@@ -10,6 +10,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any
@@ -60,7 +61,7 @@ from airflow_provider_engagement.simulator import (
 
 TWEET, METRIC, DAY, HOUR = Dimension
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
-AUTHOR, OTHER, THIRD = "7588892", "370773112", "18435372"
+AUTHOR, OTHER, THIRD, PRIVATE = "7588892", "370773112", "18435372", "2265341844"
 NEW, SECOND, OLD, VIDEO, ANCIENT, DELETED, FOREIGN, FOREIGN_TOO = (
     "2000000000000000001",
     "2000000000000000002",
@@ -71,6 +72,7 @@ NEW, SECOND, OLD, VIDEO, ANCIENT, DELETED, FOREIGN, FOREIGN_TOO = (
     "2000000000000000009",
     "2000000000000000010",
 )
+PROTECTED = "2000000000000000011"
 OWN = (NEW, SECOND, OLD, VIDEO, ANCIENT, DELETED)
 Connect = Callable[..., Any]
 Make = Callable[..., Request]
@@ -87,12 +89,13 @@ def make_world() -> World:
 
     return World(
         apps=[App(consumer_key="canaryKey", consumer_secret="canary & more", bearer_token="AAAA%2FcanaryBearer%3D")],
-        handles=[handle(AUTHOR), handle(OTHER)],
+        handles=[handle(AUTHOR), handle(OTHER), replace(handle(PRIVATE), protected=True)],
         tweets=[
             *(Tweet(id=tweet_id, author_id=AUTHOR, video_id=f"9{tweet_id}") for tweet_id in OWN if tweet_id != DELETED),
             Tweet(id=DELETED, author_id=AUTHOR, deleted=True),
             Tweet(id=FOREIGN, author_id=OTHER),
             Tweet(id=FOREIGN_TOO, author_id=THIRD),
+            Tweet(id=PROTECTED, author_id=PRIVATE),
         ],
         counts=SeededCounts(7),
     )
@@ -100,7 +103,7 @@ def make_world() -> World:
 
 @pytest.fixture
 def world() -> World:
-    """A user with Tweets of every age, one of them deleted, and Tweets of two other users."""
+    """A user with Tweets of every age, one of them deleted, and Tweets of other users, one of them protected."""
     return make_world()
 
 
@@ -736,7 +739,7 @@ def test_tweets_of_a_protected_user_are_unavailable(world: World, connect: Conne
     assert outcomes(one.client.fetch(totals(NEW, auth=Auth.USER)).response) == {NEW: "unavailable"}
 
 
-def test_an_error_about_some_tweets_without_ids_is_raised(world: World, connect: Connect, totals: Make) -> None:
+def test_an_error_about_tweets_that_are_all_available_is_raised(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW)
     one.simulator.faults.add(Fault(status=400, body={"errors": ["1 Tweet ID(s) are unavailable"]}))
     with pytest.raises(RequestRejectedError, match="unavailable"):
@@ -854,6 +857,8 @@ def test_invalid_addresses_are_rejected_without_showing_them(name: str) -> None:
         "http://[::1",
         "https://data-api.twitter.com:port",
         "https://data-api.twitter.com:99999",
+        "https://data-api.twitter.com:0",
+        "http://127.0.0.1:0",
         "https://data-api.twitter.com?token=canarySecret",
         "https://data-api.twitter.com#canarySecret",
     ):
@@ -868,6 +873,8 @@ def test_loopback_addresses_can_use_http_and_a_trailing_slash_is_removed() -> No
         "http://127.0.0.1:8080/",
         "http://[::1]:8080",
         "https://data-api.x.com/",
+        "http://127.0.0.1:1",
+        "https://data-api.x.com:65535",
     ):
         assert Address(base_url=url).base_url == url.rstrip("/")
 
@@ -1021,7 +1028,7 @@ SWITCHES = every_pair_of_choices()
 
 def expected_nulls(endpoint: Endpoint, switches: Switches, metrics: tuple[str, ...]) -> set[tuple[str, str]]:
     """Return the pairs of Tweet and metric without a count, by the documented rules."""
-    nulls = {(DELETED, metric) for metric in metrics}
+    nulls = {(tweet_id, metric) for metric in metrics for tweet_id in (DELETED, PROTECTED)}
     if endpoint is Endpoint.TOTALS or switches.old_impressions_scope == "all":
         nulls |= {(tweet_id, metric) for tweet_id in (OLD, VIDEO, ANCIENT) for metric in ("impressions", "engagements")}
     nulls |= {(tweet_id, "video_views") for tweet_id in (VIDEO, ANCIENT)}
@@ -1042,7 +1049,7 @@ def assert_true_or_null_with_reason(
             assert count is None
         else:
             assert count == truth(tweet_id, metric, period)
-    assert {key[0] for key in read} == set(requested) - {DELETED, FOREIGN}
+    assert {key[0] for key in read} == set(requested) - {DELETED, FOREIGN, PROTECTED}
     for tweet_id in requested:
         status = response.statuses[tweet_id]
         lacking = {metric for metric in metrics if (tweet_id, metric) in nulls}
@@ -1074,10 +1081,11 @@ def _check_owned_totals(api: Simulator) -> None:
 
 def _check_public_totals(api: Simulator) -> None:
     metrics = metrics_of(Endpoint.TOTALS, Auth.APP)
-    query = Query(endpoint=Endpoint.TOTALS, auth=Auth.APP, tweet_ids=OWN, metrics=metrics)
-    response = client_of(api).fetch(Request(query, OWN, None)).response
+    named = (*OWN, PROTECTED)
+    query = Query(endpoint=Endpoint.TOTALS, auth=Auth.APP, tweet_ids=named, metrics=metrics)
+    response = client_of(api).fetch(Request(query, named, None)).response
     nulls = expected_nulls(Endpoint.TOTALS, api.switches, metrics)
-    assert_true_or_null_with_reason(response, nulls, metrics, lambda tweet, metric, _: api.total(tweet, metric))
+    assert_true_or_null_with_reason(response, nulls, metrics, lambda tweet, metric, _: api.total(tweet, metric), named)
 
 
 def _check_historical(api: Simulator) -> None:
@@ -1150,13 +1158,48 @@ def test_an_app_without_access_is_not_entitled_with_either_status(
     assert len(one.simulator.journal) == 1
 
 
+def test_an_app_without_access_does_not_renew_its_token_in_vain(world: World, connect: Connect, totals: Make) -> None:
+    world.change_app("canaryKey", entitled=False)
+    one = connect(world, now=NOW, bearer=False, switches=Switches(entitlement_status=401))
+    with pytest.raises(NotEntitledError):
+        one.client.fetch(totals(NEW))
+    assert [entry.path.rpartition("/")[2] for entry in one.simulator.journal] == ["token", "totals"]
+
+
+@pytest.mark.parametrize("value", Switches.choices()["protected_tweets"])
+def test_all_tweets_of_a_protected_owner_are_unavailable_in_every_form(
+    value: str, world: World, connect: Connect, totals: Make, historical: Make
+) -> None:
+    world.change_handle(AUTHOR, protected=True)
+    one = connect(world, now=NOW, user=AUTHOR, switches=Switches(protected_tweets=value))
+    window = TimeRange(NOW.replace(minute=0) - timedelta(hours=4), NOW.replace(minute=0))
+    for request in (totals(*OWN, auth=Auth.USER), historical(*OWN, window=window)):
+        response = one.client.fetch(request).response
+        assert outcomes(response) == dict.fromkeys(OWN, "unavailable")
+        assert not counts_of(response)
+
+
+@pytest.mark.parametrize("scope", Switches.choices()["quota_scope"])
+def test_every_scope_of_the_quota_is_kept(
+    scope: str, world: World, connect: Connect, totals: Make, historical: Make
+) -> None:
+    rate_clock = Clock(NOW)
+    one = connect(world, now=NOW, user=AUTHOR, switches=Switches(quota_scope=scope), rate_clock=rate_clock)
+    one.simulator.set_limit(per_minute=3)
+    window = TimeRange(NOW.replace(minute=0) - timedelta(hours=4), NOW.replace(minute=0))
+    for _ in range(4):
+        for request in (totals(NEW), totals(NEW, auth=Auth.USER), historical(NEW, window=window)):
+            assert outcomes(one.client.fetch(request).response) == {NEW: "ok"}
+    assert sum(entry.status == 200 for entry in one.simulator.journal) == 12
+
+
 @pytest.mark.parametrize("form", Switches.choices()["auth_errors"])
 def test_a_revoked_user_is_an_authentication_error_in_both_formats(
     form: str, world: World, connect: Connect, totals: Make
 ) -> None:
     world.change_handle(AUTHOR, revoked=True)
     one = connect(world, now=NOW, user=AUTHOR, switches=Switches(auth_errors=form))
-    with pytest.raises(AuthenticationError, match="revoked"):
+    with pytest.raises(AuthenticationError, match=r"revoked|expired token"):
         one.client.fetch(totals(NEW, auth=Auth.USER))
     assert len(one.simulator.journal) == 1
 

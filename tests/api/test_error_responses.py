@@ -11,6 +11,9 @@ from airflow_provider_engagement.api.error_responses import (
     error_messages,
     forbidden_summary,
     forbidden_tweets,
+    is_about_every_tweet,
+    lacks_entitlement,
+    reports_unavailable_tweets,
     unavailable_count,
 )
 from airflow_provider_engagement.exceptions import (
@@ -64,6 +67,10 @@ DOCUMENTED = [
     (400, E7, ForbiddenMetricsError),
     (403, "Your credentials do not allow access to this resource", NotEntitledError),
     (400, E10, RequestRejectedError),
+    (403, E10, RequestRejectedError),
+    (500, E10, RequestRejectedError),
+    (400, "Tweet ID(s) are unavailable", RequestRejectedError),
+    (403, "2 Tweet ID(s) are unavailable", RequestRejectedError),
     (406, E11, RequestRejectedError),
     (400, "tweet_ids: size [26] is not between 1 and 25", RequestRejectedError),
     (405, "Method not allowed", RequestRejectedError),
@@ -196,9 +203,76 @@ def test_the_summary_of_many_tweets_is_short() -> None:
         (["2 Tweet ID(s) are unavailable"], 2),
         (["1 tweet id(s) are unavailable", "3 Tweet ID(s) are unavailable"], 4),
         (["Tweet ID(s) are unavailable"], 0),
+        (["Tweet ID(s) are unavailable", "2 Tweet ID(s) are unavailable"], 2),
         (["something else"], 0),
         ([], 0),
     ],
 )
 def test_the_number_of_unavailable_tweets_is_read(messages: list[str], number: int) -> None:
     assert unavailable_count(messages) == number
+
+
+@pytest.mark.parametrize(
+    ("messages", "reported"),
+    [
+        (["Tweet ID(s) are unavailable"], True),
+        (["TWEET ID(S) ARE UNAVAILABLE."], True),
+        (["3 Tweet ID(s) are unavailable"], True),
+        (["Tweet ID(s) are unavailable", E5], False),
+        (["Tweet ID(s) are unavailable", "tweet_ids: size [26] is not between 1 and 25"], False),
+        (["something is unavailable"], False),
+        ([], False),
+    ],
+)
+def test_unavailable_tweets_are_reported_with_or_without_a_number_and_nothing_else(
+    messages: list[str], reported: bool
+) -> None:
+    assert reports_unavailable_tweets(messages) is reported
+
+
+@pytest.mark.parametrize(
+    ("tweet_ids", "listed", "messages", "every"),
+    [
+        ("a", "", ["Tweet ID(s) are unavailable"], True),
+        ("a", "b", ["Tweet ID(s) are unavailable"], False),
+        ("ab", "", ["Tweet ID(s) are unavailable"], False),
+        ("ab", "", ["2 Tweet ID(s) are unavailable"], True),
+        ("ab", "", ["1 Tweet ID(s) are unavailable"], False),
+        ("ab", "bca", [], True),
+        ("ab", "a", [], False),
+        ("a", "", [], False),
+    ],
+)
+def test_a_response_is_about_every_tweet_if_it_lists_or_counts_all_or_there_is_one(
+    tweet_ids: str, listed: str, messages: list[str], every: bool
+) -> None:
+    assert is_about_every_tweet(tweet_ids, listed, messages) is every
+
+
+def test_a_missing_entitlement_is_recognized_among_other_texts() -> None:
+    assert lacks_entitlement(["other", E4.upper()])
+    assert not lacks_entitlement([E1])
+
+
+@pytest.mark.parametrize("secret", ["tweets", "access", "metrics", "1", "author id", "e"])
+@pytest.mark.parametrize(
+    ("status", "text", "kind"),
+    [
+        (403, E5, ForbiddenTweetsError),
+        (403, E6, ForbiddenTweetsError),
+        (403, E7, ForbiddenMetricsError),
+        (403, E4, NotEntitledError),
+    ],
+)
+def test_a_secret_that_is_part_of_a_text_hides_it_from_readers_but_does_not_change_the_error(
+    secret: str, status: int, text: str, kind: type[ApiError]
+) -> None:
+    error = error_for_response(
+        endpoint="totals",
+        status=status,
+        messages=[text],
+        host=HOST,
+        redact=lambda shown: shown.replace(secret, "***"),
+    )
+    assert type(error) is kind
+    assert secret not in "".join(error.messages)

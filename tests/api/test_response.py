@@ -403,6 +403,60 @@ def test_the_window_of_28hr_is_the_returned_one() -> None:
     assert rows(response) == {(A, "impressions", START + number * ONE_HOUR): number + 1 for number in range(3)}
 
 
+@pytest.mark.parametrize(
+    ("edges", "hours", "first", "last"),
+    [
+        # The reference shows this end, and no counts to it.
+        (("22:00:00", "02:27:50"), (22, 23, 0, 1), 22, 1),
+        (("22:00:00", "02:27:50"), (22, 23, 0, 1, 2), 22, 2),
+        (("22:00:00", "02:00:00"), (22, 23, 0, 1), 22, 1),
+        (("21:32:10", "01:32:10"), (22, 23, 0), 22, 0),
+        (("21:32:10", "01:32:10"), (21, 22, 23, 0, 1), 21, 1),
+        (("22:00:00", "02:00:00.5"), (22, 23, 0, 1), 22, 1),
+    ],
+)
+def test_an_hour_that_is_partly_in_the_window_of_28hr_is_missing_only_if_another_count_has_it(
+    edges: tuple[str, str], hours: tuple[int, ...], first: int, last: int
+) -> None:
+    days = ("2026-01-10", "2026-01-11")
+    counts: dict[str, dict[str, str]] = {day: {} for day in days}
+    for hour in hours:
+        counts[days[hour < 12]][f"{hour:02}"] = str(hour)
+    start, end = (f"{day}T{edge}Z" for day, edge in zip(days, edges, strict=True))
+    response = parse_response(last_28_hours(), {"start": start, "end": end, "hour": {A: {"impressions": counts}}})
+    periods = [period.hour for period in response.counts.periods if period is not None]
+    assert (periods[0], periods[-1]) == (first, last)
+    assert response.counts.by_metric["impressions"] == periods
+    assert response.statuses[A] == TweetStatus(Outcome.OK)
+    assert response.end == datetime.fromisoformat(end)
+
+
+def test_a_count_that_lacks_an_hour_of_28hr_which_others_have_is_missing() -> None:
+    body = {
+        "start": "2026-01-10T22:00:00Z",
+        "end": "2026-01-11T00:27:50Z",
+        "hour": {
+            A: {
+                "impressions": {"2026-01-10": {"22": "1", "23": "2"}, "2026-01-11": {"00": "3"}},
+                "favorites": {"2026-01-10": {"22": "1", "23": "2"}},
+            }
+        },
+    }
+    query = Query(endpoint=Endpoint.LAST_28_HOURS, auth=Auth.USER, tweet_ids=(A,), metrics=("impressions", "favorites"))
+    response = parse_response(Request(query, (A,), None), body)
+    assert response.counts.by_metric == {"impressions": [1, 2, 3], "favorites": [1, 2, None]}
+    assert response.statuses[A].outcome is Outcome.NO_DATA
+    assert response.statuses[A].metrics_affected == ("favorites",)
+
+
+def test_a_whole_hour_of_28hr_without_counts_is_missing() -> None:
+    hours = {"2026-01-10": {"22": "1"}}
+    window = {"start": "2026-01-10T22:00:00Z", "end": "2026-01-11T00:00:00Z"}
+    response = parse_response(last_28_hours(), {**window, "hour": {A: {"impressions": hours}}})
+    assert response.counts.by_metric["impressions"] == [1, None]
+    assert response.statuses[A].outcome is Outcome.NO_DATA
+
+
 def test_hours_of_28hr_without_a_returned_window_are_rejected() -> None:
     with pytest.raises(InvalidResponseError):
         parse_response(last_28_hours(), {"hour": {A: {"impressions": {"2026-01-10": {"22": "1"}}}}})

@@ -14,8 +14,8 @@ from pathlib import Path
 from figures import figure, timed
 from histories import END, hourly_query, spread_tweets
 
-from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request, lower_bound, plan, plan_shared
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.api.response import all_unavailable
 from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.dataset.fetch import fetch_missing

@@ -19,8 +19,8 @@ from contract import single_requests
 from figures import figure
 from simulators import Simulation, simulation
 
-from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.dataset.fetch import fetch_missing
 from airflow_provider_engagement.dataset.response_store import ResponseStore
 

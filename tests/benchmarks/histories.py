@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint, metrics_of
-from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request, plan
 from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.api.response import parse_response
 from airflow_provider_engagement.api.time_range import HOUR, TimeRange, to_api
 from airflow_provider_engagement.api.tweet_id import first_id_at

@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 from figures import MEGABYTE, Spent, figure, in_own_process, peak_memory, timed
 from histories import END, body, full_hourly_request
 
-from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.api.response import Outcome, parse_response
 from airflow_provider_engagement.api.response_body import decode_json
 from airflow_provider_engagement.dataset.fetch import FetchResult

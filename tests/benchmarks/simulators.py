@@ -49,6 +49,7 @@ class Simulation:
         request = urllib.request.Request(
             f"{self.base_url}/__simulator__/{subject}",
             data=None if changes is None else json.dumps(changes).encode(),
+            headers={"Content-Type": "application/json"},
             method="GET" if changes is None else "POST",
         )
         with _DIRECT.open(request) as response:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.api.response import parse_response
 
 FETCHED_AT = datetime(2026, 1, 12, 9, 30, 15, 250_000, UTC)

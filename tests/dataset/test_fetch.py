@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_engagement.api.catalogue import Auth
-from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.dataset import progress
 from airflow_provider_engagement.dataset.fetch import fetch_missing
 from airflow_provider_engagement.dataset.progress import Progress

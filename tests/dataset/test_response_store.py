@@ -13,9 +13,9 @@ import pytest
 from pyarrow import parquet
 
 from airflow_provider_engagement.api.catalogue import FOUR_ITEM_ORDERS, Auth, Dimension, Endpoint
-from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.api.response import Outcome, TweetStatus, all_unavailable, parse_response
 from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse, reuse_final

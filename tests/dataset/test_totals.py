@@ -14,8 +14,8 @@ import pytest
 from pyarrow import parquet
 
 from airflow_provider_engagement.api.catalogue import Auth, Dimension
-from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
+from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.dataset.assembly import AssembledTables
 from airflow_provider_engagement.dataset.fetch import FetchResult

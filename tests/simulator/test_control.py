@@ -113,3 +113,83 @@ def test_an_unknown_path_is_rejected_with_the_known_ones(call: Any) -> None:
 def test_requests_to_the_control_plane_are_not_in_the_journal(client: Any, call: Any) -> None:
     call("GET", "world")
     assert len(client.simulator.journal) == 0
+
+
+# Who can call it
+
+
+def request_to(client: Any, method: str = "POST", subject: str = "reset", **headers: str | None) -> requests.Response:
+    url = f"{client.simulator.base_url}/__simulator__/{subject}"
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = named.pop("body", None)
+    return requests.request(method, url, data=body, headers=named, timeout=5)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.", "192.168.0.1", "[::2]", "0", "["],
+)
+@pytest.mark.parametrize(("method", "subject"), [("GET", "world"), ("POST", "reset"), ("DELETE", "journal")])
+def test_only_names_of_this_machine_for_itself_are_accepted(client: Any, host: str, method: str, subject: str) -> None:
+    client.totals(NEW)
+    response = request_to(client, method, subject, Host=host)
+    assert response.status_code in (400, 403)
+    assert "secret" not in response.text
+    assert len(client.simulator.journal) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8080", "LOCALHOST", "[::1]:80"])
+def test_every_name_of_this_machine_for_itself_is_accepted(client: Any, host: str) -> None:
+    response = request_to(client, "GET", "world", Host=host)
+    assert (response.status_code, response.json()["base_url"]) == (200, f"http://{host}")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("body", [None, '{"values": "int"}'])
+def test_a_page_of_another_site_is_refused(client: Any, headers: dict[str, str], body: str | None) -> None:
+    response = request_to(client, subject="switches", body=body, Content_Type="application/json", **headers)
+    assert response.status_code == 403
+    assert client.simulator.switches.values == "string"
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+def test_only_json_is_accepted(client: Any, content_type: str | None) -> None:
+    response = request_to(client, subject="switches", body='{"values": "int"}', Content_Type=content_type)
+    assert (response.status_code, "Send application/json" in response.json()["error"]) == (415, True)
+    assert client.simulator.switches.values == "string"
+
+
+@pytest.mark.parametrize(
+    ("subject", "body"),
+    [
+        ("switches", "["),
+        ("switches", "[" * 100_000),
+        ("switches", "[1]"),
+        ("clock", '{"data": {"advance": 1e400}}'),
+        ("clock", '{"data": {"advance": "soon"}}'),
+        ("clock", '{"data": 5}'),
+        ("limits", '{"latency": -1}'),
+        ("limits", '{"latency": 1e300}'),
+        ("limits", '{"consumer_key": "unknown"}'),
+        ("faults", '{"weather": 1}'),
+        ("world", '{"tweets": {"5": {}}}'),
+        ("world", '{"tweets": 5}'),
+    ],
+)
+def test_an_impossible_request_is_answered(client: Any, subject: str, body: str) -> None:
+    response = request_to(client, subject=subject, body=body, Content_Type="application/json")
+    assert response.status_code == 400
+    assert response.json()["error"]
+    assert client.totals(NEW).status_code == 200

@@ -77,16 +77,16 @@ def test_counts_depend_on_the_seed_only() -> None:
 
 def test_a_seed_gives_the_same_counts_in_every_version() -> None:
     world = World.generate(seed=1, handles=1, tweets=40, end=datetime(2026, 1, 1, tzinfo=UTC), old=0, deleted=0)
-    metrics = ("impressions", "engagements", "favorites", "video_views", "url_clicks")
+    metrics = ("impressions", "engagements", "favorites", "video_views", "media_views", "media_engagements")
     time = datetime(2026, 1, 2, tzinfo=UTC)
 
     assert {
         tweet_id: tuple(world.total(tweet_id, metric, time) for metric in metrics)
         for tweet_id in ("1861910947347540061", "1924007611091040684", "1925500189191238394")
     } == {
-        "1861910947347540061": (1624, 71, 14, 313, 16),
-        "1924007611091040684": (174, 11, 3, 0, 1),
-        "1925500189191238394": (1842, 65, 16, 477, 11),
+        "1861910947347540061": (1624, 71, 14, 630, 1008, 11),
+        "1924007611091040684": (174, 11, 3, 0, 97, 4),
+        "1925500189191238394": (1842, 65, 16, 484, 612, 11),
     }
 
 
@@ -119,6 +119,27 @@ def test_engagement_decays_after_a_burst() -> None:
         )
 
     assert impressions(0, 24) > 3 * impressions(24, 48) > 3 * impressions(240, 264)
+
+
+@given(seed=seeds, start=st.integers(0, 900), hours=st.integers(1, 100))
+def test_video_views_are_some_of_the_media_views(seed: int, start: int, hours: int) -> None:
+    world = world_of(TWEET, seed=seed)
+    first, last = FIRST_HOUR + start * HOUR, FIRST_HOUR + (start + hours) * HOUR
+    video, media = (world.count(TWEET.id, metric, first, last) for metric in ("video_views", "media_views"))
+    assert 0 <= video <= media
+
+
+def test_only_tweets_with_media_have_counts_of_media() -> None:
+    world = World.generate(seed=8, tweets=300, end=CREATED, video=0.3, image=0.4)
+    kinds: dict[tuple[bool, bool], int] = {}
+    for tweet in world.tweets.values():
+        total = {metric: world.total(tweet.id, metric, CREATED + 1000 * HOUR) for metric in METRICS}
+        assert tweet.has_media or total["media_views"] == total["media_engagements"] == 0
+        assert tweet.has_video or total["video_views"] == 0
+        kinds[tweet.has_video, tweet.image] = kinds.get((tweet.has_video, tweet.image), 0) + total["media_views"]
+    assert kinds[False, False] == 0
+    assert kinds[True, False] > 0
+    assert kinds[False, True] > 0
 
 
 KINDS = METRICS.keys() - {"impressions", "engagements", "video_views", "media_views"}

@@ -51,6 +51,25 @@ def test_headers_report_limit_remaining_requests_and_reset(limited: Any) -> None
     assert {headers["x-per-minute-reset"] for headers in responses} == {str(NEXT_MINUTE)}
 
 
+def test_every_response_to_a_known_app_has_the_headers_and_only_some_requests_count(limited: Any) -> None:
+    url = f"{limited.simulator.base_url}/insights/engagement/totals"
+    bearer = {"Authorization": f"Bearer {limited.simulator.world.app.bearer_token}"}
+    get = limited.session.get(url, headers=bearer)
+    no_gzip = limited.totals(NEW, headers={"Accept-Encoding": "identity"})
+    invalid = limited.post("totals", {})
+    assert [(response.status_code, response.headers["x-per-minute-remaining"]) for response in (get, no_gzip)] == [
+        (405, "3"),
+        (406, "3"),
+    ]
+    assert (invalid.status_code, invalid.headers["x-per-minute-remaining"]) == (400, "2")
+
+
+def test_a_response_to_an_unknown_app_has_no_headers(limited: Any) -> None:
+    rejected = limited.totals(NEW, headers={"Authorization": "Bearer wrong"})
+    assert rejected.status_code == 401
+    assert not [name for name in rejected.headers if name.startswith("x-per")]
+
+
 def test_requests_with_an_invalid_body_count_against_the_quota(limited: Any) -> None:
     assert [limited.post("totals", {}).status_code for _ in range(4)] == [400, 400, 400, 429]
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 from requests_oauthlib import OAuth1
 
-from airflow_provider_engagement.simulator import App, Clock, Handle, World
+from airflow_provider_engagement.simulator import App, Clock, Handle, Tweet, World
 from airflow_provider_engagement.simulator.signature import CredentialsVerifier, InvalidCredentials, signature
 
 KEY = "xvz1evFS4wEEPTGEFPHBog"
@@ -171,6 +171,25 @@ def test_the_token_of_a_revoked_user_is_rejected(client: Any) -> None:
     response = client.totals(NEW, user=AUTHOR)
     assert response.status_code == 401
     assert response.json()["errors"][0].startswith("Your account could not be authenticated. Reason: ")
+
+
+@pytest.mark.parametrize(
+    ("owner", "signer", "status"), [("a", "a", 200), ("b", "b", 200), ("a", "b", 401), ("b", "a", 401)]
+)
+def test_a_token_belongs_to_one_app(start: Callable[..., Any], owner: str, signer: str, status: int) -> None:
+    apps = [App(consumer_key=name, consumer_secret="secret", bearer_token=f"AAAA{name}") for name in "ab"]
+    user = Handle(
+        user_id=AUTHOR,
+        screen_name="author",
+        access_token=f"{AUTHOR}-token",
+        access_token_secret="secret",
+        consumer_key=None if owner == "a" else owner,
+    )
+    client = start(World(apps=apps, handles=[user], tweets=[Tweet(id=NEW, author_id=AUTHOR)]))
+    response = client.totals(NEW, auth=OAuth1(signer, "secret", user.access_token, user.access_token_secret))
+    assert response.status_code == status
+    if status == 401:
+        assert response.json()["errors"] == ["Your account could not be authenticated. Reason: Access token not found"]
 
 
 def test_timestamps_are_compared_with_the_real_time_and_not_with_the_data_clock(

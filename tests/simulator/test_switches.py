@@ -75,6 +75,50 @@ def test_a_response_without_available_tweets_can_have_status_200(switched: Switc
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [("counted", "2 Tweet ID(s) are unavailable"), ("unnamed", "Tweet ID(s) are unavailable")]
+)
+def test_a_request_that_names_a_tweet_of_a_protected_account_can_be_rejected_without_a_list(
+    switched: Switched, value: str, text: str
+) -> None:
+    client = switched(protected_tweets=value)
+    client.simulator.world.change_handle("370773112", protected=True)
+    response = client.totals(NEW, FOREIGN, DELETED)
+    assert (response.status_code, response.json()) == (400, {"errors": [text]})
+    assert client.totals(NEW, DELETED).json()["unavailable_tweet_ids"] == [DELETED]
+
+
+def test_forbidden_metrics_can_have_status_400(switched: Switched) -> None:
+    response = switched(forbidden_metrics_status=400).totals(NEW, metrics=("impressions",))
+    assert (response.status_code, response.json()) == (400, {"errors": ["Forbidden to access metrics: impressions"]})
+
+
+def test_a_bearer_token_can_be_rejected_with_code_220(switched: Switched) -> None:
+    body = {
+        "tweet_ids": [NEW],
+        "engagement_types": ["favorites"],
+        "groupings": {"counts": {"group_by": ["engagement.type"]}},
+    }
+    response = switched(app_on_series="code").post("historical", body)
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (403, 220)
+
+
+@pytest.mark.parametrize(
+    ("scope", "statuses"),
+    [("app", [200, 429, 429, 429]), ("endpoint", [200, 429, 200, 429]), ("token", [200, 200, 429, 429])],
+)
+def test_endpoints_or_tokens_can_have_a_quota_of_their_own(switched: Switched, scope: str, statuses: list[int]) -> None:
+    client = switched(quota_scope=scope)
+    client.simulator.rate_clock.freeze()
+    client.simulator.set_limit(per_minute=1)
+    assert [
+        client.totals(NEW).status_code,
+        client.totals(NEW, user=AUTHOR).status_code,
+        client.historical(NEW, user=AUTHOR).status_code,
+        client.totals(NEW).status_code,
+    ] == statuses
+
+
 def test_impressions_past_90_days_can_be_zero(switched: Switched) -> None:
     body = switched(old_impressions="zero").totals(OLD, metrics=("impressions", "favorites"), user=AUTHOR).json()
     assert body["by_tweet"] == {OLD: {"impressions": "0", "favorites": "5"}}
@@ -153,7 +197,7 @@ def test_a_bearer_token_can_be_rejected_for_its_type(switched: Switched) -> None
 
 def test_authentication_errors_can_be_objects(switched: Switched) -> None:
     response = switched(auth_errors="objects").totals(NEW, headers={"Authorization": "Bearer wrong"})
-    assert response.json()["errors"][0]["code"] == 89
+    assert response.json() == {"errors": [{"code": 89, "message": "Invalid or expired token"}]}
 
 
 def test_the_former_name_of_media_engagements_can_be_accepted(switched: Switched) -> None:

@@ -169,12 +169,78 @@ def test_a_window_is_widened_to_whole_hours(start: str, end: str, first: str, la
         ("2026-02-30", "2026-01-11", "start: (2026-02-30) is not a valid date"),
         ("20260110", "2026-01-11", "start: (20260110) is not a valid date"),
         (1768003200, "2026-01-11", "start: (1768003200) is not a valid date"),
-        ("2026-01-10", MISSING, "end: field is required when start is given"),
         (MISSING, "2026-01-10", "start: field is required when end is given"),
     ],
 )
 def test_an_unsupported_window_is_rejected(start: Any, end: Any, message: str) -> None:
     assert error(start=start, end=end) == message
+
+
+def test_a_start_alone_means_until_now() -> None:
+    window = parse(start="2026-01-05T12:24:00Z").window
+    assert window is not None
+    assert (window.start, window.reported_start) == (utc("2026-01-05T12:00"), utc("2026-01-05T12:00"))
+    assert (window.end, window.reported_end) == (utc("2026-01-12T10:00"), utc("2026-01-12T09:30"))
+    assert error(start="2025-12-01", end=MISSING) == "start/end: period exceeds 28 days"
+    assert error(start="2026-01-12T09:30:00Z", end=MISSING) == "start: must be before end"
+
+
+def test_a_start_alone_can_be_rejected() -> None:
+    rejecting = Switches(start_alone="rejected")
+    with pytest.raises(RejectedRequest, match="end: field is required when start is given"):
+        parse(start="2026-01-10", switches=rejecting)
+
+
+def test_the_length_of_a_window_can_be_measured_before_it_is_rounded() -> None:
+    window = parse(
+        start="2025-12-15T09:01:00Z", end="2026-01-12T09:01:00Z", switches=Switches(length_limit="requested")
+    ).window
+    assert window is not None
+    assert window.end - window.start == timedelta(hours=673)
+
+
+@pytest.mark.parametrize(
+    ("running_hour", "now", "reported_end", "end"),
+    [
+        ("unaligned", "2026-01-12T09:30:45", "2026-01-12T09:30:45", "2026-01-12T10:00"),
+        ("without_counts", "2026-01-12T09:30:45", "2026-01-12T09:30:45", "2026-01-12T09:00"),
+        ("without_counts", "2026-01-12T09:00:00", "2026-01-12T09:00:00", "2026-01-12T09:00"),
+    ],
+)
+def test_the_window_of_28hr_can_end_now_with_or_without_the_running_hour(
+    running_hour: Any, now: str, reported_end: str, end: str
+) -> None:
+    window = parse(Endpoint.LAST_28_HOURS, now=utc(now), switches=Switches(running_hour=running_hour)).window
+    assert window is not None
+    assert (window.start, window.end, window.reported_end) == (utc("2026-01-11T05:00"), utc(end), utc(reported_end))
+
+
+def test_every_invalid_field_has_an_error() -> None:
+    with pytest.raises(RejectedRequest) as rejected:
+        parse(
+            tweet_ids=["x"],
+            engagement_types=["foo"],
+            groupings={"start": {"group_by": [TYPE]}, "counts": {"group_by": [TYPE, "weather"]}},
+            start="yesterday",
+            end="today",
+        )
+    assert rejected.value.status == 400
+    assert [str(message).partition(":")[0] for message in rejected.value.errors] == [
+        "tweet_ids",
+        "engagement_types",
+        "groupings",
+        "One or more of the groupBys you have specified are not supported",
+        "start",
+        "end",
+    ]
+
+
+def test_an_unsupported_grouping_alone_can_have_status_403() -> None:
+    with pytest.raises(RejectedRequest) as alone:
+        parse(groupings=grouped((TYPE, "weather")), switches=Switches(unsupported_grouping_status=403))
+    with pytest.raises(RejectedRequest) as together:
+        parse(tweet_ids=[], groupings=grouped((TYPE, "weather")), switches=Switches(unsupported_grouping_status=403))
+    assert (alone.value.status, together.value.status) == (403, 400)
 
 
 def test_history_reaches_back_365_days() -> None:

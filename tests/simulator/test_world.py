@@ -34,6 +34,7 @@ def test_tweet_ids_contain_times_between_start_and_end() -> None:
     [
         ({"deleted": 0.3}, lambda world: sum(tweet.deleted for tweet in world.tweets.values())),
         ({"video": 0.3}, lambda world: sum(tweet.has_video for tweet in world.tweets.values())),
+        ({"image": 0.3, "video": 0.0}, lambda world: sum(tweet.image for tweet in world.tweets.values())),
         ({"old": 0.3}, lambda world: sum((tweet.created_at or END) < START for tweet in world.tweets.values())),
         ({"pre_snowflake": 0.3}, lambda world: sum(int(tweet_id) < FIRST_SNOWFLAKE_ID for tweet_id in world.tweets)),
     ],
@@ -41,6 +42,16 @@ def test_tweet_ids_contain_times_between_start_and_end() -> None:
 def test_a_share_of_the_tweets_has_a_property(share: dict[str, float], number_of: Any) -> None:
     assert 120 <= number_of(generated(**share)) <= 180
     assert number_of(generated(**dict.fromkeys(share, 0.0))) == 0
+
+
+def test_images_change_nothing_else_of_a_world() -> None:
+    def without_images(world: World) -> list[dict[str, Any]]:
+        return [
+            {name: value for name, value in tweet.items() if name != "image"} for tweet in world.to_json()["tweets"]
+        ]
+
+    assert without_images(generated(image=0.0)) == without_images(generated(image=1.0))
+    assert not any(tweet.image and tweet.has_video for tweet in generated(image=1.0).tweets.values())
 
 
 def test_several_tweets_can_have_the_same_video() -> None:
