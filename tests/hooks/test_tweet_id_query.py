@@ -60,11 +60,11 @@ def test_each_row_is_an_id_with_its_owner(database: sqlite3.Connection, monkeypa
 @pytest.mark.parametrize(
     ("sql", "options", "expected"),
     [
-        ("SELECT number AS x FROM tweets WHERE number = 101", {}, [(101, None)]),
-        ("SELECT owner, number AS x FROM tweets WHERE number = 101", {}, [(101, "7")]),
+        ("SELECT number AS x FROM tweets WHERE number = 101", {}, [("101", None)]),
+        ("SELECT owner, number AS x FROM tweets WHERE number = 101", {}, [("101", "7")]),
         ("SELECT number, tweet_id AS ID_STR FROM tweets WHERE number = 101", {}, [("101", None)]),
-        ("SELECT tweet_id, number FROM tweets WHERE number = 101", {"column": "NUMBER"}, [(101, None)]),
-        ("SELECT number AS id, tweet_id FROM tweets WHERE number = 101", {"owner_column": "id"}, [("101", 101)]),
+        ("SELECT tweet_id, number FROM tweets WHERE number = 101", {"column": "NUMBER"}, [("101", None)]),
+        ("SELECT number AS id, tweet_id FROM tweets WHERE number = 101", {"owner_column": "id"}, [("101", "101")]),
         ("SELECT tweet_id FROM tweets WHERE number = 0", {}, []),
     ],
 )
@@ -80,11 +80,11 @@ def test_the_columns_are_found_by_name(
         (
             "SELECT number AS a, ratio AS b FROM tweets",
             {},
-            "no column tweet_id or id_str or id; its columns are 'a', 'b'",
+            "no column tweet_id, status_id, post_id, id_str or id; its columns are 'a', 'b'",
         ),
-        ("SELECT tweet_id FROM tweets", {"column": "tweet"}, "no column tweet; its columns are 'tweet_id'"),
+        ("SELECT tweet_id FROM tweets", {"column": "tweet"}, "no column 'tweet'; its columns are 'tweet_id'"),
         ("SELECT tweet_id FROM tweets", {"owner_column": "user"}, "no column 'user'; its columns are 'tweet_id'"),
-        ("SELECT NULL AS tweet_id", {}, "row 1 of the result has no tweet_id"),
+        ("SELECT NULL AS tweet_id", {}, "row 1 of the result: 'tweet_id' is null"),
         ("CREATE TABLE other (x)", {}, "returns no rows"),
     ],
 )
@@ -147,23 +147,23 @@ def postgres(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 def test_postgresql_sends_the_rows_in_batches(postgres: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tweet_id_query, "ROWS_AT_ONCE", 1000)
-    columns = "(1000000000000000000 + n)::numeric AS tweet_id, 'user ' || (n % 3) AS owner"
+    columns = "(1000000000000000000 + n)::numeric AS tweet_id, 'user_' || (n % 3) AS owner"
     sql = f"SELECT {columns} FROM generate_series(1, 2500) n"
 
     found = list(query_tweet_ids(sql, "warehouse"))
 
-    assert found == [(10**18 + number, f"user {number % 3}") for number in range(1, 2501)]
+    assert found == [(str(10**18 + number), f"user_{number % 3}") for number in range(1, 2501)]
 
 
 def test_a_query_on_postgresql_leaves_no_connection_open(postgres: Callable[[str], None]) -> None:
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%engagement_tweet_ids%' AND state <> 'idle'"
-    others = f"SELECT ({sessions} AND pid <> pg_backend_pid()) AS tweet_id"
-    rows = query_tweet_ids("SELECT n AS tweet_id FROM generate_series(1, 50000) n", "warehouse")
+    others = f"SELECT 100 + ({sessions} AND pid <> pg_backend_pid()) AS tweet_id"
+    rows = query_tweet_ids("SELECT n AS tweet_id FROM generate_series(101, 50000) n", "warehouse")
 
-    assert next(rows) == (1, None)
-    assert list(query_tweet_ids(others, "warehouse")) == [(1, None)]
+    assert next(rows) == ("101", None)
+    assert list(query_tweet_ids(others, "warehouse")) == [("101", None)]
     rows.close()  # type: ignore[attr-defined]
-    assert list(query_tweet_ids(others, "warehouse")) == [(0, None)]
+    assert list(query_tweet_ids(others, "warehouse")) == [("100", None)]
 
 
 def test_an_error_of_the_database_is_not_permanent(postgres: Callable[[str], None]) -> None:
