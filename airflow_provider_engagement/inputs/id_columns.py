@@ -93,9 +93,7 @@ class IdColumns:
         """Return the remedy of a value that is not an owner. Its column may mean something else."""
         if self.owners is not None:
             return remedy
-        return (
-            f"{remedy} The column {OWNER} is read as the owners of the Tweets: set owner_column to False to ignore it."
-        )
+        return f"{remedy} The column {OWNER} is read as the owners of the Tweets. Set owner_column=False to ignore it."
 
     def not_found(self, names: Sequence[str], *, field: str, source: str) -> InvalidQueryError:
         """Return the error of a source without the column of the ids."""
@@ -157,9 +155,9 @@ def _place_of_ids(names: tuple[str, ...], given: str | None) -> int | None:
     """
     if given is not None:
         return _only(_places(names, given), names)
-    places = _places(names, BEYOND_DOUBT)
+    places = _alike(names, BEYOND_DOUBT)
     if not places:
-        found = [next(filter(None, (_places(names, name) for name in group)), []) for group in LIKELY]
+        found = [next(filter(None, (_alike(names, name) for name in group)), []) for group in LIKELY]
         places = [place for group in found for place in group]
         if places:
             _reject_users(names)
@@ -168,9 +166,13 @@ def _place_of_ids(names: tuple[str, ...], given: str | None) -> int | None:
 
 @lru_cache(maxsize=256)
 def _places(names: tuple[str, ...], given: str) -> list[int]:
+    return [place for place, name in enumerate(names) if name == given] or _alike(names, given)
+
+
+def _alike(names: Sequence[str], given: str) -> list[int]:
+    """Return the places of a name in any case and spacing."""
     wanted = folded(given)
-    exact = [place for place, name in enumerate(names) if name == given]
-    return exact or [place for place, name in enumerate(names) if folded(name) == wanted != ""]
+    return [place for place, name in enumerate(names) if folded(name) == wanted != ""]
 
 
 def _only(places: Sequence[int], names: Sequence[str]) -> int | None:

@@ -70,6 +70,7 @@ def _ids_of(source: IdSource, content: ParquetFile) -> Iterator[FoundId]:
 def _check_type(source: IdSource, column: pyarrow.Field, content: str) -> None:
     from pyarrow import types
 
+    are_bytes = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
     kind = column.type
     while types.is_dictionary(kind):
         kind = kind.value_type
@@ -79,7 +80,7 @@ def _check_type(source: IdSource, column: pyarrow.Field, content: str) -> None:
         return
     if types.is_floating(kind) or types.is_decimal(kind):
         reason = "which rounds ids" if types.is_floating(kind) else "which is not a whole number"
-    elif any(is_bytes(kind) for is_bytes in (types.is_binary, types.is_large_binary, types.is_binary_view)):
+    elif any(is_bytes(kind) for is_bytes in are_bytes):
         reason = "which is bytes without an encoding"
     elif types.is_nested(kind):
         reason = "which holds several values in a row"

@@ -146,10 +146,10 @@ def _divide(item: object) -> tuple[object, object]:
     if isinstance(item, Mapping):
         return divide_object(item, IdColumns(), field=FIELD, source="the object")
     if isinstance(item, Sequence) and not isinstance(item, (str, bytes, bytearray)):
+        if len(item) not in (1, 2) or isinstance(item[0], (list, tuple)):
+            raise InvalidQueryError(FIELD, f"{quoted(item)} is a list in a list", _LIST_OF_LISTS)
         if len(item) == 1:
             return item[0], None
-        if len(item) != 2 or isinstance(item[0], (list, tuple)):
-            raise InvalidQueryError(FIELD, f"{quoted(item)} is a list in a list", _LIST_OF_LISTS)
         if _can_be_tweet(item[1]) or (_can_be_small(item[0]) and _can_be_small(item[1])):
             problem = f"{quoted(list(item))} can be two Tweets, or a Tweet and its owner"
             raise InvalidQueryError(FIELD, problem, _LIST_OF_LISTS)
