@@ -63,7 +63,7 @@ class EngagementPullOperator(BaseOperator):
     :param groupings: up to two additional groupings of the counts: ``{name: [dimension, …]}``. The task writes the
         grouped counts to a JSON file. Without ``output_path``, it returns them in the manifest. (templated)
     :param output_path: the path or URL of the dataset folder; by default, the option ``default_output_path`` of the
-        configuration. If neither is set, the task returns up to 1,000 rows as XCom. (templated)
+        configuration. If neither is set, or if it is ``''``, the task returns up to 1,000 rows as XCom. (templated)
     :param output_format: ``parquet``, ``csv`` or ``jsonl`` for one writer at a time, or ``delta`` for Delta Lake tables
         that several runs and machines write to at the same time. ``delta`` requires the extra ``delta`` of this
         package. By default, the option ``default_output_format`` of the configuration, or else ``parquet``. (templated)
@@ -162,6 +162,8 @@ class EngagementPullOperator(BaseOperator):
         self.metrics = metrics
         self.groupings = groupings
         self.output_path = output_path
+        self.has_dataset = output_path != ""
+        """Whether the task writes a dataset if a path is configured. An author writes an empty path to have none."""
         self.output_format = output_format
         self.accepted_outcomes = accepted_outcomes
         self.write_owner_ledger = write_owner_ledger
@@ -189,7 +191,9 @@ class EngagementPullOperator(BaseOperator):
 
     def configured_output_path(self) -> str | None:
         """Return the path of the dataset folder: that of the task, or else that of the configuration."""
-        return configured("default_output_path") if self.output_path is None else self.output_path
+        if self.output_path is None and self.has_dataset:
+            return configured("default_output_path")
+        return self.output_path
 
     def declare_outlet(self) -> None:
         """Declare the main table as an outlet of the task, if the task emits asset events for it.

@@ -56,7 +56,12 @@ def test_the_configuration_chooses_path_and_format(
     execute(pull(tweet_ids=ids[-3:], output_path=str(tmp_path / "own"), output_format="jsonl"))
     assert len(list((tmp_path / "own" / "tweet_totals").rglob("*.jsonl"))) == 1
 
-    assert "tweet_totals" in execute(pull(tweet_ids=ids[-3:], output_path=""))["outputs"]
+    manifest = execute(pull(tweet_ids=ids[-3:], output_path=""))
+    assert len(manifest["tweet_totals"]) == 3
+    assert len(list((tmp_path / "configured" / "tweet_totals").rglob("*.csv"))) == 1
+
+    blank = pull(tweet_ids=ids[-3:], output_path="{{ params.path }}", output_format="jsonl", task_id="blank")
+    assert "tweet_totals" in execute(blank, params={"path": None})["outputs"]
 
 
 @pytest.mark.parametrize("bound", ["max_tweets", "max_requests"])
