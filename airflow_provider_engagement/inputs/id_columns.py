@@ -51,6 +51,14 @@ class IdColumns:
         """Whether the columns have names."""
         return not _is_number(self.ids)
 
+    def keys_of(self, names: tuple[str, ...]) -> tuple[str | None, str | None]:
+        """Return the keys of the id and of the owner in an object, or ``None`` for one that it does not have.
+
+        :param names: the keys of the object.
+        :raises LookupError: if several keys could hold the id or the owner, or if the object is a user.
+        """
+        return _keys_of(names, self)
+
     def place_of_ids(self, names: Sequence[str], *, field: str, source: str) -> int | None:
         """Return the index of the column of the ids, or ``None`` if no name says it.
 
@@ -148,6 +156,14 @@ def _is_number(value: object) -> bool:
 
 
 @lru_cache(maxsize=256)
+def _keys_of(names: tuple[str, ...], columns: IdColumns) -> tuple[str | None, str | None]:
+    place = _place_of_ids(names, None if columns.ids is None else str(columns.ids))
+    wanted = OWNER if columns.owners is None else columns.owners
+    owner_place = _only(_places(names, wanted), names, "owner") if isinstance(wanted, str) else None
+    return None if place is None else names[place], None if owner_place is None else names[owner_place]
+
+
+@lru_cache(maxsize=256)
 def _place_of_ids(names: tuple[str, ...], given: str | None) -> int | None:
     """Return the index of the column of the ids, if a name says it.
 
@@ -175,9 +191,10 @@ def _alike(names: Sequence[str], given: str) -> list[int]:
     return [place for place, name in enumerate(names) if folded(name) == wanted != ""]
 
 
-def _only(places: Sequence[int], names: Sequence[str]) -> int | None:
+def _only(places: Sequence[int], names: Sequence[str], content: str = "ids") -> int | None:
     if len(places) > 1:
-        raise LookupError(f"the columns {quoted_names([names[place] for place in places])} could all hold the ids")
+        listed = quoted_names([names[place] for place in places])
+        raise LookupError(f"the columns {listed} could all hold the {content}")
     return places[0] if places else None
 
 

@@ -17,6 +17,11 @@ FIELD = "tweet_ids_file"
 MAX_FILE_BYTES = 2**30
 """How large a file can be after decompression."""
 
+MAX_RATIO = 200
+"""How many times larger than the compressed file the content can be, from 64 MiB. Ids and Tweets shrink to a tenth."""
+
+_SMALL = 2**26
+
 MAX_LINE_LENGTH = 2**24
 """How many characters a line of text or a record of CSV can have."""
 
@@ -109,14 +114,15 @@ def decompressed(file: Any, name: str) -> tuple[io.BufferedReader, bool]:
     buffered = io.BufferedReader(file)
     if magic != _GZIP_MAGIC:
         return buffered, False
-    return io.BufferedReader(_Bounded(gzip.GzipFile(fileobj=buffered), name), 2**16), True
+    return io.BufferedReader(_Bounded(buffered, name), 2**16), True
 
 
 class _Bounded(io.RawIOBase):
     """A compressed file that is read up to a bound, since a small file can contain any number of bytes."""
 
-    def __init__(self, file: gzip.GzipFile, name: str) -> None:
-        self._file = file
+    def __init__(self, compressed: io.BufferedReader, name: str) -> None:
+        self._compressed = compressed
+        self._file = gzip.GzipFile(fileobj=compressed)
         self._name = name
         self._read = 0
 
@@ -126,6 +132,9 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         content = self._file.read(len(buffer))
         self._read += len(content)
+        if self._read > max(_SMALL, MAX_RATIO * self._compressed.tell()):
+            problem = f"{self._name} is more than {MAX_RATIO} times larger after decompression"
+            raise InvalidQueryError(FIELD, problem, "Write the file without compression.")
         if self._read > MAX_FILE_BYTES:
             problem = f"{self._name} has more than {MAX_FILE_BYTES:,} bytes after decompression"
             raise InvalidQueryError(FIELD, problem, "Divide it into several files, and pass their folder.")

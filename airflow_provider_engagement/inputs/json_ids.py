@@ -18,7 +18,7 @@ ENVELOPES = ("statuses", "results", "data")
 MAX_DOCUMENT_LENGTH = 2**27
 """How many characters a document of many lines can have."""
 
-MAX_VALUES = 5_000_000
+MAX_VALUES = 10_000_000
 """How many values a document can have, since each of them takes many times its length in memory."""
 
 _ARCHIVE = re.compile(r"\s*(?:window\.YTD\.[A-Za-z0-9_.]+|Grailbird\.data\.[A-Za-z0-9_]+)\s*=", re.ASCII)
@@ -134,19 +134,22 @@ class _Documents:
         wrapped = document.get(_ARCHIVED)
         if len(document) == 1 and isinstance(wrapped, Mapping):
             document = wrapped
-        columns, source = self._source.columns, f"{self._source.name}, {described_place(number, items)}"
-        names = tuple(document)
-        if columns.place_of_ids(names, field=FIELD, source=source) is not None:
-            value, owner = divide_object(document, columns, field=FIELD, source=source)
+        columns = self._source.columns
+        try:
+            found = divide_object(document, columns, field=FIELD)
+        except InvalidQueryError as error:
+            raise self._error(number, items, error.problem, error.remedy) from None
+        if found is not None:
             self._have_ids = True
-            self._have_owners |= columns.owners in names
-            yield FoundId(value, owner, number, items)
+            self._have_owners |= columns.owners in document
+            yield FoundId(*found, number, items)
             return
         content = next((document[key] for key in ENVELOPES if isinstance(document.get(key), (list, Mapping))), None)
         if content is not None:
             yield from self._ids_in(content, number, items)
         elif not self._is_without_tweets(document, number, items):
-            raise columns.not_found(names, field=FIELD, source=source)
+            source = f"{self._source.name}, {described_place(number, items)}"
+            raise columns.not_found(tuple(document), field=FIELD, source=source)
 
     def _is_without_tweets(self, document: Mapping[str, Any], number: int, items: tuple[int, ...]) -> bool:
         """Return whether an object is a part of a response that has no Tweet.
@@ -177,7 +180,7 @@ def _load(text: str) -> Any:
     :raises ValueError: if the text is not JSON, or if an object has a key twice.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -187,3 +190,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         raise ValueError("an object has a key twice")
     return result
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)

@@ -71,6 +71,8 @@ def holds_long_number(text: str) -> bool:
 
 def stripped(text: str) -> str:
     """Return a text without white space and invisible format characters, such as U+202A, at its ends."""
+    if text.isascii():
+        return text.strip()
     start, end = 0, len(text)
     while start < end and _is_invisible(text[start]):
         start += 1

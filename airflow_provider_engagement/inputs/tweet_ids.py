@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from airflow_provider_engagement.api.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS, newest_id_at
@@ -98,7 +99,12 @@ def parse_owner(value: object, *, field: str = OWNER_FIELD) -> str | None:
         raise InvalidQueryError(field, f"{quoted(value)} is not an owner", "Pass user ids as strings.")
     if isinstance(value, int) and not 0 <= value < 10**MAX_DIGITS:
         raise InvalidQueryError(field, f"{quoted(value)} is not a user id", "Pass user ids as strings.")
-    owner = stripped(value) if isinstance(value, str) else str(value)
+    return _parse_owner(value if isinstance(value, str) else str(value), field)
+
+
+@lru_cache(maxsize=1024)
+def _parse_owner(text: str, field: str) -> str | None:
+    owner = stripped(text)
     if not owner:
         return None
     if len(owner) > MAX_OWNER_LENGTH or not _OWNER.fullmatch(owner) or _NOT_OWNERS.fullmatch(owner):
@@ -143,8 +149,13 @@ def _numbers_in(value: object) -> set[str] | None:
 
 def _divide(item: object) -> tuple[object, object]:
     """Return the id and the owner of an item."""
+    if isinstance(item, (str, int)):
+        return item, None
     if isinstance(item, Mapping):
-        return divide_object(item, IdColumns(), field=FIELD, source="the object")
+        found = divide_object(item, IdColumns(), field=FIELD)
+        if found is None:
+            raise IdColumns().not_found(tuple(map(str, item)), field=FIELD, source="the object")
+        return found
     if isinstance(item, Sequence) and not isinstance(item, (str, bytes, bytearray)):
         if len(item) not in (1, 2) or isinstance(item[0], (list, tuple)):
             raise InvalidQueryError(FIELD, f"{quoted(item)} is a list in a list", _LIST_OF_LISTS)
@@ -157,37 +168,28 @@ def _divide(item: object) -> tuple[object, object]:
     return item, None
 
 
-def divide_object(
-    document: Mapping[str, object], columns: IdColumns, *, field: str, source: str
-) -> tuple[object, object]:
-    """Return the values of the id and of the owner in an object.
+def divide_object(document: Mapping[str, object], columns: IdColumns, *, field: str) -> tuple[object, object] | None:
+    """Return the values of the id and of the owner in an object, or ``None`` if it has no key of an id.
 
     :param document: the object.
     :param columns: the keys to read.
     :param field: the parameter that an error names.
-    :param source: the object, as an error names it.
-    :raises InvalidQueryError: if the object has no key of an id, several, or one without a value.
+    :raises InvalidQueryError: if the object has several keys of an id, or one without a value.
     """
-    names = [str(name) for name in document]
-    place = columns.place_of_ids(names, field=field, source=source)
-    if place is None:
-        raise columns.not_found(names, field=field, source=source)
-    value = list(document.values())[place]
-    if value is None and columns.ids is None and names[place] == "id_str":
+    try:
+        key, owner_key = columns.keys_of(tuple(map(str, document)))
+    except LookupError as problem:
+        raise InvalidQueryError(field, str(problem), "Set tweet_ids_column to the key that holds the ids.") from None
+    if key is None:
+        return None
+    value = document.get(key)
+    if value is None and columns.ids is None and key == "id_str":
         value = document.get("id")  # another spelling of the same id
     if value is None:
-        problem = f"{source} has the key {quoted(names[place])} without a value"
-        raise InvalidQueryError(field, problem, "Fill it in or remove the object.")
-    owner_place = columns.place_of_owners(names, field=field, source=source) if _names_owner(names, columns) else None
-    owner = None if owner_place is None else list(document.values())[owner_place]
+        raise InvalidQueryError(field, f"has the key {quoted(key)} without a value", "Fill it in or remove the object.")
+    owner = None if owner_key is None else document.get(owner_key)
     # Without owner_column, the key may belong to another kind of object.
     return value, owner if columns.owners is not None or isinstance(owner, (str, int)) else None
-
-
-def _names_owner(names: Sequence[str], columns: IdColumns) -> bool:
-    """Return whether an object names an owner, which not every object of a list does."""
-    wanted = columns.owners if isinstance(columns.owners, str) else None
-    return columns.owners is not False and (wanted is None or wanted in names)
 
 
 def _can_be_tweet(value: object) -> bool:

@@ -147,7 +147,7 @@ REFUSED = {
     "a key without a value": (
         "ids.jsonl",
         f'{{"id": 17, "tweet_id": null}}\n{{"id": 18, "tweet_id": "{A}"}}\n',
-        "line 1 has the key 'tweet_id' without a value",
+        "line 1: has the key 'tweet_id' without a value",
     ),
     "users of v2": ("ids.json", '{"data": [{"id": "2244994945", "name": "D", "username": "d"}]}', "look like users"),
     "an error of a page": ("ids.jsonl", '{"errors": [{"code": 88, "message": "Rate limit"}]}\n', "line 1: is an error"),
