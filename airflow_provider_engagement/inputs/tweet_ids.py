@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -81,7 +81,6 @@ def parse_tweets(value: object) -> dict[str, str | None]:
         log.warning("Tweet %s is listed with the owners %s and %s. Using %s.", tweet_id, first, other, first)
     if len(conflicts) > MAX_CONFLICTS_LOGGED:
         log.warning("%d Tweets are listed with several owners.", len(conflicts))
-    _warn_of_old_ids(owners)
     return owners
 
 
@@ -206,14 +205,17 @@ def _can_be_small(value: object) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and 20 <= int(text) < FIRST_SNOWFLAKE_ID
 
 
-def _warn_of_old_ids(owners: Mapping[str, object]) -> None:
-    """Log how many ids are smaller than those of today's Tweets, as the numbers of rows are."""
-    old = [tweet_id for tweet_id in owners if len(tweet_id) <= 11 and int(tweet_id) < FIRST_SNOWFLAKE_ID]
+def warn_of_old_ids(tweet_ids: Collection[str]) -> None:
+    """Log how many ids are smaller than those of today's Tweets, as the numbers of rows are.
+
+    :param tweet_ids: the ids.
+    """
+    old = [tweet_id for tweet_id in tweet_ids if len(tweet_id) <= 11 and int(tweet_id) < FIRST_SNOWFLAKE_ID]
     if old:
         log.warning(
             "%d of %d ids are from before 2010-11-04, such as %s. If your Tweets are newer, these are not the ids of "
             "Tweets but, for example, the numbers of rows.",
             len(old),
-            len(owners),
+            len(tweet_ids),
             old[0],
         )

@@ -256,10 +256,12 @@ class EngagementPullOperator(BaseOperator):
 
     def read_tweets(self) -> Owners:
         """Return the owner of each Tweet, or ``None`` if neither the list of ids nor the task names one."""
-        from airflow_provider_engagement.inputs.tweet_ids import parse_owner, parse_tweets
+        from airflow_provider_engagement.inputs.tweet_ids import parse_owner, parse_tweets, warn_of_old_ids
 
         owner = parse_owner(self.tweet_owner, field="tweet_owner")
-        return {tweet_id: listed or owner for tweet_id, listed in parse_tweets(self._read_tweet_ids()).items()}
+        owners = parse_tweets(self._read_tweet_ids())
+        warn_of_old_ids(owners)
+        return {tweet_id: listed or owner for tweet_id, listed in owners.items()}
 
     def query(self, owners: Owners, **fields: Any) -> Query:
         """Return the query for all Tweets.

@@ -24,6 +24,7 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs import id_source, json_ids, tweet_ids
 from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
 from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids, parse_tweets
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 
 A, B = "1070059276213702656", "1385449730818285569"
 
@@ -428,8 +429,9 @@ def test_an_id_of_this_moment_is_read_and_one_of_tomorrow_is_not() -> None:
 
 
 def test_ids_from_before_november_2010_are_pulled_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    assert parse_tweet_ids(["20", A]) == ("20", A)
+    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=["20", A])
+    assert list(pull.read_tweets()) == ["20", A]
     assert "1 of 2 ids are from before 2010-11-04, such as 20" in caplog.text
     caplog.clear()
-    parse_tweet_ids([A, B])
+    EngagementTotalsOperator(task_id="pull", tweet_ids=[A, B]).read_tweets()
     assert caplog.text == ""
