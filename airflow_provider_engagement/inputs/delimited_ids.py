@@ -85,7 +85,15 @@ class _Rows:
         place = columns.place_of_ids(names, field=FIELD, source=name)
         if place is None and columns.ids is None and len(names) == 1:
             place = 0
-            if holds_long_number(names[0]) or _NOT_A_NAME.match(names[0]):
+            if holds_long_number(names[0]):
+                return False
+            if names[0].isdecimal():
+                raise self._source.error(
+                    f"line {self._line}",
+                    f"{quoted(names[0])} can be a header or an id",
+                    "Write a header, or set tweet_ids_column=1 if there is none.",
+                )
+            if _NOT_A_NAME.match(names[0]):
                 return False
         if place is None:
             if any(map(holds_long_number, names)):

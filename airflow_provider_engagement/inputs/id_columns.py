@@ -103,13 +103,13 @@ class IdColumns:
             return remedy
         return f"{remedy} The column {OWNER} is read as the owners of the Tweets. Set owner_column=False to ignore it."
 
-    def not_found(self, names: Sequence[str], *, field: str, source: str) -> InvalidQueryError:
-        """Return the error of a source without the column of the ids."""
+    def not_found(self, names: Sequence[str], *, field: str, source: str, kind: str = "column") -> InvalidQueryError:
+        """Return the error of a source without the column or key of the ids."""
         wanted = DEFAULT_NAMES if self.ids is None else quoted(self.ids)
         return InvalidQueryError(
             field,
-            f"{source} has no column {wanted}; its columns are {quoted_names(names)}",
-            "Set tweet_ids_column to the column that holds the ids.",
+            f"{source} has no {kind} {wanted}; its {kind}s are {quoted_names(names)}",
+            f"Set tweet_ids_column to the {kind} that holds the ids.",
         )
 
 

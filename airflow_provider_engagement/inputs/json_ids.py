@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.id_source import FIELD, FoundId, IdSource, described_place
-from airflow_provider_engagement.inputs.lists import quoted
+from airflow_provider_engagement.inputs.lists import quoted, quoted_names
 from airflow_provider_engagement.inputs.tweet_ids import divide_object
 
 ENVELOPES = ("statuses", "results", "data")
@@ -139,17 +139,22 @@ class _Documents:
             found = divide_object(document, columns, field=FIELD)
         except InvalidQueryError as error:
             raise self._error(number, items, error.problem, error.remedy) from None
+        pages = [key for key in ENVELOPES if isinstance(document.get(key), (list, Mapping))]
+        if len(pages) > 1 or (pages and found is not None and columns.ids is None):
+            listed = quoted_names(pages if found is None else ["an id", *pages])
+            raise self._error(
+                number, items, f"has several keys that can hold ids: {listed}", "Keep one, or set tweet_ids_column."
+            )
         if found is not None:
             self._have_ids = True
             self._have_owners |= columns.owners in document
             yield FoundId(*found, number, items)
             return
-        content = next((document[key] for key in ENVELOPES if isinstance(document.get(key), (list, Mapping))), None)
-        if content is not None:
-            yield from self._ids_in(content, number, items)
+        if pages:
+            yield from self._ids_in(document[pages[0]], number, items)
         elif not self._is_without_tweets(document, number, items):
             source = f"{self._source.name}, {described_place(number, items)}"
-            raise columns.not_found(tuple(document), field=FIELD, source=source)
+            raise columns.not_found(tuple(document), field=FIELD, source=source, kind="key")
 
     def _is_without_tweets(self, document: Mapping[str, Any], number: int, items: tuple[int, ...]) -> bool:
         """Return whether an object is a part of a response that has no Tweet.

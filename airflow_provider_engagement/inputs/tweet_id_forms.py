@@ -34,7 +34,7 @@ _MARKED_AS_TEXT = (
 )
 
 _EXPONENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?[eE][+-]?[0-9]+", re.ASCII)
-_FRACTION = re.compile(r"[+-]?[0-9]+[.,][0-9]*", re.ASCII)
+_FRACTION = re.compile(r"[+-]?[0-9]+[.,][0-9]+", re.ASCII)
 _GROUPS = re.compile(r"[0-9]{1,3}(?:([.,' \u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})+")
 _MISSING = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a"})
 
@@ -86,6 +86,8 @@ def _is_invisible(character: str) -> bool:
 
 
 def _text_of_number(value: object, field: str) -> str:
+    if value is None:
+        raise InvalidQueryError(field, "there is no id", "Fill it in or remove it.")
     if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
         raise InvalidQueryError(field, f"{quoted(value)} is not a Tweet id", _REMEDY)
     number = _whole_number(value)

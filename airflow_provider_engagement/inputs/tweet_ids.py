@@ -138,7 +138,8 @@ def _items(value: object) -> Sequence[object] | Iterator[object]:
         raise InvalidQueryError(
             FIELD, f"{quoted(value)} has an address with a comma in it", "Separate addresses with spaces."
         )
-    return parse_list(value, field=FIELD)
+    # A template that is rendered as a native object leaves one number, whose type has its own error.
+    return [value] if isinstance(value, float) else parse_list(value, field=FIELD)
 
 
 def _numbers_in(value: object) -> set[str] | None:
@@ -153,7 +154,7 @@ def _divide(item: object) -> tuple[object, object]:
     if isinstance(item, Mapping):
         found = divide_object(item, IdColumns(), field=FIELD)
         if found is None:
-            raise IdColumns().not_found(tuple(map(str, item)), field=FIELD, source="the object")
+            raise IdColumns().not_found(tuple(map(str, item)), field=FIELD, source="the object", kind="key")
         return found
     if isinstance(item, Sequence) and not isinstance(item, (str, bytes, bytearray)):
         if len(item) not in (1, 2) or isinstance(item[0], (list, tuple)):

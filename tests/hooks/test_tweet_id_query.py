@@ -170,3 +170,34 @@ def test_an_error_of_the_database_is_not_permanent(postgres: Callable[[str], Non
     with pytest.raises(Exception, match="no_such_table") as raised:
         list(query_tweet_ids("SELECT tweet_id FROM no_such_table", "warehouse"))
     assert not isinstance(raised.value, (InvalidQueryError, AirflowFailException))
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT 1.07e18 AS tweet_id", "row 1 of the result: 1.07e.18 is a float"),
+        ("SELECT 101 AS tweet_id UNION SELECT 17", "row 1 of the result: 17 is not a Tweet id: it is smaller than 20"),
+        ("SELECT x'3130' AS tweet_id", "row 1 of the result: b'10' is not a Tweet id"),
+        ("SELECT 101 AS id, 102 AS id", "the columns 'id', 'id' could all hold the ids"),
+        ("SELECT 1 AS id, 1070059276213702656 AS post_id", "the columns 'post_id', 'id' could all hold the ids"),
+        ("SELECT 101 AS tweet_id, 'Anna Smith' AS owner", "'Anna Smith' is not an owner.*Set owner_column=False"),
+    ],
+)
+def test_a_row_in_doubt_is_an_error_with_its_number(database: sqlite3.Connection, sql: str, message: str) -> None:
+    with pytest.raises(InvalidQueryError, match=message):
+        list(query_tweet_ids(sql, "warehouse"))
+
+
+def test_an_owner_column_of_a_result_can_be_left_alone(database: sqlite3.Connection) -> None:
+    sql = "SELECT 101 AS tweet_id, 'Anna Smith' AS owner"
+    assert list(query_tweet_ids(sql, "warehouse", owner_column=False)) == [("101", None)]
+
+
+def test_an_address_in_a_result_is_its_id(database: sqlite3.Connection) -> None:
+    sql = "SELECT 'https://x.com/a/status/1070059276213702656?s=20' AS url"
+    assert list(query_tweet_ids(sql, "warehouse")) == [("1070059276213702656", None)]
+
+
+def test_a_result_has_names_and_needs_no_number(database: sqlite3.Connection) -> None:
+    with pytest.raises(InvalidQueryError, match="tweet_ids_column: 1 is a number, but the columns of a result have na"):
+        list(query_tweet_ids("SELECT 101 AS tweet_id", "warehouse", column=1))
