@@ -288,7 +288,7 @@ class EngagementPullOperator(BaseOperator):
         for owner in owners.values():
             if owner is not None and owner not in user_ids:
                 user_ids[owner] = self.hook.accounts.resolve(owner)
-        self._check_owners(set(user_ids) - {None})
+        self._check_owners(user_ids)
         if set(user_ids) == {None} and not self.hook.credentials.has_user and not self.hook.accounts.is_empty:
             raise InvalidQueryError(
                 "tweet_owner",
@@ -304,15 +304,16 @@ class EngagementPullOperator(BaseOperator):
 
         :raises InvalidQueryError: because such a column can mean something else.
         """
-        is_found = self.owner_column is None and self.tweet_ids is None and self.tweet_owner is None
-        if not owners or not is_found or any(owner and self.hook.accounts.has_token(owner) for owner in owners):
+        listed = [owner for owner in owners if owner is not None and owner != self.tweet_owner]
+        is_found = self.owner_column is None and self.tweet_ids is None
+        if not listed or not is_found or any(map(self.hook.accounts.has_token, listed)):
             return
         from airflow_provider_engagement.inputs.lists import quoted_names
 
         raise InvalidQueryError(
             "owner_column",
             "the column owner was read as the owners of the Tweets, but there is no access token of "
-            f"{quoted_names(sorted(map(str, owners)))}",
+            f"{quoted_names(sorted(listed))}",
             "If the column means something else, set owner_column=False. Otherwise add the tokens to accounts of the "
             "connection.",
         )
