@@ -14,6 +14,7 @@ from airflow_provider_engagement.api.error_responses import forbidden_summary
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Account, describe_account
 from airflow_provider_engagement.api.response import Outcome, TweetStatus
+from airflow_provider_engagement.api.tweet_id import are_rounded
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
@@ -117,6 +118,32 @@ def completeness_error(
         + (f" Rejected credentials: {named}{not_named}." if rejected and Outcome.UNAUTHORIZED in missing else "")
     )
     return UnacceptedGapsError(message) if permanent else IncompletePullError(message)
+
+
+def doubt_about_ids(outcomes: Mapping[str, int], tweet_ids: Collection[str]) -> str | None:
+    """Return what is probably wrong with the ids of a pull, in words, or ``None`` if they look right.
+
+    :param outcomes: the number of Tweets with each outcome.
+    :param tweet_ids: the ids of the pull.
+    """
+    rounded = are_rounded(tweet_ids)
+    unavailable = bool(tweet_ids) and outcomes.get(Outcome.UNAVAILABLE, 0) == len(tweet_ids)
+    if not (rounded or unavailable):
+        return None
+    what = "Nearly all ids end in zeros" if rounded else f"All {len(tweet_ids)} Tweets are unavailable"
+    if len(tweet_ids) == 1:
+        what = "The id ends in zeros" if rounded else "The Tweet is unavailable"
+    if rounded and unavailable:
+        what += ", and no such Tweet is available"
+    causes = (
+        "a spreadsheet or a float has rounded them"
+        if rounded
+        else (
+            "a spreadsheet or a float has rounded the ids, or they are not the ids of Tweets, or the Tweets are deleted"
+        )
+    )
+    example = next(iter(tweet_ids))
+    return f"{what}, as if {causes}. Compare them with their source, such as {example}."
 
 
 def owners_to_dict(

@@ -33,7 +33,8 @@ def check_days_of_hours(interval: TimeRange, zone: ZoneInfo) -> None:
             raise InvalidQueryError(
                 "time_zone",
                 f"a day in {zone.key} starts at {time.isoformat()}, which is not a whole UTC hour",
-                "The API counts in UTC hours. Use granularity hour, or another time zone.",
+                "The API has only whole UTC hours, so no setting gives the days of this zone. Use granularity hour, or "
+                "another time zone.",
             )
         time = local_day(time, zone)[1]
 

@@ -30,6 +30,9 @@ class StoragePath(Protocol):
     def exists(self) -> bool:
         """Return whether the file or folder exists."""
 
+    def is_dir(self) -> bool:
+        """Return whether the path is a folder."""
+
     def iterdir(self) -> Iterator[Self]:
         """Return the entries of the folder."""
 

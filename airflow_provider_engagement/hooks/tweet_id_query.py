@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from airflow_provider_engagement.api.tweet_id import newest_id_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.id_columns import IdColumns, parse_id_columns
 from airflow_provider_engagement.inputs.lists import quoted
-from airflow_provider_engagement.inputs.tweet_id_files import COLUMNS, OWNER_COLUMN
+from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id
+from airflow_provider_engagement.inputs.tweet_ids import ListedTweet, parse_owner
 
 FIELD = "tweet_ids_sql"
 
@@ -21,18 +25,21 @@ _SERVER_SIDE = ("psycopg", "psycopg2")
 
 
 def query_tweet_ids(
-    sql: str, conn_id: str | None, *, column: str | None = None, owner_column: str | None = None
-) -> Iterator[tuple[object, object]]:
-    """Run a query, and yield the id and the owner of each row. Rows are fetched some at a time.
+    sql: str, conn_id: str | None, *, column: object = None, owner_column: object = None
+) -> Iterator[ListedTweet]:
+    """Run a query, and yield the Tweet of each row with its owner. Rows are fetched some at a time.
 
     :param sql: the query.
     :param conn_id: the id of the connection. Its hook must be one of Airflow's provider ``common.sql``.
-    :param column: the column that holds the ids; by default ``tweet_id``, else ``id_str``, else ``id``, else the only
-        column.
-    :param owner_column: the column that holds the owners; by default ``owner``, if there is one.
-    :return: pairs of an id and an owner. The owner is ``None`` if the row has none.
-    :raises InvalidQueryError: if there is no such connection or column, or if a row has no id.
+    :param column: the column that holds the ids; by default ``tweet_id``, ``status_id`` or ``post_id``, else
+        ``id_str``, else ``id``, else the only column.
+    :param owner_column: the column that holds the owners; by default ``owner``, if there is one. ``False`` to read no
+        owners.
+    :raises InvalidQueryError: if there is no such connection or column, or if a value is not an id beyond doubt. The
+        error names the row.
     """
+    columns = parse_id_columns(column, owner_column)
+    newest = newest_id_at(datetime.now(UTC))
     hook = _hook_of(conn_id)
     with closing(hook.get_conn()) as connection, closing(_cursor(connection)) as cursor:
         cursor.execute(sql)
@@ -41,17 +48,27 @@ def query_tweet_ids(
         if cursor.description is None:
             raise InvalidQueryError(FIELD, f"{quoted(sql)} returns no rows", "Pass a query that selects Tweet ids.")
         names = [str(described[0]) for described in cursor.description]
-        place, owner_place = _place_of_ids(names, column, owner_column), _place_of_owners(names, owner_column)
+        place, owner_place = _places(names, columns)
         number = 0
         while rows:
             for row in rows:
                 number += 1
-                if row[place] is None:
-                    raise InvalidQueryError(
-                        FIELD, f"row {number} of the result has no {names[place]}", "Exclude such rows in the query."
-                    )
-                yield _exact(row[place]), None if owner_place is None else _exact(row[owner_place])
+                try:
+                    owner = None if owner_place is None else row[owner_place]
+                    yield _tweet_of(names[place], row[place], owner, newest)
+                except InvalidQueryError as error:
+                    remedy = error.remedy if error.field == FIELD else columns.remedy_of_owner(error.remedy)
+                    problem = f"row {number} of the result: {error.problem}"
+                    raise InvalidQueryError(FIELD, problem, remedy) from None
             rows = cursor.fetchmany(ROWS_AT_ONCE)
+
+
+def _tweet_of(name: str, value: object, owner: object, newest: int) -> ListedTweet:
+    if value is None:
+        raise InvalidQueryError(FIELD, f"{quoted(name)} is null", "Exclude such rows in the query.")
+    if isinstance(owner, Decimal) and owner.is_finite() and owner == owner.to_integral_value():
+        owner = int(owner)
+    return ListedTweet(parse_tweet_id(value, field=FIELD, newest=newest), parse_owner(owner))
 
 
 def _hook_of(conn_id: str | None) -> Any:
@@ -83,37 +100,16 @@ def _cursor(connection: Any) -> Any:
     return connection.cursor()
 
 
-def _place_of_ids(names: Sequence[str], column: str | None, owner_column: str | None) -> int:
-    folded = [name.casefold() for name in names]
-    wanted = COLUMNS if column is None else (column.casefold(),)
-    for name in wanted:
-        if name in folded:
-            return folded.index(name)
-    owner = (owner_column or OWNER_COLUMN).casefold()
-    others = [place for place, name in enumerate(folded) if name != owner]
-    if column is None and len(others) == 1:
-        return others[0]
-    raise InvalidQueryError(
-        FIELD,
-        f"the result has no column {column or ' or '.join(COLUMNS)}; its columns are {', '.join(map(repr, names))}",
-        "Set tweet_ids_column to the column that holds the ids.",
-    )
-
-
-def _place_of_owners(names: Sequence[str], owner_column: str | None) -> int | None:
-    folded = [name.casefold() for name in names]
-    wanted = (owner_column or OWNER_COLUMN).casefold()
-    if wanted in folded:
-        return folded.index(wanted)
-    if owner_column is None:
-        return None
-    raise InvalidQueryError(
-        FIELD,
-        f"the result has no column {owner_column!r}; its columns are {', '.join(map(repr, names))}",
-        "Set owner_column to the column that holds the owners.",
-    )
-
-
-def _exact(value: object) -> object:
-    """Return a whole number of a decimal column as such, since databases sum and store ids as decimals."""
-    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+def _places(names: list[str], columns: IdColumns) -> tuple[int, int | None]:
+    """Return the indexes of the columns of the ids and of the owners."""
+    if not columns.have_header:
+        problem = f"{columns.ids} is a number, but the columns of a result have names"
+        raise InvalidQueryError("tweet_ids_column", problem, "Pass the name of the column.")
+    place = columns.place_of_ids(names, field=FIELD, source="the result")
+    owner_place = columns.place_of_owners(names, field=FIELD, source="the result")
+    if place is None and columns.ids is None:
+        others = [other for other in range(len(names)) if other != owner_place]
+        place = others[0] if len(others) == 1 else None
+    if place is None:
+        raise columns.not_found(names, field=FIELD, source="the result")
+    return place, owner_place

@@ -5,19 +5,24 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from reprlib import Repr
 from typing import Any
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
 
 _LONGEST_QUOTE = 60
+_MOST_NAMES = 10
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 2 * _LONGEST_QUOTE
 
 
 def parse_list(value: object, *, field: str) -> list[object]:
     """Parse a list.
 
     :param value: a list or another iterable, or one string: values separated by commas, spaces or line breaks, or the
-        JSON or Python text of a list.
+        JSON or Python text of a list. A whole number is a list of one.
     :param field: the parameter that an error names.
     :raises InvalidQueryError: if the value is none of these.
     """
@@ -28,6 +33,8 @@ def parse_list(value: object, *, field: str) -> list[object]:
         value = parse_literal(text, field=field)
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return [item for item in value if item]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [value]  # a template that is rendered as a native object leaves one number so
     if isinstance(value, (Mapping, bytes)) or not isinstance(value, Iterable):
         raise InvalidQueryError(field, f"{quoted(value)} is not a list", "Pass a list, or a string of values.")
     return list(value)
@@ -52,5 +59,17 @@ def parse_literal(text: str, *, field: str) -> Any:
 
 def quoted(value: object) -> str:
     """Return a value as an error message shows it: quoted, and shortened to 60 characters."""
-    text = repr(str(value) if isinstance(value, str) else value)
+    if isinstance(value, str):
+        text = repr(str(value[: 2 * _LONGEST_QUOTE]))
+    else:
+        try:
+            text = _SHORT.repr(value)
+        except ValueError:  # Python does not convert integers of thousands of digits to text.
+            text = f"a long {type(value).__name__}"
     return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
+
+
+def quoted_names(names: Sequence[object]) -> str:
+    """Return names as an error message lists them: quoted, and the first ten of them."""
+    listed = ", ".join(map(quoted, names[:_MOST_NAMES])) or "none"
+    return f"{listed} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else listed

@@ -26,7 +26,7 @@ def parse_report_options(
     """Parse what a report shows. An empty value means the default.
 
     :param start: the start of the interval, as :func:`~airflow_provider_engagement.inputs.times.parse_time` reads it.
-        It is rounded down to the hour.
+        It is rounded down to the hour. A date is midnight in ``time_zone``.
     :param end: the end of the interval, in the same forms. It is rounded up to the hour.
     :param metrics: the names of the metrics: a list, or a string of them.
     :param granularity: ``hour`` or ``day``.
@@ -37,13 +37,14 @@ def parse_report_options(
     :raises InvalidQueryError: if a value is not valid.
     """
     now = now or datetime.now(UTC)
+    zone = parse_time_zone(time_zone) if time_zone else None
     return {
-        "start": floor_to_hour(parse_time(start, field="start", now=now)) if start else None,
-        "end": ceil_to_hour(parse_time(end, field="end", now=now)) if end else None,
+        "start": floor_to_hour(parse_time(start, field="start", now=now, zone=zone or UTC)) if start else None,
+        "end": ceil_to_hour(parse_time(end, field="end", now=now, zone=zone or UTC)) if end else None,
         "metrics": tuple(map(str, parse_list(metrics, field="metrics"))) if metrics else (),
         "step": parse_choice(granularity, (Granularity.HOUR, Granularity.DAY), field="granularity")
         if granularity
         else None,
-        "zone": parse_time_zone(time_zone) if time_zone else None,
+        "zone": zone,
         "tweet_ids": parse_tweet_ids(tweet_ids) if tweet_ids else (),
     }

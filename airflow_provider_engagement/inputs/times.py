@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from airflow_provider_engagement.api.time_range import floor_to_hour
@@ -16,20 +16,23 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 _FORMS = "Pass a time with its zone (2026-01-05T06:00:00Z), a date, a time before now (7d, 36h, 2w), or now."
 
 
-def parse_time(value: object, *, field: str, now: datetime) -> datetime:
+def parse_time(value: object, *, field: str, now: datetime, zone: tzinfo = UTC) -> datetime:
     """Parse a time.
 
     * A date-time, as an object or in ISO 8601, must have a time zone.
-    * A date means midnight UTC at its start, as in the API.
+    * A date means the midnight at its start in the time zone of the task.
     * ``now`` means the start of the current hour. ``36h``, ``7d`` and ``2w`` count back from there.
 
     :param value: a ``datetime`` (``pendulum``'s too), a ``date`` or a string.
     :param field: the parameter that an error names.
     :param now: the current time, aware.
+    :param zone: the time zone of dates; UTC by default.
     :return: the time in UTC.
     :raises InvalidQueryError: if the value is none of these.
     """
     parsed = _parse_text(value.strip(), now) if isinstance(value, str) else value
+    if isinstance(parsed, date) and not isinstance(parsed, datetime):
+        parsed = datetime.combine(parsed, time(), zone)
     if isinstance(parsed, datetime):
         if parsed.tzinfo is None:
             raise InvalidQueryError(
@@ -41,9 +44,12 @@ def parse_time(value: object, *, field: str, now: datetime) -> datetime:
             raise InvalidQueryError(field, f"{parsed.isoformat()} is not in the calendar", _FORMS) from None
         # pendulum's subclass loses its time zone in arithmetic.
         return datetime.combine(utc.date(), utc.time(), UTC)
-    if isinstance(parsed, date):
-        return datetime.combine(parsed, time(), UTC)
     raise InvalidQueryError(field, f"{quoted(value)} is not a time", _FORMS)
+
+
+def is_relative(value: object) -> bool:
+    """Return whether a time is relative to the time of the run: ``now``, or a duration before it."""
+    return isinstance(value, str) and (value.strip() == "now" or _RELATIVE.fullmatch(value.strip()) is not None)
 
 
 def parse_hours(value: object, *, field: str) -> timedelta:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +17,7 @@ from airflow_provider_engagement.inputs.numbers import parse_number
 from airflow_provider_engagement.operators.configuration import configured
 from airflow_provider_engagement.operators.links import DatasetLink, ManifestLink
 from airflow_provider_engagement.operators.observability import count_wait
+from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.run_context import RunContext
 from airflow_provider_engagement.operators.waiting import wait_until
 
@@ -38,20 +39,23 @@ class EngagementPullOperator(BaseOperator):
     Each response is stored as it arrives, so a retry sends only the requests that have no response. The task's XCom is
     the manifest of the pull. Without ``output_path``, the manifest contains the rows too.
 
-    :param tweet_ids: the ids of the Tweets: a list, the XCom of a task that returns a list, or a string. An item of a
-        list can be a pair of an id and its owner. (templated)
-    :param tweet_ids_file: the path or URL of a file with Tweet ids. Use it instead of ``tweet_ids``. The file can be
-        text, CSV, JSON, JSON Lines or Parquet. It can be compressed with gzip. (templated)
+    :param tweet_ids: the ids or addresses of the Tweets: a list, the XCom of a task that returns a list, or a string.
+        An item of a list can be a mapping with ``tweet_id`` and ``owner``. (templated)
+    :param tweet_ids_file: the path or URL of a file with Tweet ids, of a folder of such files, or a pattern such as
+        ``s3://bucket/part-*.csv``. Use it instead of ``tweet_ids``. A file can be text, CSV, JSON, JSON Lines, Parquet
+        or ``tweets.js`` of a user's archive. It can be compressed with gzip. (templated)
     :param tweet_ids_sql: a query whose result contains Tweet ids. Use it instead of ``tweet_ids``. A column ``owner``
         contains the owners, if there is one. The text can be the path of a ``.sql`` file. (templated)
     :param tweet_ids_conn_id: the id of the connection of the database for ``tweet_ids_sql``. Its hook must be one of
         Airflow's provider ``common.sql``. (templated)
-    :param tweet_ids_column: the column of a CSV or Parquet file, or of the result of a query, that contains the ids; by
-        default ``tweet_id``, ``id_str`` or ``id``. (templated)
+    :param tweet_ids_column: the column of a CSV or Parquet file or of the result of a query, or the key of JSON
+        objects, that contains the ids; by default ``tweet_id``, ``status_id``, ``post_id``, ``id_str`` or ``id``. If a
+        CSV file has no header, the number of the column, counted from 1. (templated)
     :param tweet_owner: the owner of the Tweets that are listed without an owner: a user id, or a name in ``accounts``
         of the connection. By default, the user of the connection's access token. (templated)
     :param owner_column: the column of a CSV or Parquet file or of the result of a query, or the key of JSON objects,
-        that contains the owner of each Tweet; by default ``owner``, if there is one. (templated)
+        that contains the owner of each Tweet; by default ``owner``, if there is one. ``False`` to read no owners.
+        (templated)
     :param owner_conn_id: the id of each owner's own connection, with ``{owner}`` in place of the owner, for example
         ``engagement_{owner}``. The operator uses it for owners that are not in ``accounts`` of the connection.
         (templated)
@@ -59,7 +63,7 @@ class EngagementPullOperator(BaseOperator):
     :param groupings: up to two additional groupings of the counts: ``{name: [dimension, …]}``. The task writes the
         grouped counts to a JSON file. Without ``output_path``, it returns them in the manifest. (templated)
     :param output_path: the path or URL of the dataset folder; by default, the option ``default_output_path`` of the
-        configuration. If neither is set, or if it is empty, the task returns up to 1,000 rows as XCom. (templated)
+        configuration. If neither is set, or if it is ``''``, the task returns up to 1,000 rows as XCom. (templated)
     :param output_format: ``parquet``, ``csv`` or ``jsonl`` for one writer at a time, or ``delta`` for Delta Lake tables
         that several runs and machines write to at the same time. ``delta`` requires the extra ``delta`` of this
         package. By default, the option ``default_output_format`` of the configuration, or else ``parquet``. (templated)
@@ -121,9 +125,9 @@ class EngagementPullOperator(BaseOperator):
         tweet_ids_file: str | None = None,
         tweet_ids_sql: str | None = None,
         tweet_ids_conn_id: str | None = None,
-        tweet_ids_column: str | None = None,
+        tweet_ids_column: str | int | None = None,
         tweet_owner: str | None = None,
-        owner_column: str | None = None,
+        owner_column: str | int | bool | None = None,
         owner_conn_id: str | None = None,
         metrics: Sequence[str] | str | None = None,
         groupings: Mapping[str, Any] | str | None = None,
@@ -158,6 +162,8 @@ class EngagementPullOperator(BaseOperator):
         self.metrics = metrics
         self.groupings = groupings
         self.output_path = output_path
+        self.has_dataset = output_path != ""
+        """Whether the task writes a dataset if a path is configured. An author writes an empty path to have none."""
         self.output_format = output_format
         self.accepted_outcomes = accepted_outcomes
         self.write_owner_ledger = write_owner_ledger
@@ -185,7 +191,9 @@ class EngagementPullOperator(BaseOperator):
 
     def configured_output_path(self) -> str | None:
         """Return the path of the dataset folder: that of the task, or else that of the configuration."""
-        return configured("default_output_path") if self.output_path is None else self.output_path
+        if self.output_path is None and self.has_dataset:
+            return configured("default_output_path")
+        return self.output_path
 
     def declare_outlet(self) -> None:
         """Declare the main table as an outlet of the task, if the task emits asset events for it.
@@ -217,6 +225,8 @@ class EngagementPullOperator(BaseOperator):
         """
         from airflow_provider_engagement.operators.run_pull import run_pull
 
+        with airflow_failures():
+            unset_blank_parameters(self)
         self._complete_from_configuration()
         with airflow_failures():
             try:
@@ -246,10 +256,12 @@ class EngagementPullOperator(BaseOperator):
 
     def read_tweets(self) -> Owners:
         """Return the owner of each Tweet, or ``None`` if neither the list of ids nor the task names one."""
-        from airflow_provider_engagement.inputs.tweet_ids import parse_owner, parse_tweets
+        from airflow_provider_engagement.inputs.tweet_ids import parse_owner, parse_tweets, warn_of_old_ids
 
         owner = parse_owner(self.tweet_owner, field="tweet_owner")
-        return {tweet_id: listed or owner for tweet_id, listed in parse_tweets(self._read_tweet_ids()).items()}
+        owners = parse_tweets(self._read_tweet_ids())
+        warn_of_old_ids(owners)
+        return {tweet_id: listed or owner for tweet_id, listed in owners.items()}
 
     def query(self, owners: Owners, **fields: Any) -> Query:
         """Return the query for all Tweets.
@@ -276,6 +288,7 @@ class EngagementPullOperator(BaseOperator):
         for owner in owners.values():
             if owner is not None and owner not in user_ids:
                 user_ids[owner] = self.hook.accounts.resolve(owner)
+        self._check_owners(user_ids)
         if set(user_ids) == {None} and not self.hook.credentials.has_user and not self.hook.accounts.is_empty:
             raise InvalidQueryError(
                 "tweet_owner",
@@ -285,6 +298,25 @@ class EngagementPullOperator(BaseOperator):
         by_user_id = {tweet_id: user_ids[owner] for tweet_id, owner in owners.items()}
         # The time of the run is the same in every attempt, and so are the queries.
         return route(query, by_user_id, has_app=self.hook.credentials.has_app, now=run.time)
+
+    def _check_owners(self, owners: Collection[str | None]) -> None:
+        """Reject the owners of a column that was found by its name, if there is no token of any of them.
+
+        :raises InvalidQueryError: because such a column can mean something else.
+        """
+        listed = [owner for owner in owners if owner is not None and owner != self.tweet_owner]
+        is_found = self.owner_column is None and self.tweet_ids is None
+        if not listed or not is_found or any(map(self.hook.accounts.has_token, listed)):
+            return
+        from airflow_provider_engagement.inputs.lists import quoted_names
+
+        raise InvalidQueryError(
+            "owner_column",
+            "the column owner was read as the owners of the Tweets, but there is no access token of "
+            f"{quoted_names(sorted(listed))}",
+            "If the column means something else, set owner_column=False. Otherwise add the tokens to accounts of the "
+            "connection.",
+        )
 
     def task_run(self, run: RunContext) -> TaskRun:
         """Return the run that the rows of the pull belong to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_engagement.api.planner import Request
     from airflow_provider_engagement.api.query import Query
     from airflow_provider_engagement.dataset.granularity import Granularity
-    from airflow_provider_engagement.inputs.intervals import ResolvedInterval
+    from airflow_provider_engagement.inputs.intervals import Adjustment, ResolvedInterval
 
 HOURLY_TEMPLATE_FIELDS = (*EngagementPullOperator.template_fields, "granularity", "time_zone")
 
@@ -183,9 +184,11 @@ class EngagementHistoricalOperator(EngagementPullOperator):
 
     .. seealso:: ``docs/operators/historical.md``
 
-    :param start: the start of the interval: a ``datetime`` or ISO 8601 string with a time zone, a date (midnight UTC),
-        ``now``, or a duration before ``now`` such as ``36h``, ``7d`` or ``2w``. ``now`` is the time of the run, rounded
-        down to the hour. By default, the run's partition key or data interval sets the start and the end. (templated)
+    :param start: the start of the interval: a ``datetime`` or ISO 8601 string with a time zone, a date such as
+        ``{{ ds }}`` (midnight in ``time_zone``), ``now``, or a duration before ``now`` such as ``36h``, ``7d`` or
+        ``2w``. ``now`` is the time of the run, rounded down to the hour. With granularity ``day``, a duration or
+        ``now`` stands for the whole days within the interval. By default, the run's partition key or data interval sets
+        the start and the end. (templated)
     :param end: the end of the interval, in the same formats as ``start``. The end is not part of the interval.
         (templated)
     :param lookback_hours: how many hours before the start each run pulls again, because their counts may have changed;
@@ -195,7 +198,8 @@ class EngagementHistoricalOperator(EngagementPullOperator):
     :param after_post_repetition: which period of ``after_post_days`` days to pull: 1 for the first period after the
         creation of the Tweet, 2 for the second, and so on. (templated)
     :param granularity: ``hour`` (default), ``day``, ``total`` or ``hour_of_day``. (templated)
-    :param time_zone: the IANA name of the time zone for ``day`` and ``hour_of_day``; UTC by default. (templated)
+    :param time_zone: the IANA name of the time zone for ``day`` and ``hour_of_day``, and of the dates in ``start`` and
+        ``end``; UTC by default. (templated)
     :param on_unaligned: what to do if the start or the end is not a whole hour: ``fail`` (default), or ``expand`` or
         ``shrink`` the interval to whole hours. The manifest lists the adjustments.
     :param on_out_of_range: what to do if the API does not have all hours of the interval, because some hours are too
@@ -260,7 +264,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
 
     def plan_pull(self, run: RunContext) -> Pull:
         """Return the pull of one interval."""
-        from airflow_provider_engagement.dataset.days import check_days_of_hours, check_whole_days
+        from airflow_provider_engagement.dataset.days import check_whole_days
         from airflow_provider_engagement.dataset.granularity import Granularity
         from airflow_provider_engagement.dataset.response_store import reuse_final
         from airflow_provider_engagement.dataset.series_rows import SeriesRows
@@ -291,10 +295,8 @@ class EngagementHistoricalOperator(EngagementPullOperator):
                 adjustment.reason,
             )
         hours = interval.time_range
-        if granularity is Granularity.DAY:
-            check_days_of_hours(hours, zone)
-            if after_post_days is None:
-                check_whole_days(hours, zone)
+        if granularity is Granularity.DAY and after_post_days is None:
+            check_whole_days(hours, zone)
         owners = self.read_tweets()
         query = self.query(owners, interval=hours)
         task_run = self.task_run(run)
@@ -335,7 +337,8 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         from airflow_provider_engagement.dataset.granularity import Granularity
         from airflow_provider_engagement.inputs.choices import parse_choice
         from airflow_provider_engagement.inputs.intervals import OnOutOfRange, OnUnaligned, resolve_interval
-        from airflow_provider_engagement.inputs.times import parse_hours, parse_time
+        from airflow_provider_engagement.inputs.times import is_relative, parse_hours, parse_time
+        from airflow_provider_engagement.operators.whole_days import check_days, shrink_to_days
 
         if (self.start is None) != (self.end is None):
             missing, given = ("start", "end") if self.start is None else ("end", "start")
@@ -350,15 +353,20 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         else:
             first, last = run.interval
         # Relative times count from the time of the run, so that a later attempt reads the same interval.
-        start, end = (
-            parse_time(value, field=field, now=run.time) for field, value in (("start", first), ("end", last))
-        )
+        edges = {"start": first, "end": last}
+        start, end = (parse_time(value, field=field, now=run.time, zone=zone) for field, value in edges.items())
+        adjustments: tuple[Adjustment, ...] = ()
+        if granularity is Granularity.DAY:
+            check_days(start, end, zone, now=now)
+            if self.after_post_days is None and start < end:
+                relative = [field for field, value in edges.items() if is_relative(value)]
+                start, end, adjustments = shrink_to_days(start, end, zone, relative=relative)
         if lookback and start < end:
             start -= lookback
             if granularity is Granularity.DAY:
                 # A day is not always 24 hours long, so the lookback may end within a day.
                 start = local_day(start, zone)[0]
-        return resolve_interval(
+        resolved = resolve_interval(
             start,
             end,
             now=now,
@@ -366,6 +374,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             on_out_of_range=parse_choice(self.on_out_of_range, OnOutOfRange, field="on_out_of_range"),
             max_age=self._max_age,
         )
+        return replace(resolved, adjustments=(*adjustments, *resolved.adjustments))
 
     def _plan(self, query: Query, days: int | None, repetition: int, run: RunContext) -> Sequence[Request]:
         from airflow_provider_engagement.api.planner import plan, plan_after_post, plan_shared

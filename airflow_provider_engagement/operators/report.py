@@ -14,6 +14,7 @@ from airflow_provider_engagement.api.time_range import to_api
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.hooks.failures import airflow_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
+from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.run_context import RunContext
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class EngagementReportOperator(BaseOperator):
         ``retweets`` and ``replies``. (templated)
     :param granularity: the periods of the series: ``hour`` or ``day``. By default, hours if the interval has at most
         two days and the dataset has hours. (templated)
-    :param time_zone: the IANA name of the time zone of days and times; by default UTC, or that of the days of the
-        dataset. (templated)
+    :param time_zone: the IANA name of the time zone of days and times, and of the dates in ``start`` and ``end``; by
+        default UTC, or that of the days of the dataset. (templated)
     :param tweet_ids: the ids of the Tweets; by default those of ``pull``, or all Tweets of the dataset. (templated)
     :param title: the title of the report. (templated)
     :param report_path: the path or URL of the HTML file. By default, a file below ``_reports`` in the dataset whose
@@ -126,6 +127,7 @@ class EngagementReportOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Write the report, and return its path or URL."""
         with airflow_failures():
+            unset_blank_parameters(self)
             return self._write(context, RunContext.of(context))
 
     def _write(self, context: Context, run: RunContext) -> str:

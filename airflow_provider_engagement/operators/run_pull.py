@@ -20,7 +20,7 @@ from airflow_provider_engagement.api.rejected_tweets import SpareRequests
 from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.api.time_range import to_api
 from airflow_provider_engagement.dataset.assembly import AssembledTables
-from airflow_provider_engagement.dataset.completeness import owners_to_dict
+from airflow_provider_engagement.dataset.completeness import doubt_about_ids, owners_to_dict
 from airflow_provider_engagement.dataset.fetch import FetchResult, fetch_missing
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.formats import OutputFormat
@@ -102,6 +102,8 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
         seconds = time.monotonic() - started
         manifest = _manifest(pull, fetched, assembled, attempt, rate_limit, versions=folder.versions, seconds=seconds)
         _log_summary(operator, manifest)
+        if doubt := doubt_about_ids(manifest["outcomes"], pull.query.tweet_ids):
+            operator.log.warning("%s", doubt)
         count_manifest(manifest)
         operator.lineage = pull_lineage(
             operator.hook.base_url,

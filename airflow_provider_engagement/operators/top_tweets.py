@@ -12,6 +12,7 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.hooks.failures import airflow_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.links import BestTweetLink, DatasetLink
+from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.run_context import RunContext
 
 if TYPE_CHECKING:
@@ -51,12 +52,13 @@ class EngagementTopTweetsOperator(BaseOperator):
     :param snapshot_at: the time of the snapshot of ``tweet_totals``, in the formats of
         ``EngagementTotalsOperator.snapshot_at``; by default, the newest snapshot. (templated)
     :param start: the start of the interval of ``tweet_metrics``, in the formats of
-        ``EngagementHistoricalOperator.start``. By default, the run's partition key or data interval sets the start and
-        the end. (templated)
+        ``EngagementHistoricalOperator.start``. A date is midnight in ``time_zone``. By default, the run's
+        partition key or data interval sets the start and the end. (templated)
     :param end: the end of the interval, in the same formats as ``start``. The end is not part of the interval.
         (templated)
     :param granularity: which rows of ``tweet_metrics`` to sum: ``hour`` (default) or ``day``. (templated)
-    :param time_zone: the IANA name of the time zone of the days; UTC by default. (templated)
+    :param time_zone: the IANA name of the time zone of the days and of the dates in ``start`` and ``end``; UTC by
+        default. (templated)
     :param csv_path: the path or URL of a CSV file to write the ranking to. (templated)
     :param markdown_path: the path or URL of a Markdown file to write the ranking to. (templated)
     """
@@ -120,6 +122,7 @@ class EngagementTopTweetsOperator(BaseOperator):
         from airflow_provider_engagement.operators.lineage import top_tweets_lineage
 
         with airflow_failures():
+            unset_blank_parameters(self)
             number = parse_whole_number(self.number, field="number", minimum=1)
             if number > MAX_TWEETS_IN_XCOM:
                 raise InvalidQueryError("number", f"{number} is too many", f"Pass at most {MAX_TWEETS_IN_XCOM}.")
@@ -230,14 +233,17 @@ class EngagementTopTweetsOperator(BaseOperator):
             raise InvalidQueryError(missing, f"is not set, but {given} is", "Set start and end, or neither.")
         first, last = run.interval if self.start is None else (self.start, self.end)
         granularity = parse_choice(self.granularity, (Granularity.HOUR, Granularity.DAY), field="granularity")
-        zone = parse_time_zone(self.time_zone if granularity is Granularity.DAY else "UTC")
+        zone = parse_time_zone(self.time_zone)
         interval = _whole_periods(
-            parse_time(first, field="start", now=run.time),
-            parse_time(last, field="end", now=run.time),
+            parse_time(first, field="start", now=run.time, zone=zone),
+            parse_time(last, field="end", now=run.time, zone=zone),
             zone=zone if granularity is Granularity.DAY else None,
             is_of_run=self.start is None,
         )
-        read = partial(interval_counts, folder, interval, granularity=granularity, zone=zone, address_of=table_address)
+        rows_zone = zone if granularity is Granularity.DAY else parse_time_zone("UTC")
+        read = partial(
+            interval_counts, folder, interval, granularity=granularity, zone=rows_zone, address_of=table_address
+        )
         return read, {"interval": [to_api(interval.start), to_api(interval.end)]}
 
 

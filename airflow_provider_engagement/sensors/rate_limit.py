@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_provider_engagement.exceptions import InvalidQueryError, QuotaTooSmallError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.waiting import TRIGGERER_GRACE, attempt_start, spread
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class EngagementRateLimitSensor(BaseSensorOperator):
         :param context: the task's context.
         :param event: the trigger's event, if the sensor waited in the triggerer. It is not used.
         """
+        with airflow_failures():
+            unset_blank_parameters(self)
         return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:

@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_engagement.hooks.failures import airflow_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
+from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -90,6 +91,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
 
         with airflow_failures():
+            unset_blank_parameters(self)
             dataset = ObjectStoragePath(self.dataset_path)
             found = table_names(dataset)
             if not found:

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.api.tweet_id import created_at, first_id_at, is_tweet_id
+from airflow_provider_engagement.api.tweet_id import (
+    are_rounded,
+    created_at,
+    first_id_at,
+    is_tweet_id,
+    newest_id_at,
+    why_no_tweet,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +81,37 @@ def test_other_strings_are_not_ids() -> None:
     spaces = ["", " 1", "1\n"]
     other_digits = ["\u0661\u0662", "\uff11\uff12", "\u00b2"]
     assert not any(map(is_tweet_id, ["9" * 20, *signs, *spaces, *other_digits]))
+
+
+def test_an_id_is_that_of_a_tweet_from_the_oldest_one_to_now() -> None:
+    now = datetime(2026, 1, 12, tzinfo=UTC)
+    newest = newest_id_at(now)
+    for number in (20, 29700859247, int(first_id_at(now)), newest):
+        assert why_no_tweet(number, newest=newest) is None
+    for number in (-1, 0, 19, newest + 1, int(first_id_at(now + timedelta(days=1))), 2**63 - 1, 2**63):
+        assert why_no_tweet(number, newest=newest) is not None
+
+
+def test_no_time_makes_an_id_larger_than_64_bits() -> None:
+    assert newest_id_at(datetime(9999, 1, 1, tzinfo=UTC)) == 2**63 - 1
+
+
+@given(st.lists(st.integers(10**18, 2 * 10**18), min_size=2))
+def test_ids_with_15_or_17_digits_are_rounded(numbers: list[int]) -> None:
+    for kept in (15, 17):
+        assert are_rounded([f"{str(number)[:kept]}{'0' * (19 - kept)}" for number in numbers])
+
+
+@pytest.mark.parametrize(
+    "tweet_ids",
+    [
+        [],
+        ["20"],
+        ["1070059276213702600"],
+        ["1070059276213702656", "1385449730818285569"],
+        ["1070059276213702600", "1385449730818285569"],
+        ["100", "1200"],
+    ],
+)
+def test_other_ids_are_not_rounded(tweet_ids: list[str]) -> None:
+    assert not are_rounded(tweet_ids)

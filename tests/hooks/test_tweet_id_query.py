@@ -60,11 +60,11 @@ def test_each_row_is_an_id_with_its_owner(database: sqlite3.Connection, monkeypa
 @pytest.mark.parametrize(
     ("sql", "options", "expected"),
     [
-        ("SELECT number AS x FROM tweets WHERE number = 101", {}, [(101, None)]),
-        ("SELECT owner, number AS x FROM tweets WHERE number = 101", {}, [(101, "7")]),
+        ("SELECT number AS x FROM tweets WHERE number = 101", {}, [("101", None)]),
+        ("SELECT owner, number AS x FROM tweets WHERE number = 101", {}, [("101", "7")]),
         ("SELECT number, tweet_id AS ID_STR FROM tweets WHERE number = 101", {}, [("101", None)]),
-        ("SELECT tweet_id, number FROM tweets WHERE number = 101", {"column": "NUMBER"}, [(101, None)]),
-        ("SELECT number AS id, tweet_id FROM tweets WHERE number = 101", {"owner_column": "id"}, [("101", 101)]),
+        ("SELECT tweet_id, number FROM tweets WHERE number = 101", {"column": "NUMBER"}, [("101", None)]),
+        ("SELECT number AS id, tweet_id FROM tweets WHERE number = 101", {"owner_column": "id"}, [("101", "101")]),
         ("SELECT tweet_id FROM tweets WHERE number = 0", {}, []),
     ],
 )
@@ -80,11 +80,11 @@ def test_the_columns_are_found_by_name(
         (
             "SELECT number AS a, ratio AS b FROM tweets",
             {},
-            "no column tweet_id or id_str or id; its columns are 'a', 'b'",
+            "no column tweet_id, status_id, post_id, id_str or id; its columns are 'a', 'b'",
         ),
-        ("SELECT tweet_id FROM tweets", {"column": "tweet"}, "no column tweet; its columns are 'tweet_id'"),
+        ("SELECT tweet_id FROM tweets", {"column": "tweet"}, "no column 'tweet'; its columns are 'tweet_id'"),
         ("SELECT tweet_id FROM tweets", {"owner_column": "user"}, "no column 'user'; its columns are 'tweet_id'"),
-        ("SELECT NULL AS tweet_id", {}, "row 1 of the result has no tweet_id"),
+        ("SELECT NULL AS tweet_id", {}, "row 1 of the result: 'tweet_id' is null"),
         ("CREATE TABLE other (x)", {}, "returns no rows"),
     ],
 )
@@ -147,26 +147,57 @@ def postgres(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 def test_postgresql_sends_the_rows_in_batches(postgres: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tweet_id_query, "ROWS_AT_ONCE", 1000)
-    columns = "(1000000000000000000 + n)::numeric AS tweet_id, 'user ' || (n % 3) AS owner"
+    columns = "(1000000000000000000 + n)::numeric AS tweet_id, 'user_' || (n % 3) AS owner"
     sql = f"SELECT {columns} FROM generate_series(1, 2500) n"
 
     found = list(query_tweet_ids(sql, "warehouse"))
 
-    assert found == [(10**18 + number, f"user {number % 3}") for number in range(1, 2501)]
+    assert found == [(str(10**18 + number), f"user_{number % 3}") for number in range(1, 2501)]
 
 
 def test_a_query_on_postgresql_leaves_no_connection_open(postgres: Callable[[str], None]) -> None:
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%engagement_tweet_ids%' AND state <> 'idle'"
-    others = f"SELECT ({sessions} AND pid <> pg_backend_pid()) AS tweet_id"
-    rows = query_tweet_ids("SELECT n AS tweet_id FROM generate_series(1, 50000) n", "warehouse")
+    others = f"SELECT 100 + ({sessions} AND pid <> pg_backend_pid()) AS tweet_id"
+    rows = query_tweet_ids("SELECT n AS tweet_id FROM generate_series(101, 50000) n", "warehouse")
 
-    assert next(rows) == (1, None)
-    assert list(query_tweet_ids(others, "warehouse")) == [(1, None)]
+    assert next(rows) == ("101", None)
+    assert list(query_tweet_ids(others, "warehouse")) == [("101", None)]
     rows.close()  # type: ignore[attr-defined]
-    assert list(query_tweet_ids(others, "warehouse")) == [(0, None)]
+    assert list(query_tweet_ids(others, "warehouse")) == [("100", None)]
 
 
 def test_an_error_of_the_database_is_not_permanent(postgres: Callable[[str], None]) -> None:
     with pytest.raises(Exception, match="no_such_table") as raised:
         list(query_tweet_ids("SELECT tweet_id FROM no_such_table", "warehouse"))
     assert not isinstance(raised.value, (InvalidQueryError, AirflowFailException))
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT 1.07e18 AS tweet_id", "row 1 of the result: 1.07e.18 is a float"),
+        ("SELECT 101 AS tweet_id UNION SELECT 17", "row 1 of the result: 17 is not a Tweet id: it is smaller than 20"),
+        ("SELECT x'3130' AS tweet_id", "row 1 of the result: b'10' is not a Tweet id"),
+        ("SELECT 101 AS id, 102 AS id", "the columns 'id', 'id' could all hold the ids"),
+        ("SELECT 1 AS id, 1070059276213702656 AS post_id", "the columns 'post_id', 'id' could all hold the ids"),
+        ("SELECT 101 AS tweet_id, 'Anna Smith' AS owner", "'Anna Smith' is not an owner.*Set owner_column=False"),
+    ],
+)
+def test_a_row_in_doubt_is_an_error_with_its_number(database: sqlite3.Connection, sql: str, message: str) -> None:
+    with pytest.raises(InvalidQueryError, match=message):
+        list(query_tweet_ids(sql, "warehouse"))
+
+
+def test_an_owner_column_of_a_result_can_be_left_alone(database: sqlite3.Connection) -> None:
+    sql = "SELECT 101 AS tweet_id, 'Anna Smith' AS owner"
+    assert list(query_tweet_ids(sql, "warehouse", owner_column=False)) == [("101", None)]
+
+
+def test_an_address_in_a_result_is_its_id(database: sqlite3.Connection) -> None:
+    sql = "SELECT 'https://x.com/a/status/1070059276213702656?s=20' AS url"
+    assert list(query_tweet_ids(sql, "warehouse")) == [("1070059276213702656", None)]
+
+
+def test_a_result_has_names_and_needs_no_number(database: sqlite3.Connection) -> None:
+    with pytest.raises(InvalidQueryError, match="tweet_ids_column: 1 is a number, but the columns of a result have na"):
+        list(query_tweet_ids("SELECT 101 AS tweet_id", "warehouse", column=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_engagement.api.time_range import to_api
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.inputs.times import parse_hours, parse_time, parse_time_zone
+from airflow_provider_engagement.inputs.times import is_relative, parse_hours, parse_time, parse_time_zone
 
 NOW = datetime(2026, 1, 10, 12, 34, 56, tzinfo=UTC)
 
@@ -39,6 +40,25 @@ def test_a_time_has_many_forms(value: object, expected: str) -> None:
     assert to_api(parsed) == expected
     assert parsed.tzinfo is UTC
     assert type(parsed) is datetime
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        ("Europe/Berlin", "2026-01-04T23:00:00Z"),
+        ("America/St_Johns", "2026-01-05T03:30:00Z"),
+        ("UTC", "2026-01-05T00:00:00Z"),
+    ],
+)
+def test_a_date_is_midnight_in_a_time_zone(zone: str, expected: str) -> None:
+    for value in ("2026-01-05", date(2026, 1, 5), pendulum.date(2026, 1, 5)):
+        assert to_api(parse_time(value, field="start", now=NOW, zone=ZoneInfo(zone))) == expected
+    assert to_api(parse_time("7d", field="start", now=NOW, zone=ZoneInfo(zone))) == "2026-01-03T12:00:00Z"
+
+
+def test_only_now_and_durations_are_relative() -> None:
+    assert all(map(is_relative, ["now", " 7d ", "36h", "2 w"]))
+    assert not any(map(is_relative, ["2026-01-05", "7", "", None, date(2026, 1, 5), "nowhere"]))
 
 
 def test_a_relative_time_counts_from_the_utc_hour_whatever_zone_now_has() -> None:

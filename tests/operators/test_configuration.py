@@ -60,6 +60,9 @@ def test_the_configuration_chooses_path_and_format(
     assert len(manifest["tweet_totals"]) == 3
     assert len(list((tmp_path / "configured" / "tweet_totals").rglob("*.csv"))) == 1
 
+    blank = pull(tweet_ids=ids[-3:], output_path="{{ params.path }}", output_format="jsonl", task_id="blank")
+    assert "tweet_totals" in execute(blank, params={"path": None})["outputs"]
+
 
 @pytest.mark.parametrize("bound", ["max_tweets", "max_requests"])
 def test_a_configured_bound_holds_unless_the_task_sets_its_own(

@@ -545,6 +545,69 @@ def test_days_of_a_zone_are_complete_across_clock_changes_and_windows(
     assert lengths in ({23}, {25})
 
 
+def test_a_date_is_midnight_in_the_time_zone_of_the_task(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any
+) -> None:
+    manifest = pull(
+        granularity="day",
+        time_zone="Europe/Berlin",
+        start="{{ ds }}",
+        end="{{ macros.ds_add(ds, 1) }}",
+        context={"ds": "2026-01-05", "macros": SimpleNamespace(ds_add=lambda ds, days: "2026-01-06")},
+    )
+    assert interval_of(manifest) == ("2026-01-04T23:00:00Z", "2026-01-05T23:00:00Z")
+    assert manifest["adjustments"] == []
+    berlin = ZoneInfo("Europe/Berlin")
+    expected = summed(
+        hourly_truth(world, ids, utc(2026, 1, 4, 23), utc(2026, 1, 5, 23)), lambda hour: hour.astimezone(berlin).date()
+    )
+    found = {
+        (row["tweet_id"], row["period_start"].astimezone(berlin).date()): tuple(row[metric] for metric in METRICS)
+        for row in dataset.rows("tweet_metrics/day")
+    }
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "whole"),
+    [
+        ("7d", "now", "UTC", ("2026-01-05T00:00:00Z", "2026-01-11T00:00:00Z")),
+        ("7d", "now", "Europe/Berlin", ("2026-01-04T23:00:00Z", "2026-01-10T23:00:00Z")),
+        ("2026-01-09", "now", "UTC", ("2026-01-09T00:00:00Z", "2026-01-11T00:00:00Z")),
+        ("1w", "2026-01-08", "America/New_York", ("2026-01-05T05:00:00Z", "2026-01-08T05:00:00Z")),
+    ],
+)
+def test_a_rolling_interval_of_days_means_the_whole_days_within(
+    pull: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    start: str,
+    end: str,
+    zone: str,
+    whole: tuple[str, str],
+) -> None:
+    interval = utc(2026, 1, 11, 6), utc(2026, 1, 11, 7)  # the time of the run is 07:00
+    manifest = pull(interval, start=start, end=end, granularity="day", time_zone=zone)
+    assert interval_of(manifest) == whole
+    for adjustment in manifest["adjustments"]:
+        assert adjustment["reason"] == f"granularity is day, so the whole days in {zone} are pulled"
+    assert f"the whole days in {zone} are pulled" in capsys.readouterr().out
+
+
+def test_a_rolling_interval_without_a_whole_day_is_an_error(pull: Callable[..., Any]) -> None:
+    interval = utc(2026, 1, 11, 6), utc(2026, 1, 11, 7)
+    with pytest.raises(AirflowFailException, match="start: there is no whole day in UTC from"):
+        pull(interval, start="12h", end="now", granularity="day")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns"])
+@pytest.mark.parametrize("start", ["2026-01-05", "7d"])
+def test_the_error_of_a_zone_between_hours_says_that_no_setting_helps(
+    pull: Callable[..., Any], zone: str, start: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=rf"^time_zone: a day in {zone} starts .* no setting gives the days"):
+        pull(WEEK, start=start, end="now", granularity="day", time_zone=zone)
+
+
 def test_incomplete_days_and_zones_without_whole_utc_hours_are_errors(
     pull: Callable[..., Any], simulator: Simulator
 ) -> None:

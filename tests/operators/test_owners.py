@@ -123,6 +123,21 @@ def test_owners_come_from_a_column_of_a_file(
     assert rows_of(dataset) == expected_rows(simulator, tweets)
 
 
+def test_a_column_owner_of_other_people_is_an_error_that_says_so(
+    pull: Pulled, simulator: Simulator, handles: list[Handle], dataset: Any, tmp_path: Path
+) -> None:
+    tweets = listed(simulator, handles[:1])
+    path = tmp_path / "ids.csv"
+    path.write_text("tweet_id,owner\n" + "".join(f"{tweet_id},Anna\n" for tweet_id, _ in tweets))
+
+    with pytest.raises(AirflowFailException, match=r"the column owner was read as the owners.*'Anna'.*=False"):
+        pull(tweet_ids_file=str(path))
+    assert len(simulator.journal) == 0
+
+    pull(tweet_ids_file=str(path), owner_column=False, tweet_owner=handles[0].user_id)
+    assert rows_of(dataset) == expected_rows(simulator, tweets)
+
+
 def test_a_mapped_task_has_one_owner(pull: Pulled, simulator: Simulator, handles: list[Handle], dataset: Any) -> None:
     tweets = listed(simulator, handles[2:3])
 

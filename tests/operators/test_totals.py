@@ -109,6 +109,21 @@ Pull = Callable[..., EngagementTotalsOperator]
 # Counts
 
 
+def test_a_pull_without_an_available_tweet_warns_of_its_ids(
+    pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rounded = [f"{tweet_id[:-4]}0000" for tweet_id in mine if len(tweet_id) == 19][:5]
+    assert execute(pull(tweet_ids=rounded))["outcomes"] == {"unavailable": 5}
+    assert "Nearly all ids end in zeros, and no such Tweet is available, as if a spreadsheet" in capsys.readouterr().out
+
+    deleted = [tweet_id for tweet_id in mine if truth(simulator, tweet_id, OWNED) is None][:2]
+    execute(pull(tweet_ids=deleted, task_id="deleted"))
+    assert "All 2 Tweets are unavailable" in capsys.readouterr().out
+
+    execute(pull(tweet_ids=[*mine[-5:], *deleted], task_id="mixed"))
+    assert "unavailable, as if" not in capsys.readouterr().out
+
+
 def test_totals_with_user_credentials_are_true_for_every_tweet(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:

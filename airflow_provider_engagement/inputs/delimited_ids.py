@@ -1,0 +1,169 @@
+"""Tweet ids in text and in CSV: with or without a header, with any of the usual delimiters."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.id_source import FIELD, MAX_LINE_LENGTH, FoundId, IdSource
+from airflow_provider_engagement.inputs.lists import quoted, quoted_names
+from airflow_provider_engagement.inputs.tweet_id_forms import holds_long_number, stripped
+
+_DELIMITERS = (",", ";", "\t", "|")
+_DELIMITER_OF_EXCEL = re.compile(r"sep=(.)\s*")
+_NOT_A_NAME = re.compile(r"[=\"'+-]*[0-9]|nan$|https?:", re.IGNORECASE)
+
+
+def text_ids(source: IdSource) -> Iterator[FoundId]:
+    """Yield the values of a text file: one on each line. Blank lines and lines that start with ``#`` are skipped."""
+    for number, line in source.lines():
+        text = stripped(line)
+        if text and not text.startswith("#"):
+            yield FoundId(text, None, number)
+
+
+def csv_ids(source: IdSource) -> Iterator[FoundId]:
+    """Yield the values of a CSV file. Its first row names the delimiter and, if it is a header, the columns."""
+    lines = source.lines()
+    blank = "".join(_DELIMITERS)
+    number, first = next(((number, line) for number, line in lines if stripped(line).strip(blank)), (1, ""))
+    announced = _DELIMITER_OF_EXCEL.fullmatch(first)
+    if announced:
+        yield from _Rows(source, announced[1]).ids(lines)
+    else:
+        yield from _Rows(source, _delimiter_of(number, first, source)).ids(chain([(number, first)], lines))
+
+
+class _Rows:
+    """The rows of a CSV file, and which columns to read, which the first row says."""
+
+    def __init__(self, source: IdSource, delimiter: str) -> None:
+        self._source = source
+        self._delimiter = delimiter
+        self._width = 0
+        self._place = 0
+        self._owner_place: int | None = None
+        self._line = 1
+
+    def ids(self, lines: Iterable[tuple[int, str]]) -> Iterator[FoundId]:
+        """Yield the values."""
+        rows = csv.reader(self._records(lines), strict=True, delimiter=self._delimiter)
+        try:
+            for row in rows:
+                self._length = 0
+                if not any(map(str.strip, row)):
+                    continue
+                if self._width == 0:
+                    self._width = len(row)
+                    if self._is_header(row):
+                        continue
+                yield self._found(row)
+        except csv.Error as error:
+            raise self._source.error(f"line {self._line}", f"is not CSV ({error})", "Correct it.") from None
+
+    def _records(self, lines: Iterable[tuple[int, str]]) -> Iterator[str]:
+        """Yield the lines, and bound the length of a record, which can have many of them."""
+        self._length = 0
+        for self._line, line in lines:
+            self._length += len(line)
+            if self._length > MAX_LINE_LENGTH:
+                raise self._source.too_large(f"line {self._line}", f"{MAX_LINE_LENGTH:,} characters in a record")
+            yield line
+
+    def _is_header(self, row: Sequence[str]) -> bool:
+        """Return whether the first row is a header, and remember which columns to read."""
+        columns, name = self._source.columns, self._source.name
+        names = [stripped(cell) for cell in row]
+        if not columns.have_header:
+            self._place = self._number(columns.ids, "tweet_ids_column")
+            if columns.owners:
+                self._owner_place = self._number(columns.owners, "owner_column")
+            return False
+        place = columns.place_of_ids(names, field=FIELD, source=name)
+        if place is None and columns.ids is None and len(names) == 1:
+            place = 0
+            if holds_long_number(names[0]):
+                return False
+            if names[0].isdecimal():
+                raise self._source.error(
+                    f"line {self._line}",
+                    f"{quoted(names[0])} can be a header or an id",
+                    "Write a header, or set tweet_ids_column=1 if there is none.",
+                )
+            if _NOT_A_NAME.match(names[0]):
+                return False
+        if place is None:
+            if any(map(holds_long_number, names)):
+                raise self._source.error(
+                    f"line {self._line}",
+                    f"is not a header; its cells are {quoted_names(names)}",
+                    "If the file has no header, set tweet_ids_column to the number of the column that holds the ids, "
+                    "counted from 1.",
+                )
+            raise columns.not_found(names, field=FIELD, source=name)
+        self._place = place
+        self._owner_place = columns.place_of_owners(names, field=FIELD, source=name)
+        return True
+
+    def _number(self, column: object, field: str) -> int:
+        number = int(str(column))
+        if number > self._width:
+            problem = f"{self._source.name} has only {self._width} columns, not {number}"
+            raise InvalidQueryError(field, problem, "Count the columns from 1.")
+        return number - 1
+
+    def _found(self, row: list[str]) -> FoundId:
+        width = len(row)
+        if width > self._width and any(map(str.strip, row[self._width :])):
+            problem = f"has {width} cells, but the first row has {self._width}"
+            raise self._source.error(f"line {self._line}", problem, "Put quotes around cells with delimiters.")
+        value = row[self._place].strip() if self._place < width else ""
+        if not value:
+            raise self._source.error(f"line {self._line}", "has no id", "Fill it in or remove the line.")
+        if self._place and width < self._width:
+            # The missing cell can be one before the id.
+            problem = f"has {width} cells, but the first row has {self._width}"
+            raise self._source.error(f"line {self._line}", problem, "Fill the line in or remove it.")
+        place = self._owner_place
+        owner = row[place] if place is not None and place < width else None
+        return FoundId(value, owner, self._line)
+
+
+def _delimiter_of(number: int, line: str, source: IdSource) -> str:
+    """Return the delimiter of a file: the only one that divides its first row, or that leads to a column of ids.
+
+    :raises InvalidQueryError: if there are several.
+    """
+    rows = {delimiter: _cells(line, delimiter) for delimiter in _DELIMITERS}
+    dividing = [delimiter for delimiter, cells in rows.items() if len(cells) > 1]
+    if len(dividing) < 2:
+        return dividing[0] if dividing else ","
+    leading = [delimiter for delimiter in dividing if _leads_to_ids(rows[delimiter], source)]
+    if len(leading) == 1:
+        return leading[0]
+    if not leading:
+        return max(dividing, key=lambda delimiter: len(rows[delimiter]))
+    raise source.error(
+        f"line {number}", f"{quoted(line)} has several delimiters, which give different columns", "Keep one of them."
+    )
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _leads_to_ids(cells: Sequence[str], source: IdSource) -> bool:
+    """Return whether the first row has a column of ids, by its name or its number."""
+    columns = source.columns
+    if isinstance(columns.ids, int):
+        return columns.ids <= len(cells) and holds_long_number(cells[columns.ids - 1]) and len(cells) > 1
+    try:
+        return columns.place_of_ids([stripped(cell) for cell in cells], field=FIELD, source=source.name) is not None
+    except InvalidQueryError:
+        return True

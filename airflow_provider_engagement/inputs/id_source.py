@@ -1,0 +1,142 @@
+"""A file of Tweet ids: decompressed and decoded within bounds, with the place of each value for errors."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.id_columns import IdColumns
+
+FIELD = "tweet_ids_file"
+
+MAX_FILE_BYTES = 2**30
+"""How large a file can be after decompression."""
+
+MAX_RATIO = 200
+"""How many times larger than the compressed file the content can be, from 64 MiB. Ids and Tweets shrink to a tenth."""
+
+_SMALL = 2**26
+
+MAX_LINE_LENGTH = 2**24
+"""How many characters a line of text or a record of CSV can have."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_BYTE_ORDER_MARKS = (
+    # The mark of UTF-32 starts with that of UTF-16.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+_LONGEST_MARK = 4
+
+
+class FoundId(NamedTuple):
+    """A value that should be a Tweet id, and where it stands.
+
+    :param value: the value.
+    :param owner: the value of the owner, or ``None``.
+    :param number: the number of the line or row, from 1.
+    :param items: the number of the item in each list around the value, from the outer list to the inner one.
+    """
+
+    value: object
+    owner: object
+    number: int
+    items: tuple[int, ...] = ()
+
+
+def described_place(number: int, items: tuple[int, ...], unit: str = "line") -> str:
+    """Return a place as an error names it, such as ``line 3, item 2``."""
+    return ", ".join([f"{unit} {number}", *(f"item {item}" for item in items)])
+
+
+@dataclass(frozen=True, slots=True)
+class IdSource:
+    """An open file.
+
+    :param name: its path or URL.
+    :param file: its content, decompressed.
+    :param columns: the columns to read.
+    """
+
+    name: str
+    file: io.BufferedReader
+    columns: IdColumns
+
+    def error(self, place: str, problem: str, remedy: str) -> InvalidQueryError:
+        """Return an error that names the file and a place in it."""
+        return InvalidQueryError(FIELD, f"{self.name}, {place}: {problem}", remedy)
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yield the lines, with their ends, and their numbers from 1.
+
+        :raises InvalidQueryError: if a line is too long, or if the file is not text in UTF-8, UTF-16 or UTF-32.
+        """
+        start = self.file.peek(_LONGEST_MARK)[:_LONGEST_MARK]
+        encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
+        # Bytes that are not UTF-8 become surrogates, so that an error can name their line.
+        is_utf_8 = encoding.startswith("utf-8")
+        text = io.TextIOWrapper(self.file, encoding, errors="surrogateescape" if is_utf_8 else "strict")
+        number = 0
+        try:
+            while line := text.readline(MAX_LINE_LENGTH + 1):
+                number += 1
+                if len(line) > MAX_LINE_LENGTH:
+                    raise self.too_large(f"line {number}", f"{MAX_LINE_LENGTH:,} characters")
+                if is_utf_8 and not line.isascii():
+                    line.encode()
+                yield number, line
+        except UnicodeError:
+            name = encoding.removesuffix("-sig").upper()
+            raise self.error(f"line {max(number, 1)}", f"is not {name}", "Save the file as UTF-8.") from None
+
+    def too_large(self, place: str, bound: str) -> InvalidQueryError:
+        """Return the error of a part that is too large."""
+        return self.error(place, f"has more than {bound}", "Write one id on each line, or divide the file.")
+
+
+def decompressed(file: Any, name: str) -> tuple[io.BufferedReader, bool]:
+    """Return the content of a file that can be compressed with gzip, and whether it is.
+
+    :param file: the open file.
+    :param name: its path or URL, for the error if its content is too large.
+    """
+    magic = file.read(len(_GZIP_MAGIC))
+    file.seek(0)
+    # Without a buffer, a file of an object store reads a whole block for every line.
+    buffered = io.BufferedReader(file)
+    if magic != _GZIP_MAGIC:
+        return buffered, False
+    return io.BufferedReader(_Bounded(buffered, name), 2**16), True
+
+
+class _Bounded(io.RawIOBase):
+    """A compressed file that is read up to a bound, since a small file can contain any number of bytes."""
+
+    def __init__(self, compressed: io.BufferedReader, name: str) -> None:
+        self._compressed = compressed
+        self._file = gzip.GzipFile(fileobj=compressed)
+        self._name = name
+        self._read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._file.read(len(buffer))
+        self._read += len(content)
+        if self._read > max(_SMALL, MAX_RATIO * self._compressed.tell()):
+            problem = f"{self._name} is more than {MAX_RATIO} times larger after decompression"
+            raise InvalidQueryError(FIELD, problem, "Write the file without compression.")
+        if self._read > MAX_FILE_BYTES:
+            problem = f"{self._name} has more than {MAX_FILE_BYTES:,} bytes after decompression"
+            raise InvalidQueryError(FIELD, problem, "Divide it into several files, and pass their folder.")
+        buffer[: len(content)] = content
+        return len(content)

@@ -1,0 +1,56 @@
+"""What Airflow leaves of templated parameters: optional ones that nobody filled in, and numbers in place of texts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_engagement.exceptions import InvalidQueryError
+
+BLANKS = frozenset({"", "none", "null"})
+"""What a template makes of a parameter of the run that is empty or ``None``."""
+
+_TEXTS = ("str", "str | None")
+"""The annotations of parameters that are texts."""
+
+
+def unset_blank_parameters(operator: Any) -> None:
+    """Give each templated parameter that is blank its default, so that it is as if the DAG did not set it.
+
+    A parameter is blank if it is ``None``, or an empty text or ``None`` as text, as a field of Airflow's form leaves
+    it. A text that is rendered as a native object, such as the id of a connection with digits only, becomes text again.
+
+    :param operator: the operator, with rendered parameters.
+    :raises InvalidQueryError: if a parameter without a default is blank, or if a text is a list, a mapping or a float.
+    """
+    parameters = _constructor_parameters(type(operator))
+    for name in operator.template_fields:
+        if name not in parameters:
+            continue
+        parameter, value = parameters[name], getattr(operator, name)
+        if value is None or (isinstance(value, str) and value.strip().lower() in BLANKS):
+            if parameter.default is inspect.Parameter.empty:
+                raise InvalidQueryError(name, "is not set", "Set it.")
+            setattr(operator, name, parameter.default)
+        elif parameter.annotation in _TEXTS and not isinstance(value, str):
+            setattr(operator, name, _as_text(name, value))
+
+
+def _as_text(name: str, value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, (bool, float, bytes, list, tuple, set, dict)):
+        problem = f"{type(value).__name__} is not a text"
+        raise InvalidQueryError(name, problem, "Pass a text, in quotes if a template renders it as a native object.")
+    return value  # a path as an object
+
+
+def _constructor_parameters(operator_class: type) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of the constructors of a class and its bases, without those of Airflow's."""
+    parameters: dict[str, inspect.Parameter] = {}
+    for base in reversed(operator_class.__mro__):
+        constructor = base.__dict__.get("__init__")
+        if constructor is not None and not base.__module__.startswith("airflow."):
+            parameters |= inspect.signature(constructor).parameters
+    return parameters
