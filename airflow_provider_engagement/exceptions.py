@@ -52,11 +52,18 @@ class InvalidConnectionError(PermanentError):
     """
 
 
+class UnknownConnectionError(InvalidConnectionError):
+    """There is no connection of this id, or Airflow cannot read it. No request is sent.
+
+    Create the connection, or correct the parameter that the message names.
+    """
+
+
 class OwnerTokenError(InvalidConnectionError):
     """There is no access token for an owner, or the token cannot be used. No request is sent for this owner.
 
-    Add the owner's token to ``accounts`` of the connection, or to a connection of its own. The Tweets of other owners
-    are pulled.
+    Add the owner's token to ``account_tokens`` of the connection, or to a connection of its own. The Tweets of other
+    owners are pulled.
 
     :param owner: the owner; ``None`` for the user of the connection.
     :param problem: what is wrong.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import tenacity
 
 from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.address import Address
-from airflow_provider_engagement.api.auth import Credentials, OwnerCredentials, Signer
+from airflow_provider_engagement.api.address import Address, is_loopback
+from airflow_provider_engagement.api.auth import Credentials, OwnerCredentials, Signature, Signer
 from airflow_provider_engagement.api.error_responses import (
     error_for_response,
     error_messages,
@@ -19,8 +20,9 @@ from airflow_provider_engagement.api.error_responses import (
 )
 from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.rate_headers import ExceededLimit, read_headers
+from airflow_provider_engagement.api.rate_headers import LONGEST_PERIOD, ExceededLimit, read_headers
 from airflow_provider_engagement.api.rate_limit import RateLimit
+from airflow_provider_engagement.api.redaction import presentable_texts
 from airflow_provider_engagement.api.response import (
     UNAVAILABLE_MESSAGE,
     Outcome,
@@ -82,6 +84,7 @@ class EngagementClient:
     :param drop_forbidden: whether to leave out Tweets of other users and repeat the request.
     :param max_connections: how many connections to keep open.
     :param user_agent: the value of the ``User-Agent`` header.
+    :param on_obtained: is called with each bearer token that is obtained, so that the caller can keep it out of logs.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class EngagementClient:
         drop_forbidden: bool = False,
         max_connections: int = 8,
         user_agent: str = "airflow-provider-engagement",
+        on_obtained: Callable[[str], None] | None = None,
     ) -> None:
         self.credentials = credentials
         self.address = address or Address()
@@ -106,9 +110,9 @@ class EngagementClient:
         self._drop_forbidden = drop_forbidden
         self._max_connections = max_connections
         self._user_agent = user_agent
-        self._signer = Signer(credentials, self._post_for_bearer_token, of_owner)
+        self._signer = Signer(credentials, self._post_for_bearer_token, of_owner, on_obtained)
         self._session_lock = threading.Lock()
-        self._session: Session | None = None
+        self._sessions: dict[bool, Session] = {}
 
     def __repr__(self) -> str:
         return f"EngagementClient({self.address.base_url!r}, {self.credentials!r})"
@@ -173,9 +177,9 @@ class EngagementClient:
     def close(self) -> None:
         """Close the connections."""
         with self._session_lock:
-            if self._session is not None:
-                self._session.close()
-                self._session = None
+            for session in self._sessions.values():
+                session.close()
+            self._sessions.clear()
 
     def _send_with_retries(self, request: Request) -> tuple[ParsedResponse, datetime]:
         retrying = tenacity.Retrying(
@@ -237,7 +241,7 @@ class EngagementClient:
 
         try:
             # Leaving the block returns the connection to the pool, or closes it if the body was not read completely.
-            with self._open_session().post(
+            with self._open_session(url).post(
                 url,
                 timeout=(self.address.connect_timeout, self.address.read_timeout),
                 allow_redirects=False,
@@ -256,12 +260,12 @@ class EngagementClient:
                 "firewall."
             ) from None
         except InvalidResponseError as error:
-            raise InvalidResponseError(self._signer.redact(str(error))) from None
-        except exceptions.RequestException as error:
+            raise InvalidResponseError(self._signer.presentable(str(error))) from None
+        except (exceptions.RequestException, OSError, ValueError, TypeError) as error:
             # The text of the error is left out, because it can quote a header that contains a secret.
             raise InvalidConnectionError(
                 f"{subject}: the request cannot be sent to {address} ({type(error).__name__}). Check the URLs and the "
-                "secrets of the connection."
+                "secrets of the connection, and the certificates and proxies that the environment of the worker names."
             ) from None
 
     def _redacted(self, error: BaseException) -> str:
@@ -270,27 +274,28 @@ class EngagementClient:
             inner, Exception
         ):
             error = inner
-        return self._signer.redact(f"{type(error).__name__}: {error}")
+        return self._signer.presentable(f"{type(error).__name__}: {error}")
 
     def _parse(self, request: Request, response: ReceivedResponse) -> ParsedResponse:
         endpoint, status, body = request.query.endpoint, response.status, response.body
         if response.json_error and status in (200, 400, 403):
             # With these statuses, only the body says what happened and whether a repetition can succeed.
-            reason = self._signer.redact(response.json_error)
+            reason = self._signer.presentable(response.json_error)
             raise InvalidResponseError(f"{endpoint}: HTTP {status} with invalid JSON: {reason}.")
-        messages = tuple(map(self._signer.redact, error_messages(body)))
+        # A short secret could occur in a message by chance. So only what is shown is masked, after it is understood.
+        messages = error_messages(body)
         if status == 200:
             if not isinstance(body, dict):
                 raise InvalidResponseError(f"{endpoint}: HTTP 200 with {self._describe(response)} instead of JSON.")
             if not messages or _has_data(request, body):
                 try:
-                    return replace(parse_response(request, body), messages=messages)
+                    return replace(parse_response(request, body), messages=self._shown(messages))
                 except InvalidResponseError as error:
-                    raise InvalidResponseError(f"{endpoint}: {self._signer.redact(str(error))}") from None
+                    raise InvalidResponseError(f"{endpoint}: {self._signer.presentable(str(error))}") from None
         if status in (200, 400) and isinstance(body, dict):
             unavailable = listed_ids(body, catalogue.UNAVAILABLE_KEY)
             if set(request.tweet_ids) <= set(unavailable) or unavailable_count(messages) == len(request.tweet_ids):
-                return all_unavailable(request, messages)
+                return all_unavailable(request, self._shown(messages))
             if unavailable:
                 raise _UnavailableTweetsError(unavailable, self._error_for(request, response, messages))
         raise self._error_for(request, response, messages)
@@ -302,23 +307,30 @@ class EngagementClient:
             messages=messages or (f"({self._describe(response)})",),
             host=self.address.base_url,
             request_id=self._request_id(response),
+            shown=self._shown,
         )
+
+    def _shown(self, messages: Sequence[str]) -> tuple[str, ...]:
+        return presentable_texts(messages, self._signer.secrets)
 
     def _rate_limit_error(self, request: Request, response: ReceivedResponse, exceeded: ExceededLimit) -> ApiError:
         details: dict[str, Any] = {
             "endpoint": request.query.endpoint,
             "status": response.status,
-            "messages": tuple(map(self._signer.redact, error_messages(response.body))),
+            "messages": self._shown(error_messages(response.body)),
             "request_id": self._request_id(response),
         }
         if exceeded is not ExceededLimit.PERIOD:
-            return RateLimitedError(
-                f"The request was rate-limited for over {self._max_wait:.0f} s. Increase max_wait, or try again later.",
-                **details,
+            summary = (
+                f"The request was rate-limited for over {self._max_wait:.0f} s. Increase max_wait, or try again later."
+                if self._max_wait
+                else "The quota is used up. Try again later."
             )
+            return RateLimitedError(summary, **details)
         headers = read_headers(response.headers, received_at=self.limiter.now())
         # With a long Retry-After, the reset may still be that of the minute.
-        reset_at = max(headers.reset_at or 0.0, self.limiter.now() + (headers.retry_after or 0.0))
+        now = self.limiter.now()
+        reset_at = min(max(headers.reset_at or 0.0, now + (headers.retry_after or 0.0)), now + LONGEST_PERIOD)
         renews_at = datetime.fromtimestamp(reset_at, UTC)
         return PeriodCapError(
             f"A limit of the contract is used up. It renews at {renews_at.isoformat()}. Run the task again after that.",
@@ -328,25 +340,27 @@ class EngagementClient:
 
     def _describe(self, response: ReceivedResponse) -> str:
         content_type = response.headers.get("Content-Type", "no content type").partition(";")[0]
-        return f"a body of {response.size} bytes, {self._signer.redact(content_type)}"
+        return f"a body of {response.size:,} bytes, {self._signer.presentable(content_type)}"
 
     def _request_id(self, response: ReceivedResponse) -> str | None:
         found = next((response.headers[name] for name in REQUEST_ID_HEADERS if name in response.headers), None)
-        return found and self._signer.redact(found)
+        return found and self._signer.presentable(found)
 
-    def _post_for_bearer_token(self, user: str, password: str) -> ReceivedResponse:
+    def _post_for_bearer_token(self, sign: Signature) -> ReceivedResponse:
         return self._post(
             "oauth2/token",
             self.address.token_url,
             self.address.token_url,
             data={"grant_type": "client_credentials"},
             headers={"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"},
-            auth=(user, password),
+            auth=sign,
         )
 
-    def _open_session(self) -> Session:
+    def _open_session(self, url: str) -> Session:
+        """Return the session for a URL. A proxy in the environment does not apply to this machine."""
         with self._session_lock:
-            if self._session is None:
+            uses_environment = not is_loopback(url)
+            if uses_environment not in self._sessions:
                 import http.cookiejar
 
                 import requests
@@ -355,8 +369,7 @@ class EngagementClient:
                 adapter = requests.adapters.HTTPAdapter(
                     pool_connections=2, pool_maxsize=self._max_connections, max_retries=0
                 )
-                # A proxy in the environment does not apply to this machine.
-                session.trust_env = not self.address.is_loopback
+                session.trust_env = uses_environment
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)
                 session.headers.update({"User-Agent": self._user_agent, "Accept-Encoding": "gzip"})
@@ -364,8 +377,8 @@ class EngagementClient:
                 session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
                 # Even if redirects are not followed, the library reads the body of a redirect, and without a bound.
                 session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
-                self._session = session
-            return self._session
+                self._sessions[uses_environment] = session
+            return self._sessions[uses_environment]
 
 
 class _UnavailableTweetsError(Exception):

@@ -6,7 +6,7 @@ A documented text has precedence over the status, because the status of several 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_engagement.api.catalogue import ERRORS_KEY
@@ -35,7 +35,13 @@ _UNAVAILABLE = re.compile(r"(?P<number>[0-9]+) Tweet ID\(s\) are unavailable", r
 
 
 def error_for_response(
-    *, endpoint: str, status: int, messages: Sequence[str], host: str, request_id: str | None = None
+    *,
+    endpoint: str,
+    status: int,
+    messages: Sequence[str],
+    host: str,
+    request_id: str | None = None,
+    shown: Callable[[Sequence[str]], Sequence[str]] = tuple,
 ) -> ApiError:
     """Return the exception for an error response.
 
@@ -44,8 +50,9 @@ def error_for_response(
     :param messages: the texts of the response, from :func:`error_messages`.
     :param host: the address of the API.
     :param request_id: the id that the API gave the request, if any.
+    :param shown: returns the texts as the exception shows them.
     """
-    details: Any = {"endpoint": endpoint, "status": status, "messages": tuple(messages), "request_id": request_id}
+    details: Any = {"endpoint": endpoint, "status": status, "messages": shown(messages), "request_id": request_id}
     text = " ".join(messages).lower()
     forbidden = forbidden_tweets(messages)
     if forbidden and _NOT_ENTITLED not in text:

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator, conf
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired
 from airflow_provider_engagement.hooks.engagement import EngagementHook
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.inputs.numbers import parse_number
 from airflow_provider_engagement.operators.configuration import configured
 from airflow_provider_engagement.operators.links import DatasetLink, ManifestLink
@@ -48,12 +48,12 @@ class EngagementPullOperator(BaseOperator):
         Airflow's provider ``common.sql``. (templated)
     :param tweet_ids_column: the column of a CSV or Parquet file, or of the result of a query, that contains the ids; by
         default ``tweet_id``, ``id_str`` or ``id``. (templated)
-    :param tweet_owner: the owner of the Tweets that are listed without an owner: a user id, or a name in ``accounts``
-        of the connection. By default, the user of the connection's access token. (templated)
+    :param tweet_owner: the owner of the Tweets that are listed without an owner: a user id, or a name in
+        ``account_tokens`` of the connection. By default, the user of the connection's access token. (templated)
     :param owner_column: the column of a CSV or Parquet file or of the result of a query, or the key of JSON objects,
         that contains the owner of each Tweet; by default ``owner``, if there is one. (templated)
     :param owner_conn_id: the id of each owner's own connection, with ``{owner}`` in place of the owner, for example
-        ``engagement_{owner}``. The operator uses it for owners that are not in ``accounts`` of the connection.
+        ``engagement_{owner}``. The operator uses it for owners that are not in ``account_tokens`` of the connection.
         (templated)
     :param metrics: the names of the metrics to request; by default, all that the credentials can read. (templated)
     :param groupings: up to two additional groupings of the counts: ``{name: [dimension, …]}``. The task writes the
@@ -218,7 +218,7 @@ class EngagementPullOperator(BaseOperator):
         from airflow_provider_engagement.operators.run_pull import run_pull
 
         self._complete_from_configuration()
-        with airflow_failures():
+        with task_failures(self.engagement_conn_id):
             try:
                 return run_pull(self, self.plan_pull(RunContext.of(context)), context)
             except WaitRequired as required:

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink, conf
 
 from airflow_provider_engagement.api.time_range import to_api
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.run_context import RunContext
 
@@ -125,7 +125,7 @@ class EngagementReportOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Write the report, and return its path or URL."""
-        with airflow_failures():
+        with task_failures():
             return self._write(context, RunContext.of(context))
 
     def _write(self, context: Context, run: RunContext) -> str:

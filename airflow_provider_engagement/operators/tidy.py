@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.hooks.failures import task_failures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,7 +48,7 @@ class EngagementTidyOperator(BaseOperator):
         from airflow_provider_engagement.hooks.storage_options import table_address
         from airflow_provider_engagement.inputs.numbers import parse_number
 
-        with airflow_failures():
+        with task_failures():
             hours = parse_number(self.retention_hours, field="retention_hours", minimum=MIN_RETENTION_HOURS)
             path = ObjectStoragePath(self.output_path)
             done = tidy(path, retention=timedelta(hours=hours), address_of=table_address)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.links import BestTweetLink, DatasetLink
 from airflow_provider_engagement.operators.run_context import RunContext
@@ -119,7 +119,7 @@ class EngagementTopTweetsOperator(BaseOperator):
         from airflow_provider_engagement.inputs.numbers import parse_whole_number
         from airflow_provider_engagement.operators.lineage import top_tweets_lineage
 
-        with airflow_failures():
+        with task_failures():
             number = parse_whole_number(self.number, field="number", minimum=1)
             if number > MAX_TWEETS_IN_XCOM:
                 raise InvalidQueryError("number", f"{number} is too many", f"Pass at most {MAX_TWEETS_IN_XCOM}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         from airflow_provider_engagement.warehouse.source_partitions import table_names
         from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
 
-        with airflow_failures():
+        with task_failures():
             dataset = ObjectStoragePath(self.dataset_path)
             found = table_names(dataset)
             if not found:
