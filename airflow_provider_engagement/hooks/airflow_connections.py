@@ -1,14 +1,16 @@
-"""Find an Airflow connection, or say what is wrong with it. No error contains a value of the connection."""
+"""Find an Airflow connection, or say what is wrong with it, and let Airflow mask its secrets in logs."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_engagement.exceptions import InvalidConnectionError, UnknownConnectionError
 
@@ -77,7 +79,14 @@ def extra_of(connection: Connection) -> dict[str, Any]:
         # This also registers the fields with sensitive names with Airflow's masker.
         return connection.extra_dejson
     kind = "a JSON text that was encoded twice" if _is_encoded_twice(found) else "not a JSON object"
-    raise InvalidConnectionError(f'extra is {kind}. Write {{"field": "value"}}.')
+    raise InvalidConnectionError(f'Connection {connection.conn_id}: extra is {kind}. Write {{"field": "value"}}.')
+
+
+def mask(secrets: Iterable[str]) -> None:
+    """Let Airflow mask secrets in logs, also as a URL contains them."""
+    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+    if forms:
+        mask_secret([*sorted(forms)])
 
 
 class _NotJson:

@@ -7,13 +7,10 @@ they catch the error of the function that has, and raise it again without its tr
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
-
-from airflow.sdk.log import mask_secret
 
 from airflow_provider_engagement.api.address import Address
 from airflow_provider_engagement.api.auth import Credentials
@@ -21,7 +18,7 @@ from airflow_provider_engagement.api.catalogue import DEFAULT_BASE_URL, DEFAULT_
 from airflow_provider_engagement.api.redaction import check_secret
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, UnknownConnectionError
 from airflow_provider_engagement.hooks.accounts import ACCOUNTS, parse_accounts
-from airflow_provider_engagement.hooks.airflow_connections import extra_of, find_connection
+from airflow_provider_engagement.hooks.airflow_connections import extra_of, find_connection, mask
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
 
 if TYPE_CHECKING:
@@ -88,13 +85,6 @@ def read_owner_secrets(conn_id: str) -> dict[str, str] | None:
         return None
     except InvalidConnectionError as error:
         raise _about(conn_id, error) from None
-
-
-def mask(secrets: Iterable[str]) -> None:
-    """Let Airflow mask secrets in logs, also as a URL contains them."""
-    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
-    if forms:
-        mask_secret([*sorted(forms)])
 
 
 def _about(conn_id: str, error: Exception) -> InvalidConnectionError:

@@ -164,7 +164,7 @@ class EngagementHook(BaseHook):
         from airflow_provider_engagement.api.client import EngagementClient
         from airflow_provider_engagement.api.limiter import Limiter
         from airflow_provider_engagement.api.rate_limit import RateLimit
-        from airflow_provider_engagement.hooks.connection_settings import mask
+        from airflow_provider_engagement.hooks.airflow_connections import mask
 
         def mask_obtained(bearer_token: str) -> None:
             mask([bearer_token])

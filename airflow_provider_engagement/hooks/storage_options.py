@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from airflow_provider_engagement.dataset.storage import StoragePath, local_path
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError
+from airflow_provider_engagement.hooks.airflow_connections import extra_of, find_connection, mask
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -40,7 +41,7 @@ _UNSUPPORTED_GOOGLE_FIELDS = (
 _KEY_FIELDS = ("client_email", "private_key", "private_key_id")
 """The fields of a service account key that delta-rs needs."""
 
-_SECRETS = (
+SECRET_OPTIONS = (
     "aws_secret_access_key",
     "aws_session_token",
     "azure_client_secret",
@@ -49,7 +50,7 @@ _SECRETS = (
     "google_service_account_key",
     "proxy_url",
 )
-"""The options that Airflow must mask in logs. An error of the storage can contain them."""
+"""The options that Airflow masks in logs. An error of the storage can contain them."""
 
 
 class _Storage(NamedTuple):
@@ -91,8 +92,12 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
         problem = f"'{url}' contains '%' or '//', which output_format delta does not support"
         raise InvalidQueryError("output_path", problem, "Use another folder.")
     _require_provider(protocol, storage.package, url)
-    options = storage.options(getattr(path, "conn_id", None), bucket)
-    _mask_secrets(options)
+    try:
+        options = storage.options(getattr(path, "conn_id", None), bucket)
+    except InvalidConnectionError as error:
+        # Some programs show the variables of a failed function, and those of the inner ones hold secrets.
+        raise InvalidConnectionError(str(error)) from None
+    mask(options[name] for name in SECRET_OPTIONS if name in options)
     return f"{storage.scheme}://{bucket}/{quote(key)}", options
 
 
@@ -104,18 +109,9 @@ def _require_provider(protocol: str, package: str, url: str) -> None:
         raise InvalidQueryError("output_path", problem, f"Install it: pip install '{package}'.")
 
 
-def _mask_secrets(options: Mapping[str, str]) -> None:
-    from airflow.sdk.log import mask_secret
-
-    for name in _SECRETS:
-        if name in options:
-            mask_secret(options[name])
-
-
 def _s3_options(conn_id: str | None, bucket: str) -> dict[str, str]:
     """Return the options for S3. The hook and boto3 resolve the credentials, the endpoint and the region."""
     # Without a connection, S3Hook falls back to the credentials of the worker, which may belong to another account.
-    # The look-up also fails while Airflow's API server is down. Airflow then retries the task.
     _connection(conn_id)
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from botocore import UNSIGNED
@@ -277,14 +273,12 @@ def _azure_connection_string(conn_id: str | None, text: str) -> dict[str, str]:
 
 
 def _connection(conn_id: str | None) -> Connection | None:
-    from airflow.sdk import BaseHook
-
-    return BaseHook.get_connection(conn_id) if conn_id else None
+    return find_connection(conn_id, field="the id in the URL") if conn_id else None
 
 
 def _extra(connection: Connection | None, conn_type: str) -> dict[str, Any]:
     """Return the fields of a connection's extra that have a value, by their names without the prefix of old forms."""
-    extra: Mapping[str, Any] = connection.extra_dejson if connection else {}
+    extra: Mapping[str, Any] = extra_of(connection) if connection else {}
     prefix = f"extra__{conn_type}__"
     old = {name.removeprefix(prefix): value for name, value in extra.items() if name.startswith(prefix)}
     return {name: value for name, value in {**old, **extra}.items() if value not in ("", None)}

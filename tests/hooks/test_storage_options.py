@@ -22,12 +22,11 @@ import jwt
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk._shared.secrets_masker import redact
-from airflow.sdk.exceptions import AirflowNotFoundException
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from deltalake import DeltaTable
 
-from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError
+from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, UnknownConnectionError
 from airflow_provider_engagement.hooks.storage_options import table_address
 
 KEYS = {"login": "AKIAEXAMPLE", "password": "secret-access-key"}
@@ -259,7 +258,7 @@ def test_a_connection_that_cannot_be_looked_up_is_not_replaced_by_the_credential
     monkeypatch: pytest.MonkeyPatch, installed_providers: None, scheme: str
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with pytest.raises(AirflowNotFoundException):
+    with pytest.raises(UnknownConnectionError, match="Connection gone does not exist"):
         table_address(ObjectStoragePath(f"{scheme}://gone@bucket/table"))
 
 
