@@ -265,6 +265,23 @@ class StorageError(TransientError):
         super().__init__(f"The table {address} cannot be read or written: {problem}. Check the storage.")
 
 
+class PathError(PermanentError):
+    """The task may not read or write a path: its rights do not suffice, or a file is where a folder has to be.
+
+    Correct the path, or the rights of the user whom the worker runs as.
+
+    :param path: the path; empty if it is not known.
+    :param problem: what the storage reports.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        place = f"The path {path}" if path else "A path of the task"
+        super().__init__(
+            f"{place} cannot be read or written: {_sentence(problem)} Correct the path, or the rights of the user whom "
+            "the worker runs as."
+        )
+
+
 class MissingExtraError(PermanentError):
     """A package is not installed that this task needs.
 

@@ -87,9 +87,10 @@ def read_owner_secrets(conn_id: str) -> dict[str, str] | None:
         raise _about(conn_id, error) from None
 
 
-def _about(conn_id: str, error: Exception) -> InvalidConnectionError:
-    message = str(error)
-    return InvalidConnectionError(message if conn_id in message else f"Connection {conn_id}: {message}")
+def _about(conn_id: str, error: InvalidConnectionError | InvalidQueryError) -> InvalidConnectionError:
+    if isinstance(error, InvalidConnectionError) and conn_id in str(error):
+        return error.with_traceback(None)
+    return InvalidConnectionError(f"Connection {conn_id}: {error}")
 
 
 def _secrets_of(extra: Mapping[str, Any]) -> dict[str, str]:

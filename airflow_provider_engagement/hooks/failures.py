@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,25 @@ from airflow_provider_engagement.exceptions import (
     InvalidConnectionError,
     InvalidResponseError,
     NoResponseError,
+    PathError,
     PermanentError,
     ResponseTooLargeError,
     WaitRequired,
 )
 
 log = logging.getLogger(__name__)
+
+_MISTAKES = (
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
+"""What the operating system reports about a path that a retry cannot read or write either."""
 
 _ABOUT_A_CONNECTION = (ApiError, InvalidConnectionError, InvalidResponseError, NoResponseError, ResponseTooLargeError)
 """Errors that another connection may not have."""
@@ -54,6 +68,12 @@ def task_failures(conn_id: str | None = None) -> Iterator[None]:
     except AirflowFailException as failure:
         log.error("%s", _one_line(failure, None))
         raise
+    except OSError as error:
+        if error.errno not in _MISTAKES:
+            raise
+        message = _one_line(PathError(str(error.filename or ""), error.strerror or str(error)), None)
+        log.error("%s", message)
+        raise AirflowFailException(message) from None
 
 
 def _one_line(error: Exception, conn_id: str | None) -> str:

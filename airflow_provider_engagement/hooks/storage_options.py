@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_engagement.api.redaction import presentable
 from airflow_provider_engagement.dataset.storage import StoragePath, local_path
-from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError
+from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, MissingExtraError
 from airflow_provider_engagement.hooks.airflow_connections import extra_of, find_connection, mask
+from airflow_provider_engagement.inputs.lists import quoted
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection
+    from airflow.sdk import Connection, ObjectStoragePath
 
 _GLOBAL_S3_ENDPOINT = "https://s3.amazonaws.com"
 """The endpoint that boto3 chooses if it knows no region."""
@@ -74,7 +76,8 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
 
     :param path: the folder of the table: local, on S3, on Google Cloud Storage or on Azure Blob Storage.
     :return: an absolute path or a URL, and the storage options by name.
-    :raises InvalidQueryError: if delta-rs does not support the path, or the provider of the storage is not installed.
+    :raises InvalidQueryError: if delta-rs does not support the path.
+    :raises MissingExtraError: if the provider of the storage is not installed.
     :raises InvalidConnectionError: if the connection has a setting that delta-rs does not support, or lacks one.
     """
     local = local_path(path)
@@ -86,7 +89,7 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
     storage = _STORAGES.get(protocol)
     if storage is None:
         problem = f"'{url}' is not a storage that output_format delta supports"
-        raise InvalidQueryError("output_path", problem, "Use a local folder, s3, gs or abfs.")
+        raise InvalidQueryError("output_path", problem, _SUPPORTED)
     bucket, _, key = address.partition("/")
     if "%" in key or "//" in key:
         problem = f"'{url}' contains '%' or '//', which output_format delta does not support"
@@ -96,17 +99,51 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
         options = storage.options(getattr(path, "conn_id", None), bucket)
     except InvalidConnectionError as error:
         # Some programs show the variables of a failed function, and those of the inner ones hold secrets.
-        raise InvalidConnectionError(str(error)) from None
+        raise error.with_traceback(None) from None
     mask(options[name] for name in SECRET_OPTIONS if name in options)
     return f"{storage.scheme}://{bucket}/{quote(key)}", options
+
+
+def storage_path(path: str, *, field: str) -> ObjectStoragePath:
+    """Return a path or URL that the worker can access.
+
+    :param path: the path or URL.
+    :param field: the parameter that holds it, for errors.
+    :raises InvalidQueryError: if it is not the path or URL of a storage.
+    :raises MissingExtraError: if the package for the storage is not installed.
+    :raises UnknownConnectionError: if the URL names a connection that does not exist.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    try:
+        found = ObjectStoragePath(path)
+    except (AttributeError, TypeError, ValueError):
+        raise InvalidQueryError(field, f"{quoted(path)} is not a path or the URL of a storage", _SUPPORTED) from None
+    if local_path(found) is not None:
+        return found
+    protocol = found.protocol
+    if found.conn_id:
+        find_connection(found.conn_id, field=field)
+    try:
+        # The file system is created with the first access.
+        _ = found.fs
+    except (ImportError, TypeError, ValueError) as error:
+        if isinstance(error, ImportError) or protocol in _STORAGES:
+            package = _STORAGES[protocol].package if protocol in _STORAGES else f"fsspec[{protocol}]"
+            raise MissingExtraError(f"{field} with {protocol}://", package, presentable(str(error))) from None
+        problem = f"'{protocol}://' is not a storage that Airflow can access here"
+        raise InvalidQueryError(field, problem, _SUPPORTED) from None
+    return found
+
+
+_SUPPORTED = "Use a local folder, s3, gs or abfs."
 
 
 def _require_provider(protocol: str, package: str, url: str) -> None:
     from airflow.sdk.io import has_fs
 
     if not has_fs(protocol):
-        problem = f"'{url}' needs a provider package that is not installed"
-        raise InvalidQueryError("output_path", problem, f"Install it: pip install '{package}'.")
+        raise MissingExtraError(f"output_path '{url}'", package, f"no provider has the storage {protocol}")
 
 
 def _s3_options(conn_id: str | None, bucket: str) -> dict[str, str]:

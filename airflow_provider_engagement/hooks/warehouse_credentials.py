@@ -61,7 +61,7 @@ def warehouse_settings(conn_id: str, warehouse: str) -> tuple[dict[str, Any], st
         settings = _read_settings(conn_id, warehouse)
     except InvalidConnectionError as error:
         # Some programs show the variables of a failed function, and those of the inner ones hold secrets.
-        raise InvalidConnectionError(str(error)) from None
+        raise error.with_traceback(None) from None
     credentials = settings["credentials"]
     fields = {**credentials, **credentials.get("query", {})}
     secrets = tuple(str(fields[name]) for name in _SECRET_FIELDS if fields.get(name))

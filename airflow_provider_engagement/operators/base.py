@@ -323,10 +323,11 @@ class EngagementPullOperator(BaseOperator):
             )
         if self.tweet_ids_file is None:
             return self.tweet_ids
-        from airflow.sdk import ObjectStoragePath
-
+        from airflow_provider_engagement.hooks.storage_options import storage_path
         from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
 
         return read_tweet_ids(
-            ObjectStoragePath(self.tweet_ids_file), column=self.tweet_ids_column, owner_column=self.owner_column
+            storage_path(self.tweet_ids_file, field="tweet_ids_file"),
+            column=self.tweet_ids_column,
+            owner_column=self.owner_column,
         )

@@ -80,17 +80,16 @@ class EngagementToWarehouseOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the dataset, and return what the load did to each table."""
-        from airflow.sdk import ObjectStoragePath
 
         from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
-        from airflow_provider_engagement.hooks.storage_options import table_address
+        from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
         from airflow_provider_engagement.inputs.numbers import parse_number
         from airflow_provider_engagement.inputs.warehouse_options import parse_names
         from airflow_provider_engagement.warehouse.source_partitions import table_names
         from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
 
         with task_failures():
-            dataset = ObjectStoragePath(self.dataset_path)
+            dataset = storage_path(self.dataset_path, field="dataset_path")
             found = table_names(dataset)
             if not found:
                 raise InvalidQueryError(
