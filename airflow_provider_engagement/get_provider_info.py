@@ -92,9 +92,11 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_provider_engagement.hooks.engagement.EngagementHook",
                 "hook-name": "Tweet Engagement",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port", "login", "password"],
-                    "relabeling": {"host": "Base URL"},
-                    "placeholders": {"host": "https://data-api.twitter.com"},
+                    "hidden-fields": ["schema", "login", "password"],
+                    # The Test button in Airflow's list of connections sends port 0 for an empty field, and Airflow
+                    # then refuses the test of a connection that has no port.
+                    "relabeling": {"host": "Base URL", "port": "Port (0 for none)"},
+                    "placeholders": {"host": "https://data-api.twitter.com", "port": "0"},
                 },
                 "conn-fields": {
                     "api_key": _secret("API key", "The app's API key. X also calls it the consumer key."),

@@ -126,6 +126,7 @@ def test_airflows_form_of_a_connection_shows_the_fields() -> None:
         "placeholder": "https://data-api.twitter.com",
     }
     hidden = {name for name, field in form["standard_fields"].items() if field and field["hidden"]}
-    assert hidden == {"url_schema", "port", "login", "password"}
+    assert hidden == {"url_schema", "login", "password"}
+    assert form["standard_fields"]["port"] == {"hidden": False, "title": "Port (0 for none)", "placeholder": "0"}
     assert list(form["extra_fields"]) == list(CONNECTION["conn-fields"])
     assert form["extra_fields"]["api_key"]["schema"]["title"] == "API key"
