@@ -35,6 +35,7 @@ from airflow_provider_engagement.api.response import (
 from airflow_provider_engagement.api.response_body import ReceivedResponse, receive
 from airflow_provider_engagement.exceptions import (
     ApiError,
+    EngagementError,
     ForbiddenTweetsError,
     InvalidConnectionError,
     InvalidResponseError,
@@ -209,7 +210,11 @@ class EngagementClient:
             if response.status == 401 and not renewed and self._signer.renew(response.request):
                 renewed = True
                 continue
-            return self._parse(request, response), response.sent_at
+            try:
+                return self._parse(request, response), response.sent_at
+            except EngagementError as error:
+                # A server can return a secret. Some programs show the variables of a failed function.
+                raise error.with_traceback(None) from None
 
     def _send(self, request: Request) -> ReceivedResponse:
         """Send a request once, as soon as the limiter allows it, and report the result to the limiter."""
