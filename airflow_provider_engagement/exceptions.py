@@ -52,11 +52,18 @@ class InvalidConnectionError(PermanentError):
     """
 
 
+class UnknownConnectionError(InvalidConnectionError):
+    """There is no connection of this id, or Airflow cannot read it. No request is sent.
+
+    Create the connection, or correct the parameter that the message names.
+    """
+
+
 class OwnerTokenError(InvalidConnectionError):
     """There is no access token for an owner, or the token cannot be used. No request is sent for this owner.
 
-    Add the owner's token to ``accounts`` of the connection, or to a connection of its own. The Tweets of other owners
-    are pulled.
+    Add the owner's token to ``account_tokens`` of the connection, or to a connection of its own. The Tweets of other
+    owners are pulled.
 
     :param owner: the owner; ``None`` for the user of the connection.
     :param problem: what is wrong.
@@ -256,6 +263,23 @@ class StorageError(TransientError):
 
     def __init__(self, address: str, problem: str) -> None:
         super().__init__(f"The table {address} cannot be read or written: {problem}. Check the storage.")
+
+
+class PathError(PermanentError):
+    """The task may not read or write a path: its rights do not suffice, or a file is where a folder has to be.
+
+    Correct the path, or the rights of the user whom the worker runs as.
+
+    :param path: the path; empty if it is not known.
+    :param problem: what the storage reports.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        place = f"The path {path}" if path else "A path of the task"
+        super().__init__(
+            f"{place} cannot be read or written: {_sentence(problem)} Correct the path, or the rights of the user whom "
+            "the worker runs as."
+        )
 
 
 class MissingExtraError(PermanentError):

@@ -92,28 +92,30 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_provider_engagement.hooks.engagement.EngagementHook",
                 "hook-name": "Tweet Engagement",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port", "login", "password"],
-                    "relabeling": {"host": "Base URL"},
-                    "placeholders": {"host": "https://data-api.twitter.com"},
+                    "hidden-fields": ["schema", "login", "password"],
+                    # The Test button in Airflow's list of connections sends port 0 for an empty field, and Airflow
+                    # then refuses the test of a connection that has no port.
+                    "relabeling": {"host": "Base URL", "port": "Port (0 for none)"},
+                    "placeholders": {"host": "https://data-api.twitter.com", "port": "0"},
                 },
                 "conn-fields": {
-                    "consumer_key": _secret("Consumer key", "The app's consumer key. X also calls it the API key."),
-                    "consumer_secret": _secret(
-                        "Consumer secret", "The app's consumer secret. X also calls it the API secret."
+                    "api_key": _secret("API key", "The app's API key. X also calls it the consumer key."),
+                    "api_key_secret": _secret(
+                        "API key secret", "The secret of the API key. X also calls it the consumer secret."
                     ),
                     "access_token": _secret(
                         "Access token",
                         "The access token of the user who posted the Tweets. It starts with the user's id and a "
-                        "hyphen. It requires the consumer key and secret.",
+                        "hyphen. It requires the API key and its secret.",
                     ),
                     "access_token_secret": _secret("Access token secret", "The secret of the access token."),
                     "bearer_token": _secret(
                         "Bearer token",
                         "The token reads the public metrics of any Tweet. If you leave it empty, the provider obtains "
-                        "a token with the consumer key and secret.",
+                        "a token with the API key and its secret.",
                     ),
-                    "accounts": _secret(
-                        "Accounts",
+                    "account_tokens": _secret(
+                        "Account tokens",
                         "Access tokens of further owners, as JSON: "
                         '{"USER_ID": {"access_token": "…", "access_token_secret": "…"}}.',
                     ),
@@ -140,7 +142,7 @@ def get_provider_info() -> dict[str, Any]:
                         "Read timeout", "Seconds to wait for data of a response. The default is 60."
                     ),
                     "max_response_megabytes": {
-                        "label": "Max response megabytes",
+                        "label": "Maximum response size (MB)",
                         "description": "The largest response to read, in megabytes after decompression. The default is "
                         "256. A full response has about 3.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},

@@ -103,7 +103,7 @@ def simulator(world: World, owner: Handle, monkeypatch: pytest.MonkeyPatch) -> I
     """A simulator of that world, with a connection for each name that the examples use."""
     with Simulator(world) as running:
         app = world.app
-        as_app = {"consumer_key": app.consumer_key, "consumer_secret": app.consumer_secret}
+        as_app = {"api_key": app.consumer_key, "api_key_secret": app.consumer_secret}
         as_user = {"access_token": owner.access_token, "access_token_secret": owner.access_token_secret}
         for name, secrets in (
             ("default", as_app | as_user),

@@ -15,7 +15,8 @@ from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
 
 from airflow_provider_engagement import __version__
 from airflow_provider_engagement.get_provider_info import get_provider_info
-from airflow_provider_engagement.hooks.engagement import SECRETS, SETTINGS, EngagementHook
+from airflow_provider_engagement.hooks.connection_settings import SECRETS, SETTINGS
+from airflow_provider_engagement.hooks.engagement import EngagementHook
 
 SCHEMAS = Path(airflow.__file__).parent
 INFO = get_provider_info()
@@ -90,7 +91,7 @@ def test_the_form_has_a_field_for_each_thing_the_hook_reads() -> None:
 def test_a_field_hides_what_is_typed_where_it_is_a_secret(name: str) -> None:
     is_hidden = CONNECTION["conn-fields"][name]["schema"].get("format") == "password"
 
-    assert is_hidden == (name in (*SECRETS, "accounts"))
+    assert is_hidden == (name in (*SECRETS, "account_tokens"))
 
 
 def test_an_empty_field_is_allowed() -> None:
@@ -125,6 +126,7 @@ def test_airflows_form_of_a_connection_shows_the_fields() -> None:
         "placeholder": "https://data-api.twitter.com",
     }
     hidden = {name for name, field in form["standard_fields"].items() if field and field["hidden"]}
-    assert hidden == {"url_schema", "port", "login", "password"}
+    assert hidden == {"url_schema", "login", "password"}
+    assert form["standard_fields"]["port"] == {"hidden": False, "title": "Port (0 for none)", "placeholder": "0"}
     assert list(form["extra_fields"]) == list(CONNECTION["conn-fields"])
-    assert form["extra_fields"]["consumer_key"]["schema"]["title"] == "Consumer key"
+    assert form["extra_fields"]["api_key"]["schema"]["title"] == "API key"

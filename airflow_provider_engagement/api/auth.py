@@ -7,13 +7,19 @@ import json
 import logging
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow_provider_engagement.api.catalogue import Auth
 from airflow_provider_engagement.api.error_responses import error_messages
+from airflow_provider_engagement.api.redaction import (
+    check_secret,
+    presentable,
+    presentable_texts,
+    problem_with_secret,
+)
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
     InvalidConnectionError,
@@ -26,7 +32,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_engagement.api.response_body import ReceivedResponse
 
-USER_FIELDS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
+USER_FIELDS = ("api_key", "api_key_secret", "access_token", "access_token_secret")
+LONGEST_TOKEN = 8_000
+"""How many characters an obtained bearer token can have. Servers refuse longer headers."""
+
 SIGNING_LOGGERS = ("oauthlib.oauth1.rfc5849", "requests_oauthlib.oauth1_auth")
 
 
@@ -34,32 +43,34 @@ SIGNING_LOGGERS = ("oauthlib.oauth1.rfc5849", "requests_oauthlib.oauth1_auth")
 class Credentials:
     """The secrets of a connection. The ``repr`` contains only the names of those that are set.
 
-    :param consumer_key: the app's key, also called API key.
-    :param consumer_secret: the app's secret.
+    :param api_key: the app's key, also called API key.
+    :param api_key_secret: the app's secret.
     :param access_token: a user's token, which reads all metrics of Tweets that the user posted.
     :param access_token_secret: the secret of the access token.
     :param bearer_token: the app's token, which reads public metrics of any Tweet.
-    :raises InvalidConnectionError: if a secret is missing.
+    :raises InvalidConnectionError: if a secret is missing, or cannot be part of a header.
     """
 
-    consumer_key: str | None = None
-    consumer_secret: str | None = None
+    api_key: str | None = None
+    api_key_secret: str | None = None
     access_token: str | None = None
     access_token_secret: str | None = None
     bearer_token: str | None = None
 
     def __post_init__(self) -> None:
-        for names in (("consumer_key", "consumer_secret"), ("access_token", "access_token_secret")):
+        for name in self.given:
+            check_secret(name, getattr(self, name))
+        for names in (("api_key", "api_key_secret"), ("access_token", "access_token_secret")):
             missing = [name for name in names if not getattr(self, name)]
             if len(missing) == 1:
                 raise InvalidConnectionError(f"{missing[0]} is missing. Set both of {' and '.join(names)}, or neither.")
-        if self.access_token and not self.consumer_key:
+        if self.access_token and not self.api_key:
             raise InvalidConnectionError(
-                "consumer_key and consumer_secret are missing. Set them: they sign requests with an access_token."
+                "api_key and api_key_secret are missing. Set them: they sign requests with an access_token."
             )
         if not self.given:
             raise InvalidConnectionError(
-                "The connection has no credentials. Set bearer_token, or consumer_key and consumer_secret. To read all "
+                "The connection has no credentials. Set bearer_token, or api_key and api_key_secret. To read all "
                 "metrics of a user's Tweets, also set access_token and access_token_secret."
             )
 
@@ -79,7 +90,7 @@ class Credentials:
     @property
     def has_app(self) -> bool:
         """Whether there is a bearer token, or the keys to obtain one."""
-        return bool(self.bearer_token or self.consumer_key)
+        return bool(self.bearer_token or self.api_key)
 
     @property
     def user_id(self) -> str | None:
@@ -90,17 +101,27 @@ class Credentials:
     @property
     def identity(self) -> str:
         """A text that identifies the app and the user. It contains no secret."""
-        names = json.dumps([self.user_id or self.access_token, self.consumer_key, self.bearer_token])
+        names = json.dumps([self.user_id or self.access_token, self.api_key, self.bearer_token])
         return hashlib.sha256(names.encode()).hexdigest()
 
-    def redact(self, text: str) -> str:
-        """Return a text with every secret in it replaced, in every form that a request contains."""
-        secrets = [getattr(self, name) for name in self.given]
-        if self.consumer_key and self.consumer_secret:
-            pair = f"{quote(self.consumer_key, safe='')}:{quote(self.consumer_secret, safe='')}"
-            secrets.append(b64encode(pair.encode()).decode())
-        return _redact(text, secrets)
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret, also in the form of the basic authentication of a request for a bearer token."""
+        return (*(getattr(self, name) for name in self.given), *([self._basic] if self.api_key else []))
 
+    @property
+    def _basic(self) -> str:
+        pair = f"{quote(self.api_key or '', safe='')}:{quote(self.api_key_secret or '', safe='')}"
+        return b64encode(pair.encode()).decode()
+
+    def sign_token_request(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the ``Authorization`` header of a request for a bearer token."""
+        request.headers["Authorization"] = f"Basic {self._basic}"
+        return request
+
+
+Signature = Callable[["PreparedRequest"], "PreparedRequest"]
+"""Adds the ``Authorization`` header to a request."""
 
 OwnerCredentials = Callable[[str], Credentials]
 """Returns the credentials with an owner's access token, or raises ``OwnerTokenError``."""
@@ -111,24 +132,27 @@ class Signer:
 
     :param credentials: the secrets of the connection.
     :param of_owner: returns the credentials of an owner; by default those of the connection.
-    :param post_for_bearer_token: sends a request for a bearer token, given the user name and password of its basic
-        authentication, and returns the response.
+    :param post_for_bearer_token: sends a request for a bearer token, given what signs it, and returns the response.
+    :param on_obtained: is called with each bearer token that is obtained.
     """
 
     def __init__(
         self,
         credentials: Credentials,
-        post_for_bearer_token: Callable[[str, str], ReceivedResponse],
+        post_for_bearer_token: Callable[[Signature], ReceivedResponse],
         of_owner: OwnerCredentials | None = None,
+        on_obtained: Callable[[str], None] | None = None,
     ) -> None:
         self._credentials = credentials
         self._of_owner = of_owner
         self._used: dict[str, Credentials] = {}
         self._post_for_bearer_token = post_for_bearer_token
         self._lock = threading.Lock()
+        self._on_obtained = on_obtained
         self._obtained: str | None = None
+        self._all_obtained: list[str] = []
 
-    def __call__(self, auth: Auth, owner: str | None = None) -> Callable[[PreparedRequest], PreparedRequest]:
+    def __call__(self, auth: Auth, owner: str | None = None) -> Signature:
         """Return what signs one attempt, as ``requests`` accepts it.
 
         :param auth: the kind of credentials.
@@ -136,13 +160,7 @@ class Signer:
         :raises OwnerTokenError: if there is no usable access token of the owner.
         """
         if auth is Auth.APP:
-            token = self.bearer_token()
-
-            def add_token(request: PreparedRequest) -> PreparedRequest:
-                request.headers["Authorization"] = f"Bearer {token}"
-                return request
-
-            return add_token
+            return _bearer_signature(self.bearer_token())
         from requests_oauthlib import OAuth1
 
         for name in SIGNING_LOGGERS:
@@ -155,9 +173,7 @@ class Signer:
                 "The request needs user credentials, but the connection has no access token",
                 f"Set {', '.join(USER_FIELDS)}.",
             )
-        signature: Callable[[PreparedRequest], PreparedRequest] = OAuth1(
-            *(getattr(credentials, name) for name in USER_FIELDS)
-        )
+        signature: Signature = OAuth1(*(getattr(credentials, name) for name in USER_FIELDS))
         return signature
 
     def renew(self, rejected: PreparedRequest) -> bool:
@@ -175,11 +191,15 @@ class Signer:
                 self._obtained = None
         return True
 
-    def redact(self, text: str) -> str:
-        """Return a text with every secret in it replaced, including the obtained bearer token."""
-        for credentials in (self._credentials, *tuple(self._used.values())):
-            text = credentials.redact(text)
-        return _redact(text, [self._obtained]) if self._obtained else text
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret that a request could have contained so far, including obtained bearer tokens."""
+        used = (self._credentials, *tuple(self._used.values()))
+        return (*(secret for credentials in used for secret in credentials.secrets), *self._all_obtained)
+
+    def presentable(self, text: str) -> str:
+        """Return a text of a server or a library, without secrets and fit to be shown."""
+        return presentable(text, self.secrets)
 
     def bearer_token(self) -> str:
         """Return the bearer token of the connection, or one that is obtained with the app's key and secret."""
@@ -198,36 +218,61 @@ class Signer:
         return credentials
 
     def _obtain_bearer_token(self) -> str:
-        """Exchange the app's key and secret for its bearer token (guide, application-only authentication)."""
-        key, secret = self._credentials.consumer_key, self._credentials.consumer_secret
-        if not key or not secret:
+        """Exchange the app's key and secret for its bearer token (guide, application-only authentication).
+
+        No variable of this function holds a secret, because some programs show the variables of a failed function.
+        """
+        if not self._credentials.api_key:
             raise InvalidConnectionError(
-                "The request needs app credentials. Set bearer_token, or consumer_key and consumer_secret."
+                "The request needs app credentials. Set bearer_token, or api_key and api_key_secret."
             )
-        response = self._post_for_bearer_token(quote(key, safe=""), quote(secret, safe=""))
-        body = response.body
+        response = self._post_for_bearer_token(self._credentials.sign_token_request)
         if response.status in (400, 401, 403):
             raise AuthenticationError(
-                "The API rejected consumer_key and consumer_secret in the request for a bearer token. Check both.",
+                "The API rejected api_key and api_key_secret in the request for a bearer token. Check both.",
                 endpoint="oauth2/token",
                 status=response.status,
-                messages=tuple(map(self._credentials.redact, error_messages(body))),
+                messages=presentable_texts(error_messages(response.body), self.secrets),
             )
-        token = body.get("access_token") if isinstance(body, dict) else None
-        if response.status != 200 or not isinstance(token, str) or str(body.get("token_type")).lower() != "bearer":
-            reason = f": {self._credentials.redact(response.json_error)}" if response.json_error else ""
+        if response.status != 200 or not _holds_token(response.body):
+            reason = f": {self.presentable(response.json_error)}" if response.json_error else ""
             raise InvalidResponseError(
                 f"The token URL returned HTTP {response.status} without a bearer token{reason}. Check token_url."
             )
-        return token
+        if problem := _problem_with_token(response.body):
+            raise InvalidConnectionError(
+                f"token_url: the bearer token that the token URL returned {problem}. Check it."
+            )
+        self._all_obtained.append(response.body["access_token"])
+        if self._on_obtained is not None:
+            self._on_obtained(self._all_obtained[-1])
+        return self._all_obtained[-1]
+
+
+def _bearer_signature(token: str) -> Signature:
+    def sign(request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    return sign
+
+
+def _holds_token(body: Any) -> bool:
+    return (
+        isinstance(body, dict)
+        and isinstance(body.get("access_token"), str)
+        and isinstance(body.get("token_type"), str)
+        and body["token_type"].lower() == "bearer"
+    )
+
+
+def _problem_with_token(body: dict[str, str]) -> str | None:
+    if not body["access_token"]:
+        return "is empty"
+    if len(body["access_token"]) > LONGEST_TOKEN:
+        return f"has more than {LONGEST_TOKEN:,} characters"
+    return problem_with_secret(body["access_token"])
 
 
 def _is_above_debug(record: logging.LogRecord) -> bool:
     return record.levelno > logging.DEBUG
-
-
-def _redact(text: str, secrets: Iterable[str]) -> str:
-    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""), unquote(secret))}
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, "***")
-    return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import tenacity
 
 from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.address import Address
-from airflow_provider_engagement.api.auth import Credentials, OwnerCredentials, Signer
+from airflow_provider_engagement.api.address import Address, is_loopback
+from airflow_provider_engagement.api.auth import Credentials, OwnerCredentials, Signature, Signer
 from airflow_provider_engagement.api.error_responses import (
     error_for_response,
     error_messages,
@@ -22,8 +22,9 @@ from airflow_provider_engagement.api.error_responses import (
 )
 from airflow_provider_engagement.api.limiter import Limiter
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.rate_headers import ExceededLimit, read_headers
+from airflow_provider_engagement.api.rate_headers import LONGEST_PERIOD, ExceededLimit, read_headers
 from airflow_provider_engagement.api.rate_limit import RateLimit
+from airflow_provider_engagement.api.redaction import presentable_texts
 from airflow_provider_engagement.api.rejected_tweets import (
     FetchedResponse,
     SpareRequests,
@@ -35,6 +36,7 @@ from airflow_provider_engagement.api.response import ParsedResponse, all_unavail
 from airflow_provider_engagement.api.response_body import ReceivedResponse, receive
 from airflow_provider_engagement.exceptions import (
     ApiError,
+    EngagementError,
     InvalidConnectionError,
     InvalidResponseError,
     NoResponseError,
@@ -74,6 +76,7 @@ class EngagementClient:
         for as many as it takes.
     :param max_connections: how many connections to keep open.
     :param user_agent: the value of the ``User-Agent`` header.
+    :param on_obtained: is called with each bearer token that is obtained, so that the caller can keep it out of logs.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class EngagementClient:
         spare_requests: int | None = None,
         max_connections: int = 8,
         user_agent: str = "airflow-provider-engagement",
+        on_obtained: Callable[[str], None] | None = None,
     ) -> None:
         self.credentials = credentials
         self.address = address or Address()
@@ -101,9 +105,9 @@ class EngagementClient:
         self._drop_forbidden = drop_forbidden
         self._max_connections = max_connections
         self._user_agent = user_agent
-        self._signer = Signer(credentials, self._post_for_bearer_token, of_owner)
+        self._signer = Signer(credentials, self._post_for_bearer_token, of_owner, on_obtained)
         self._session_lock = threading.Lock()
-        self._session: Session | None = None
+        self._sessions: dict[bool, Session] = {}
 
     def __repr__(self) -> str:
         return f"EngagementClient({self.address.base_url!r}, {self.credentials!r})"
@@ -144,9 +148,9 @@ class EngagementClient:
     def close(self) -> None:
         """Close the connections."""
         with self._session_lock:
-            if self._session is not None:
-                self._session.close()
-                self._session = None
+            for session in self._sessions.values():
+                session.close()
+            self._sessions.clear()
 
     def _send_with_retries(self, request: Request) -> tuple[ParsedResponse, datetime]:
         retrying = tenacity.Retrying(
@@ -187,7 +191,11 @@ class EngagementClient:
             if is_token_rejected and not renewed and self._signer.renew(response.request):
                 renewed = True
                 continue
-            return self._parse(request, response), response.sent_at
+            try:
+                return self._parse(request, response), response.sent_at
+            except EngagementError as error:
+                # A server can return a secret. Some programs show the variables of a failed function.
+                raise error.with_traceback(None) from None
 
     def _send(self, request: Request) -> ReceivedResponse:
         """Send a request once, as soon as the limiter allows it, and report the result to the limiter."""
@@ -219,7 +227,7 @@ class EngagementClient:
 
         try:
             # Leaving the block returns the connection to the pool, or closes it if the body was not read completely.
-            with self._open_session().post(
+            with self._open_session(url).post(
                 url,
                 timeout=(self.address.connect_timeout, self.address.read_timeout),
                 allow_redirects=False,
@@ -238,12 +246,12 @@ class EngagementClient:
                 "firewall."
             ) from None
         except InvalidResponseError as error:
-            raise InvalidResponseError(self._signer.redact(str(error))) from None
-        except exceptions.RequestException as error:
+            raise InvalidResponseError(self._signer.presentable(str(error))) from None
+        except (exceptions.RequestException, OSError, ValueError, TypeError) as error:
             # The text of the error is left out, because it can quote a header that contains a secret.
             raise InvalidConnectionError(
                 f"{subject}: the request cannot be sent to {address} ({type(error).__name__}). Check the URLs and the "
-                "secrets of the connection."
+                "secrets of the connection, and the certificates and proxies that the environment of the worker names."
             ) from None
 
     def _redacted(self, error: BaseException) -> str:
@@ -252,13 +260,13 @@ class EngagementClient:
             inner, Exception
         ):
             error = inner
-        return self._signer.redact(f"{type(error).__name__}: {error}")
+        return self._signer.presentable(f"{type(error).__name__}: {error}")
 
     def _parse(self, request: Request, response: ReceivedResponse) -> ParsedResponse:
         try:
             return self._parse_body(request, response)
         except InvalidResponseError as error:
-            raise InvalidResponseError(f"{request.query.endpoint}: {self._signer.redact(str(error))}") from None
+            raise InvalidResponseError(f"{request.query.endpoint}: {self._signer.presentable(str(error))}") from None
 
     def _parse_body(self, request: Request, response: ReceivedResponse) -> ParsedResponse:
         status, body = response.status, response.body
@@ -276,7 +284,7 @@ class EngagementClient:
         content = {key: value for key, value in body.items() if value} if isinstance(body, dict) else {}
         unavailable = listed_ids(content, catalogue.UNAVAILABLE_KEY)
         if is_about_every_tweet(request.tweet_ids, unavailable, messages):
-            return all_unavailable(request, tuple(map(self._signer.redact, messages)))
+            return all_unavailable(request, self._shown(messages))
         if unavailable and request.query.rows_grouping not in content:
             raise UnavailableTweetsError(unavailable, self._error_for(request, response))
         if _has_data(request, content):
@@ -287,7 +295,7 @@ class EngagementClient:
 
     def _parse_counts(self, request: Request, body: Mapping[str, Any]) -> ParsedResponse:
         parsed = parse_response(request, body)
-        return replace(parsed, messages=tuple(map(self._signer.redact, parsed.messages)))
+        return replace(parsed, messages=self._shown(parsed.messages))
 
     def _error_for(self, request: Request, response: ReceivedResponse) -> ApiError:
         return error_for_response(
@@ -296,24 +304,30 @@ class EngagementClient:
             messages=error_messages(response.body) or (f"({self._describe(response)})",),
             host=self.address.base_url,
             request_id=self._request_id(response),
-            redact=self._signer.redact,
+            shown=self._shown,
         )
+
+    def _shown(self, messages: Sequence[str]) -> tuple[str, ...]:
+        return presentable_texts(messages, self._signer.secrets)
 
     def _rate_limit_error(self, request: Request, response: ReceivedResponse, exceeded: ExceededLimit) -> ApiError:
         details: dict[str, Any] = {
             "endpoint": request.query.endpoint,
             "status": response.status,
-            "messages": tuple(map(self._signer.redact, error_messages(response.body))),
+            "messages": self._shown(error_messages(response.body)),
             "request_id": self._request_id(response),
         }
         if exceeded is not ExceededLimit.PERIOD:
-            return RateLimitedError(
-                f"The request was rate-limited for over {self._max_wait:.0f} s. Increase max_wait, or try again later.",
-                **details,
+            summary = (
+                f"The request was rate-limited for over {self._max_wait:.0f} s. Increase max_wait, or try again later."
+                if self._max_wait
+                else "The quota is used up. Try again later."
             )
+            return RateLimitedError(summary, **details)
         headers = read_headers(response.headers, received_at=self.limiter.now())
         # With a long Retry-After, the reset may still be that of the minute.
-        reset_at = max(headers.reset_at or 0.0, self.limiter.now() + (headers.retry_after or 0.0))
+        now = self.limiter.now()
+        reset_at = min(max(headers.reset_at or 0.0, now + (headers.retry_after or 0.0)), now + LONGEST_PERIOD)
         renews_at = datetime.fromtimestamp(reset_at, UTC)
         return PeriodCapError(
             f"A limit of the contract is used up. It renews at {renews_at.isoformat()}. Run the task again after that.",
@@ -323,25 +337,27 @@ class EngagementClient:
 
     def _describe(self, response: ReceivedResponse) -> str:
         content_type = response.headers.get("Content-Type", "no content type").partition(";")[0]
-        return f"a body of {response.size} bytes, {self._signer.redact(content_type)}"
+        return f"a body of {response.size:,} bytes, {self._signer.presentable(content_type)}"
 
     def _request_id(self, response: ReceivedResponse) -> str | None:
         found = next((response.headers[name] for name in REQUEST_ID_HEADERS if name in response.headers), None)
-        return found and self._signer.redact(found)
+        return found and self._signer.presentable(found)
 
-    def _post_for_bearer_token(self, user: str, password: str) -> ReceivedResponse:
+    def _post_for_bearer_token(self, sign: Signature) -> ReceivedResponse:
         return self._post(
             "oauth2/token",
             self.address.token_url,
             self.address.token_url,
             data={"grant_type": "client_credentials"},
             headers={"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"},
-            auth=(user, password),
+            auth=sign,
         )
 
-    def _open_session(self) -> Session:
+    def _open_session(self, url: str) -> Session:
+        """Return the session for a URL. A proxy in the environment does not apply to this machine."""
         with self._session_lock:
-            if self._session is None:
+            uses_environment = not is_loopback(url)
+            if uses_environment not in self._sessions:
                 import http.cookiejar
 
                 import requests
@@ -350,8 +366,7 @@ class EngagementClient:
                 adapter = requests.adapters.HTTPAdapter(
                     pool_connections=2, pool_maxsize=self._max_connections, max_retries=0
                 )
-                # A proxy in the environment does not apply to this machine.
-                session.trust_env = not self.address.is_loopback
+                session.trust_env = uses_environment
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)
                 session.headers.update({"User-Agent": self._user_agent, "Accept-Encoding": "gzip"})
@@ -359,8 +374,8 @@ class EngagementClient:
                 session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
                 # Even if redirects are not followed, the library reads the body of a redirect, and without a bound.
                 session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
-                self._session = session
-            return self._session
+                self._sessions[uses_environment] = session
+            return self._sessions[uses_environment]
 
 
 def _has_data(request: Request, body: Mapping[str, Any]) -> bool:

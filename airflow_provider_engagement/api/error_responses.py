@@ -42,7 +42,7 @@ def error_for_response(
     messages: Sequence[str],
     host: str,
     request_id: str | None = None,
-    redact: Callable[[str], str] = str,
+    shown: Callable[[Sequence[str]], Sequence[str]] = tuple,
 ) -> ApiError:
     """Return the exception for an error response.
 
@@ -51,14 +51,13 @@ def error_for_response(
     :param messages: the texts of the response, from :func:`error_messages`.
     :param host: the address of the API.
     :param request_id: the id that the API gave the request, if any.
-    :param redact: replaces the secrets in a text. The texts decide as the API sent them, and are shown redacted.
+    :param shown: returns the texts as the exception shows them.
     """
-    shown = tuple(map(redact, messages))
-    details: Any = {"endpoint": endpoint, "status": status, "messages": shown, "request_id": request_id}
+    details: Any = {"endpoint": endpoint, "status": status, "messages": shown(messages), "request_id": request_id}
     text = " ".join(messages).lower()
     forbidden = forbidden_tweets(messages)
     if forbidden and _NOT_ENTITLED not in text:
-        return ForbiddenTweetsError(redact(forbidden_summary(forbidden)), tweet_ids_by_author=forbidden, **details)
+        return ForbiddenTweetsError(forbidden_summary(forbidden), tweet_ids_by_author=forbidden, **details)
     error, summary = _classify(status, text, host)
     return error(summary, **details)
 

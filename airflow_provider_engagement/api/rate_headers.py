@@ -23,6 +23,8 @@ MARGIN: Final = 0.1
 LONGEST_RETRY_AFTER: Final = 900.0
 #: A reset further ahead belongs to a limit of a longer period. A nearer one past the minute is an error of the server.
 FARTHEST_RESET: Final = 86_400.0
+#: No limit renews later. A server that states a longer time is in error, and the time would not fit into a clock.
+LONGEST_PERIOD: Final = 366 * 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +74,8 @@ def read_headers(headers: Mapping[str, str], *, received_at: float) -> RateHeade
     retry_after = _seconds(text("retry-after"))
     if retry_after is None and (retry_at := _http_date(text("retry-after"))) is not None:
         retry_after = max(0.0, retry_at - (received_at if server_time is None else server_time))
+    if retry_after is not None:
+        retry_after = min(retry_after, LONGEST_PERIOD)
     return RateHeaders(
         limit=_count(text("x-per-minute-limit")),
         remaining=_count(text("x-per-minute-remaining")),
@@ -120,7 +124,7 @@ def wait_after_429(headers: RateHeaders, *, now: float, in_a_row: int = 1) -> fl
     """
     exceeded = exceeded_limit(headers, now=now)
     if exceeded is ExceededLimit.PERIOD:
-        return max(headers.retry_after or 0, _until_reset(headers, now))
+        return min(max(headers.retry_after or 0, _until_reset(headers, now)), LONGEST_PERIOD)
     if headers.retry_after is not None:
         wait = headers.retry_after
     elif exceeded is ExceededLimit.SECOND:
@@ -155,6 +159,6 @@ def _epoch(text: str) -> float | None:
 def _http_date(text: str) -> float | None:
     try:
         time = parsedate_to_datetime(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

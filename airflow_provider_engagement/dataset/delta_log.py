@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
+from airflow_provider_engagement.api.redaction import presentable
 from airflow_provider_engagement.exceptions import ConflictError, IncompatibleTableError, StorageError
 
 PUBLICATION = "engagement.publication"
@@ -25,6 +27,9 @@ ignores them brings deleted rows back."""
 
 COMMITS_PER_CHECKPOINT = 20
 """After how many commits a checkpoint of the log is written. A pull reads the commits since the last one."""
+
+_SECRET_OPTION = re.compile("key|secret|token|proxy")
+"""How the names of storage options with secrets are recognized."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +68,7 @@ class DeltaLog:
         self._schema = schema
         self._partition_column = partition_column
         self._publication = uuid.uuid4().hex
-        with _storage_errors(address):
+        with storage_errors(address, options):
             self._table = self._open_or_create()
         self._adapt_columns()
 
@@ -88,7 +93,7 @@ class DeltaLog:
 
     def refresh(self) -> None:
         """Read the commits of other writers."""
-        with _storage_errors(self._address):
+        with storage_errors(self._address, self._options):
             self._table.update_incremental()
         self._adapt_columns()
 
@@ -112,7 +117,7 @@ class DeltaLog:
         ]
         # Without retries, delta-rs commits only the version that follows the one that it has read.
         properties = CommitProperties(max_commit_retries=0, custom_metadata={PUBLICATION: self._publication})
-        with _storage_errors(self._address):
+        with storage_errors(self._address, self._options):
             try:
                 self._table.create_write_transaction(
                     actions, "append", self._table.schema(), [column], commit_properties=properties
@@ -157,7 +162,7 @@ class DeltaLog:
         self._check_layout()
         while missing := [field for field in self._schema if field.name not in self.columns.names]:
             version = self.version
-            with _storage_errors(self._address):
+            with storage_errors(self._address, self._options):
                 try:
                     self._table.alter.add_columns(Schema.from_arrow(pyarrow.schema(missing)).fields)
                     self._table.update_incremental()
@@ -192,7 +197,7 @@ def data_files(address: str, options: Mapping[str, str]) -> list[tuple[str, str]
     :raises IncompatibleTableError: if the table requires readers of a later version of the Delta protocol.
     :raises StorageError: if the storage fails.
     """
-    with _storage_errors(address):
+    with storage_errors(address, options):
         table = DeltaTable(address, storage_options=dict(options))
         _check_reader_version(table, address)
         actions = pyarrow.table(table.get_add_actions(flatten=True))
@@ -211,7 +216,7 @@ def compact(address: str, options: Mapping[str, str], *, retention: timedelta) -
     :raises ConflictError: if another writer committed at the same time.
     :raises StorageError: if the storage fails.
     """
-    with _storage_errors(address):
+    with storage_errors(address, options):
         table = DeltaTable(address, storage_options=dict(options))
         try:
             compacted = table.optimize.compact()["numFilesRemoved"]
@@ -239,8 +244,16 @@ def _check_reader_version(table: DeltaTable, address: str) -> None:
 
 
 @contextmanager
-def _storage_errors(address: str) -> Iterator[None]:
+def storage_errors(address: str, options: Mapping[str, str]) -> Iterator[None]:
+    """Raise an error of delta-rs or of the storage in the block as one of this package.
+
+    :param address: the path or URL of the table.
+    :param options: the storage options of delta-rs. They contain secrets.
+    :raises StorageError: for any such error. It contains no secret.
+    """
     try:
         yield
     except (DeltaError, OSError) as error:
-        raise StorageError(address, str(error)) from error
+        secrets = [value for name, value in options.items() if _SECRET_OPTION.search(name)]
+        # The error can quote a request, so the error of this package does not name it as its cause.
+        raise StorageError(address, presentable(str(error), secrets)) from None

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from airflow_provider_engagement.dataset.storage import refuse_link
+
 log = logging.getLogger(__name__)
 
 SECONDS_UNTIL_LOG = 10.0
@@ -23,8 +25,11 @@ def locked(path: Path) -> Iterator[None]:
     there is no limit of the waiting time.
 
     :param path: the file of the lock; its folder is created.
+    :raises PathError: if the file or its folder is a link, which could lead out of the dataset.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    refuse_link(path.parent)
+    refuse_link(path)
     lock = FileLock(path)
     try:
         held = lock.acquire(timeout=SECONDS_UNTIL_LOG)

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
+from airflow_provider_engagement.exceptions import PathError
+
 
 class StoragePath(Protocol):
     """The methods that this package uses of ``pathlib.Path`` and of Airflow's ``ObjectStoragePath``."""
@@ -73,6 +75,17 @@ def local_path(path: StoragePath) -> Path | None:
     # An ``ObjectStoragePath`` has these attributes. This module does not import Airflow.
     is_local = getattr(path, "protocol", None) in _LOCAL_PROTOCOLS
     return Path(getattr(path, "path", "")) if is_local else None
+
+
+def refuse_link(path: StoragePath) -> None:
+    """Refuse a symbolic link in place of a file or folder that this package creates and deletes from.
+
+    :param path: the path. An object store has no links.
+    :raises PathError: if it is a link.
+    """
+    local = local_path(path)
+    if local is not None and local.is_symlink():
+        raise PathError(str(local), "it is a symbolic link. Files outside the dataset could be changed.")
 
 
 TableAddress = Callable[[StoragePath], tuple[str, Mapping[str, str]]]

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-from airflow_provider_engagement.dataset.storage import StoragePath
+from airflow_provider_engagement.dataset.storage import StoragePath, refuse_link
 
 FOLDER = "_temporary"
 SUFFIX = ".tmp"
@@ -64,11 +64,25 @@ class TemporaryFiles:
         self.writer = writer or uuid.uuid4().hex
 
     def new(self) -> StoragePath:
-        """Return the path of a file that does not exist yet. Its folder is created."""
+        """Return the path of a file that does not exist yet. Its folder is created.
+
+        :raises PathError: if the folder is a link.
+        """
         if not self._has_folder:
             self._folder.mkdir(parents=True, exist_ok=True)
+            refuse_link(self._folder)
             self._has_folder = True
         return self._folder / FileOrigin(self._clock(), self.writer).new_name(SUFFIX)
+
+    def check_writable(self) -> None:
+        """Write and delete a file, so that a pull without the right to write sends no request.
+
+        :raises OSError: if the storage refuses it.
+        """
+        path = self.new()
+        with path.open("wb"):
+            pass
+        path.unlink()
 
     def delete_leftovers(self) -> None:
         """Delete what earlier attempts of this task left, and files of any task that are more than a day old.
@@ -78,6 +92,7 @@ class TemporaryFiles:
         """
         if not self._folder.exists():
             return
+        refuse_link(self._folder)
         expired = self._clock() - LIFETIME_SECONDS
         for path in list(self._folder.iterdir()):
             origin = FileOrigin.of(path.name)

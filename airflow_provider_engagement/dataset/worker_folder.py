@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import tempfile
 import time
 import weakref
@@ -21,7 +23,7 @@ class WorkerFolder:
     """A temporary folder of a task, which is locked while the task runs.
 
     The operating system releases the lock if the process dies. So a folder whose lock is free has been abandoned. A new
-    folder first deletes those.
+    folder first deletes those. Only the user of the task can read the folder.
     """
 
     def __init__(self) -> None:
@@ -37,17 +39,27 @@ class WorkerFolder:
 
 
 def delete_abandoned_folders() -> None:
-    """Delete the folders that killed tasks left on this worker."""
+    """Delete the folders that killed tasks of this user left on this worker."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
-            if time.time() - path.stat().st_mtime < SECONDS_UNTIL_ABANDONED or not (path / LOCK).exists():
+            if not _is_own(path) or time.time() - path.lstat().st_mtime < SECONDS_UNTIL_ABANDONED:
                 continue
             lock = FileLock(path / LOCK)
             with lock.acquire(timeout=0):
                 shutil.rmtree(path, ignore_errors=True)
         except (Timeout, OSError):
-            # The folder is in use, belongs to another user, or another task has just deleted it.
+            # The folder is in use, or another task has just deleted it.
             continue
+
+
+def _is_own(folder: Path) -> bool:
+    """Return whether a folder is one that a task of this user made, rather than a trap of another user of the machine.
+
+    Everybody can create links in the folder of temporary files, and a lock would be taken on the target of a link.
+    """
+    found, lock = folder.lstat(), (folder / LOCK).lstat()
+    is_private = stat.S_ISDIR(found.st_mode) and not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    return is_private and stat.S_ISREG(lock.st_mode) and found.st_uid == lock.st_uid == os.getuid()
 
 
 def _delete(path: Path, lock: FileLock) -> None:

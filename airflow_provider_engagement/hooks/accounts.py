@@ -1,17 +1,27 @@
-"""The access tokens of owners: from the field ``accounts`` of a connection, and from one connection for each owner."""
+"""The access tokens of owners: from ``account_tokens`` of a connection, and from one connection for each owner."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from airflow_provider_engagement.api.auth import Credentials
+from airflow_provider_engagement.api.redaction import check_secret
 from airflow_provider_engagement.exceptions import InvalidConnectionError, OwnerTokenError
 
+ACCOUNTS = "account_tokens"
+"""The field of a connection that holds the tokens of further owners. Airflow masks a field whose name has ``token``."""
+
+OWNER = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+"""The names that an owner can have. They can be part of the id of a connection."""
+
 TOKEN_FIELDS = ("access_token", "access_token_secret")
-APP_FIELDS = ("consumer_key", "consumer_secret")
+APP_FIELDS = ("api_key", "api_key_secret")
+
+_FORM = "Write {owner: {access_token: …, access_token_secret: …}}."
 
 Secrets = Mapping[str, str]
 LookUp = Callable[[str], Secrets | None]
@@ -19,7 +29,7 @@ LookUp = Callable[[str], Secrets | None]
 
 
 def parse_accounts(value: object) -> dict[str, dict[str, str]]:
-    """Parse the field ``accounts`` of a connection.
+    """Parse the field ``account_tokens`` of a connection.
 
     :param value: ``{owner: {"access_token": …, "access_token_secret": …}}`` or its JSON text. An owner is a user id or
         another name that the Tweet ids are listed with.
@@ -30,28 +40,34 @@ def parse_accounts(value: object) -> dict[str, dict[str, str]]:
         return {}
     try:
         parsed: Any = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        raise InvalidConnectionError("accounts is not JSON. Write {owner: {access_token: …}}.") from None
+    except (ValueError, RecursionError):
+        raise InvalidConnectionError(f"{ACCOUNTS} is not JSON. {_FORM}") from None
     if not isinstance(parsed, Mapping):
-        raise InvalidConnectionError("accounts is not a JSON object. Write {owner: {access_token: …}}.")
-    accounts = {}
-    for owner, secrets in parsed.items():
-        given = (
-            {name: str(secrets[name]).strip() for name in TOKEN_FIELDS if secrets.get(name)}
-            if (isinstance(secrets, Mapping))
-            else {}
+        raise InvalidConnectionError(f"{ACCOUNTS} is not a JSON object. {_FORM}")
+    return {str(owner).strip(): _parse_account(str(owner).strip(), secrets) for owner, secrets in parsed.items()}
+
+
+def _parse_account(owner: str, secrets: object) -> dict[str, str]:
+    if not OWNER.fullmatch(owner):
+        raise InvalidConnectionError(
+            f"{ACCOUNTS}: an owner has a name that is empty, too long or has other signs than letters, digits, _, . "
+            "and -. Use the user id."
         )
-        if len(given) < len(TOKEN_FIELDS):
-            raise InvalidConnectionError(f"accounts: owner {owner} does not have both {' and '.join(TOKEN_FIELDS)}.")
-        accounts[str(owner).strip()] = given
-    return accounts
+    found = {}
+    for name in TOKEN_FIELDS:
+        value = secrets.get(name) if isinstance(secrets, Mapping) else None
+        if value in (None, ""):
+            raise InvalidConnectionError(f"{ACCOUNTS}: owner {owner} does not have both {' and '.join(TOKEN_FIELDS)}.")
+        found[name] = value.strip() if isinstance(value, str) else value
+        check_secret(f"{ACCOUNTS}: {name} of owner {owner}", found[name])
+    return found
 
 
 class Accounts:
     """The access tokens that an app can sign with.
 
     :param app: the credentials of the connection. The app's keys sign with the token of every owner.
-    :param given: the tokens of the field ``accounts``, by owner.
+    :param given: the tokens of the field ``account_tokens``, by owner.
     :param look_up: returns the secrets of an owner's own connection.
     """
 
@@ -108,7 +124,7 @@ class Accounts:
             raise OwnerTokenError(
                 owner,
                 "there is no access token",
-                "Add it to accounts of the connection, or to a connection that owner_conn_id names.",
+                f"Add it to {ACCOUNTS} of the connection, or to a connection that owner_conn_id names.",
             )
         if any(secrets.get(name) not in (None, getattr(self._app, name)) for name in APP_FIELDS):
             raise OwnerTokenError(
@@ -126,7 +142,9 @@ class Accounts:
             )
         if owner.isdecimal() and credentials.user_id not in (None, owner):
             raise OwnerTokenError(
-                owner, f"the access token is that of user {credentials.user_id}", "Correct accounts or the connection."
+                owner,
+                f"the access token is that of user {credentials.user_id}",
+                f"Correct {ACCOUNTS} or the connection.",
             )
         return credentials
 

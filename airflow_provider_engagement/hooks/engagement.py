@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
-from airflow.sdk.log import mask_secret
 
 from airflow_provider_engagement import __version__
-from airflow_provider_engagement.api.catalogue import DEFAULT_BASE_URL, DEFAULT_TOKEN_URL, Auth, Endpoint
+from airflow_provider_engagement.api.catalogue import ENDPOINTS, Auth, Endpoint, metrics_of
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
     InvalidConnectionError,
     InvalidQueryError,
+    OwnerTokenError,
     PeriodCapError,
     RateLimitedError,
     WaitRequired,
@@ -30,7 +27,6 @@ from airflow_provider_engagement.exceptions import (
 from airflow_provider_engagement.hooks.failures import airflow_failures
 
 if TYPE_CHECKING:
-    from airflow_provider_engagement.api.address import Address
     from airflow_provider_engagement.api.auth import Credentials
     from airflow_provider_engagement.api.client import EngagementClient
     from airflow_provider_engagement.api.planner import Estimate
@@ -39,36 +35,15 @@ if TYPE_CHECKING:
     from airflow_provider_engagement.api.response import ParsedResponse
     from airflow_provider_engagement.api.time_range import TimeRange
     from airflow_provider_engagement.hooks.accounts import Accounts
+    from airflow_provider_engagement.hooks.connection_settings import ConnectionSettings
 
-log = logging.getLogger(__name__)
-
-SECRETS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret", "bearer_token")
 OWNER_FIELD = "{owner}"
-SETTINGS = (
-    "accounts",
-    "token_url",
-    "requests_per_minute",
-    "quota_share",
-    "connect_timeout",
-    "read_timeout",
-    "max_response_megabytes",
-)
+"""What stands for the owner in ``owner_conn_id``."""
 
 PUBLIC_TWEET = "20"
 """The oldest Tweet that still exists. The connection test requests it."""
 
 MAX_MESSAGE_LENGTH = 2000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Settings:
-    """What a connection holds, parsed."""
-
-    credentials: Credentials
-    accounts: Mapping[str, Mapping[str, str]]
-    address: Address
-    requests_per_minute: int | None
-    quota_share: float
 
 
 class EngagementHook(BaseHook):
@@ -92,17 +67,10 @@ class EngagementHook(BaseHook):
         self.owner_conn_id = owner_conn_id
 
     @cached_property
-    def _settings(self) -> _Settings:
-        connection = self.get_connection(self.engagement_conn_id)
-        extra: Mapping[str, Any] = connection.extra_dejson
-        unknown = sorted(set(extra).difference(SECRETS, SETTINGS))
-        if unknown:
-            log.debug("Connection %s: ignoring unknown extras: %s.", self.engagement_conn_id, ", ".join(unknown))
-        secrets = _secrets_of(extra)
-        try:
-            return _parse_settings(connection.host, connection.port, extra, secrets)
-        except (InvalidConnectionError, InvalidQueryError) as error:
-            raise InvalidConnectionError(f"Connection {self.engagement_conn_id}: {error}") from None
+    def _settings(self) -> ConnectionSettings:
+        from airflow_provider_engagement.hooks.connection_settings import read_settings
+
+        return read_settings(self.engagement_conn_id)
 
     @property
     def credentials(self) -> Credentials:
@@ -116,7 +84,7 @@ class EngagementHook(BaseHook):
     def accounts(self) -> Accounts:
         """The access tokens of owners.
 
-        :raises InvalidConnectionError: if ``accounts`` of the connection or ``owner_conn_id`` is invalid.
+        :raises InvalidConnectionError: if ``account_tokens`` of the connection or ``owner_conn_id`` is invalid.
         """
         from airflow_provider_engagement.hooks.accounts import Accounts
 
@@ -130,12 +98,19 @@ class EngagementHook(BaseHook):
         return Accounts(self.credentials, self._settings.accounts, look_up=look_up)
 
     def _secrets_of_owner(self, owner: str) -> Mapping[str, str] | None:
-        conn_id = str(self.owner_conn_id).replace(OWNER_FIELD, owner)
+        from airflow_provider_engagement.hooks.accounts import OWNER
+        from airflow_provider_engagement.hooks.connection_settings import read_owner_secrets
+
+        if not OWNER.fullmatch(owner):
+            raise OwnerTokenError(
+                repr(owner),
+                "the name cannot be part of the id of a connection",
+                "Name owners with letters, digits, _, . and -, at most 100 of them.",
+            )
         try:
-            connection = self.get_connection(conn_id)
-        except AirflowNotFoundException:
-            return None
-        return _secrets_of(connection.extra_dejson)
+            return read_owner_secrets(str(self.owner_conn_id).replace(OWNER_FIELD, owner))
+        except InvalidConnectionError as error:
+            raise OwnerTokenError(owner, str(error).rstrip("."), "Correct the connection.") from None
 
     def identity_of(self, query: Query) -> str:
         """Return a text that identifies the address, the app and the user of a query. It contains no secret.
@@ -158,7 +133,7 @@ class EngagementHook(BaseHook):
     def quota_key(self) -> str:
         """Identifies the address and the app, which share a quota. It contains no secret."""
         credentials = self.credentials
-        app = hashlib.sha256((credentials.consumer_key or credentials.bearer_token or "").encode()).hexdigest()
+        app = hashlib.sha256((credentials.api_key or credentials.bearer_token or "").encode()).hexdigest()
         return f"{self._settings.address.base_url} {app}"
 
     @property
@@ -192,6 +167,10 @@ class EngagementHook(BaseHook):
         from airflow_provider_engagement.api.client import EngagementClient
         from airflow_provider_engagement.api.limiter import Limiter
         from airflow_provider_engagement.api.rate_limit import RateLimit
+        from airflow_provider_engagement.hooks.airflow_connections import mask
+
+        def mask_obtained(bearer_token: str) -> None:
+            mask([bearer_token])
 
         settings = self._settings
         limits: Any = {"requests_per_minute": settings.requests_per_minute, "quota_share": settings.quota_share}
@@ -210,6 +189,7 @@ class EngagementHook(BaseHook):
             spare_requests=spare_requests,
             max_connections=max_connections,
             user_agent=f"airflow-provider-engagement/{__version__}",
+            on_obtained=mask_obtained,
         )
 
     def query(
@@ -231,6 +211,7 @@ class EngagementHook(BaseHook):
         :param groupings: groupings in the API's own nesting, beside the rows.
         :param interval: the time range, which must be over; only for ``historical``.
         :raises InvalidQueryError: if the API would reject the query.
+        :raises InvalidConnectionError: if the connection has no credentials that read these metrics.
         """
         from airflow_provider_engagement.api.query import Query
         from airflow_provider_engagement.inputs.intervals import check_is_over
@@ -247,6 +228,7 @@ class EngagementHook(BaseHook):
             has_user=self.credentials.has_user or not self.accounts.is_empty,
             has_app=self.credentials.has_app,
         )
+        self._check_credentials(endpoint, chosen, names)
         return Query(
             endpoint=endpoint,
             auth=chosen,
@@ -254,6 +236,24 @@ class EngagementHook(BaseHook):
             metrics=parse_metrics(None, endpoint=endpoint, auth=chosen) if names is None else names,
             groupings=parse_groupings(groupings),
             interval=interval,
+        )
+
+    def _check_credentials(self, endpoint: Endpoint, auth: Auth, metrics: Sequence[str] | None) -> None:
+        """Refuse a query for which the connection has no credentials."""
+        if auth is Auth.APP and not self.credentials.has_app:
+            problem, remedy = "a bearer token, or api_key and api_key_secret", "Set them."
+        elif auth is Auth.USER and not self.credentials.has_user and self.accounts.is_empty:
+            problem = "the access token of the user who posted the Tweets"
+            remedy = "Set api_key, api_key_secret, access_token and access_token_secret."
+            if Auth.APP in ENDPOINTS[endpoint].auths and self.credentials.has_app:
+                remedy += f" With app credentials, only {', '.join(metrics_of(endpoint, Auth.APP))} can be read."
+        else:
+            return
+        private = [name for name in metrics or () if name not in metrics_of(endpoint, Auth.APP)]
+        subject = f"{', '.join(private)} of {endpoint}" if private else f"the endpoint {endpoint} with auth {auth}"
+        raise InvalidConnectionError(
+            f"Connection {self.engagement_conn_id}: {subject} needs {problem}, which the connection does not have. "
+            f"{remedy}"
         )
 
     def responses(self, query: Query) -> Iterator[ParsedResponse]:
@@ -341,7 +341,7 @@ class EngagementHook(BaseHook):
                 if not credentials.has_user and not credentials.bearer_token:
                     client.obtain_bearer_token()
                     return True, (
-                        "The API accepts the consumer key and secret. To read private metrics, add the access token "
+                        "The API accepts the API key and its secret. To read private metrics, add the access token "
                         "of the user who posted the Tweets."
                     )
                 subject = (
@@ -354,13 +354,18 @@ class EngagementHook(BaseHook):
                     pass
                 except (RateLimitedError, PeriodCapError) as error:
                     # No source says whether the API checks the credentials first, so the message says what was seen.
-                    message = f"{subject} was not rejected, but the quota is used up for now. {error}"
-                    return True, message[:MAX_MESSAGE_LENGTH]
+                    when = (
+                        f"after {error.renews_at.isoformat()}" if isinstance(error, PeriodCapError) else "in a minute"
+                    )
+                    return True, f"{subject} was not rejected, but the quota is used up. Test again {when} to be sure."
                 except EngagementError as error:
                     return False, f"{subject} failed. {error}"[:MAX_MESSAGE_LENGTH]
                 return True, f"{subject} is valid."
         except EngagementError as error:
             return False, str(error)[:MAX_MESSAGE_LENGTH]
+        except Exception as error:
+            # Airflow would show the text of the error, which can quote a request.
+            return False, f"The test failed with {type(error).__name__}. The log of the program that ran it says more."
 
     def _fetch_public_tweet(self, client: EngagementClient, *, app: bool) -> None:
         from airflow_provider_engagement.api.planner import plan
@@ -368,51 +373,3 @@ class EngagementHook(BaseHook):
         auth = Auth.APP if app else Auth.USER
         (request,) = plan(self.query(Endpoint.TOTALS, PUBLIC_TWEET, metrics="favorites", auth=auth))
         client.fetch(request)
-
-
-def _secrets_of(extra: Mapping[str, Any]) -> dict[str, str]:
-    """Return the secrets among the extras of a connection, which Airflow then masks in logs."""
-    secrets = {name: str(extra[name]).strip() for name in SECRETS if extra.get(name)}
-    for secret in secrets.values():
-        mask_secret(secret)
-    return secrets
-
-
-def _parse_settings(
-    host: str | None, port: int | None, extra: Mapping[str, Any], secrets: Mapping[str, str]
-) -> _Settings:
-    from airflow_provider_engagement.api.address import Address
-    from airflow_provider_engagement.api.auth import Credentials
-    from airflow_provider_engagement.hooks.accounts import parse_accounts
-    from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
-
-    given = {name: extra[name] for name in SETTINGS if extra.get(name) not in (None, "")}
-    url = (host or DEFAULT_BASE_URL).strip()
-    url = url if "://" in url else f"https://{url}"
-    limits: dict[str, Any] = {
-        name: parse_number(given[name], field=name, above=0)
-        for name in ("connect_timeout", "read_timeout")
-        if name in given
-    }
-    if "max_response_megabytes" in given:
-        limits["max_response_megabytes"] = parse_whole_number(
-            given["max_response_megabytes"], field="max_response_megabytes", minimum=1
-        )
-    accounts = parse_accounts(given.get("accounts"))
-    for secret in (secret for account in accounts.values() for secret in account.values()):
-        mask_secret(secret)
-    return _Settings(
-        credentials=Credentials(**secrets),
-        accounts=accounts,
-        address=Address(
-            base_url=f"{url}:{port}" if port else url,
-            token_url=str(given.get("token_url", DEFAULT_TOKEN_URL)),
-            **limits,
-        ),
-        requests_per_minute=(
-            parse_whole_number(given["requests_per_minute"], field="requests_per_minute", minimum=1)
-            if "requests_per_minute" in given
-            else None
-        ),
-        quota_share=parse_number(given.get("quota_share", 1.0), field="quota_share", above=0, maximum=1),
-    )

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_engagement.api.redaction import presentable
 from airflow_provider_engagement.dataset.storage import StoragePath, local_path
-from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError
+from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, MissingExtraError
+from airflow_provider_engagement.hooks.airflow_connections import extra_of, find_connection, mask
+from airflow_provider_engagement.inputs.lists import quoted
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection
+    from airflow.sdk import Connection, ObjectStoragePath
 
 _GLOBAL_S3_ENDPOINT = "https://s3.amazonaws.com"
 """The endpoint that boto3 chooses if it knows no region."""
@@ -40,7 +43,7 @@ _UNSUPPORTED_GOOGLE_FIELDS = (
 _KEY_FIELDS = ("client_email", "private_key", "private_key_id")
 """The fields of a service account key that delta-rs needs."""
 
-_SECRETS = (
+SECRET_OPTIONS = (
     "aws_secret_access_key",
     "aws_session_token",
     "azure_client_secret",
@@ -49,7 +52,7 @@ _SECRETS = (
     "google_service_account_key",
     "proxy_url",
 )
-"""The options that Airflow must mask in logs. An error of the storage can contain them."""
+"""The options that Airflow masks in logs. An error of the storage can contain them."""
 
 
 class _Storage(NamedTuple):
@@ -73,7 +76,8 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
 
     :param path: the folder of the table: local, on S3, on Google Cloud Storage or on Azure Blob Storage.
     :return: an absolute path or a URL, and the storage options by name.
-    :raises InvalidQueryError: if delta-rs does not support the path, or the provider of the storage is not installed.
+    :raises InvalidQueryError: if delta-rs does not support the path.
+    :raises MissingExtraError: if the provider of the storage is not installed.
     :raises InvalidConnectionError: if the connection has a setting that delta-rs does not support, or lacks one.
     """
     local = local_path(path)
@@ -85,37 +89,66 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
     storage = _STORAGES.get(protocol)
     if storage is None:
         problem = f"'{url}' is not a storage that output_format delta supports"
-        raise InvalidQueryError("output_path", problem, "Use a local folder, s3, gs or abfs.")
+        raise InvalidQueryError("output_path", problem, _SUPPORTED)
     bucket, _, key = address.partition("/")
     if "%" in key or "//" in key:
         problem = f"'{url}' contains '%' or '//', which output_format delta does not support"
         raise InvalidQueryError("output_path", problem, "Use another folder.")
     _require_provider(protocol, storage.package, url)
-    options = storage.options(getattr(path, "conn_id", None), bucket)
-    _mask_secrets(options)
+    try:
+        options = storage.options(getattr(path, "conn_id", None), bucket)
+    except InvalidConnectionError as error:
+        # Some programs show the variables of a failed function, and those of the inner ones hold secrets.
+        raise error.with_traceback(None) from None
+    mask(options[name] for name in SECRET_OPTIONS if name in options)
     return f"{storage.scheme}://{bucket}/{quote(key)}", options
+
+
+def storage_path(path: str, *, field: str) -> ObjectStoragePath:
+    """Return a path or URL that the worker can access.
+
+    :param path: the path or URL.
+    :param field: the parameter that holds it, for errors.
+    :raises InvalidQueryError: if it is not the path or URL of a storage.
+    :raises MissingExtraError: if the package for the storage is not installed.
+    :raises UnknownConnectionError: if the URL names a connection that does not exist.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    try:
+        found = ObjectStoragePath(path)
+    except (AttributeError, TypeError, ValueError):
+        raise InvalidQueryError(field, f"{quoted(path)} is not a path or the URL of a storage", _SUPPORTED) from None
+    if local_path(found) is not None:
+        return found
+    protocol = found.protocol
+    if found.conn_id:
+        find_connection(found.conn_id, field=field)
+    try:
+        # The file system is created with the first access.
+        _ = found.fs
+    except (ImportError, TypeError, ValueError) as error:
+        if isinstance(error, ImportError) or protocol in _STORAGES:
+            package = _STORAGES[protocol].package if protocol in _STORAGES else f"fsspec[{protocol}]"
+            raise MissingExtraError(f"{field} with {protocol}://", package, presentable(str(error))) from None
+        problem = f"'{protocol}://' is not a storage that Airflow can access here"
+        raise InvalidQueryError(field, problem, _SUPPORTED) from None
+    return found
+
+
+_SUPPORTED = "Use a local folder, s3, gs or abfs."
 
 
 def _require_provider(protocol: str, package: str, url: str) -> None:
     from airflow.sdk.io import has_fs
 
     if not has_fs(protocol):
-        problem = f"'{url}' needs a provider package that is not installed"
-        raise InvalidQueryError("output_path", problem, f"Install it: pip install '{package}'.")
-
-
-def _mask_secrets(options: Mapping[str, str]) -> None:
-    from airflow.sdk.log import mask_secret
-
-    for name in _SECRETS:
-        if name in options:
-            mask_secret(options[name])
+        raise MissingExtraError(f"output_path '{url}'", package, f"no provider has the storage {protocol}")
 
 
 def _s3_options(conn_id: str | None, bucket: str) -> dict[str, str]:
     """Return the options for S3. The hook and boto3 resolve the credentials, the endpoint and the region."""
     # Without a connection, S3Hook falls back to the credentials of the worker, which may belong to another account.
-    # The look-up also fails while Airflow's API server is down. Airflow then retries the task.
     _connection(conn_id)
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from botocore import UNSIGNED
@@ -277,14 +310,12 @@ def _azure_connection_string(conn_id: str | None, text: str) -> dict[str, str]:
 
 
 def _connection(conn_id: str | None) -> Connection | None:
-    from airflow.sdk import BaseHook
-
-    return BaseHook.get_connection(conn_id) if conn_id else None
+    return find_connection(conn_id, field="the id in the URL") if conn_id else None
 
 
 def _extra(connection: Connection | None, conn_type: str) -> dict[str, Any]:
     """Return the fields of a connection's extra that have a value, by their names without the prefix of old forms."""
-    extra: Mapping[str, Any] = connection.extra_dejson if connection else {}
+    extra: Mapping[str, Any] = extra_of(connection) if connection else {}
     prefix = f"extra__{conn_type}__"
     old = {name.removeprefix(prefix): value for name, value in extra.items() if name.startswith(prefix)}
     return {name: value for name, value in {**old, **extra}.items() if value not in ("", None)}

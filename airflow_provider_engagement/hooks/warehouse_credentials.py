@@ -13,9 +13,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_engagement.exceptions import InvalidConnectionError
+from airflow_provider_engagement.hooks.airflow_connections import extra_of, find_connection, mask
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+FIELD = "warehouse_conn_id"
+"""The parameter of the operator that names the connection."""
 
 _POSTGRES_OPTIONS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "sslpassword", "options", "keepalives_idle")
 """The fields of the extra that are passed on to PostgreSQL and Redshift."""
@@ -34,7 +38,15 @@ _CONNECTION_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The types of connection that Airflow's providers have for a database. MotherDuck and ClickHouse have none."""
 
-_SECRET_FIELDS = ("password", "token", "access_token", "private_key", "private_key_passphrase", "client_secret")
+_SECRET_FIELDS = (
+    "password",
+    "token",
+    "access_token",
+    "private_key",
+    "private_key_passphrase",
+    "client_secret",
+    "sslpassword",
+)
 
 
 def warehouse_settings(conn_id: str, warehouse: str) -> tuple[dict[str, Any], str, tuple[str, ...]]:
@@ -45,13 +57,15 @@ def warehouse_settings(conn_id: str, warehouse: str) -> tuple[dict[str, Any], st
     :return: the parameters, the name of the database in messages, and the texts that messages must not contain.
     :raises InvalidConnectionError: if the connection lacks a field, or is for another kind of database.
     """
-    from airflow.sdk import BaseHook
-
-    connection = BaseHook.get_connection(conn_id)
-    _check_type(connection, warehouse)
-    settings = _SETTINGS[warehouse](_Fields(connection))
+    try:
+        settings = _read_settings(conn_id, warehouse)
+    except InvalidConnectionError as error:
+        # Some programs show the variables of a failed function, and those of the inner ones hold secrets.
+        raise error.with_traceback(None) from None
     credentials = settings["credentials"]
-    secrets = tuple(str(credentials[name]) for name in _SECRET_FIELDS if credentials.get(name))
+    fields = {**credentials, **credentials.get("query", {})}
+    secrets = tuple(str(fields[name]) for name in _SECRET_FIELDS if fields.get(name))
+    mask(secrets)
     return settings, f"{warehouse}, connection {conn_id}", secrets
 
 
@@ -64,12 +78,16 @@ def warehouse_address(conn_id: str | None, warehouse: str, path: str | None) -> 
     """
     if conn_id is None:
         return f"duckdb:{Path(str(path).removeprefix('file://')).absolute()}", None
-    from airflow.sdk import BaseHook
-
-    connection = BaseHook.get_connection(conn_id)
-    host = connection.host or connection.extra_dejson.get("account") or conn_id
+    connection = find_connection(conn_id, field=FIELD)
+    host = connection.host or extra_of(connection).get("account") or conn_id
     port = f":{connection.port}" if connection.port else ""
     return f"{warehouse}://{host}{port}", connection.schema or None
+
+
+def _read_settings(conn_id: str, warehouse: str) -> dict[str, Any]:
+    connection = find_connection(conn_id, field=FIELD)
+    _check_type(connection, warehouse)
+    return _SETTINGS[warehouse](_Fields(connection))
 
 
 def _check_type(connection: Connection, warehouse: str) -> None:
@@ -90,7 +108,7 @@ class _Fields:
         self.connection = connection
         kind = str(connection.conn_type)
         prefix = f"extra__{kind}__"
-        found: Mapping[str, Any] = connection.extra_dejson
+        found = extra_of(connection)
         self._extra = {name.removeprefix(prefix): value for name, value in found.items() if value not in ("", None)}
 
     def option(self, *names: str) -> Any:

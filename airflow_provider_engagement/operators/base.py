@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator, conf
 from airflow_provider_engagement.api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired
 from airflow_provider_engagement.hooks.engagement import EngagementHook
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.inputs.numbers import parse_number
 from airflow_provider_engagement.operators.configuration import configured
 from airflow_provider_engagement.operators.links import DatasetLink, ManifestLink
@@ -51,13 +51,13 @@ class EngagementPullOperator(BaseOperator):
     :param tweet_ids_column: the column of a CSV or Parquet file or of the result of a query, or the key of JSON
         objects, that contains the ids; by default ``tweet_id``, ``status_id``, ``post_id``, ``id_str`` or ``id``. If a
         CSV file has no header, the number of the column, counted from 1. (templated)
-    :param tweet_owner: the owner of the Tweets that are listed without an owner: a user id, or a name in ``accounts``
-        of the connection. By default, the user of the connection's access token. (templated)
+    :param tweet_owner: the owner of the Tweets that are listed without an owner: a user id, or a name in
+        ``account_tokens`` of the connection. By default, the user of the connection's access token. (templated)
     :param owner_column: the column of a CSV or Parquet file or of the result of a query, or the key of JSON objects,
         that contains the owner of each Tweet; by default ``owner``, if there is one. ``False`` to read no owners.
         (templated)
     :param owner_conn_id: the id of each owner's own connection, with ``{owner}`` in place of the owner, for example
-        ``engagement_{owner}``. The operator uses it for owners that are not in ``accounts`` of the connection.
+        ``engagement_{owner}``. The operator uses it for owners that are not in ``account_tokens`` of the connection.
         (templated)
     :param metrics: the names of the metrics to request; by default, all that the credentials can read. (templated)
     :param groupings: up to two additional groupings of the counts: ``{name: [dimension, …]}``. The task writes the
@@ -225,10 +225,10 @@ class EngagementPullOperator(BaseOperator):
         """
         from airflow_provider_engagement.operators.run_pull import run_pull
 
-        with airflow_failures():
+        with task_failures(self.engagement_conn_id):
             unset_blank_parameters(self)
         self._complete_from_configuration()
-        with airflow_failures():
+        with task_failures(self.engagement_conn_id):
             try:
                 return run_pull(self, self.plan_pull(RunContext.of(context)), context)
             except WaitRequired as required:
@@ -356,10 +356,11 @@ class EngagementPullOperator(BaseOperator):
             )
         if self.tweet_ids_file is None:
             return self.tweet_ids
-        from airflow.sdk import ObjectStoragePath
-
+        from airflow_provider_engagement.hooks.storage_options import storage_path
         from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
 
         return read_tweet_ids(
-            ObjectStoragePath(self.tweet_ids_file), column=self.tweet_ids_column, owner_column=self.owner_column
+            storage_path(self.tweet_ids_file, field="tweet_ids_file"),
+            column=self.tweet_ids_column,
+            owner_column=self.owner_column,
         )

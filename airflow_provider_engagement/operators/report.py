@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from airflow.sdk import BaseOperator, BaseOperatorLink, conf
 
 from airflow_provider_engagement.api.time_range import to_api
-from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
+from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.run_context import RunContext
@@ -126,22 +126,18 @@ class EngagementReportOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Write the report, and return its path or URL."""
-        with airflow_failures():
+        with task_failures():
             unset_blank_parameters(self)
             return self._write(context, RunContext.of(context))
 
     def _write(self, context: Context, run: RunContext) -> str:
         if find_spec("altair") is None or find_spec("vl_convert") is None:
-            raise InvalidQueryError(
-                "task_id",
-                "a report requires altair and vl-convert-python, which are not installed on this worker",
-                "Install airflow-provider-engagement[report].",
+            raise MissingExtraError(
+                "A report", "airflow-provider-engagement[report]", "altair and vl-convert-python draw its plots"
             )
-        from airflow.sdk import ObjectStoragePath
-
         from airflow_provider_engagement.dataset.storage import write_atomically
         from airflow_provider_engagement.dataset.task_run import TaskRun
-        from airflow_provider_engagement.hooks.storage_options import table_address
+        from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
         from airflow_provider_engagement.inputs.choices import parse_choice
         from airflow_provider_engagement.report.choice import choose
         from airflow_provider_engagement.report.contents import images_of, make_report, warning_of
@@ -159,7 +155,7 @@ class EngagementReportOperator(BaseOperator):
         if warning := warning_of(report):
             self.log.warning("%s", warning)
         name = f"{TaskRun(run_id=run.run_id, task=run.task, time=run.time).file_name}.html"
-        path = ObjectStoragePath(self.report_path) if self.report_path else folder / FOLDER / name
+        path = storage_path(self.report_path, field="report_path") if self.report_path else folder / FOLDER / name
         stem = path.name.removesuffix(".html")
         images = {
             path.parent / f"{stem}.{image_name}": content
@@ -188,10 +184,10 @@ class EngagementReportOperator(BaseOperator):
         return manifest
 
     def _folder(self, manifest: Mapping[str, Any] | None) -> StoragePath:
-        from airflow.sdk import ObjectStoragePath
+        from airflow_provider_engagement.hooks.storage_options import storage_path
 
         if self.output_path:
-            return ObjectStoragePath(self.output_path)
+            return storage_path(self.output_path, field="output_path")
         outputs = manifest["outputs"] if manifest else {}
         if "manifest" not in outputs:
             raise InvalidQueryError(
@@ -199,7 +195,7 @@ class EngagementReportOperator(BaseOperator):
                 "neither output_path nor the pull names a dataset",
                 "Set output_path, or pass a pull with an output_path.",
             )
-        folder: StoragePath = ObjectStoragePath(outputs["manifest"]).parent.parent
+        folder: StoragePath = storage_path(outputs["manifest"], field="pull").parent.parent
         return folder
 
     def _options(self, reader: DatasetReader, manifest: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:

@@ -11,8 +11,6 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import ObjectStoragePath
-
 from airflow_provider_engagement.api.catalogue import Auth, MetricChange, changes_between
 from airflow_provider_engagement.api.planner import Request, auth_names, estimate
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
@@ -33,8 +31,8 @@ from airflow_provider_engagement.dataset.storage import StoragePath
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
-from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.hooks.storage_options import table_address
+from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
+from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
 from airflow_provider_engagement.inputs.run_times import past_run_error
@@ -89,7 +87,9 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
             raise past_run_error(pull.run.time, endpoint=operator.endpoint, now=pull.attempt_start)
         if operator.estimate_only:
             return _estimate(operator, pull, requests, store)
-        TemporaryFiles(path, writer=writer).delete_leftovers()
+        temporary_files = TemporaryFiles(path, writer=writer)
+        temporary_files.delete_leftovers()
+        temporary_files.check_writable()
         folder = DatasetFolder(path, output_format, writer=writer, address_of=table_address)
         _check_bounds(operator, pull, requests, store, folder)
         started = time.monotonic()
@@ -130,10 +130,8 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
 def _output_format(operator: EngagementPullOperator) -> OutputFormat:
     output_format = parse_choice(operator.output_format, OutputFormat, field="output_format")
     if output_format is OutputFormat.DELTA and find_spec("deltalake") is None:
-        raise InvalidQueryError(
-            "output_format",
-            "'delta' requires the package deltalake, which is not installed on this worker",
-            "Install airflow-provider-engagement[delta].",
+        raise MissingExtraError(
+            "output_format 'delta'", "airflow-provider-engagement[delta]", "deltalake writes the tables"
         )
     # Without an output path, the tables are read again and deleted.
     return output_format if operator.output_path else OutputFormat.PARQUET
@@ -143,7 +141,7 @@ def _output_format(operator: EngagementPullOperator) -> OutputFormat:
 def _open_dataset(output_path: str | None) -> Iterator[StoragePath]:
     """Yield the folder of the dataset: the output path, or a temporary folder if there is none."""
     if output_path:
-        yield ObjectStoragePath(output_path)
+        yield storage_path(output_path, field="output_path")
     else:
         folder = WorkerFolder()
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 
 if TYPE_CHECKING:
@@ -43,16 +43,15 @@ class EngagementTidyOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Tidy up the dataset, and return what was done to each Delta table."""
-        from airflow.sdk import ObjectStoragePath
 
         from airflow_provider_engagement.dataset.tidying import tidy
-        from airflow_provider_engagement.hooks.storage_options import table_address
+        from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
         from airflow_provider_engagement.inputs.numbers import parse_number
 
-        with airflow_failures():
+        with task_failures():
             unset_blank_parameters(self)
             hours = parse_number(self.retention_hours, field="retention_hours", minimum=MIN_RETENTION_HOURS)
-            path = ObjectStoragePath(self.output_path)
+            path = storage_path(self.output_path, field="output_path")
             done = tidy(path, retention=timedelta(hours=hours), address_of=table_address)
             for name, table in done["tables"].items():
                 self.log.info(

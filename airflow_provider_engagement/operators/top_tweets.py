@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.links import BestTweetLink, DatasetLink
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
@@ -114,20 +114,20 @@ class EngagementTopTweetsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Rank the Tweets, write the files, and return the ranking."""
-        from airflow.sdk import ObjectStoragePath
 
         from airflow_provider_engagement.dataset.ranking import rank
         from airflow_provider_engagement.dataset.ranking_documents import ranking_as_csv, ranking_as_markdown
+        from airflow_provider_engagement.hooks.storage_options import storage_path
         from airflow_provider_engagement.inputs.numbers import parse_whole_number
         from airflow_provider_engagement.operators.lineage import top_tweets_lineage
 
-        with airflow_failures():
+        with task_failures():
             unset_blank_parameters(self)
             number = parse_whole_number(self.number, field="number", minimum=1)
             if number > MAX_TWEETS_IN_XCOM:
                 raise InvalidQueryError("number", f"{number} is too many", f"Pass at most {MAX_TWEETS_IN_XCOM}.")
             table, metrics = self._table_and_metrics()
-            folder = ObjectStoragePath(self.output_path)
+            folder = storage_path(self.output_path, field="output_path")
             if not (folder / table).exists():
                 raise InvalidQueryError(
                     "output_path", f"{folder} has no table {table}", "Pass the output_path of a pull, or another table."
@@ -149,7 +149,7 @@ class EngagementTopTweetsOperator(BaseOperator):
                 ("markdown", self.markdown_path, ranking_as_markdown(ranking, title=title, subtitle=subtitle)),
             ):
                 if path:
-                    _write(ObjectStoragePath(path), text)
+                    _write(storage_path(path, field=f"{name}_path"), text)
                     outputs[name] = path
             self.lineage = top_tweets_lineage(self.output_path, table, self.granularity, outputs.values())
             self.best_tweet = next((ranked[0].link for ranked in ranking.values() if ranked), None)

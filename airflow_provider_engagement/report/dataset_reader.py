@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow
 import pyarrow.compute as compute
 
+from airflow_provider_engagement.api.redaction import presentable
 from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.dataset.manifest import FOLDER as MANIFESTS
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
@@ -111,7 +112,7 @@ class DatasetReader:
                 is_whole = not tweet_ids and (interval is None or _all_within(batch[table.time], interval))
                 yield (batch if is_whole else batch.filter(keep)).select(list(columns))
         except OSError as error:
-            raise StorageError(str(place), str(error)) from error
+            raise StorageError(str(place), presentable(str(error))) from None
 
     def read(self, table: Table, path: str, columns: Sequence[str], **filters: Any) -> pyarrow.Table:
         """Return rows of a table. The parameters are those of :meth:`batches`."""
@@ -135,7 +136,7 @@ class DatasetReader:
                     found.append({**manifest, "name": file.name.removesuffix(".json")})
             return found
         except OSError as error:
-            raise StorageError(str(folder), str(error)) from error
+            raise StorageError(str(folder), presentable(str(error))) from None
 
 
 def _condition(table: Table, interval: TimeRange | None, tweet_ids: Sequence[str]) -> compute.Expression | None:

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_engagement.exceptions import InvalidQueryError, QuotaTooSmallError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.waiting import TRIGGERER_GRACE, attempt_start, spread
 
@@ -75,7 +75,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
         :param context: the task's context.
         :param event: the trigger's event, if the sensor waited in the triggerer. It is not used.
         """
-        with airflow_failures():
+        with task_failures():
             unset_blank_parameters(self)
         return super().execute(context)
 
@@ -86,7 +86,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
         """
         from airflow_provider_engagement.inputs.numbers import parse_whole_number
 
-        with airflow_failures():
+        with task_failures(self.engagement_conn_id):
             self._context = context
             needed = parse_whole_number(self.min_remaining, field="min_remaining", minimum=0)
             from_manifest = self._read_manifest(time.time())

@@ -41,8 +41,8 @@ def connection(simulator: Simulator, handle: Handle | None) -> dict[str, Any]:
     """
     app = simulator.world.app
     extra: dict[str, Any] = {
-        "consumer_key": app.consumer_key,
-        "consumer_secret": app.consumer_secret,
+        "api_key": app.consumer_key,
+        "api_key_secret": app.consumer_secret,
         "token_url": simulator.token_url,
         "requests_per_minute": simulator.quotas.limit(app)[0],
     }
@@ -56,7 +56,7 @@ def connection(simulator: Simulator, handle: Handle | None) -> dict[str, Any]:
 
 def _connection_of_all(simulator: Simulator) -> dict[str, Any]:
     made = connection(simulator, None)
-    made["extra"]["accounts"] = {
+    made["extra"]["account_tokens"] = {
         handle.user_id: {"access_token": handle.access_token, "access_token_secret": handle.access_token_secret}
         for handle in simulator.world.handles.values()
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_engagement.hooks.failures import airflow_failures
+from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 
@@ -81,18 +81,17 @@ class EngagementToWarehouseOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the dataset, and return what the load did to each table."""
-        from airflow.sdk import ObjectStoragePath
 
         from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
-        from airflow_provider_engagement.hooks.storage_options import table_address
+        from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
         from airflow_provider_engagement.inputs.numbers import parse_number
         from airflow_provider_engagement.inputs.warehouse_options import parse_names
         from airflow_provider_engagement.warehouse.source_partitions import table_names
         from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
 
-        with airflow_failures():
+        with task_failures():
             unset_blank_parameters(self)
-            dataset = ObjectStoragePath(self.dataset_path)
+            dataset = storage_path(self.dataset_path, field="dataset_path")
             found = table_names(dataset)
             if not found:
                 raise InvalidQueryError(

@@ -22,6 +22,8 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.configuration.specs.runtime_configuration import RuntimeConfiguration
 from dlt.common.pipeline import PipelineContext
 
+from airflow_provider_engagement.warehouse.environment import without_client_settings
+
 SETTINGS: Mapping[str, Any] = {
     "enable_runtime_trace": False,
     "runtime": {"intercept_signals": False, "dlthub_telemetry": False},
@@ -46,6 +48,7 @@ def guest() -> Iterator[Path]:
     with (
         _ONE_AT_A_TIME,
         TemporaryDirectory(prefix="engagement-warehouse-") as folder,
+        without_client_settings(),
         _own_contexts(container),
         container.injectable_context(PluggableRunContext(_GuestContext(folder))),
         container.injectable_context(PipelineContext()) as pipelines,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from airflow_provider_engagement.api.redaction import presentable
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     MissingExtraError,
@@ -14,8 +15,6 @@ from airflow_provider_engagement.exceptions import (
     WarehouseTableError,
 )
 from airflow_provider_engagement.warehouse.destinations import Target
-
-_LONGEST_MESSAGE = 500
 
 _NO_ACCESS = re.compile(
     r"read[- ]only|permission denied|insufficient privilege|not authorized|access denied|authentication failed"
@@ -58,18 +57,18 @@ def _named(error: Exception, target: Target) -> EngagementError:
         if isinstance(cause, EngagementError):
             return cause
     kinds = {kind.__name__ for cause in chain for kind in type(cause).__mro__}
-    message = without_secrets(_first_lines(str(chain[-1]) or type(chain[-1]).__name__), target.secrets)
-    whole = " ".join(str(cause) for cause in chain)
+    reported = str(chain[-1]) or type(chain[-1]).__name__
+    message = presentable(reported, target.secrets)
     if kinds & {"ModuleNotFoundError", "MissingDependencyException"}:
         is_delta = isinstance(chain[-1], ModuleNotFoundError) and chain[-1].name == "deltalake"
         package = "airflow-provider-engagement[delta]" if is_delta else f"dlt[{target.warehouse}]"
         return MissingExtraError(f"Loading into {target.warehouse}", package, message)
-    if _NO_ACCESS.search(message):
+    if _NO_ACCESS.search(reported):
         return WarehouseAccessError(target.name, message)
-    if kinds & {"DataValidationError", "CannotCoerceColumnException"} or _OTHER_SHAPE.search(message):
+    if kinds & {"DataValidationError", "CannotCoerceColumnException"} or _OTHER_SHAPE.search(reported):
         return WarehouseTableError(target.name, message)
     if "ConfigFieldMissingException" in kinds or "ConfigurationValueError" in kinds:
-        return WarehouseAccessError(target.name, without_secrets(_first_lines(whole), target.secrets))
+        return WarehouseAccessError(target.name, presentable(" ".join(map(str, chain)), target.secrets))
     return WarehouseError(target.name, message)
 
 
@@ -81,16 +80,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(found))
         yield found
         found = found.__cause__ or found.__context__
-
-
-def _first_lines(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "..."
-
-
-def without_secrets(text: str, secrets: Sequence[str]) -> str:
-    """Return a text with ``***`` in place of each secret."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    return text

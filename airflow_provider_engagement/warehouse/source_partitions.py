@@ -16,7 +16,6 @@ from airflow_provider_engagement.dataset.folder import DELTA_LOG_FOLDER
 from airflow_provider_engagement.dataset.schema import TABLES, TWEET_METRICS, Table
 from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_path
 from airflow_provider_engagement.dataset.table_batches import table_files
-from airflow_provider_engagement.exceptions import StorageError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,13 +105,12 @@ def _delta_version(place: StoragePath, address_of: TableAddress) -> int | None:
         return None
     # The package deltalake is an optional dependency.
     from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError
+
+    from airflow_provider_engagement.dataset.delta_log import storage_errors
 
     address, options = address_of(place)
-    try:
+    with storage_errors(address, options):
         return DeltaTable(address, storage_options=dict(options)).version()
-    except (DeltaError, OSError) as error:
-        raise StorageError(address, str(error)) from error
 
 
 def _digest(files: Sequence[StoragePath], *, is_delta: bool) -> str:

@@ -114,8 +114,8 @@ def connect() -> Iterator[Callable[..., Connected]]:
         simulator = Simulator(world, clock=Clock(now), switches=switches, rate_clock=rate_clock).start()
         app, handle = world.app, world.handles[user] if user else None
         credentials = Credentials(
-            consumer_key=app.consumer_key,
-            consumer_secret=app.consumer_secret,
+            api_key=app.consumer_key,
+            api_key_secret=app.consumer_secret,
             access_token=handle.access_token if handle else None,
             access_token_secret=handle.access_token_secret if handle else None,
             bearer_token=app.bearer_token if bearer else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import traceback
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -12,8 +13,9 @@ import oauthlib.oauth1.rfc5849
 import pytest
 import requests
 
-from airflow_provider_engagement.api.auth import Credentials, Signer
+from airflow_provider_engagement.api.auth import Credentials, Signature, Signer
 from airflow_provider_engagement.api.catalogue import Auth
+from airflow_provider_engagement.api.redaction import redact
 from airflow_provider_engagement.api.response_body import ReceivedResponse
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
@@ -25,8 +27,8 @@ from airflow_provider_engagement.exceptions import (
 
 # The demo credentials of the vendor's page on signatures. They are not valid.
 DEMO = Credentials(
-    consumer_key="xvz1evFS4wEEPTGEFPHBog",
-    consumer_secret="kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw",
+    api_key="xvz1evFS4wEEPTGEFPHBog",
+    api_key_secret="kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw",
     access_token="370773112-GmHxMAgYyLbNEtIKZeRNFsMKPR9EyMZeS9weJAEb",
     access_token_secret="LswwdoUaIvS8ltyTt5jkRh4J50vUPVVHtR2YPi5kE",
 )
@@ -85,7 +87,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_signatures_equal_the_published_ones(url: str, content: dict[str, Any], signature: str) -> None:
     header = signed(Signer(DEMO, must_not_post), Auth.USER, url, **content)["Authorization"]
     assert oauth_parameters(header) == {
-        "oauth_consumer_key": DEMO.consumer_key,
+        "oauth_consumer_key": DEMO.api_key,
         "oauth_nonce": "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg",
         "oauth_signature_method": "HMAC-SHA1",
         "oauth_timestamp": "1318622958",
@@ -120,15 +122,15 @@ def test_every_signature_has_another_nonce() -> None:
     ("given", "missing"),
     [
         ({}, "no credentials"),
-        ({"consumer_key": "k"}, "consumer_secret"),
-        ({"consumer_secret": "s"}, "consumer_key"),
-        ({"consumer_key": "k", "consumer_secret": ""}, "consumer_secret"),
-        ({"consumer_key": "k", "consumer_secret": "s", "access_token": "t"}, "access_token_secret"),
-        ({"consumer_key": "k", "consumer_secret": "s", "access_token_secret": "t"}, "access_token"),
-        ({"access_token": "t", "access_token_secret": "u"}, "consumer_key"),
-        ({"bearer_token": "b", "access_token": "t", "access_token_secret": "u"}, "consumer_key"),
-        ({"bearer_token": "b", "consumer_key": "k"}, "consumer_secret"),
-        ({"consumer_key": "", "bearer_token": ""}, "no credentials"),
+        ({"api_key": "k"}, "api_key_secret"),
+        ({"api_key_secret": "s"}, "api_key"),
+        ({"api_key": "k", "api_key_secret": ""}, "api_key_secret"),
+        ({"api_key": "k", "api_key_secret": "s", "access_token": "t"}, "access_token_secret"),
+        ({"api_key": "k", "api_key_secret": "s", "access_token_secret": "t"}, "access_token"),
+        ({"access_token": "t", "access_token_secret": "u"}, "api_key"),
+        ({"bearer_token": "b", "access_token": "t", "access_token_secret": "u"}, "api_key"),
+        ({"bearer_token": "b", "api_key": "k"}, "api_key_secret"),
+        ({"api_key": "", "bearer_token": ""}, "no credentials"),
     ],
 )
 def test_incomplete_credentials_are_rejected(given: dict[str, str], missing: str) -> None:
@@ -141,9 +143,9 @@ def test_incomplete_credentials_are_rejected(given: dict[str, str], missing: str
     ("given", "has_user", "has_app"),
     [
         ({"bearer_token": "b"}, False, True),
-        ({"consumer_key": "k", "consumer_secret": "s"}, False, True),
+        ({"api_key": "k", "api_key_secret": "s"}, False, True),
         (
-            {"consumer_key": "k", "consumer_secret": "s", "access_token": "t", "access_token_secret": "u"},
+            {"api_key": "k", "api_key_secret": "s", "access_token": "t", "access_token_secret": "u"},
             True,
             True,
         ),
@@ -159,7 +161,7 @@ def test_credentials_state_which_kinds_they_contain(given: dict[str, str], has_u
     [("7588892-kagS", "7588892"), ("370773112-GmHx-y", "370773112"), ("abc-def", None), ("7588892", None)],
 )
 def test_an_access_token_begins_with_the_user_id(token: str, user_id: str | None) -> None:
-    credentials = Credentials(consumer_key="k", consumer_secret="s", access_token=token, access_token_secret="u")
+    credentials = Credentials(api_key="k", api_key_secret="s", access_token=token, access_token_secret="u")
     assert credentials.user_id == user_id
 
 
@@ -180,8 +182,8 @@ def secrets(credentials: Credentials) -> list[str]:
 
 def test_secrets_are_redacted_in_every_form_of_a_request() -> None:
     credentials = Credentials(
-        consumer_key="key/1",
-        consumer_secret="key/1+more",
+        api_key="key/1",
+        api_key_secret="key/1+more",
         bearer_token="AAAA%2Fb%3D",
         access_token="7-t",
         access_token_secret="t/s",
@@ -189,7 +191,7 @@ def test_secrets_are_redacted_in_every_form_of_a_request() -> None:
     basic = base64.b64encode(b"key%2F1:key%2F1%2Bmore").decode()
     forms = ["key/1+more", "key%2F1", "key%2F1%2Bmore", "AAAA%2Fb%3D", "AAAA/b=", "AAAA%252Fb%253D", "7-t", "t%2Fs"]
     for form in [*forms, basic, *secrets(credentials)]:
-        assert credentials.redact(f"<{form}>") == "<***>"
+        assert redact(f"<{form}>", credentials.secrets) == "<***>"
 
 
 # Bearer tokens
@@ -206,15 +208,15 @@ def response(status: int = 200, body: Any = None) -> ReceivedResponse:
     )
 
 
-APP = Credentials(consumer_key="key/1", consumer_secret="se cret")
+APP = Credentials(api_key="key/1", api_key_secret="se cret")
 
 
-def obtaining(*responses: ReceivedResponse) -> tuple[Signer, list[tuple[str, str]]]:
-    posted: list[tuple[str, str]] = []
+def obtaining(*responses: ReceivedResponse) -> tuple[Signer, list[str]]:
+    posted: list[str] = []
     left = iter(responses)
 
-    def post(user: str, password: str) -> ReceivedResponse:
-        posted.append((user, password))
+    def post(sign: Signature) -> ReceivedResponse:
+        posted.append(sign(requests.Request("POST", "https://api.x.com/").prepare()).headers["Authorization"])
         return next(left)
 
     return Signer(APP, post), posted
@@ -229,7 +231,7 @@ def bearer_request(text: str) -> requests.PreparedRequest:
 
 
 def test_a_bearer_token_of_the_connection_is_sent_unchanged() -> None:
-    signer = Signer(Credentials(bearer_token="AAAA%2Fb%3D", consumer_key="k", consumer_secret="s"), must_not_post)
+    signer = Signer(Credentials(bearer_token="AAAA%2Fb%3D", api_key="k", api_key_secret="s"), must_not_post)
     assert signed(signer, Auth.APP, "https://data-api.x.com/", json={})["Authorization"] == "Bearer AAAA%2Fb%3D"
 
 
@@ -237,7 +239,7 @@ def test_a_bearer_token_is_obtained_once_and_sent_unchanged() -> None:
     signer, posted = obtaining(token("AAAA%2Fb%3D"))
     for _ in range(3):
         assert signed(signer, Auth.APP, "https://data-api.x.com/", json={})["Authorization"] == "Bearer AAAA%2Fb%3D"
-    assert posted == [("key%2F1", "se%20cret")]
+    assert posted == [f"Basic {base64.b64encode(b'key%2F1:se%20cret').decode()}"]
 
 
 def test_a_rejected_obtained_token_is_replaced() -> None:
@@ -260,12 +262,12 @@ def test_threads_with_the_same_rejected_token_obtain_one_new_token() -> None:
 
 
 def test_a_token_of_the_connection_cannot_be_renewed() -> None:
-    signer = Signer(Credentials(bearer_token="b", consumer_key="k", consumer_secret="s"), must_not_post)
+    signer = Signer(Credentials(bearer_token="b", api_key="k", api_key_secret="s"), must_not_post)
     assert not signer.renew(bearer_request("b"))
 
 
 def test_a_signature_cannot_be_renewed() -> None:
-    signer = Signer(DEMO, lambda user, password: token("one"))
+    signer = Signer(DEMO, lambda sign: token("one"))
     signer.bearer_token()
     rejected = requests.Request("POST", "https://data-api.x.com/", json={}, auth=signer(Auth.USER)).prepare()
     assert not signer.renew(rejected)
@@ -275,7 +277,7 @@ def test_a_signature_cannot_be_renewed() -> None:
 def test_a_rejected_key_and_secret_are_named(status: int) -> None:
     body = {"errors": [{"code": 99, "label": "authenticity_token_error", "message": "Unable to verify key/1"}]}
     signer, _ = obtaining(response(status, body))
-    with pytest.raises(AuthenticationError, match="consumer_key and consumer_secret") as caught:
+    with pytest.raises(AuthenticationError, match="api_key and api_key_secret") as caught:
         signer.bearer_token()
     assert caught.value.messages == ("Unable to verify ***",)
     assert caught.value.status == status
@@ -308,7 +310,62 @@ def test_missing_user_credentials_are_named() -> None:
 def test_an_obtained_token_is_redacted_too() -> None:
     signer, _ = obtaining(token("AAAA%2Fb%3D"))
     signer.bearer_token()
-    assert signer.redact("Bearer AAAA%2Fb%3D of key/1") == "Bearer *** of ***"
+    assert signer.presentable("Bearer AAAA%2Fb%3D of key/1") == "Bearer *** of ***"
+
+
+@pytest.mark.parametrize(
+    ("obtained", "problem"),
+    [
+        ("canary\r\nX-Injected: 1", "contains a line break"),
+        ("canary\x00", "contains a control character"),
+        ("canaryé", "contains a character that is not ASCII"),
+        ("canary" * 10_000, "has more than 8,000 characters"),
+        ("", "is empty"),
+    ],
+)
+def test_an_obtained_token_that_cannot_be_sent_is_a_permanent_error_without_it(obtained: str, problem: str) -> None:
+    signer, _ = obtaining(token(obtained))
+    with pytest.raises(InvalidConnectionError, match=f"token_url: .*{problem}") as caught:
+        signer.bearer_token()
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_whoever_asks_is_told_each_obtained_token() -> None:
+    told: list[str] = []
+    left = iter([token("one"), token("two")])
+    signer = Signer(APP, lambda sign: next(left), on_obtained=told.append)
+    signer.bearer_token()
+    signer.renew(bearer_request("one"))
+    signer.bearer_token()
+    assert told == ["one", "two"]
+    assert signer.presentable("one, two") == "***, ***"
+
+
+@pytest.mark.parametrize(
+    ("secret", "problem"),
+    [
+        ("canary\nsecret", "contains a line break"),
+        ("canary\rsecret", "contains a line break"),
+        ("canary\x00", "contains a control character"),
+        ("canary\t1", "contains a control character"),
+        ("canary\x7f", "contains a control character"),
+        ("canaryé", "contains a character that is not ASCII"),
+        ("canary\u200b", "contains a character that is not ASCII"),
+        ("\ufeffcanary", "contains a character that is not ASCII"),
+        (["canary"], "is not a text but of the type list"),
+        ({"canary": 1}, "is not a text but of the type dict"),
+        (12345678, "is not a text but of the type int"),
+        (True, "is not a text but of the type bool"),
+    ],
+)
+@pytest.mark.parametrize("name", ["api_key", "api_key_secret", "access_token", "access_token_secret", "bearer_token"])
+def test_a_secret_that_cannot_be_part_of_a_header_is_refused_without_showing_it(
+    name: str, secret: Any, problem: str
+) -> None:
+    good = dict.fromkeys(("api_key", "api_key_secret", "access_token", "access_token_secret", "bearer_token"), "x")
+    with pytest.raises(InvalidConnectionError, match=f"^{name} {problem}") as caught:
+        Credentials(**(good | {name: secret}))
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_the_repr_of_a_signer_contains_no_secret() -> None:

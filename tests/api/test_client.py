@@ -285,8 +285,8 @@ def test_every_attempt_has_a_new_signature(world: World, connect: Connect, total
 
 def on_the_wire(wire: Any, **credentials: str) -> EngagementClient:
     given = credentials or {
-        "consumer_key": "canaryKey",
-        "consumer_secret": "canarySecret",
+        "api_key": "canaryKey",
+        "api_key_secret": "canarySecret",
         "access_token": "7-canaryToken",
         "access_token_secret": "canaryTokenSecret",
         "bearer_token": "AAAA%2FcanaryBearer%3D",
@@ -351,8 +351,8 @@ def test_a_client_closes_its_connections_at_the_end_of_the_block(wire: Any, tota
     wire.reply = lambda path, headers: (200, {}, {"total": {NEW: {"favorites": "5"}}})
     with on_the_wire(wire) as client:
         client.fetch(totals(NEW))
-        session = client._open_session()
-    assert client._open_session() is not session
+        session = client._open_session(wire.url)
+    assert client._open_session(wire.url) is not session
 
 
 def test_threads_share_a_client(world: World, connect: Connect, totals: Make) -> None:
@@ -383,7 +383,7 @@ def test_the_bearer_token_is_requested_as_documented(wire: Any, totals: Make) ->
         return 200, {}, {"total": {NEW: {"favorites": "5"}}}
 
     wire.reply = reply
-    on_the_wire(wire, consumer_key="key/1", consumer_secret="se cret").fetch(totals(NEW))
+    on_the_wire(wire, api_key="key/1", api_key_secret="se cret").fetch(totals(NEW))
     (_, token_headers, form), (_, sent, _) = wire.received
     assert token_headers["Authorization"] == "Basic " + base64.b64encode(b"key%2F1:se%20cret").decode()
     assert token_headers["Content-Type"] == "application/x-www-form-urlencoded;charset=UTF-8"
@@ -444,7 +444,7 @@ def test_a_failing_token_url_is_retried(world: World, connect: Connect, totals: 
 def test_a_rejected_key_and_secret_are_not_retried(world: World, connect: Connect, totals: Make) -> None:
     one = connect(world, now=NOW, bearer=False)
     world.change_app("canaryKey", consumer_secret="another")
-    with pytest.raises(AuthenticationError, match="consumer_key and consumer_secret"):
+    with pytest.raises(AuthenticationError, match="api_key and api_key_secret"):
         one.client.fetch(totals(NEW))
     assert len(one.simulator.journal) == 1
 
@@ -793,7 +793,7 @@ ECHOING_RESPONSES = [
 def test_no_secret_is_shown_even_if_the_server_returns_it(
     way: str, wire: Any, totals: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = {"consumer_key": "canaryKey", "consumer_secret": "canarySecret"}
+    app = {"api_key": "canaryKey", "api_key_secret": "canarySecret"}
     user = {"access_token": "7-canaryToken", "access_token_secret": "canaryTokenSecret"}
     bearer = {"bearer_token": "AAAA%2FcanaryBearer%3D"}
     credentials = {
@@ -861,6 +861,16 @@ def test_invalid_addresses_are_rejected_without_showing_them(name: str) -> None:
         "http://127.0.0.1:0",
         "https://data-api.twitter.com?token=canarySecret",
         "https://data-api.twitter.com#canarySecret",
+        "https://data-api.twitter.com?",
+        "https://data-api.twitter.com/#",
+        "http://localhost/?",
+        "https://:@data-api.twitter.com",
+        "https://@data-api.twitter.com",
+        "https://data-api.twitter.com\\@example.com",
+        "https://data-api.twitter.com\n.example.com",
+        "https://data-api.twitter.com\t",
+        "https://data-api.twitter.com /oauth2/token",
+        "https://data-api.twitter.com\u200b",
     ):
         with pytest.raises(InvalidConnectionError, match=name) as caught:
             Address(**{name: url})
@@ -919,7 +929,7 @@ def test_tokens_are_requested_from_the_documented_url_by_default(
         json={"total": {NEW: {"favorites": "5"}}},
         match=[responses.matchers.header_matcher({"Authorization": "Bearer obtained"})],
     )
-    client = without_sleep(consumer_key="k", consumer_secret="s")
+    client = without_sleep(api_key="k", api_key_secret="s")
     assert counts_of(client.fetch(totals(NEW)).response) == {(NEW, "favorites", None): 5}
 
 
@@ -936,7 +946,7 @@ def test_an_invalid_certificate_of_the_token_url_is_not_retried(internet: respon
         "https://api.twitter.com/oauth2/token", body=requests.exceptions.SSLError("certificate verify failed")
     )
     with pytest.raises(InvalidConnectionError, match="certificate verify failed"):
-        without_sleep(consumer_key="k", consumer_secret="s").fetch(totals(NEW))
+        without_sleep(api_key="k", api_key_secret="s").fetch(totals(NEW))
     assert len(internet.calls) == 1
 
 
@@ -946,7 +956,7 @@ def test_a_request_that_cannot_be_sent_is_not_retried_and_its_error_has_no_secre
     problem = requests.exceptions.InvalidHeader("'Bearer canary\\n'")
     internet.post("https://data-api.twitter.com/insights/engagement/totals", body=problem)
     internet.post("https://api.twitter.com/oauth2/token", body=problem)
-    for client in (without_sleep(), without_sleep(consumer_key="k", consumer_secret="s")):
+    for client in (without_sleep(), without_sleep(api_key="k", api_key_secret="s")):
         with pytest.raises(InvalidConnectionError, match="InvalidHeader") as caught:
             client.fetch(totals(NEW))
         assert "canary" not in "".join(traceback.format_exception(caught.value))
@@ -985,8 +995,8 @@ def client_of(simulator: Simulator) -> EngagementClient:
     app, handle = simulator.world.app, simulator.world.handles[AUTHOR]
     return EngagementClient(
         Credentials(
-            consumer_key=app.consumer_key,
-            consumer_secret=app.consumer_secret,
+            api_key=app.consumer_key,
+            api_key_secret=app.consumer_secret,
             access_token=handle.access_token,
             access_token_secret=handle.access_token_secret,
             bearer_token=app.bearer_token,

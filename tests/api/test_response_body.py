@@ -41,7 +41,7 @@ from airflow_provider_engagement.exceptions import (
 NEW = "2000000000000000001"
 COUNTS = json.dumps({"total": {NEW: {"favorites": "5"}}}).encode()
 TOKEN = "/oauth2/token"
-APP: dict[str, Any] = {"consumer_key": "key", "consumer_secret": "secret"}
+APP: dict[str, Any] = {"api_key": "key", "api_key_secret": "secret"}
 Make = Callable[..., Request]
 
 

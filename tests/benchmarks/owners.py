@@ -66,10 +66,10 @@ def _connection(simulator: Simulator, handles: list[Handle]) -> dict[str, object
         for handle in handles
     }
     extra = {
-        "consumer_key": app.consumer_key,
-        "consumer_secret": app.consumer_secret,
+        "api_key": app.consumer_key,
+        "api_key_secret": app.consumer_secret,
         "bearer_token": app.bearer_token,
-        "accounts": accounts,
+        "account_tokens": accounts,
     }
     return {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +19,7 @@ from deltalake.exceptions import CommitFailedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.dataset.delta_log import DeltaLog
+from airflow_provider_engagement.dataset.delta_log import DeltaLog, storage_errors
 from airflow_provider_engagement.dataset.delta_table import DeltaMergedTable
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS, columns_to_table
 from airflow_provider_engagement.exceptions import ConflictError, IncompatibleTableError, StorageError
@@ -384,3 +385,18 @@ def test_a_reader_that_filters_skips_files_by_their_statistics(tmp_path: Path) -
     ]
     second_day = polars.scan_delta(str(tmp_path)).filter(polars.col("period_start") >= DAY + 24 * HOUR).collect()
     assert second_day.height == 4
+
+
+@pytest.mark.parametrize(
+    "reported", ["401 for https://store/?sig=can%2Fary", "SharedKey can/ary rejected", "refused\x1b[31m can/ary"]
+)
+def test_an_error_of_the_storage_shows_no_secret_and_has_no_cause(reported: str) -> None:
+    options = {"azure_storage_sas_token": "can/ary", "aws_region": "eu-west-1"}
+
+    with pytest.raises(StorageError) as raised, storage_errors("az://container/table", options):
+        raise OSError(f"{reported} in eu-west-1")
+
+    shown = "".join(traceback.format_exception(raised.value))
+    assert not any(text in shown for text in ("can/ary", "can%2Fary", "\x1b"))
+    assert "***" in str(raised.value)
+    assert "eu-west-1" in str(raised.value)

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider_engagement.dataset import file_lock
 from airflow_provider_engagement.dataset.file_lock import locked
+from airflow_provider_engagement.exceptions import PathError
 
 SECONDS = 60
 """How long a test waits for another process or thread before it fails."""
@@ -88,3 +89,18 @@ def test_a_long_wait_is_logged_and_a_killed_process_releases_the_lock(
         file_lock.log.removeHandler(handler)
     (message,) = handler.messages
     assert str(tmp_path / "a.lock") in message
+
+
+@pytest.mark.parametrize("link", ["_locks", "_locks/day.lock"])
+def test_a_link_in_place_of_a_lock_is_refused_and_its_target_is_untouched(tmp_path: Path, link: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "day.lock").write_text("precious")
+    place = tmp_path / "dataset" / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(elsewhere if link == "_locks" else elsewhere / "day.lock")
+
+    with pytest.raises(PathError, match="is a symbolic link"), locked(tmp_path / "dataset" / "_locks" / "day.lock"):
+        pass
+
+    assert (elsewhere / "day.lock").read_text() == "precious"

@@ -12,6 +12,7 @@ from airflow.sdk.io import attach
 
 from airflow_provider_engagement.dataset.storage import write_atomically
 from airflow_provider_engagement.dataset.temporary_files import FOLDER, LIFETIME_SECONDS, FileOrigin, TemporaryFiles
+from airflow_provider_engagement.exceptions import PathError
 
 NOW = 1_770_000_000.0
 
@@ -100,3 +101,25 @@ def test_a_name_contains_its_origin_and_occurs_once() -> None:
 @pytest.mark.parametrize("name", ["", "notes.tmp", f"{NOW:.0f}-a.tmp", "_1770000000-a-" + 32 * "0", "0"])
 def test_other_names_have_no_origin(name: str) -> None:
     assert FileOrigin.of(name) is None
+
+
+def test_a_link_in_place_of_the_folder_is_refused_and_nothing_is_deleted_behind_it(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    precious = elsewhere / FileOrigin(0, "writer").new_name(".tmp")
+    precious.touch()
+    dataset = tmp_path / "dataset"
+    dataset.mkdir()
+    (dataset / "_temporary").symlink_to(elsewhere)
+
+    for use in (TemporaryFiles(dataset, writer="writer").delete_leftovers, TemporaryFiles(dataset).new):
+        with pytest.raises(PathError, match="is a symbolic link"):
+            use()
+
+    assert precious.exists()
+
+
+def test_whether_the_dataset_can_be_written_leaves_no_file(tmp_path: Path) -> None:
+    TemporaryFiles(tmp_path).check_writable()
+
+    assert list((tmp_path / "_temporary").iterdir()) == []

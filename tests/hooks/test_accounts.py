@@ -13,9 +13,7 @@ from airflow_provider_engagement.exceptions import InvalidConnectionError, Inval
 from airflow_provider_engagement.hooks.accounts import Accounts, parse_accounts
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 
-APP = Credentials(
-    consumer_key="key", consumer_secret="secret", access_token="7-canary", access_token_secret="own-canary"
-)
+APP = Credentials(api_key="key", api_key_secret="secret", access_token="7-canary", access_token_secret="own-canary")
 
 
 def token(user_id: str) -> dict[str, str]:
@@ -27,7 +25,7 @@ def test_an_owner_is_found_by_name_and_by_user_id() -> None:
 
     assert accounts.credentials_of("brand").access_token == "8-token"
     assert accounts.credentials_of("8") == accounts.credentials_of("brand")
-    assert accounts.credentials_of("9").consumer_key == "key"
+    assert accounts.credentials_of("9").api_key == "key"
     assert [accounts.resolve(owner) for owner in ("brand", "8", "9", "10")] == ["8", "8", "9", "10"]
 
 
@@ -39,7 +37,7 @@ def test_an_owner_without_a_token_is_named_with_what_to_do() -> None:
     accounts = Accounts(APP, {"8": token("8")})
 
     assert not accounts.has_token("9")
-    with pytest.raises(OwnerTokenError, match=r"^Owner 9: there is no access token\. Add it to accounts"):
+    with pytest.raises(OwnerTokenError, match=r"^Owner 9: there is no access token\. Add it to account_tokens"):
         accounts.credentials_of("9")
 
 
@@ -53,7 +51,7 @@ def test_the_token_of_another_user_is_not_used() -> None:
 def test_an_owner_has_a_connection_of_its_own() -> None:
     connections: dict[str, dict[str, str]] = {
         "8": token("8"),
-        "9": {**token("9"), "consumer_key": "other", "consumer_secret": "other"},
+        "9": {**token("9"), "api_key": "other", "api_key_secret": "other"},
         "10": {"access_token": "10-token"},
         "11": {"bearer_token": "b"},
     }
@@ -89,7 +87,7 @@ def test_a_connection_is_looked_up_once() -> None:
     ["canary", "[]", '{"8": "canary"}', '{"8": {"access_token": "canary"}}', {"8": None}, 7],
 )
 def test_accounts_of_another_form_are_an_error_that_quotes_no_secret(value: object) -> None:
-    with pytest.raises(InvalidConnectionError, match="accounts") as raised:
+    with pytest.raises(InvalidConnectionError, match="account_tokens") as raised:
         parse_accounts(value)
 
     assert "canary" not in str(raised.value)
@@ -109,15 +107,15 @@ def define(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_the_hook_reads_accounts_and_the_connections_of_owners(define: Callable[..., None]) -> None:
-    define("app", consumer_key="k", consumer_secret="s", accounts={"8": token("8")})
-    define("brand_9", **token("9"), consumer_key="k", consumer_secret="s")
+    define("app", api_key="k", api_key_secret="s", account_tokens={"8": token("8")})
+    define("brand_9", **token("9"), api_key="k", api_key_secret="s")
     hook = EngagementHook("app", owner_conn_id="brand_{owner}")
 
     assert [hook.accounts.has_token(owner) for owner in ("8", "9", "10")] == [True, True, False]
 
 
 def test_owner_conn_id_must_contain_the_owner(define: Callable[..., None]) -> None:
-    define("app", consumer_key="k", consumer_secret="s")
+    define("app", api_key="k", api_key_secret="s")
 
     with pytest.raises(InvalidQueryError, match=r"owner_conn_id: 'brand' does not contain \{owner\}"):
         EngagementHook("app", owner_conn_id="brand").accounts  # noqa: B018

@@ -24,13 +24,13 @@ from airflow_provider_engagement.simulator import App, Clock, ExplicitCounts, Fa
 AUTHOR, OTHER = "7588892", "370773112"
 MINE, ALSO_MINE, FOREIGN, FIRST = "2000000000000000001", "2000000000000000002", "2000000000000000009", "20"
 CREDENTIALS = {
-    "consumer_key": "canaryConsumerKey00000001",
-    "consumer_secret": "canaryConsumerSecret0001",
+    "api_key": "canaryConsumerKey00000001",
+    "api_key_secret": "canaryConsumerSecret0001",
     "access_token": f"{AUTHOR}-canaryAccessToken00001",
     "access_token_secret": "canaryAccessTokenSecret1",
     "bearer_token": "AAAAcanary%2FBearer%3DToken001",
 }
-APP = ("consumer_key", "consumer_secret")
+APP = ("api_key", "api_key_secret")
 USER = (*APP, "access_token", "access_token_secret")
 
 Connect = Callable[..., EngagementHook]
@@ -40,7 +40,13 @@ Connect = Callable[..., EngagementHook]
 def simulator() -> Iterator[Simulator]:
     """The API, with two authors, the first of whom the connection's tokens belong to."""
     world = World(
-        apps=[App(**{name: CREDENTIALS[name] for name in (*APP, "bearer_token")})],
+        apps=[
+            App(
+                consumer_key=CREDENTIALS["api_key"],
+                consumer_secret=CREDENTIALS["api_key_secret"],
+                bearer_token=CREDENTIALS["bearer_token"],
+            )
+        ],
         handles=[
             Handle(
                 user_id=AUTHOR,
@@ -216,13 +222,13 @@ def test_unknown_extras_are_ignored_and_named_without_their_values(
     ("names", "expected_text"),
     [
         ((), "no credentials"),
-        (("consumer_key",), "consumer_secret"),
-        (("consumer_secret",), "consumer_key"),
-        (("consumer_key", "bearer_token"), "consumer_secret"),
+        (("api_key",), "api_key_secret"),
+        (("api_key_secret",), "api_key"),
+        (("api_key", "bearer_token"), "api_key_secret"),
         ((*APP, "access_token"), "access_token_secret"),
         ((*APP, "access_token_secret"), "access_token"),
-        (("access_token", "access_token_secret"), "consumer_key"),
-        (("access_token", "access_token_secret", "bearer_token"), "consumer_key"),
+        (("access_token", "access_token_secret"), "api_key"),
+        (("access_token", "access_token_secret", "bearer_token"), "api_key"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, tuple) else value,
 )
@@ -232,7 +238,7 @@ def test_incomplete_credentials_are_an_error(connect: Connect, names: tuple[str,
     assert "canary" not in str(raised.value)
 
 
-def test_every_secret_is_masked_including_the_consumer_key(connect: Connect) -> None:
+def test_every_secret_is_masked_including_the_api_key(connect: Connect) -> None:
     connect(**CREDENTIALS).get_conn()
     for name, value in CREDENTIALS.items():
         assert redact(f"something with {value} in it") == "something with *** in it", name
@@ -257,11 +263,11 @@ def test_no_repr_contains_a_secret(connect: Connect) -> None:
     hook = connect(**CREDENTIALS)
     shown = "".join(map(repr, (hook.get_conn(), hook.credentials, hook, hook._settings, vars(hook))))
     assert "canary" not in shown
-    assert "consumer_key=***" in shown
+    assert "api_key=***" in shown
 
 
-def test_requests_have_the_name_and_version_of_the_provider(simulated: Connect) -> None:
-    session = simulated("bearer_token").get_conn()._open_session()
+def test_requests_have_the_name_and_version_of_the_provider(simulated: Connect, simulator: Simulator) -> None:
+    session = simulated("bearer_token").get_conn()._open_session(simulator.base_url)
     assert session.headers["User-Agent"] == f"airflow-provider-engagement/{__version__}"
 
 
@@ -275,7 +281,6 @@ def test_requests_have_the_name_and_version_of_the_provider(simulated: Connect) 
         (USER, "favorites, retweets", Auth.APP),
         ((*USER, "bearer_token"), ["favorites"], Auth.APP),
         (USER, ["impressions", "favorites"], Auth.USER),
-        (("bearer_token",), ["impressions"], Auth.USER),
     ],
 )
 def test_the_metrics_and_the_connection_choose_the_credentials_of_a_query(
@@ -319,7 +324,7 @@ GOOD = [
     ((*USER, "bearer_token"), f"The access token of user {AUTHOR} is valid."),
     (("bearer_token",), "The bearer token is valid."),
     ((*APP, "bearer_token"), "The bearer token is valid."),
-    (APP, "The API accepts the consumer key and secret."),
+    (APP, "The API accepts the API key and its secret."),
 ]
 
 
@@ -340,11 +345,11 @@ def test_a_good_connection_is_tested_with_one_request(
     [
         (USER, {"access_token": f"{AUTHOR}-canaryRevoked"}, f"The access token of user {AUTHOR} failed"),
         (USER, {"access_token_secret": "canaryWrong"}, f"The access token of user {AUTHOR} failed"),
-        (USER, {"consumer_secret": "canaryWrong"}, f"The access token of user {AUTHOR} failed"),
+        (USER, {"api_key_secret": "canaryWrong"}, f"The access token of user {AUTHOR} failed"),
         (("bearer_token",), {"bearer_token": "canaryWrong"}, "The bearer token failed"),
         ((*APP, "bearer_token"), {"bearer_token": "canaryWrong"}, "The bearer token failed"),
-        (APP, {"consumer_secret": "canaryWrong"}, "The API rejected consumer_key and consumer_secret"),
-        (APP, {"consumer_key": "canaryWrong"}, "The API rejected consumer_key and consumer_secret"),
+        (APP, {"api_key_secret": "canaryWrong"}, "The API rejected api_key and api_key_secret"),
+        (APP, {"api_key": "canaryWrong"}, "The API rejected api_key and api_key_secret"),
     ],
 )
 def test_the_test_of_a_connection_names_the_invalid_credentials_after_one_request(
@@ -357,7 +362,7 @@ def test_the_test_of_a_connection_names_the_invalid_credentials_after_one_reques
     assert len(simulator.journal) == 1
 
 
-@pytest.mark.parametrize("names", [("consumer_key",), (*APP, "access_token"), ()])
+@pytest.mark.parametrize("names", [("api_key",), (*APP, "access_token"), ()])
 def test_a_connection_without_usable_credentials_fails_without_a_request(
     simulated: Connect, simulator: Simulator, names: tuple[str, ...]
 ) -> None:
@@ -400,7 +405,7 @@ def test_credentials_are_valid_even_if_the_quota_is_used_up(
 
 
 def test_the_test_of_a_connection_reports_an_app_that_is_not_enabled(simulated: Connect, simulator: Simulator) -> None:
-    simulator.world.change_app(CREDENTIALS["consumer_key"], entitled=False)
+    simulator.world.change_app(CREDENTIALS["api_key"], entitled=False)
     accepted, message = simulated(*USER).test_connection()
     assert not accepted
     assert "The app has no access to the Engagement API" in message
@@ -448,4 +453,4 @@ def test_every_client_of_the_hook_is_closed(simulated: Connect, monkeypatch: pyt
     hook.read_rate_limit()
 
     assert len(closed) == 3
-    assert all(client._session is None for client in closed)
+    assert all(not client._sessions for client in closed)

@@ -22,13 +22,18 @@ import jwt
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk._shared.secrets_masker import redact
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.io import has_fs
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from deltalake import DeltaTable
 
-from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError
-from airflow_provider_engagement.hooks.storage_options import table_address
+from airflow_provider_engagement.exceptions import (
+    InvalidConnectionError,
+    InvalidQueryError,
+    MissingExtraError,
+    UnknownConnectionError,
+)
+from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
 
 KEYS = {"login": "AKIAEXAMPLE", "password": "secret-access-key"}
 SIGNED_WITH_KEYS = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret-access-key"}
@@ -249,7 +254,7 @@ class TestAddress:
     )
     def test_a_missing_provider_is_named(self, monkeypatch: pytest.MonkeyPatch, path: str, package: str) -> None:
         monkeypatch.setattr("airflow.sdk.io.has_fs", lambda scheme: False)
-        with pytest.raises(InvalidQueryError) as caught:
+        with pytest.raises(MissingExtraError) as caught:
             table_address(ObjectStoragePath(path))
         assert f"pip install '{package}'" in str(caught.value)
 
@@ -259,7 +264,7 @@ def test_a_connection_that_cannot_be_looked_up_is_not_replaced_by_the_credential
     monkeypatch: pytest.MonkeyPatch, installed_providers: None, scheme: str
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with pytest.raises(AirflowNotFoundException):
+    with pytest.raises(UnknownConnectionError, match="Connection gone does not exist"):
         table_address(ObjectStoragePath(f"{scheme}://gone@bucket/table"))
 
 
@@ -606,3 +611,36 @@ class TestAzure:
 def test_airflow_masks_the_secrets_of_the_options_in_logs(azure: Options) -> None:
     azure(connection_string=f"AccountName=account;AccountKey={ACCOUNT_KEY}")
     assert redact(f"The storage rejected {ACCOUNT_KEY}.") == "The storage rejected ***."
+
+
+@pytest.mark.parametrize(
+    ("path", "package"),
+    [
+        ("s3://bucket/folder", "apache-airflow-providers-amazon[s3fs]"),
+        ("gs://bucket/folder", "apache-airflow-providers-google"),
+        ("abfs://container/folder", "apache-airflow-providers-microsoft-azure"),
+    ],
+)
+def test_a_storage_whose_package_is_not_installed_is_named_with_what_to_install(path: str, package: str) -> None:
+    scheme = path.partition(":")[0]
+    if has_fs(scheme):
+        pytest.skip("the package is installed")
+    with pytest.raises(MissingExtraError) as caught:
+        storage_path(path, field="output_path")
+    assert f"output_path with {scheme}://" in str(caught.value)
+    assert f"pip install '{package}'" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["foo://bucket/folder", "github://folder", 7, None])
+def test_a_path_of_no_storage_is_an_error_that_names_the_parameter(path: str) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^dataset_path: .*Use a local folder, s3, gs or abfs"):
+        storage_path(path, field="dataset_path")
+
+
+def test_a_url_with_the_id_of_no_connection_is_an_error() -> None:
+    with pytest.raises(UnknownConnectionError, match=r"Connection gone does not exist.* correct output_path"):
+        storage_path("s3://gone@bucket/folder", field="output_path")
+
+
+def test_a_local_path_needs_no_package(tmp_path: Path) -> None:
+    assert str(storage_path(str(tmp_path), field="output_path")) == str(tmp_path)

@@ -62,8 +62,8 @@ def connect(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Callable[.
     def connected(handle: Handle | None, conn_id: str = "engagement_default", **changes: Any) -> str:
         app = simulator.world.app
         extra = {
-            "consumer_key": app.consumer_key,
-            "consumer_secret": app.consumer_secret,
+            "api_key": app.consumer_key,
+            "api_key_secret": app.consumer_secret,
             "bearer_token": app.bearer_token,
             "token_url": simulator.token_url,
         }

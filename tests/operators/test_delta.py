@@ -135,7 +135,7 @@ def test_a_worker_without_the_package_deltalake_sends_no_request(
         "airflow_provider_engagement.operators.run_pull.find_spec",
         lambda name: None if name == "deltalake" else find_spec(name),
     )
-    with pytest.raises(AirflowFailException, match=r"Install airflow-provider-engagement\[delta\]"):
+    with pytest.raises(AirflowFailException, match=r"pip install 'airflow-provider-engagement\[delta\]'"):
         pull("delta")
     assert len(simulator.journal) == 0
 

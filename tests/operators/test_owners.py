@@ -73,7 +73,7 @@ def pull(
     """Pull with the app's keys and the tokens of all owners, and return the manifest."""
 
     def pulled(operator: Any = EngagementTotalsOperator, **parameters: Any) -> dict[str, Any]:
-        connect(None, accounts=accounts_of(parameters.pop("with_tokens_of", handles)))
+        connect(None, account_tokens=accounts_of(parameters.pop("with_tokens_of", handles)))
         if operator is EngagementHistoricalOperator:
             parameters = {"start": START, "end": END, **parameters}
         defaults = {"task_id": "pull", "output_path": str(dataset.folder), "auth": "user"}
@@ -421,10 +421,10 @@ def test_old_tweets_of_all_owners_share_a_request_and_have_a_reason_for_their_nu
         "conn_type": "engagement",
         "host": old_simulator.base_url,
         "extra": {
-            "consumer_key": old_simulator.world.app.consumer_key,
-            "consumer_secret": old_simulator.world.app.consumer_secret,
+            "api_key": old_simulator.world.app.consumer_key,
+            "api_key_secret": old_simulator.world.app.consumer_secret,
             "bearer_token": old_simulator.world.app.bearer_token,
-            "accounts": accounts_of(handles),
+            "account_tokens": accounts_of(handles),
         },
     }
     monkeypatch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection))
@@ -464,9 +464,9 @@ def test_ten_revoked_owners_of_a_hundred_are_named_and_cost_one_rejected_request
             "conn_type": "engagement",
             "host": simulator.base_url,
             "extra": {
-                "consumer_key": world.app.consumer_key,
-                "consumer_secret": world.app.consumer_secret,
-                "accounts": accounts_of(handles),
+                "api_key": world.app.consumer_key,
+                "api_key_secret": world.app.consumer_secret,
+                "account_tokens": accounts_of(handles),
             },
         }
         monkeypatch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection))

@@ -625,7 +625,7 @@ def test_no_secret_is_in_logs_manifests_files_exceptions_or_representations(
     run(auth="app", snapshot_at="2026-01-11")
     connect(author, access_token_secret="canaryOfTheTokenSecret")
     run(snapshot_at="2026-01-10")
-    connect(None, bearer_token="canaryOfTheBearer%2FToken", consumer_key=None, consumer_secret=None)
+    connect(None, bearer_token="canaryOfTheBearer%2FToken", api_key=None, api_key_secret=None)
     run(snapshot_at="2026-01-09", auth="app")
     # Error responses that repeat secrets.
     connect(author)
@@ -685,8 +685,8 @@ def test_an_invalid_parameter_fails_the_task_with_its_name_before_any_request(
     ("changes", "arguments", "message"),
     [
         ({"access_token_secret": None}, {}, "access_token_secret"),
-        ({"consumer_secret": None}, {}, "consumer_secret"),
-        ({"consumer_key": None, "consumer_secret": None}, {}, "consumer_key"),
+        ({"api_key_secret": None}, {}, "api_key_secret"),
+        ({"api_key": None, "api_key_secret": None}, {}, "api_key"),
         ({"access_token": None, "access_token_secret": None}, {"auth": "user"}, "access"),
         ({"access_token": None, "access_token_secret": None}, {"metrics": "impressions"}, "access"),
         ({"token_url": "http://example.com/oauth2/token"}, {}, "token_url"),

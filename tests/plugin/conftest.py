@@ -86,8 +86,8 @@ def run_pulls(folder: Path | str, **options: Any) -> Pulled:
         simulator.set_limit(per_minute=REQUESTS_PER_MINUTE)
         app = world.app
         extra = {
-            "consumer_key": app.consumer_key,
-            "consumer_secret": app.consumer_secret,
+            "api_key": app.consumer_key,
+            "api_key_secret": app.consumer_secret,
             "access_token": author.access_token,
             "access_token_secret": author.access_token_secret,
         }

@@ -98,8 +98,8 @@ def pull(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
     with Simulator(world, clock=Clock(NOW)) as simulator:
         app = world.app
         extra = {
-            "consumer_key": app.consumer_key,
-            "consumer_secret": app.consumer_secret,
+            "api_key": app.consumer_key,
+            "api_key_secret": app.consumer_secret,
             "access_token": author.access_token,
             "access_token_secret": author.access_token_secret,
         }

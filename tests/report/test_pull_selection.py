@@ -48,8 +48,8 @@ def manifests(
     few, all_of_world = tweets[:4], list(world.tweets)
     with Simulator(world, clock=Clock(NOW)) as simulator, pytest.MonkeyPatch.context() as patch:
         extra = {
-            "consumer_key": world.app.consumer_key,
-            "consumer_secret": world.app.consumer_secret,
+            "api_key": world.app.consumer_key,
+            "api_key_secret": world.app.consumer_secret,
             "bearer_token": world.app.bearer_token,
             "token_url": simulator.token_url,
             "access_token": author.access_token,

@@ -72,7 +72,7 @@ def test_the_program_writes_a_description_and_stops_on_sigterm(tmp_path: Path) -
         extra = connection["extra"]
         assert connection["conn_type"] == "engagement"
         assert extra["requests_per_minute"] == 7
-        credentials = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
+        credentials = ("api_key", "api_key_secret", "access_token", "access_token_secret")
         response = requests.post(
             connection["host"] + "/insights/engagement/totals",
             json={

@@ -165,10 +165,10 @@ def test_a_year_of_many_owners_is_equal_to_the_truth_after_two_kills(
             for handle in world.handles.values()
         }
         extra = {
-            "consumer_key": app.consumer_key,
-            "consumer_secret": app.consumer_secret,
+            "api_key": app.consumer_key,
+            "api_key_secret": app.consumer_secret,
             "bearer_token": app.bearer_token,
-            "accounts": accounts,
+            "account_tokens": accounts,
         }
         connection = {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
         monkeypatch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection))

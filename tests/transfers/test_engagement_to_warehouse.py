@@ -68,8 +68,8 @@ def pulled(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     made: dict[str, str] = {}
     with Simulator(world, clock=Clock(NOW)) as simulator, pytest.MonkeyPatch.context() as patch:
         extra = {
-            "consumer_key": world.app.consumer_key,
-            "consumer_secret": world.app.consumer_secret,
+            "api_key": world.app.consumer_key,
+            "api_key_secret": world.app.consumer_secret,
             "bearer_token": world.app.bearer_token,
             "token_url": simulator.token_url,
             "access_token": owner.access_token,

@@ -19,7 +19,7 @@ from airflow_provider_engagement.exceptions import (
     WarehouseTableError,
 )
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
-from airflow_provider_engagement.warehouse.load_errors import named_errors, without_secrets
+from airflow_provider_engagement.warehouse.load_errors import named_errors
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 NEXT_DAY = DAY + timedelta(days=1)
@@ -234,8 +234,46 @@ def test_what_a_database_reports_ends_with_one_punctuation_mark(reported, senten
     assert f"failed: {sentence}" in str(raised.value)
 
 
-def test_without_secrets_leaves_other_texts_alone() -> None:
-    assert without_secrets("nothing here", ("", "canary")) == "nothing here"
+PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\ncanaryFirstLine\ncanarySecondLine\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("secret", "reported"),
+    [
+        ("pw  canary", "rejected pw  canary"),
+        ("pw  canary", "rejected pw canary"),
+        ("p@ss/canary", "postgresql://loader:p%40ss%2Fcanary@db/mart"),
+        ("p@ss/canary", "postgresql://loader:p%40ss%2fcanary@db/mart"),
+        ("p ss&canary", "password=p+ss%26canary"),
+        ("it's\ncanary", f"invalid value {chr(34)}it's\\ncanary{chr(34)}"),
+        ("canaré canary", "invalid value 'canar\\xe9 canary'"),
+        ("canaré canary", "invalid value b'canar\\xc3\\xa9 canary'"),
+        ('say "canary"', 'the settings are {"password": "say \\"canary\\""}'),
+        ('say "canary"', "password: say &quot;canary&quot;"),
+        (PRIVATE_KEY, f"cannot parse {PRIVATE_KEY}"),
+        (PRIVATE_KEY, f"cannot parse {PRIVATE_KEY!r}"),
+        (PRIVATE_KEY, "cannot parse the line canarySecondLine"),
+        ("canary", "x" * 495 + "canary"),
+    ],
+)
+def test_no_form_of_a_secret_is_in_an_error(secret: str, reported: str) -> None:
+    target = Target(warehouse=Warehouse.POSTGRES, schema="mart", name="postgres", settings={}, secrets=(secret,))
+
+    with pytest.raises(WarehouseError) as raised, named_errors(target):
+        raise RuntimeError(reported)
+
+    assert "canar" not in str(raised.value)
+    assert "***" in str(raised.value)
+
+
+def test_a_long_error_is_shortened_to_one_line_without_control_characters() -> None:
+    target = Target(warehouse=Warehouse.POSTGRES, schema="mart", name="postgres", settings={})
+
+    with pytest.raises(WarehouseError) as raised, named_errors(target):
+        raise RuntimeError("first\n\x1b[31msecond\r\n" + "x" * 10_000_000)
+
+    assert len(str(raised.value)) < 700
+    assert "first [31msecond xxx" in str(raised.value)
 
 
 def test_a_file_that_another_program_has_open_is_waited_for_and_then_named(
