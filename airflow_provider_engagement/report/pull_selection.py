@@ -79,7 +79,7 @@ def _statuses(reader: DatasetReader, manifest: Mapping[str, Any], columns: Seque
     found = _RUN_DATE.search(str(manifest["outputs"].get(TWEET_STATUS.name)))
     partitions = (found[1], found[1]) if found else None
     is_of_pull = (compute.field("run_id") == str(manifest.get("run_id"))) & (compute.field("task") == task_of(manifest))
-    return reader.read(TWEET_STATUS, TWEET_STATUS.name, columns, partitions=partitions).filter(is_of_pull)
+    return reader.read(TWEET_STATUS, TWEET_STATUS.name, columns, partitions=partitions, where=is_of_pull)
 
 
 def _interval_of(manifest: Mapping[str, Any]) -> tuple[datetime, datetime]:
