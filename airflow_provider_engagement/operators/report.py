@@ -187,16 +187,18 @@ class EngagementReportOperator(BaseOperator):
     def _folder(self, manifest: Mapping[str, Any] | None) -> StoragePath:
         from airflow.sdk import ObjectStoragePath
 
+        from airflow_provider_engagement.dataset.manifest import folder_of
+
         if self.output_path:
             return ObjectStoragePath(self.output_path)
-        outputs = manifest["outputs"] if manifest else {}
-        if "manifest" not in outputs:
+        path = folder_of(manifest["outputs"]) if manifest else None
+        if path is None:
             raise InvalidQueryError(
                 "output_path",
                 "neither output_path nor the pull names a dataset",
                 "Set output_path, or pass a pull with an output_path.",
             )
-        folder: StoragePath = ObjectStoragePath(outputs["manifest"]).parent.parent
+        folder: StoragePath = ObjectStoragePath(path)
         return folder
 
     def _options(self, reader: DatasetReader, manifest: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:

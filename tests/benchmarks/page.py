@@ -208,12 +208,13 @@ def measure_page(folder: str, what: str, query: dict[str, str], goal: str) -> li
     os.environ |= {"AIRFLOW_HOME": folder, "AIRFLOW__CORE__UNIT_TEST_MODE": "True"}
     from fastapi.testclient import TestClient
 
-    from airflow_provider_engagement.plugin import access, application, dataset_routes
+    from airflow_provider_engagement.plugin import access, application, dataset_routes, open_dataset
     from airflow_provider_engagement.plugin.store_work import StoreWork
 
-    dataset_routes._folder_of = lambda *_: folder
+    dataset_routes._folder_of = lambda *_: (folder, [])
+    open_dataset.open_dataset = lambda folder, manifests, reader_of: reader_of(folder)
     app = application.make_application(StoreWork(timeout=LONGEST_READ))
-    for check in (access.CAN_SEE_PLUGINS, access.CAN_READ_DAG):
+    for check in (access.CAN_SEE_PAGE, access.CAN_SEND_MORE, access.CAN_READ_DAG):
         app.dependency_overrides[check.dependency] = lambda: None
     found: list[Figure] = []
     total, size, slowest = 0.0, 0, ("", 0.0)
