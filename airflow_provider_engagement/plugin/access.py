@@ -16,11 +16,13 @@ from fastapi import Depends, HTTPException
 from airflow_provider_engagement.plugin.manifests import (
     FoundDataset,
     FoundManifest,
-    dags_with_pulls,
     find_datasets,
     find_manifests,
 )
 from airflow_provider_engagement.plugin.progress_states import UnfinishedPull, find_unfinished_pulls
+
+DATASETS_OF_EACH_DAG = 50
+"""How many datasets of a DAG are listed at most, from the one that was written last."""
 
 REQUESTS_PER_USER = 40
 """How many requests of one user are answered at the same time. A page sends a dozen."""
@@ -56,12 +58,14 @@ def readable_dags(user: Any) -> set[str]:
     return get_auth_manager().get_authorized_dag_ids(user=user)
 
 
-def datasets_for(user: Any) -> list[FoundDataset]:
-    """Return the datasets that a user can read, from the one that was written last.
+def datasets_for(user: Any) -> tuple[list[FoundDataset], int]:
+    """Return the datasets that a user can read, from the one that was written last, and how many are left out.
 
     :param user: the user.
     """
-    return find_datasets(_dags_of_pulls(user))
+    found, left_out = find_datasets(readable_dags(user), of_each_dag=DATASETS_OF_EACH_DAG)
+    readable = _with_readable_xcoms(user, {dataset.dag_id for dataset in found})
+    return [dataset for dataset in found if dataset.dag_id in readable], left_out
 
 
 def manifests_for(user: Any, since: datetime) -> list[FoundManifest]:
@@ -70,7 +74,9 @@ def manifests_for(user: Any, since: datetime) -> list[FoundManifest]:
     :param user: the user.
     :param since: only manifests that were written since then are returned.
     """
-    return find_manifests(_dags_of_pulls(user), since=since)
+    found = find_manifests(readable_dags(user), since=since)
+    readable = _with_readable_xcoms(user, {manifest.dag_id for manifest in found})
+    return [manifest for manifest in found if manifest.dag_id in readable]
 
 
 def unfinished_pulls_for(user: Any) -> list[UnfinishedPull]:
@@ -81,10 +87,6 @@ def unfinished_pulls_for(user: Any) -> list[UnfinishedPull]:
     found = find_unfinished_pulls(readable_dags(user))
     readable = _with_readable_xcoms(user, {pull.dag_id for pull in found})
     return [pull for pull in found if pull.dag_id in readable]
-
-
-def _dags_of_pulls(user: Any) -> set[str]:
-    return _with_readable_xcoms(user, dags_with_pulls() & readable_dags(user))
 
 
 def _with_readable_xcoms(user: Any, dag_ids: Collection[str]) -> set[str]:

@@ -29,9 +29,6 @@ from airflow_provider_engagement.plugin.manifests import (
 from airflow_provider_engagement.plugin.page_roots import store_of, without_user
 from airflow_provider_engagement.plugin.store_work import RecentResults, StoreWork
 
-MAX_DATASETS = 1_000
-"""How many datasets are listed at most, from the one that was written last."""
-
 MANIFESTS_TO_CONFIRM = 5
 """How many of the newest manifests are compared with those in a dataset."""
 
@@ -47,9 +44,8 @@ def dataset_routes(work: StoreWork, database: StoreWork) -> APIRouter:
 
     @router.get("/data/datasets")
     async def datasets(user: GetUserDep) -> Any:
-        listed = await foreseen(database.run(partial(datasets_for, user)))
-        shown = {"datasets": list(map(_listed, listed[:MAX_DATASETS]))}
-        return json_response(shown | ({"more": len(listed) - MAX_DATASETS} if len(listed) > MAX_DATASETS else {}))
+        listed, left_out = await foreseen(database.run(partial(datasets_for, user)))
+        return json_response({"datasets": list(map(_listed, listed))} | ({"more": left_out} if left_out else {}))
 
     @router.get("/data/dags/{dag_id}/datasets/{dataset_id}/{name}", dependencies=[CAN_READ_DAG])
     async def dataset_figure(
@@ -129,7 +125,7 @@ def _listed(dataset: FoundDataset) -> dict[str, Any]:
 
 def _folder_of(dag_id: str, dataset_id: str) -> tuple[str, Sequence[FoundManifest]]:
     """Return the folder of a dataset that a task of a DAG wrote, and the newest manifests of its pulls."""
-    for dataset in find_datasets([dag_id]):
+    for dataset in find_datasets([dag_id])[0]:
         if dataset_id_of(dataset.folder) == dataset_id:
             return dataset.folder, find_manifests([dag_id], folder=dataset.folder, limit=MANIFESTS_TO_CONFIRM)
     raise HTTPException(404, "No task of this DAG wrote such a dataset, or its XComs are deleted. Run the DAG again.")

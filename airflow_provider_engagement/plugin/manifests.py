@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,9 +27,6 @@ from airflow_provider_engagement.report.pull_figures import is_manifest
 
 MAX_MANIFESTS = 5_000
 """How many manifests are read at most, from the newest."""
-
-MAX_ENTRIES = 5_000
-"""How many groups of pulls are read at most, from the one that was written last."""
 
 LONGEST_LIST = 100
 """How long a list in a manifest is at most. A pull without a dataset has its rows there, which nobody needs here."""
@@ -94,44 +92,44 @@ def dataset_id_of(folder: str) -> str:
     return hashlib.sha256(folder.encode(errors="replace")).hexdigest()[:16]
 
 
-def dags_with_pulls() -> set[str]:
-    """Return the DAGs of which a pull is found."""
-    with create_session() as session:
-        return set(session.scalars(select(XComModel.dag_id).where(XComModel.key == PULL_KEY).distinct()))
-
-
-def find_datasets(dag_ids: Collection[str]) -> list[FoundDataset]:
-    """Return the datasets that tasks of DAGs wrote, from the one that was written last.
+def find_datasets(dag_ids: Collection[str], *, of_each_dag: int | None = None) -> tuple[list[FoundDataset], int]:
+    """Return the datasets that tasks of DAGs wrote, from the one that was written last, and how many are left out.
 
     :param dag_ids: the DAGs that the user can read.
+    :param of_each_dag: how many datasets of one DAG to return at most. So no DAG hides those of others.
     """
-    text = cast(XComModel.value, Text).label("entry")
     last = func.max(XComModel.timestamp).label("last")
+    group = (XComModel.dag_id, XComModel.task_id, XComModel.value)
     query = (
-        select(XComModel.dag_id, XComModel.task_id, text, func.count().label("pulls"), last)
+        select(*group, func.count(), last)
         .where(XComModel.key == PULL_KEY, XComModel.dag_id.in_(dag_ids))
-        .group_by(XComModel.dag_id, XComModel.task_id, text)
+        .group_by(*group)
         .order_by(last.desc())
-        .limit(MAX_ENTRIES)
+        .execution_options(yield_per=1_000)
     )
-    with create_session() as session:
-        rows = session.execute(query).all()
     found: dict[tuple[str, str], FoundDataset] = {}
-    for dag_id, task_id, entry, pulls, time in rows:
-        folder, metrics = _entry_of(entry)
-        if folder is None:
-            continue
-        # The first of them is the newest.
-        known = found.get((dag_id, folder))
-        found[dag_id, folder] = FoundDataset(
-            dag_id=dag_id,
-            folder=folder,
-            task_ids=sorted({*(known.task_ids if known else ()), task_id}),
-            metrics=list(dict.fromkeys([*(known.metrics if known else ()), *metrics])),
-            pulls=(known.pulls if known else 0) + pulls,
-            time=known.time if known else time,
-        )
-    return list(found.values())
+    numbers: Counter[str] = Counter()
+    left_out: set[tuple[str, str]] = set()
+    with create_session() as session:
+        for dag_id, task_id, value, pulls, time in session.execute(query):
+            folder, metrics = _entry_of(value)
+            if folder is None:
+                continue
+            # The first one is the newest.
+            known = found.get((dag_id, folder))
+            if known is None and of_each_dag is not None and numbers[dag_id] >= of_each_dag:
+                left_out.add((dag_id, dataset_id_of(folder)))
+                continue
+            numbers[dag_id] += known is None
+            found[dag_id, folder] = FoundDataset(
+                dag_id=dag_id,
+                folder=folder,
+                task_ids=sorted({*(known.task_ids if known else ()), task_id}),
+                metrics=list(dict.fromkeys([*(known.metrics if known else ()), *metrics])),
+                pulls=(known.pulls if known else 0) + pulls,
+                time=known.time if known else time,
+            )
+    return list(found.values()), len(left_out)
 
 
 def find_manifests(
@@ -177,12 +175,10 @@ def find_manifests(
     found = []
     with create_session() as session:
         if folder is not None:
-            entries = session.scalars(
-                select(cast(XComModel.value, Text))
-                .where(XComModel.key == PULL_KEY, XComModel.dag_id.in_(dag_ids))
-                .distinct()
-            )
-            query = query.where(cast(entry.value, Text).in_([text for text in entries if _entry_of(text)[0] == folder]))
+            text = cast(XComModel.value, Text)
+            own = select(text).where(XComModel.key == PULL_KEY, XComModel.dag_id.in_(dag_ids)).distinct()
+            texts = [found for found in session.scalars(own) if _entry_of(_decoded(found))[0] == folder]
+            query = query.where(cast(entry.value, Text).in_(texts))
         rows = session.execute(query.order_by(entry.timestamp.desc()).limit(limit).execution_options(yield_per=100))
         for dag, run, task, index, time, value in rows:
             content = _decoded(value)
@@ -287,9 +283,9 @@ def _decoded(value: Any) -> Any:
     return value
 
 
-def _entry_of(text: str) -> tuple[str | None, list[str]]:
+def _entry_of(value: Any) -> tuple[str | None, list[str]]:
     """Return the folder and the metrics that the XCom of a pull names. Any task can push one."""
-    entry = _decoded(_decoded(text))
+    entry = _decoded(value)
     if not isinstance(entry, Mapping) or not isinstance(entry.get("dataset"), str):
         return None, []
     metrics = entry.get("metrics")

@@ -85,7 +85,7 @@ def rate_limit_routes(work: StoreWork, database: StoreWork) -> APIRouter:
 
 
 def _datasets_and_pulls(user: Any) -> list[tuple[FoundDataset, list[FoundManifest]]]:
-    datasets = datasets_for(user)
+    datasets, _ = datasets_for(user)
     folders = list(dict.fromkeys(dataset.folder for dataset in datasets))
     newest = set(folders[:MAX_FOLDERS])
     return [
