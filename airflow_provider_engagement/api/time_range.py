@@ -12,6 +12,10 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""The times between which all times of Tweets and pulls are. Arithmetic with them does not leave the calendar."""
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class TimeRange:
@@ -104,6 +108,22 @@ def whole_days_within(start: datetime, end: datetime) -> TimeRange | None:
     """Return the whole UTC days between two aware times, if any."""
     first = floor_to_day(start)
     return time_range_or_none(first if first == start else first + DAY, floor_to_day(end))
+
+
+def check_plausible(time: datetime, *, field: str) -> datetime:
+    """Return a time, unless it is so far away that arithmetic with it could leave the calendar.
+
+    :param time: an aware time.
+    :param field: the parameter that an error names.
+    :raises InvalidQueryError: if the time is not between :data:`EARLIEST` and :data:`LATEST`.
+    """
+    if not EARLIEST <= time <= LATEST:
+        raise InvalidQueryError(
+            field,
+            f"{time.isoformat()} is not between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d}",
+            "Pass a time of the Tweets.",
+        )
+    return time
 
 
 def floor_to_hour(time: datetime) -> datetime:

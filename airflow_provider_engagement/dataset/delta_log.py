@@ -16,6 +16,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from airflow_provider_engagement.api.redaction import presentable
+from airflow_provider_engagement.dataset.contained_paths import is_contained
 from airflow_provider_engagement.exceptions import ConflictError, IncompatibleTableError, StorageError
 
 PUBLICATION = "engagement.publication"
@@ -84,10 +85,8 @@ class DeltaLog:
 
     def files(self) -> dict[str, tuple[str, ...]]:
         """Return the paths of the files of each partition, by the value of the partition column."""
-        actions = pyarrow.table(self._table.get_add_actions(flatten=True))
-        partitions = actions[f"partition.{self._partition_column}"].cast(pyarrow.string()).to_pylist()
         paths: dict[str, tuple[str, ...]] = {}
-        for partition, path in sorted(zip(partitions, actions["path"].to_pylist(), strict=True)):
+        for partition, path in _files(self._table, self._address, self._options, self._partition_column):
             paths[partition] = (*paths.get(partition, ()), path)
         return paths
 
@@ -194,16 +193,18 @@ def data_files(address: str, options: Mapping[str, str]) -> list[tuple[str, str]
     :param address: the path or URL of the folder of the table.
     :param options: the storage options of delta-rs. They contain secrets.
     :return: for each file, its partition such as ``period_date=2026-01-05``, and its path below the folder.
-    :raises IncompatibleTableError: if the table requires readers of a later version of the Delta protocol.
+    :raises IncompatibleTableError: if the table requires readers of a later version of the Delta protocol, has another
+        number of partition columns than one, or names a file outside its folder.
     :raises StorageError: if the storage fails.
     """
     with storage_errors(address, options):
         table = DeltaTable(address, storage_options=dict(options))
         _check_reader_version(table, address)
-        actions = pyarrow.table(table.get_add_actions(flatten=True))
-        (column,) = table.metadata().partition_columns
-    values = actions[f"partition.{column}"].cast(pyarrow.string()).to_pylist()
-    return sorted((f"{column}={value}", path) for value, path in zip(values, actions["path"].to_pylist(), strict=True))
+        columns = table.metadata().partition_columns
+    if len(columns) != 1:
+        raise IncompatibleTableError(address, f"it is partitioned by {columns}, not by one column")
+    (column,) = columns
+    return [(f"{column}={value}", path) for value, path in _files(table, address, options, column)]
 
 
 def compact(address: str, options: Mapping[str, str], *, retention: timedelta) -> tuple[int, int, int]:
@@ -218,6 +219,8 @@ def compact(address: str, options: Mapping[str, str], *, retention: timedelta) -
     """
     with storage_errors(address, options):
         table = DeltaTable(address, storage_options=dict(options))
+        for column in table.metadata().partition_columns[:1]:
+            _files(table, address, options, column)
         try:
             compacted = table.optimize.compact()["numFilesRemoved"]
         except CommitFailedError:
@@ -231,6 +234,28 @@ def compact(address: str, options: Mapping[str, str], *, retention: timedelta) -
         table.create_checkpoint()
         table.cleanup_metadata()
         return table.version(), compacted, len(deleted)
+
+
+def _files(table: DeltaTable, address: str, options: Mapping[str, str], column: str) -> list[tuple[str, str]]:
+    """Return the value of the partition and the path of each data file, in order.
+
+    :raises IncompatibleTableError: if a path leaves the folder of the table. Another table can own such a file, and a
+        reader of this one may not be allowed to read it.
+    """
+    with storage_errors(address, options):
+        actions = pyarrow.table(table.get_add_actions(flatten=True))
+    if not actions.num_rows:
+        return []
+    paths = actions["path"].to_pylist()
+    for path in paths:
+        if not is_contained(path):
+            raise IncompatibleTableError(
+                address,
+                f"its log names the file '{path}', which is not in its folder",
+                "Rewrite the table with its files",
+            )
+    values = actions[f"partition.{column}"].cast(pyarrow.string()).to_pylist()
+    return sorted(zip(map(str, values), paths, strict=True))
 
 
 def _check_reader_version(table: DeltaTable, address: str) -> None:

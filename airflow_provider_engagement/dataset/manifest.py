@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from airflow_provider_engagement.api.response import Outcome
@@ -12,6 +13,9 @@ from airflow_provider_engagement.dataset.task_run import TaskRun
 
 FOLDER = "_manifests"
 """The folder of manifests. Readers of datasets ignore names that start with an underscore."""
+
+PULL_KEY = "engagement_pull"
+"""The key of the XCom that says which dataset a pull wrote. The page finds pulls by it."""
 
 SCHEMA_VERSION = 1
 """The version of the manifest's keys. It changes when a key changes its name or meaning."""
@@ -92,3 +96,26 @@ class Manifest:
             "seconds": dict(self.seconds),
             "rate_limit": dict(self.rate_limit),
         }
+
+
+def folder_of(outputs: Mapping[str, Any]) -> str | None:
+    """Return the path or URL of the dataset whose manifest the outputs of a pull name; ``None`` if they name none.
+
+    :param outputs: the paths by table, and the path of the manifest.
+    """
+    path = outputs.get("manifest")
+    if not isinstance(path, str):
+        return None
+    scheme, separator, rest = path.rpartition("://")
+    folder = PurePosixPath(rest).parent
+    if folder.name != FOLDER:
+        return None
+    return f"{scheme}{separator}{folder.parent}"
+
+
+def pull_entry(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the list of datasets shows of a pull. It is the same for all pulls of a task with these parameters.
+
+    :param manifest: the manifest of the pull.
+    """
+    return {"dataset": folder_of(manifest["outputs"]), "metrics": list(manifest["metrics"])}

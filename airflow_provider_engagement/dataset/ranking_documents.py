@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from airflow_provider_engagement.dataset.ranking import TopTweet
+from airflow_provider_engagement.dataset.spreadsheet_text import inert
 
 COLUMNS = ("metric", "rank", "tweet_id", "count", "link")
 
-_FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#|!~&])")
 
 
@@ -27,7 +27,7 @@ def ranking_as_csv(ranking: Mapping[str, Sequence[TopTweet]]) -> str:
     writer.writerow(COLUMNS)
     for metric, tweets in ranking.items():
         for place, tweet in enumerate(tweets, start=1):
-            writer.writerow([_cell(metric), place, _cell(tweet.tweet_id), tweet.count, _cell(tweet.link)])
+            writer.writerow([inert(metric), place, inert(tweet.tweet_id), tweet.count, inert(tweet.link)])
     return text.getvalue()
 
 
@@ -46,10 +46,6 @@ def ranking_as_markdown(ranking: Mapping[str, Sequence[TopTweet]], *, title: str
             for place, tweet in enumerate(tweets, start=1)
         ]
     return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _escaped(text: str) -> str:

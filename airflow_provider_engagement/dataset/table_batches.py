@@ -12,6 +12,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
+from airflow_provider_engagement.dataset.contained_paths import check_contained
 from airflow_provider_engagement.dataset.folder import DELTA_LOG_FOLDER
 from airflow_provider_engagement.dataset.formats import FileFormat
 from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_address
@@ -46,7 +47,7 @@ def read_batches(
             with path.open("rb") as file:
                 for rows in _READERS[file_format](file, schema):
                     yield _aligned(rows, schema)
-        except pyarrow.ArrowInvalid as error:
+        except (*_NOT_THE_TYPES, UnicodeError) as error:
             raise IncompatibleTableError(str(path), str(error), "Correct or remove the file") from error
 
 
@@ -61,20 +62,27 @@ def table_files(
     :param place: the folder of the table. If it does not exist, there are no files.
     :param includes: returns whether to include a partition; by default, all are included.
     :param address_of: returns the address of a Delta table and the storage options for it.
+    :raises IncompatibleTableError: if a path leaves the folder of the table.
     """
-    if (place / DELTA_LOG_FOLDER).exists():
+    log = place / DELTA_LOG_FOLDER
+    if log.exists():
         # The package deltalake is an optional dependency.
         from airflow_provider_engagement.dataset.delta_log import data_files
 
+        for entry in (log, *log.iterdir()):
+            check_contained(place, entry)
         for partition, file in data_files(*address_of(place)):
             if includes is None or includes(partition):
+                check_contained(place, place / file)
                 yield place / file, FileFormat.PARQUET
         return
     for folder in partitions(place):
         if includes is None or includes(folder.name):
+            check_contained(place, folder)
             for path in sorted(folder.iterdir(), key=lambda path: path.name):
                 suffix = path.name.rpartition(".")[2]
                 if suffix in _FORMATS and not path.name.startswith(("_", ".")):
+                    check_contained(place, path)
                     yield path, FileFormat(suffix)
 
 
@@ -112,8 +120,15 @@ def _csv(file: IO[bytes], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
 
 def _json_lines(file: IO[bytes], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
     options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    while lines := file.readlines(BYTES_PER_BATCH):
-        yield pyarrow.json.read_json(io.BytesIO(b"".join(lines)), parse_options=options)
+    rest = b""
+    while block := file.read(BYTES_PER_BATCH):
+        lines, _, rest = (rest + block).rpartition(b"\n")
+        if len(rest) > BYTES_PER_BATCH:
+            raise pyarrow.ArrowInvalid(f"a line has more than {BYTES_PER_BATCH:,} bytes")
+        if lines.strip():
+            yield pyarrow.json.read_json(io.BytesIO(lines), parse_options=options)
+    if rest.strip():
+        yield pyarrow.json.read_json(io.BytesIO(rest), parse_options=options)
 
 
 def _aligned(rows: pyarrow.Table, schema: pyarrow.Schema) -> pyarrow.Table:
@@ -125,5 +140,11 @@ def _aligned(rows: pyarrow.Table, schema: pyarrow.Schema) -> pyarrow.Table:
 
 _READERS: Mapping[FileFormat, Callable[[IO[bytes], pyarrow.Schema], Iterator[pyarrow.Table]]] = MappingProxyType(
     {FileFormat.PARQUET: _parquet, FileFormat.CSV: _csv, FileFormat.JSON_LINES: _json_lines}
+)
+_NOT_THE_TYPES = (
+    pyarrow.ArrowInvalid,
+    pyarrow.ArrowKeyError,
+    pyarrow.ArrowNotImplementedError,
+    pyarrow.ArrowTypeError,
 )
 _FORMATS = frozenset(str(file_format) for file_format in FileFormat)

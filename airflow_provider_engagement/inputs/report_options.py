@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.api.time_range import ceil_to_hour, floor_to_hour
+from airflow_provider_engagement.api.time_range import ceil_to_hour, check_plausible, floor_to_hour
 from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.lists import parse_list
@@ -39,8 +40,8 @@ def parse_report_options(
     now = now or datetime.now(UTC)
     zone = parse_time_zone(time_zone) if time_zone else None
     return {
-        "start": floor_to_hour(parse_time(start, field="start", now=now, zone=zone or UTC)) if start else None,
-        "end": ceil_to_hour(parse_time(end, field="end", now=now, zone=zone or UTC)) if end else None,
+        "start": floor_to_hour(_time(start, field="start", now=now, zone=zone)) if start else None,
+        "end": ceil_to_hour(_time(end, field="end", now=now, zone=zone)) if end else None,
         "metrics": tuple(map(str, parse_list(metrics, field="metrics"))) if metrics else (),
         "step": parse_choice(granularity, (Granularity.HOUR, Granularity.DAY), field="granularity")
         if granularity
@@ -48,3 +49,7 @@ def parse_report_options(
         "zone": zone,
         "tweet_ids": parse_tweet_ids(tweet_ids) if tweet_ids else (),
     }
+
+
+def _time(value: object, *, field: str, now: datetime, zone: ZoneInfo | None) -> datetime:
+    return check_plausible(parse_time(value, field=field, now=now, zone=zone or UTC), field=field)

@@ -11,6 +11,7 @@ from airflow_provider_engagement.inputs.choices import parse_name
 from airflow_provider_engagement.inputs.lists import parse_list, quoted
 
 _SCHEMA = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_SYSTEM_SCHEMA = re.compile(r"information_schema|pg_.*", re.IGNORECASE)
 _SCHEMA_RULE = "Use a letter, followed by up to 39 letters, digits and underscores."
 _NOT_FILES = (":memory:", "md:", "motherduck:")
 
@@ -19,11 +20,13 @@ def parse_schema(value: object) -> str:
     """Parse the name of the schema that receives the tables.
 
     :param value: the name. PostgreSQL allows 63 characters, and the schema for staged rows has a suffix.
-    :raises InvalidQueryError: if it is not a plain name.
+    :raises InvalidQueryError: if it is not a plain name, or one that databases reserve for themselves.
     """
     text = str(value).strip()
     if not _SCHEMA.fullmatch(text):
         raise InvalidQueryError("schema", f"{quoted(value)} is not a plain name", _SCHEMA_RULE)
+    if _SYSTEM_SCHEMA.fullmatch(text):
+        raise InvalidQueryError("schema", f"{quoted(value)} belongs to the database itself", "Use another name.")
     return text
 
 

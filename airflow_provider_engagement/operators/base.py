@@ -223,6 +223,7 @@ class EngagementPullOperator(BaseOperator):
         :param event: the trigger's event, if the task waited for the rate limit. It is not used: the stored responses
             say what is left to do.
         """
+        from airflow_provider_engagement.operators.pull_entry import push_entry
         from airflow_provider_engagement.operators.run_pull import run_pull
 
         with task_failures(self.engagement_conn_id):
@@ -230,7 +231,9 @@ class EngagementPullOperator(BaseOperator):
         self._complete_from_configuration()
         with task_failures(self.engagement_conn_id):
             try:
-                return run_pull(self, self.plan_pull(RunContext.of(context)), context)
+                manifest = run_pull(self, self.plan_pull(RunContext.of(context)), context)
+                push_entry(manifest, context)
+                return manifest
             except WaitRequired as required:
                 count_wait(self.endpoint)
                 if getattr(getattr(self, "retry_policy", None), "waits_by_retrying", False):

@@ -184,19 +184,19 @@ class EngagementReportOperator(BaseOperator):
         return manifest
 
     def _folder(self, manifest: Mapping[str, Any] | None) -> StoragePath:
+        from airflow_provider_engagement.dataset.manifest import folder_of
         from airflow_provider_engagement.hooks.storage_options import storage_path
 
         if self.output_path:
             return storage_path(self.output_path, field="output_path")
-        outputs = manifest["outputs"] if manifest else {}
-        if "manifest" not in outputs:
+        path = folder_of(manifest["outputs"]) if manifest else None
+        if path is None:
             raise InvalidQueryError(
                 "output_path",
                 "neither output_path nor the pull names a dataset",
                 "Set output_path, or pass a pull with an output_path.",
             )
-        folder: StoragePath = storage_path(outputs["manifest"], field="pull").parent.parent
-        return folder
+        return storage_path(path, field="pull")
 
     def _options(self, reader: DatasetReader, manifest: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
         from airflow_provider_engagement.dataset.schema import TWEET_METRICS

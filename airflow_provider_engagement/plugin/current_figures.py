@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
-from airflow_provider_engagement.plugin.manifests import FoundManifest
+from airflow_provider_engagement.api.time_range import LATEST
+from airflow_provider_engagement.plugin.manifests import FoundDataset, FoundManifest
+from airflow_provider_engagement.plugin.page_roots import without_user
 from airflow_provider_engagement.plugin.progress_states import UnfinishedPull
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
 
@@ -19,8 +20,6 @@ MAX_AGE = timedelta(days=1)
 
 MAX_FOLDERS = 50
 """How many datasets are read at most, from the one that was written last."""
-
-log = logging.getLogger(__name__)
 
 
 def unfinished_figure(pulls: Sequence[UnfinishedPull], *, zone: ZoneInfo) -> Figure:
@@ -66,7 +65,7 @@ def unfinished_figure(pulls: Sequence[UnfinishedPull], *, zone: ZoneInfo) -> Fig
 
 
 def saved_figure(
-    manifests: Sequence[FoundManifest],
+    manifests: Sequence[FoundManifest | FoundDataset],
     read: Callable[[str], Mapping[str, RateLimitSnapshot]],
     *,
     now: datetime,
@@ -74,7 +73,7 @@ def saved_figure(
 ) -> Figure:
     """Return the newest saved rate limit of each quota, as the API's headers stated it in the last day.
 
-    :param manifests: the manifests that name the datasets, from the newest.
+    :param manifests: what names the datasets and their DAGs, from the newest.
     :param read: returns the saved snapshots of the folder of a dataset, by quota.
     :param now: the current time, aware.
     :param zone: the time zone of the times.
@@ -88,17 +87,17 @@ def saved_figure(
     for folder in list(dags)[:MAX_FOLDERS]:
         try:
             snapshots = read(folder)
-        except Exception:
-            # The page shows the other datasets. The error of a storage can contain secrets, so it is only logged.
-            log.warning("A saved rate limit cannot be read.", exc_info=True)
+        except KeyError:
             unreadable += 1
             continue
         for quota, snapshot in snapshots.items():
+            if not _is_plausible(snapshot):
+                continue
             if quota not in newest or newest[quota][1].observed_at < snapshot.observed_at:
                 newest[quota] = (folder, snapshot)
     since = (now - MAX_AGE).timestamp()
     rows = [
-        (folder, ", ".join(sorted(dags[folder])), *_values(snapshot, now))
+        (without_user(folder), ", ".join(sorted(dags[folder])), *_values(snapshot, now))
         for folder, snapshot in sorted(newest.values(), key=lambda found: found[1].observed_at, reverse=True)
         if snapshot.observed_at >= since
     ]
@@ -127,6 +126,13 @@ def saved_figure(
         notes=tuple(notes),
         zone=zone.key,
     )
+
+
+def _is_plausible(snapshot: RateLimitSnapshot) -> bool:
+    """Return whether the values of a snapshot are numbers and times. Other programs can write to a dataset, too."""
+    times = (snapshot.observed_at, snapshot.resets_at or 0.0, snapshot.held_until or 0.0)
+    numbers = (snapshot.limit or 0, snapshot.remaining or 0, snapshot.contention or 0.0)
+    return all(isinstance(number, int | float) and 0 <= number <= LATEST.timestamp() for number in (*times, *numbers))
 
 
 def _values(snapshot: RateLimitSnapshot, now: datetime) -> tuple[Any, ...]:

@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, HTTPException
 
 from airflow_provider_engagement.inputs.report_options import parse_report_options
-from airflow_provider_engagement.plugin.access import CAN_READ_DAG, manifests_for
-from airflow_provider_engagement.plugin.figure_responses import Text, check_installed, figure_response, zone_or_utc
-from airflow_provider_engagement.plugin.manifests import FoundManifest, find_manifests
+from airflow_provider_engagement.plugin.access import CAN_READ_DAG, datasets_for
+from airflow_provider_engagement.plugin.figure_responses import (
+    Text,
+    check_installed,
+    figure_response,
+    foreseen,
+    json_response,
+    zone_or_utc,
+)
+from airflow_provider_engagement.plugin.manifests import (
+    FoundDataset,
+    FoundManifest,
+    dataset_id_of,
+    find_datasets,
+    find_manifests,
+)
+from airflow_provider_engagement.plugin.page_roots import store_of, without_user
 from airflow_provider_engagement.plugin.store_work import RecentResults, StoreWork
 
+MANIFESTS_TO_CONFIRM = 5
+"""How many of the newest manifests are compared with those in a dataset."""
 
-def dataset_routes(work: StoreWork) -> APIRouter:
+
+def dataset_routes(work: StoreWork, database: StoreWork) -> APIRouter:
     """Return the routes.
 
     :param work: runs the reads of datasets.
+    :param database: runs the reads of Airflow's database.
     """
     router = APIRouter()
-    recent, folders = RecentResults(), RecentResults()
+    recent, found = RecentResults(), RecentResults()
 
     @router.get("/data/datasets")
     async def datasets(user: GetUserDep) -> Any:
-        manifests = await work.run(lambda: manifests_for(user))
-        return {"datasets": _datasets(manifests)}
+        listed, left_out = await foreseen(database.run(partial(datasets_for, user)))
+        return json_response({"datasets": list(map(_listed, listed))} | ({"more": left_out} if left_out else {}))
 
     @router.get("/data/dags/{dag_id}/datasets/{dataset_id}/{name}", dependencies=[CAN_READ_DAG])
     async def dataset_figure(
@@ -41,6 +61,7 @@ def dataset_routes(work: StoreWork) -> APIRouter:
         form: str = "json",
     ) -> Any:
         check_installed()
+        from airflow_provider_engagement.plugin.open_dataset import open_dataset
         from airflow_provider_engagement.plugin.shared_figures import SharedFigures
         from airflow_provider_engagement.report.dataset_figures import FIGURES
 
@@ -51,15 +72,21 @@ def dataset_routes(work: StoreWork) -> APIRouter:
         )
         options["zone"] = zone_or_utc(zone) if zone else None
 
-        def make() -> Any:
-            folder = folders.get((dag_id, dataset_id), lambda: _folder_of(dag_id, dataset_id))
-            key = (folder, start, end, metrics, granularity, tweet_ids, zone)
-            shared = recent.get(key, lambda: SharedFigures(reader_of(folder), lambda: options, zone_is_wish=True))
-            return folder, *shared.figure(name)
+        def find() -> tuple[str, Sequence[FoundManifest]]:
+            return found.get((dag_id, dataset_id), lambda: _folder_of(dag_id, dataset_id))
 
-        folder, figure, selection = await work.run(make)
+        folder, manifests = await foreseen(database.run(find))
+        # A dataset confirms the pulls of one DAG, not those of another.
+        key = (dag_id, folder, start, end, metrics, granularity, tweet_ids, zone)
+        shared = recent.get(
+            key,
+            lambda: SharedFigures(
+                lambda: open_dataset(folder, manifests, reader_of), lambda reader: options, zone_is_wish=True
+            ),
+        )
+        figure, selection = await foreseen(work.run(partial(shared.figure, name), store=store_of(folder)))
         shown = {
-            "folder": folder,
+            "folder": without_user(folder),
             "start": selection.interval.start.isoformat(),
             "end": selection.interval.end.isoformat(),
             "metrics": selection.metrics,
@@ -84,33 +111,21 @@ def reader_of(folder: str) -> Any:
     return DatasetReader(ObjectStoragePath(folder), address_of=table_address)
 
 
-def _datasets(manifests: list[FoundManifest]) -> list[dict[str, Any]]:
-    """Return the datasets of manifests, from the one that was written last."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for manifest in manifests:
-        if manifest.dataset_id is None:
-            continue
-        dataset = found.setdefault(
-            (manifest.dag_id, manifest.dataset_id),
-            {
-                "dag_id": manifest.dag_id,
-                "dataset": manifest.dataset_id,
-                "folder": manifest.folder,
-                "written_at": manifest.time.isoformat(),
-                "tasks": [],
-                "metrics": [],
-                "pulls": 0,
-            },
-        )
-        dataset["pulls"] += 1
-        dataset["tasks"] = sorted({*dataset["tasks"], manifest.task_id})
-        dataset["metrics"] = list(dict.fromkeys([*dataset["metrics"], *manifest.content.get("metrics", ())]))
-    return list(found.values())
+def _listed(dataset: FoundDataset) -> dict[str, Any]:
+    return {
+        "dag_id": dataset.dag_id,
+        "dataset": dataset_id_of(dataset.folder),
+        "folder": without_user(dataset.folder),
+        "written_at": dataset.time.isoformat(),
+        "tasks": dataset.task_ids,
+        "metrics": dataset.metrics,
+        "pulls": dataset.pulls,
+    }
 
 
-def _folder_of(dag_id: str, dataset_id: str) -> str:
-    """Return the folder of a dataset that a task of a DAG wrote."""
-    for manifest in find_manifests([dag_id]):
-        if manifest.dataset_id == dataset_id and manifest.folder is not None:
-            return manifest.folder
+def _folder_of(dag_id: str, dataset_id: str) -> tuple[str, Sequence[FoundManifest]]:
+    """Return the folder of a dataset that a task of a DAG wrote, and the newest manifests of its pulls."""
+    for dataset in find_datasets([dag_id])[0]:
+        if dataset_id_of(dataset.folder) == dataset_id:
+            return dataset.folder, find_manifests([dag_id], folder=dataset.folder, limit=MANIFESTS_TO_CONFIRM)
     raise HTTPException(404, "No task of this DAG wrote such a dataset, or its XComs are deleted. Run the DAG again.")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_engagement.api.time_range import TimeRange, ceil_to_hour, floor_to_hour
 from airflow_provider_engagement.dataset.granularity import Granularity
-from airflow_provider_engagement.plugin.manifests import FoundManifest, OpenBackfill
+from airflow_provider_engagement.plugin.manifests import MAX_MANIFESTS, FoundManifest, OpenBackfill
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
 from airflow_provider_engagement.report.selection import periods_of
@@ -58,6 +58,7 @@ def use_figure(manifests: Sequence[FoundManifest], *, now: datetime, zone: ZoneI
             )
             for column, title in ((1, "requests sent"), (2, "HTTP 429"), (3, "seconds waited, all threads"))
         ),
+        notes=_notes(manifests),
         zone=zone.key,
     )
 
@@ -98,8 +99,15 @@ def pulls_figure(manifests: Sequence[FoundManifest], *, zone: ZoneInfo) -> Figur
             )
             for manifest in manifests
         ],
+        notes=_notes(manifests),
         zone=zone.key,
     )
+
+
+def _notes(manifests: Sequence[FoundManifest]) -> tuple[str, ...]:
+    if len(manifests) < MAX_MANIFESTS:
+        return ()
+    return (f"There were more pulls. Only the {MAX_MANIFESTS:,} that ended last are included.",)
 
 
 def backfills_figure(backfills: Sequence[OpenBackfill], *, now: datetime, zone: ZoneInfo) -> Figure:

@@ -18,14 +18,19 @@ from airflow_provider_engagement.report.selection import Selection
 class SharedFigures:
     """Makes the figures of one dataset and one choice of options, one at a time.
 
-    :param reader: reads the dataset.
-    :param options: returns the parameters of :func:`~airflow_provider_engagement.report.choice.choose`, when
-        the first figure is made.
+    :param open_reader: opens the dataset, when the first figure is made.
+    :param options: returns the parameters of :func:`~airflow_provider_engagement.report.choice.choose`.
     :param zone_is_wish: whether to use another time zone if days of the given one cannot be made.
     """
 
-    def __init__(self, reader: DatasetReader, options: Callable[[], Mapping[str, Any]], *, zone_is_wish: bool) -> None:
-        self._reader = reader
+    def __init__(
+        self,
+        open_reader: Callable[[], DatasetReader],
+        options: Callable[[DatasetReader], Mapping[str, Any]],
+        *,
+        zone_is_wish: bool,
+    ) -> None:
+        self._open_reader = open_reader
         self._options = options
         self._zone_is_wish = zone_is_wish
         self._figures: DatasetFigures | None = None
@@ -36,26 +41,21 @@ class SharedFigures:
         """Return a figure, and what it shows."""
         with self._lock:
             if self._figures is None:
-                self._figures = DatasetFigures(self._reader, self._choose())
+                reader = self._open_reader()
+                self._figures = DatasetFigures(reader, self._choose(reader))
             if name not in self._made:
                 self._made[name] = self._figures.figure(name)
             return self._made[name], self._figures.selection
 
-    def _choose(self) -> Selection:
-        if not self._reader.exists():
-            raise InvalidQueryError(
-                "dataset",
-                f"the folder {self._reader.folder} does not exist on the API server",
-                "It was deleted, or it is on another machine. Store datasets on a shared folder or an object store.",
-            )
-        options = self._options()
+    def _choose(self, reader: DatasetReader) -> Selection:
+        options = self._options(reader)
         try:
-            return choose(self._reader, **options)
+            return choose(reader, **options)
         except InvalidQueryError as error:
             if error.field != "time_zone" or not self._zone_is_wish:
                 raise
         # The days of the dataset have another time zone, or days of this one do not start on a whole hour of UTC.
         try:
-            return choose(self._reader, **{**options, "zone": None})
+            return choose(reader, **{**options, "zone": None})
         except InvalidQueryError:
-            return choose(self._reader, **{**options, "zone": ZoneInfo("UTC")})
+            return choose(reader, **{**options, "zone": ZoneInfo("UTC")})

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.api.time_range import DAY, TimeRange, time_range_or_none
+from airflow_provider_engagement.api.time_range import DAY, TimeRange, check_plausible, time_range_or_none
 from airflow_provider_engagement.dataset.days import check_days_of_hours
 from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS
-from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.exceptions import IncompatibleTableError, InvalidQueryError
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.report.selection import DEFAULT_METRICS, STEPS, Selection
 
@@ -50,10 +50,8 @@ def choose(
         raise InvalidQueryError(
             "output_path", f"the folder '{reader.folder}' does not exist", "Pass the folder of a dataset."
         )
-    if end is None:
-        end = _end_of(reader, days_of)
-    if start is None:
-        start = end - DEFAULT_DAYS * DAY
+    end = check_plausible(_end_of(reader, days_of) if end is None else end, field="end")
+    start = check_plausible(end - DEFAULT_DAYS * DAY if start is None else start, field="start")
     interval = time_range_or_none(start, end)
     if interval is None:
         raise InvalidQueryError(
@@ -65,19 +63,19 @@ def choose(
         step = Granularity.HOUR if is_short and source is Granularity.HOUR else Granularity.DAY
     if source is Granularity.DAY:
         zone = _zone_of_days(reader, interval, zone)
-    zone = zone or ZoneInfo("UTC")
-    if step is Granularity.DAY and source is Granularity.HOUR:
-        check_days_of_hours(interval, zone)
-    return Selection(
+    selection = Selection(
         interval=interval,
         metrics=tuple(metrics) or DEFAULT_METRICS,
         step=step,
         source=source,
-        zone=zone,
+        zone=zone or ZoneInfo("UTC"),
         tweet_ids=tuple(tweet_ids),
         auth=auth,
-        snapshot_at=snapshot_at,
+        snapshot_at=None if snapshot_at is None else check_plausible(snapshot_at, field="snapshot_at"),
     )
+    if step is Granularity.DAY and source is Granularity.HOUR:
+        check_days_of_hours(interval, selection.zone)
+    return selection
 
 
 def _end_of(reader: DatasetReader, days_of: Mapping[Granularity, Sequence[str]]) -> datetime:
@@ -125,7 +123,12 @@ def _zone_of_days(reader: DatasetReader, interval: TimeRange, zone: ZoneInfo | N
     if not zones or (zone is not None and zone.key in zones):
         return zone
     if zone is None:
-        return ZoneInfo("UTC" if "UTC" in zones else zones[0])
+        try:
+            return ZoneInfo("UTC" if "UTC" in zones else zones[0])
+        except (KeyError, ValueError, OSError):
+            raise IncompatibleTableError(
+                str(reader.folder / path), f"{zones[0]!r:.80} is not a time zone", "Remove the rows of this zone"
+            ) from None
     raise InvalidQueryError(
         "time_zone", f"the dataset has no days of {zone.key} in this interval", f"Choose one of {', '.join(zones)}."
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow
+import pyarrow.compute as compute
 
 from airflow_provider_engagement.api.response import OUTCOME_MEANINGS, Outcome
 from airflow_provider_engagement.report import charts
@@ -313,7 +314,7 @@ def _change_notes(change: Change, selection: Selection) -> Iterator[str]:
 def gaps_of(statuses: pyarrow.Table) -> list[dict[str, Any]]:
     """Return the rows of ``tweet_status`` with missing counts, from the most severe outcome."""
     order = {str(outcome): number for number, outcome in enumerate(Outcome)}
-    gaps = [row for row in statuses.to_pylist() if row["outcome"] != Outcome.OK]
+    gaps = statuses.filter(compute.field("outcome") != str(Outcome.OK)).to_pylist()
     return sorted(gaps, key=lambda row: (order[row["outcome"]], int(row["tweet_id"])))
 
 

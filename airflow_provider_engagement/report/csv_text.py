@@ -7,9 +7,8 @@ import io
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider_engagement.dataset.spreadsheet_text import inert
 from airflow_provider_engagement.report.figure import Figure
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def to_csv(figure: Figure, *, max_rows: int | None = None) -> str:
@@ -31,6 +30,6 @@ def to_csv(figure: Figure, *, max_rows: int | None = None) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA_STARTS):
-        return f"'{value}"
+    if isinstance(value, str):
+        return inert(value)
     return "" if value is None else value

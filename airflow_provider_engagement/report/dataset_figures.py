@@ -48,6 +48,7 @@ from airflow_provider_engagement.report.series_figures import (
     top_totals_figure,
 )
 from airflow_provider_engagement.report.snapshots import Change, Snapshot, differences, newest_totals, sum_snapshots
+from airflow_provider_engagement.report.value_checks import check_ids
 
 TWEETS_OF_COVERAGE = 30
 """How many Tweets the map of the coverage shows."""
@@ -142,16 +143,16 @@ class DatasetFigures:
     def restatements(self) -> Figure:
         """Return the restated counts."""
         selection = self.selection
+        kind = pyarrow.timestamp("ms", "UTC")
+        time = compute.field("period_start")
+        start, end = (pyarrow.scalar(edge, kind) for edge in (selection.interval.start, selection.interval.end))
         rows = self._reader.read(
             RESTATEMENTS,
             RESTATEMENTS.name,
             _RESTATEMENT_COLUMNS,
             tweet_ids=selection.tweet_ids,
+            where=(time >= start) & (time < end) & (compute.field("granularity") == str(selection.source)),
         )
-        kind = pyarrow.timestamp("ms", "UTC")
-        time = compute.field("period_start")
-        start, end = (pyarrow.scalar(edge, kind) for edge in (selection.interval.start, selection.interval.end))
-        rows = rows.filter((time >= start) & (time < end) & (compute.field("granularity") == str(selection.source)))
         return restatements_figure(selection, rows)
 
     def snapshots(self) -> Figure:
@@ -180,7 +181,10 @@ class DatasetFigures:
             tweet_ids=selection.tweet_ids,
         )
         zone = "UTC" if selection.source is Granularity.HOUR else selection.zone.key
-        return sum_batches(batches, self._metrics, zone=zone)
+        sums = sum_batches(batches, self._metrics, zone=zone)
+        if sums.by_tweet is not None:
+            check_ids(sums.by_tweet["tweet_id"], f"{self._reader.folder}/{TWEET_METRICS.name}")
+        return sums
 
     @property
     def _metrics(self) -> list[str]:

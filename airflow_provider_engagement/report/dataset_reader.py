@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import date, timedelta
 from functools import reduce
 from typing import Any
 
@@ -17,17 +18,25 @@ import pyarrow.compute as compute
 
 from airflow_provider_engagement.api.redaction import presentable
 from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.dataset.contained_paths import check_contained
 from airflow_provider_engagement.dataset.manifest import FOLDER as MANIFESTS
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_address
 from airflow_provider_engagement.dataset.table_batches import read_batches, table_files
 from airflow_provider_engagement.exceptions import InvalidQueryError, StorageError
+from airflow_provider_engagement.report.value_checks import check_rows
 
 MAX_ROWS = 100_000_000
 """How many rows a figure reads at most: a year of hours of 10,000 Tweets."""
 
+MAX_KEPT_ROWS = 2_000_000
+"""How many rows are kept in memory at most, where a figure needs the rows themselves."""
+
 MAX_MANIFESTS = 1_000
 """How many manifests are read at most, from the last one in the order of their names."""
+
+MAX_MANIFEST_BYTES = 5_000_000
+"""How large a manifest is at most. A larger file is left out."""
 
 _PARTITION_FORMS = {7: "%Y-%m", 10: "%Y-%m-%d"}
 """The forms of a partition's value, by its length: a month or a day."""
@@ -53,7 +62,7 @@ class DatasetReader:
         return self.folder.exists()
 
     def partitions(self, path: str) -> list[str]:
-        """Return the values of the partitions of a table, in order, such as ``2026-01-05``.
+        """Return the values of the partitions of a table, in order: days such as ``2026-01-05``, or months.
 
         :param path: the path of the table below the folder of the dataset. There are none if there is no table.
         """
@@ -63,9 +72,11 @@ class DatasetReader:
             found.append(partition.partition("=")[2])
             return False
 
+        check_contained(self.folder, self.folder / path)
+
         for _ in table_files(self.folder / path, includes=remember, address_of=self._address_of):
             pass
-        return sorted(set(found))
+        return sorted(value for value in set(found) if _is_date(value))
 
     def batches(
         self,
@@ -76,6 +87,7 @@ class DatasetReader:
         interval: TimeRange | None = None,
         partitions: tuple[str, str] | None = None,
         tweet_ids: Sequence[str] = (),
+        where: compute.Expression | None = None,
     ) -> Iterator[pyarrow.Table]:
         """Yield rows of a table, some at a time.
 
@@ -85,14 +97,17 @@ class DatasetReader:
         :param interval: if set, only rows whose time is in this interval.
         :param partitions: if set, only partitions between these two values, both included.
         :param tweet_ids: if not empty, only rows of these Tweets.
+        :param where: if set, only rows that fulfil this condition on the columns.
         :raises InvalidQueryError: if there are more rows than the reader may read.
-        :raises IncompatibleTableError: if the files of the table do not fit its columns.
+        :raises IncompatibleTableError: if the files of the table do not fit its columns, have values that this package
+            never writes, or are outside of the dataset.
         :raises StorageError: if the storage fails.
         """
         needed = [*columns, *([table.time] if interval else []), *(["tweet_id"] if tweet_ids else [])]
         schema = pyarrow.schema([arrow_schema(table).field(name) for name in dict.fromkeys(needed)])
-        keep = _condition(table, interval, tweet_ids)
+        keep = _condition(table, interval, tweet_ids, where)
         place = self.folder / path
+        check_contained(self.folder, place)
         rows = 0
         try:
             for batch in read_batches(
@@ -109,15 +124,30 @@ class DatasetReader:
                         "Choose a shorter interval, or days instead of hours.",
                     )
                 # A partition is mostly within the interval, and a filter copies its rows.
-                is_whole = not tweet_ids and (interval is None or _all_within(batch[table.time], interval))
-                yield (batch if is_whole else batch.filter(keep)).select(list(columns))
+                is_whole = (
+                    not tweet_ids and where is None and (interval is None or _all_within(batch[table.time], interval))
+                )
+                found = (batch if is_whole else batch.filter(keep)).select(list(columns))
+                check_rows(found, table, str(place))
+                yield found
         except OSError as error:
             raise StorageError(str(place), presentable(str(error))) from None
 
     def read(self, table: Table, path: str, columns: Sequence[str], **filters: Any) -> pyarrow.Table:
-        """Return rows of a table. The parameters are those of :meth:`batches`."""
+        """Return rows of a table. The parameters are those of :meth:`batches`.
+
+        :raises InvalidQueryError: if there are more rows than fit into memory.
+        """
         schema = pyarrow.schema([arrow_schema(table).field(name).with_nullable(True) for name in columns])
-        return pyarrow.concat_tables([schema.empty_table(), *self.batches(table, path, columns, **filters)])
+        found, rows = [schema.empty_table()], 0
+        for batch in self.batches(table, path, columns, **filters):
+            found.append(batch)
+            rows += batch.num_rows
+            if rows > MAX_KEPT_ROWS:
+                raise InvalidQueryError(
+                    "tweet_ids", f"more than {MAX_KEPT_ROWS:,} rows of {table.name} match", "Choose fewer Tweets."
+                )
+        return pyarrow.concat_tables(found)
 
     def manifests(self) -> list[dict[str, Any]]:
         """Return the manifests of the dataset. A file that does not contain a mapping as JSON is left out."""
@@ -126,21 +156,43 @@ class DatasetReader:
             files = [file for file in folder.iterdir() if file.name.endswith(".json")] if folder.exists() else []
             found = []
             for file in sorted(files, key=lambda file: file.name)[-MAX_MANIFESTS:]:
-                with file.open("rb") as opened:
-                    content = opened.read()
-                try:
-                    manifest = json.loads(content)
-                except ValueError:
-                    continue
-                if isinstance(manifest, dict):
+                manifest = read_manifest(self.folder, file)
+                if manifest is not None:
                     found.append({**manifest, "name": file.name.removesuffix(".json")})
             return found
         except OSError as error:
             raise StorageError(str(folder), presentable(str(error))) from None
 
 
-def _condition(table: Table, interval: TimeRange | None, tweet_ids: Sequence[str]) -> compute.Expression | None:
-    conditions = []
+def read_manifest(folder: StoragePath, file: StoragePath) -> dict[str, Any] | None:
+    """Return the mapping that a file of a dataset contains as JSON, or ``None`` if it contains none.
+
+    :param folder: the folder of the dataset.
+    :param file: the file.
+    :raises IncompatibleTableError: if the file is outside of the folder.
+    :raises OSError: if the file cannot be read.
+    """
+    check_contained(folder, file)
+    with file.open("rb") as opened:
+        content = opened.read(MAX_MANIFEST_BYTES + 1)
+    if len(content) > MAX_MANIFEST_BYTES:
+        return None
+    with suppress(ValueError, RecursionError):
+        manifest = json.loads(content)
+        return manifest if isinstance(manifest, dict) else None
+    return None
+
+
+def _is_date(value: str) -> bool:
+    with suppress(ValueError):
+        return len(value) in _PARTITION_FORMS and bool(date.fromisoformat(f"{value}-01"[:10]))
+    return False
+
+
+def _condition(
+    table: Table, interval: TimeRange | None, tweet_ids: Sequence[str], where: compute.Expression | None
+) -> compute.Expression | None:
+    conditions = [] if where is None else [where]
     if interval is not None:
         time, kind = compute.field(table.time), pyarrow.timestamp("ms", "UTC")
         conditions.append((time >= pyarrow.scalar(interval.start, kind)) & (time < pyarrow.scalar(interval.end, kind)))
@@ -150,8 +202,14 @@ def _condition(table: Table, interval: TimeRange | None, tweet_ids: Sequence[str
 
 
 def _all_within(times: pyarrow.ChunkedArray, interval: TimeRange) -> bool:
-    edges = compute.min_max(times, skip_nulls=False).as_py()
-    return edges["min"] is not None and interval.start <= edges["min"] and edges["max"] < interval.end
+    kind = pyarrow.timestamp("ms", "UTC")
+    edges = compute.min_max(times, skip_nulls=False)
+    # A time of another program can be outside of Python's calendar.
+    is_within = compute.and_(
+        compute.greater_equal(edges["min"], pyarrow.scalar(interval.start, kind)),
+        compute.less(edges["max"], pyarrow.scalar(interval.end, kind)),
+    )
+    return is_within.as_py() is True
 
 
 def _is_within(value: str, interval: TimeRange | None, partitions: tuple[str, str] | None) -> bool:

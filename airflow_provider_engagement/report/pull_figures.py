@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from airflow_provider_engagement.api.time_range import EARLIEST, LATEST
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
 
@@ -17,6 +18,9 @@ _NUMBERS = (
     ("rate_limited", "rejected by the rate limit (HTTP 429)"),
     ("failed", "failed"),
 )
+
+_LARGEST_NUMBER = 2**63
+_MOST_METRICS = 50
 
 _KEYS: Mapping[str, type] = {
     "schema_version": int,
@@ -42,28 +46,55 @@ def is_manifest(value: object) -> bool:
     """
     if not isinstance(value, Mapping) or not all(isinstance(value.get(name), kind) for name, kind in _KEYS.items()):
         return False
-    if not all(isinstance(metric, str) for metric in value["metrics"]):
+    if len(value["metrics"]) > _MOST_METRICS or not all(isinstance(metric, str) for metric in value["metrics"]):
         return False
-    numbers = [*value["requests"].values(), *value["seconds"].values(), *value["rows"].values()]
-    snapshot_at, observed_at = value.get("snapshot_at"), value["rate_limit"].get("observed_at")
+    numbers = [value[name] for name in ("requested", "complete")]
+    numbers += [number for name in ("requests", "seconds", "rows", "outcomes") for number in value[name].values()]
+    rate_limit = value["rate_limit"]
+    known = [rate_limit[name] for name in ("limit", "remaining", "observed_at") if rate_limit.get(name) is not None]
+    observed_at, interval = rate_limit.get("observed_at"), value.get("interval")
+    adjustments = value.get("adjustments") or []
     return (
-        all(isinstance(number, int | float) for number in numbers)
-        and _is_interval(value.get("interval"))
-        and (snapshot_at is None or _is_interval([snapshot_at, snapshot_at]))
-        and (observed_at is None or isinstance(observed_at, int | float))
+        all(map(_is_number, [*numbers, *known]))
+        and (observed_at is None or 0 <= observed_at <= LATEST.timestamp())
+        and all(isinstance(path, str) for path in value["outputs"].values())
+        and (interval is None or (isinstance(interval, list) and len(interval) == 2 and all(map(_is_time, interval))))
+        and (value.get("snapshot_at") is None or _is_time(value["snapshot_at"]))
+        and all(map(_is_gap, value["missing"].values()))
+        and isinstance(adjustments, list)
+        and all(map(_is_adjustment, adjustments))
     )
 
 
-def _is_interval(value: object) -> bool:
-    if value is None:
-        return True
-    if not isinstance(value, list):
-        return False
+def _is_number(value: object) -> bool:
+    # The comparison excludes infinity and what is not a number.
+    return isinstance(value, int | float) and -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER
+
+
+def _is_time(value: object) -> bool:
     try:
-        start, end = map(datetime.fromisoformat, value)
-    except (TypeError, ValueError):
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return time is not None and time.tzinfo is not None and EARLIEST <= time <= LATEST
+    except (ValueError, OverflowError):
         return False
-    return start.tzinfo is not None and end.tzinfo is not None
+
+
+def _is_gap(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and _is_number(value.get("tweets"))
+        and isinstance(value.get("reason"), str | None)
+        and isinstance(value.get("examples", []), list)
+        and all(isinstance(example, str) for example in value.get("examples", []))
+    )
+
+
+def _is_adjustment(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and all(isinstance(value.get(name), str) for name in ("edge", "reason"))
+        and all(_is_time(value.get(name)) for name in ("requested", "used"))
+    )
 
 
 def requests_figure(manifest: Mapping[str, Any]) -> Figure:
@@ -154,6 +185,6 @@ def adjustments_figure(manifest: Mapping[str, Any]) -> Figure:
                 datetime.fromisoformat(change["used"]),
                 change["reason"],
             )
-            for change in manifest.get("adjustments", ())
+            for change in manifest.get("adjustments") or ()
         ],
     )

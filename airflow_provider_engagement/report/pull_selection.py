@@ -72,7 +72,7 @@ def _statuses(reader: DatasetReader, manifest: Mapping[str, Any], columns: Seque
     partitions = (found[1], found[1]) if found else None
     is_of_run = compute.field("run_id") == str(manifest.get("run_id"))
     is_of_task = compute.field("task") == str(manifest.get("task"))
-    return reader.read(TWEET_STATUS, TWEET_STATUS.name, columns, partitions=partitions).filter(is_of_run & is_of_task)
+    return reader.read(TWEET_STATUS, TWEET_STATUS.name, columns, partitions=partitions, where=is_of_run & is_of_task)
 
 
 def _interval_of(manifest: Mapping[str, Any]) -> tuple[datetime, datetime]:

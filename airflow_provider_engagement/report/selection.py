@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +16,9 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 
 DEFAULT_METRICS = ("impressions", "engagements", "favorites", "retweets", "replies")
 STEPS = (Granularity.HOUR, Granularity.DAY)
+
+MAX_PERIODS = 10_000
+"""How many hours or days a figure shows at most: a year of hours, or 27 years of days."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +49,13 @@ class Selection:
         check_metrics(self.metrics)
         if self.step not in STEPS:
             raise InvalidQueryError("granularity", f"'{self.step}' is not a step of a series", "Use hour or day.")
+        periods = self.interval.hours // (1 if self.step is Granularity.HOUR else 24)
+        if periods > MAX_PERIODS:
+            raise InvalidQueryError(
+                "start",
+                f"the interval has {periods:,} {self.step}s, and a figure shows at most {MAX_PERIODS:,}",
+                "Choose a shorter interval, or days instead of hours.",
+            )
         if self.step is Granularity.HOUR and self.source is Granularity.DAY:
             raise InvalidQueryError(
                 "granularity", "the dataset has no hours in this interval", "Use day, or pull with granularity hour."
@@ -57,7 +68,7 @@ class Selection:
 
 
 def check_metrics(metrics: Iterable[str]) -> None:
-    """Reject names that are no metrics, since they become names of columns.
+    """Reject names that are no metrics, since they become names of columns, and names that are listed twice.
 
     :raises InvalidQueryError: with the first such name, or if there is none.
     """
@@ -65,6 +76,9 @@ def check_metrics(metrics: Iterable[str]) -> None:
     for name in names:
         if name not in METRICS:
             raise InvalidQueryError("metrics", f"{name!r:.60} is not a metric", f"Choose from {', '.join(METRICS)}.")
+    for name, number in Counter(names).items():
+        if number > 1:
+            raise InvalidQueryError("metrics", f"{name} is listed {number} times", "List each metric once.")
     if not names:
         raise InvalidQueryError("metrics", "no metric is chosen", "Choose one or more.")
 

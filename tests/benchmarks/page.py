@@ -5,6 +5,9 @@ routes are those of the application, without Airflow's check of users.
 
 ``--days-of-hours 365`` also measures a dataset that has the hours of a year, and no days: 88 million rows for 10,000
 Tweets. It needs 0.2 GB of disk space, and 0.4 GB with ``--metrics 17``.
+
+The list of datasets is measured with the XComs of many pulls and as many of other tasks, in the database that
+``AIRFLOW__DATABASE__SQL_ALCHEMY_CONN`` names, or else in SQLite. The benchmark fills it, so use an empty database.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow
@@ -26,6 +30,7 @@ import pyarrow.compute as compute
 import pyarrow.parquet
 from figures import MEGABYTE, figure, in_own_process, peak_memory
 
+from airflow_provider_engagement.dataset.manifest import PULL_KEY
 from airflow_provider_engagement.dataset.schema import COVERAGE, TWEET_METRICS, TWEET_STATUS, Table, columns_to_table
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -54,7 +59,14 @@ HEAVY = ("fastapi", "pyarrow", "altair", "vl_convert", "sqlalchemy")
 
 
 def main(
-    tweets: int = 10_000, days: int = 365, processes: int = 5, days_of_hours: int = 0, metrics: int = len(METRICS)
+    tweets: int = 10_000,
+    days: int = 365,
+    processes: int = 5,
+    days_of_hours: int = 0,
+    metrics: int = len(METRICS),
+    dags: int = 200,
+    pulls: int = 100_000,
+    foreign: int = 100_000,
 ) -> None:
     """Open the page and make a report.
 
@@ -63,7 +75,12 @@ def main(
     :param processes: in how many new processes the plugin is imported.
     :param days_of_hours: the number of days of another dataset, which has their hours.
     :param metrics: the number of metrics of the hours.
+    :param dags: the number of DAGs that have pulled, each with two tasks.
+    :param pulls: the number of pulls of these DAGs.
+    :param foreign: the number of XComs of other tasks, each of 2 kB. Some of them resemble manifests.
     """
+    with tempfile.TemporaryDirectory() as home:
+        show(in_own_process(measure_list, home, dags, pulls, foreign))
     start = f"{START:%Y-%m-%d}"
     with tempfile.TemporaryDirectory() as folder:
         in_own_process(write, folder, tweets, days)
@@ -208,12 +225,13 @@ def measure_page(folder: str, what: str, query: dict[str, str], goal: str) -> li
     os.environ |= {"AIRFLOW_HOME": folder, "AIRFLOW__CORE__UNIT_TEST_MODE": "True"}
     from fastapi.testclient import TestClient
 
-    from airflow_provider_engagement.plugin import access, application, dataset_routes
+    from airflow_provider_engagement.plugin import access, application, dataset_routes, open_dataset
     from airflow_provider_engagement.plugin.store_work import StoreWork
 
-    dataset_routes._folder_of = lambda *_: folder
+    dataset_routes._folder_of = lambda *_: (folder, [])
+    open_dataset.open_dataset = lambda folder, manifests, reader_of: reader_of(folder)
     app = application.make_application(StoreWork(timeout=LONGEST_READ))
-    for check in (access.CAN_SEE_PLUGINS, access.CAN_READ_DAG):
+    for check in (access.CAN_SEE_PAGE, access.CAN_SEND_MORE, access.CAN_READ_DAG):
         app.dependency_overrides[check.dependency] = lambda: None
     found: list[Figure] = []
     total, size, slowest = 0.0, 0, ("", 0.0)
@@ -238,6 +256,95 @@ def measure_page(folder: str, what: str, query: dict[str, str], goal: str) -> li
         (f"{what}: all figures, size", size / 1000, "kB", None),
         (f"{what}: peak memory", peak_memory() / MEGABYTE, "MB", "<= 2000"),
     ]
+
+
+def measure_list(home: str, dags: int, pulls: int, foreign: int) -> list[Figure]:
+    """Request the list of datasets, and what the view of the rate limit finds in the database."""
+    os.environ |= {"AIRFLOW_HOME": home, "AIRFLOW__CORE__UNIT_TEST_MODE": "True"}
+    from airflow.api_fastapi.core_api.security import get_user
+    from airflow.utils.db import initdb
+    from fastapi.testclient import TestClient
+
+    from airflow_provider_engagement.plugin import access, application
+
+    initdb()
+    dag_ids = [f"dag_{number}" for number in range(dags)]
+    in_own_process(write_xcoms, home, dag_ids, pulls, foreign)
+    allowed = SimpleNamespace(get_authorized_dag_ids=lambda **_: set(dag_ids), is_authorized_dag=lambda **_: True)
+    access.get_auth_manager = lambda: allowed
+    app = application.make_application()
+    app.dependency_overrides = {check.dependency: lambda: None for check in (access.CAN_SEE_PAGE, access.CAN_SEND_MORE)}
+    app.dependency_overrides[get_user] = lambda: None
+    what = f"{dags} DAGs, {pulls:,} pulls, {foreign:,} other XComs"
+    found: list[Figure] = []
+    with TestClient(app) as client:
+        client.get("/data/rate_limit/backfills")
+        before, times = peak_memory(), []
+        for _ in range(5):
+            began = time.perf_counter()
+            datasets = client.get("/data/datasets").json()["datasets"]
+            times.append(time.perf_counter() - began)
+        assert (len(datasets), sum(dataset["pulls"] for dataset in datasets)) == (dags, pulls)
+        found.append((f"{what}: list of datasets, first time", times[0], "s", "<= 0.5"))
+        found.append((f"{what}: list of datasets, median of five", statistics.median(times), "s", "<= 0.5"))
+        grown = (peak_memory() - before) / MEGABYTE
+        found.append((f"{what}: list of datasets, growth of peak memory", grown, "MB", "<= 20"))
+        began = time.perf_counter()
+        client.get("/data/rate_limit/use").raise_for_status()
+        found.append((f"{what}: requests of the last day, time", time.perf_counter() - began, "s", None))
+    return found
+
+
+def write_xcoms(home: str, dag_ids: list[str], pulls: int, foreign: int) -> None:
+    """Write the XComs of hourly pulls until now, and as many of other tasks of the same runs."""
+    os.environ["AIRFLOW_HOME"] = home
+    from airflow.models.xcom import XComModel
+    from airflow.settings import engine
+    from sqlalchemy import insert, text
+
+    own = {
+        "schema_version": 1,
+        "endpoint": "historical",
+        "metrics": list(METRICS),
+        "requested": 10_000,
+        "complete": 10_000,
+        "outcomes": {"ok": 10_000},
+        "missing": {},
+        "requests": {"sent": 400, "reused": 0, "rate_limited": 0, "planned": 400},
+        "rows": {"tweet_metrics": 240_000},
+        "seconds": {"elapsed": 900.0, "waited": 0.0},
+        "rate_limit": {"limit": 30, "remaining": 3, "observed_at": time.time()},
+    }
+    other = json.dumps({"schema_version": 1, "rate_limit": {}, "rows": "x" * 2_000})
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        # The task instances are left out.
+        off = "PRAGMA foreign_keys=OFF" if engine.dialect.name == "sqlite" else "SET session_replication_role = replica"
+        connection.execute(text(off))
+        rows: list[dict[str, Any]] = []
+        for number in range(max(pulls, foreign)):
+            index, run = number % len(dag_ids), number // len(dag_ids)
+            folder = f"s3://warehouse/{dag_ids[index]}"
+            outputs = {"manifest": f"{folder}/_manifests/{run}.json"}
+            shared = {
+                "dag_run_id": number + 1,
+                "dag_id": dag_ids[index],
+                "run_id": f"run_{run}",
+                "map_index": -1,
+                "timestamp": now - run * HOUR,
+            }
+            if number < pulls:
+                task = {**shared, "task_id": f"pull_{run % 2}"}
+                entry = json.dumps({"dataset": folder, "metrics": list(METRICS)})
+                rows.append({**task, "key": PULL_KEY, "value": entry})
+                rows.append({**task, "key": "return_value", "value": json.dumps({**own, "outputs": outputs})})
+            if number < foreign:
+                rows.append({**shared, "task_id": "other", "key": "return_value", "value": other})
+            if len(rows) >= 10_000:
+                connection.execute(insert(XComModel), rows)
+                rows = []
+        if rows:
+            connection.execute(insert(XComModel), rows)
 
 
 def names_of_figures() -> Iterator[str]:

@@ -23,6 +23,16 @@ def test_any_other_name_is_refused(name: str) -> None:
         parse_schema(name)
 
 
+@pytest.mark.parametrize("name", ["information_schema", "INFORMATION_SCHEMA", "pg_catalog", "pg_toast", "PG_temp_1"])
+def test_a_schema_of_the_database_itself_is_refused(name: str) -> None:
+    with pytest.raises(InvalidQueryError, match=r"schema: .* belongs to the database itself"):
+        parse_schema(name)
+
+
+def test_a_name_that_only_resembles_one_of_the_database_is_a_schema() -> None:
+    assert parse_schema("pgm_report") == "pgm_report"
+
+
 def test_names_are_known_and_listed_once() -> None:
     assert parse_names("b, a, b", ["a", "b"], field="tables") == ["b", "a"]
     with pytest.raises(InvalidQueryError, match="tables: 'c' is not a valid choice"):

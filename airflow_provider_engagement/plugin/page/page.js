@@ -75,10 +75,12 @@ async function request(path, query = {}) {
   let detail = null;
   try { detail = (await response.json()).detail; } catch { /* The response is no JSON. */ }
   if (response.status === 401) detail = "You are not logged in any more. Reload Airflow.";
-  if (response.status === 403) detail = "You may not see this. Ask an administrator for the right to read the DAG.";
+  if (response.status === 403 && (typeof detail !== "string" || detail === "Forbidden")) {
+    detail = "You do not have permission to see this. Ask an administrator for the right to read the DAG and its XComs.";
+  }
   const error = new Error(typeof detail === "string" ? detail : `Airflow answered with HTTP ${response.status}.`);
   // The same request cannot succeed later if a parameter is wrong.
-  error.canSucceedLater = response.status !== 400;
+  error.canSucceedLater = ![400, 422].includes(response.status);
   throw error;
 }
 
@@ -250,7 +252,7 @@ function setViews(current) {
 
 async function showDatasets() {
   setViews("datasets");
-  const { datasets } = await request("data/datasets");
+  const { datasets, more } = await request("data/datasets");
   if (!datasets.length) {
     content.replaceChildren(element("p", { class: "empty" }, "No task of a DAG that you can read has written a dataset. "
       + "Run a DAG with one of the Engagement operators and an output_path. A dataset is listed after its first "
@@ -269,7 +271,8 @@ async function showDatasets() {
       element("table", {}, element("thead", {}, element("tr", {},
         ...["Dataset", "DAG", "Tasks", "Pulls", "Last written"].map((text) =>
           element("th", { scope: "col", class: text === "Pulls" ? "number" : null }, text)))),
-      element("tbody", {}, ...rows))));
+      element("tbody", {}, ...rows))),
+    ...(more ? [element("p", { class: "note" }, `${shown(more, "count")} older datasets are not listed.`)] : []));
 }
 
 function datasetQuery() {
