@@ -63,18 +63,22 @@ class DuckDbDatabase(SqlDatabase):
         """Execute a statement that writes rows, and return how many."""
         return int(self.execute(statement)[0][0])  # type: ignore[call-overload]
 
-    def append(self, place: str, schema: pyarrow.Schema, batches: Iterator[pyarrow.Table]) -> int:
+    def append(
+        self, place: str, schema: pyarrow.Schema, batches: Iterator[pyarrow.Table], *, load_id: str | None = None
+    ) -> int:
         """Write rows to a table in bulk, and return how many."""
         guarded = GuardedBatches(batches)
         nullable = pyarrow.schema([field.with_nullable(True) for field in schema])
         reader = pyarrow.RecordBatchReader.from_batches(
             nullable, (batch for table in guarded for batch in table.cast(nullable).to_batches())
         )
-        names = column_names(schema)
+        names = values = column_names(schema)
+        if load_id is not None:
+            names, values = f"{names}, {quoted(LOAD_COLUMN)}", f"{values}, {literal(load_id)}"
         with guarded.raised():
             self._connection.register(_BATCHES, reader)
             try:
-                return self.modify(f"INSERT INTO {place} ({names}) SELECT {names} FROM {_BATCHES}")  # noqa: S608
+                return self.modify(f"INSERT INTO {place} ({names}) SELECT {values} FROM {_BATCHES}")  # noqa: S608
             finally:
                 self._connection.unregister(_BATCHES)
 
@@ -144,6 +148,7 @@ def open_duckdb(target: Target, dataset: str, *, folder: Path, lock_timeout: flo
 def transaction(connection: duckdb.DuckDBPyConnection, target: Target, dataset: str) -> Iterator[DuckDbDatabase]:
     """Run a block in a transaction of an open file."""
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
     connection.begin()
     try:
         yield DuckDbDatabase(connection, target, dataset)

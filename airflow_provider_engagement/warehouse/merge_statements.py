@@ -93,9 +93,10 @@ class MergeStatements:
 
     def insert_new(self) -> str:
         """Return the statement that adds the rows whose key the table does not have."""
-        names = quoted_list((*self.columns, LOAD_COLUMN))
+        names = quoted_list(self.columns)
         return (
-            f"INSERT INTO {self.place} ({names}) SELECT {names} FROM {STAGED} s "  # noqa: S608
+            f"INSERT INTO {self.place} ({names}, {quoted(LOAD_COLUMN)}) "  # noqa: S608
+            f"SELECT {names}, {literal(self.load_id)} FROM {STAGED} s "
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.place} t WHERE {self._same_key('s', 't')})"
         )
 

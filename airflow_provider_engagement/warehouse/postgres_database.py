@@ -20,15 +20,15 @@ from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 from airflow_provider_engagement.dataset.schema import Table
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.merge_statements import literal, quoted, quoted_list
-from airflow_provider_engagement.warehouse.sql_database import TIMESTAMP, GuardedBatches, SqlDatabase, column_names
+from airflow_provider_engagement.warehouse.sql_database import LOAD_FIELD, TIMESTAMP, GuardedBatches, SqlDatabase, column_names
 from airflow_provider_engagement.warehouse.target_database import Busy, FoundColumn, TargetDatabase, until_free
 
 _LOCK_NAME = "airflow-provider-engagement"
 
 _BYTES_PER_MESSAGE = 262_144
 
-_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
-"""The settings that end a session which reads files, and so says nothing to the server, for a while."""
+_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout")
+"""The settings that end a session while it reads files, which takes as long as it takes."""
 
 _HOLDS: Mapping[str, pyarrow.DataType] = MappingProxyType(
     {
@@ -72,13 +72,19 @@ class PostgresDatabase(SqlDatabase):
             cursor.execute(statement)
             return int(cursor.rowcount)
 
-    def append(self, place: str, schema: pyarrow.Schema, batches: Iterator[pyarrow.Table]) -> int:
+    def append(
+        self, place: str, schema: pyarrow.Schema, batches: Iterator[pyarrow.Table], *, load_id: str | None = None
+    ) -> int:
         """Write rows to a table in bulk, and return how many."""
         guarded = GuardedBatches(batches)
+        rows = iter(guarded)
+        if load_id is not None:
+            schema = schema.append(LOAD_FIELD)
+            rows = (batch.append_column(LOAD_FIELD, pyarrow.repeat(load_id, batch.num_rows)) for batch in guarded)
         with self._connection.cursor() as cursor, guarded.raised():
             cursor.copy_expert(
                 f"COPY {place} ({column_names(schema)}) FROM STDIN WITH (FORMAT csv)",
-                _CsvStream(iter(guarded)),
+                _CsvStream(rows),
                 size=_BYTES_PER_MESSAGE,
             )
             return int(cursor.rowcount)

@@ -40,6 +40,8 @@ _TYPES: Mapping[pyarrow.DataType, str] = MappingProxyType(
 )
 """The type of each column, in the words that both databases know."""
 
+LOAD_FIELD = pyarrow.field(LOAD_COLUMN, pyarrow.string(), nullable=False)
+
 _PARTITIONS = "_engagement_partitions"
 _TABLES = "_engagement_tables"
 
@@ -89,8 +91,16 @@ class SqlDatabase(ABC):
         """Execute a statement that writes rows, and return how many."""
 
     @abstractmethod
-    def append(self, place: str, schema: pyarrow.Schema, batches: Iterator[pyarrow.Table]) -> int:
-        """Write rows to a table in bulk, and return how many. An error of ``batches`` is raised as it is."""
+    def append(
+        self, place: str, schema: pyarrow.Schema, batches: Iterator[pyarrow.Table], *, load_id: str | None = None
+    ) -> int:
+        """Write rows to a table in bulk, and return how many. An error of ``batches`` is raised as it is.
+
+        :param place: the quoted name of the table.
+        :param schema: the columns of the rows.
+        :param batches: the rows.
+        :param load_id: the id of the load, for a table that has the column.
+        """
 
     @abstractmethod
     def columns(self, name: str) -> dict[str, FoundColumn]:
@@ -138,8 +148,7 @@ class SqlDatabase(ABC):
         :raises WarehouseError: if the table does not have each row afterwards.
         """
         table = load.table
-        schema = arrow_schema(table)
-        is_new = self._create(table.name, schema.append(pyarrow.field(LOAD_COLUMN, pyarrow.string(), nullable=False)))
+        is_new = self._create(table.name, arrow_schema(table).append(LOAD_FIELD))
         rows_before = self.count(table.name)
         written = self._merge(load) if rows_before else self._fill(load)
         if is_new:
@@ -150,8 +159,8 @@ class SqlDatabase(ABC):
     def _fill(self, load: TableLoad) -> Written:
         """Write rows to an empty table."""
         place = self.qualified(load.table.name)
-        rows = CountedBatches(self._with_load(load.batches))
-        arrived = self.append(place, self._loaded_schema(load.table), iter(rows))
+        rows = CountedBatches(load.batches)
+        arrived = self.append(place, arrow_schema(load.table), iter(rows), load_id=self.load_id)
         check_counts(self._target, load.table, read=rows.number, merged=arrived)
         return Written(read=rows.number, new=arrived, changed=0)
 
@@ -160,9 +169,9 @@ class SqlDatabase(ABC):
         table = load.table
         place = self.qualified(table.name)
         statements = MergeStatements(table=table, place=place, time_text=self.time_text, load_id=self.load_id)
-        self.execute(f"CREATE TEMPORARY TABLE {STAGED} ({_declared(self._loaded_schema(table))})")
-        rows = CountedBatches(self._with_load(load.batches))
-        self.append(STAGED, self._loaded_schema(table), iter(rows))
+        self.execute(f"CREATE TEMPORARY TABLE {STAGED} ({_declared(arrow_schema(table))})")
+        rows = CountedBatches(load.batches)
+        self.append(STAGED, arrow_schema(table), iter(rows))
         self.analyze(STAGED)
         self.execute(statements.find_changes(load.precedence))
         self.analyze(CHANGES)
@@ -217,14 +226,6 @@ class SqlDatabase(ABC):
         arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         batch = pyarrow.Table.from_arrays(arrays, schema=schema)
         self.append(self.qualified(name), schema, iter([batch]))
-
-    def _loaded_schema(self, table: Table) -> pyarrow.Schema:
-        return arrow_schema(table).append(pyarrow.field(LOAD_COLUMN, pyarrow.string(), nullable=False))
-
-    def _with_load(self, batches: Iterable[pyarrow.Table]) -> Iterator[pyarrow.Table]:
-        field = pyarrow.field(LOAD_COLUMN, pyarrow.string(), nullable=False)
-        for batch in batches:
-            yield batch.append_column(field, pyarrow.repeat(self.load_id, batch.num_rows))
 
     def _number(self, query: str) -> int:
         return int(str(self.execute(query)[0][0]))

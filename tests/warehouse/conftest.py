@@ -91,6 +91,20 @@ def write_rows(dataset: Path) -> Callable[[str, str, Sequence[Mapping[str, Any]]
 
 
 @pytest.fixture
+def write_to() -> Callable[[Path, Sequence[Mapping[str, Any]]], None]:
+    """Write rows of ``tweet_metrics`` to the folder of a dataset, each day to its partition."""
+
+    def written(dataset: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+        days: dict[str, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            days.setdefault(f"{row['period_start']:%Y-%m-%d}", []).append(row)
+        for day, found in days.items():
+            _write_rows(dataset / f"tweet_metrics/hour/period_date={day}/rows.parquet", "tweet_metrics", found)
+
+    return written
+
+
+@pytest.fixture
 def write_day(dataset: Path) -> Callable[..., list[dict[str, Any]]]:
     """Write the rows of a day as the partition of a day, and return them."""
 
