@@ -71,8 +71,8 @@ TWEET_STATUS = Table(
 )
 COVERAGE = Table(
     name="coverage",
-    key=("tweet_id", "window_start", "window_end", "granularity"),
-    columns=("metrics", "outcome", "fetched_at"),
+    key=("tweet_id", "window_start", "window_end", "granularity", "time_zone", "metrics"),
+    columns=("outcome", "fetched_at"),
 )
 OWNER_LEDGER = Table(
     name="owner_ledger",

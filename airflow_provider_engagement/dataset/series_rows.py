@@ -175,6 +175,7 @@ def coverage_rows(
             "window_start": [hours.start for hours in covered.values()],
             "window_end": [hours.end for hours in covered.values()],
             "granularity": [str(rows.granularity)] * number,
+            "time_zone": [rows.zone_name] * number,
             "metrics": [",".join(rows.query.metrics)] * number,
             "outcome": [str(statuses[tweet_id].outcome) for tweet_id in covered],
             "fetched_at": [response.fetched_at if response else None] * number,

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class EngagementToWarehouseOperator(BaseOperator):
     """Loads the tables of a dataset into a database: only what has changed since the last load.
 
-    A row is merged with the row of the same key in the database: of each metric, the newest known count stays, whichever
-    dataset it comes from. No row is deleted. A second load of the same dataset changes nothing, and a load that was
-    killed is completed by the next one. It requires the extra ``warehouse``.
+    A row is merged with the row of the same key in the database: of each metric, the newest known count stays,
+    whichever dataset it comes from. No row is deleted. A second load of the same dataset changes nothing, and a load
+    that was killed is completed by the next one. It requires the extra ``warehouse``.
 
     .. seealso:: ``docs/operators/to-warehouse.md``
 

@@ -14,8 +14,9 @@ import pyarrow
 
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.warehouse.destinations import Target
+from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches
 from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, literal, quoted
-from airflow_provider_engagement.warehouse.sql_database import TIMESTAMP, GuardedBatches, SqlDatabase, column_names
+from airflow_provider_engagement.warehouse.sql_database import TIMESTAMP, SqlDatabase, column_names
 from airflow_provider_engagement.warehouse.target_database import Busy, FoundColumn, TargetDatabase, until_free
 
 _MEMORY_LIMIT = "1GB"
@@ -61,7 +62,7 @@ class DuckDbDatabase(SqlDatabase):
 
     def modify(self, statement: str) -> int:
         """Execute a statement that writes rows, and return how many."""
-        return int(self.execute(statement)[0][0])  # type: ignore[call-overload]
+        return int(str(self.execute(statement)[0][0]))
 
     def append(
         self, place: str, schema: pyarrow.Schema, batches: Iterator[pyarrow.Table], *, load_id: str | None = None
@@ -81,6 +82,12 @@ class DuckDbDatabase(SqlDatabase):
                 return self.modify(f"INSERT INTO {place} ({names}) SELECT {values} FROM {_BATCHES}")  # noqa: S608
             finally:
                 self._connection.unregister(_BATCHES)
+
+    def prepare(self, table: Table) -> None:
+        """Do nothing: DuckDB finds rows by the smallest and the greatest value of each block."""
+
+    def analyze(self, name: str) -> None:
+        """Do nothing: DuckDB counts while it writes."""
 
     def rows_of_load(self, table: Table) -> Iterator[pyarrow.Table]:
         """Yield the rows of a table that this load has written."""

@@ -2,8 +2,8 @@
 
 1. The task locks the database, as far as the database can do that.
 2. It compares the partitions with the record of the last load, which is in the database.
-3. The rows of all partitions that differ are staged, and merged into the tables by key: of each metric, the newest known
-   count. No row is deleted.
+3. The rows of all partitions that differ are staged, and merged into the tables by key: of each metric, the newest
+   known count. No row is deleted.
 4. The merged rows are counted. If they are as many as were read, the partitions are recorded.
 
 DuckDB and PostgreSQL do all of this in one transaction. In the other databases, dlt merges the rows before the
@@ -59,6 +59,9 @@ _TYPE_NAMES: Mapping[pyarrow.DataType, str] = {
 """What each type is called in messages."""
 
 
+_NOTHING = Written(read=0, new=0, changed=0)
+
+
 @dataclass(kw_only=True, slots=True)
 class _Table:
     """A table during its load.
@@ -73,7 +76,7 @@ class _Table:
     changed: Mapping[str, frozenset[str]]
     record: Record
     is_complete: bool
-    written: Written = Written(read=0, new=0, changed=0)
+    written: Written = _NOTHING
     seconds: float = 0.0
 
     @property

@@ -19,8 +19,9 @@ from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 
 from airflow_provider_engagement.dataset.schema import Table
 from airflow_provider_engagement.warehouse.destinations import Target
+from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches
 from airflow_provider_engagement.warehouse.merge_statements import literal, quoted, quoted_list
-from airflow_provider_engagement.warehouse.sql_database import LOAD_FIELD, TIMESTAMP, GuardedBatches, SqlDatabase, column_names
+from airflow_provider_engagement.warehouse.sql_database import LOAD_FIELD, TIMESTAMP, SqlDatabase, column_names
 from airflow_provider_engagement.warehouse.target_database import Busy, FoundColumn, TargetDatabase, until_free
 
 _LOCK_NAME = "airflow-provider-engagement"

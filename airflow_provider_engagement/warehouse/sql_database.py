@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import pyarrow
 
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.warehouse.destinations import Target
+from airflow_provider_engagement.warehouse.guarded_batches import CountedBatches
 from airflow_provider_engagement.warehouse.merge_statements import (
     CHANGES,
     LOAD_COLUMN,
@@ -106,9 +106,11 @@ class SqlDatabase(ABC):
     def columns(self, name: str) -> dict[str, FoundColumn]:
         """Return the columns of a table, or none if there is no such table."""
 
+    @abstractmethod
     def prepare(self, table: Table) -> None:
         """Make a table that has just been filled for the first time fast to read and to merge."""
 
+    @abstractmethod
     def analyze(self, name: str) -> None:
         """Let the database count what a temporary table has, for the plans of the queries."""
 
@@ -220,7 +222,7 @@ class SqlDatabase(ABC):
         self._append_record(_PARTITIONS, partitions)
         self._append_record(_TABLES, [(self._dataset, load.table.name, rows)])
 
-    def _append_record(self, name: str, rows: list[tuple[object, ...]]) -> None:
+    def _append_record(self, name: str, rows: Sequence[tuple[object, ...]]) -> None:
         schema = _RECORD_SCHEMAS[name]
         columns = zip(*rows, strict=True) if rows else [()] * len(schema)
         arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
@@ -229,50 +231,6 @@ class SqlDatabase(ABC):
 
     def _number(self, query: str) -> int:
         return int(str(self.execute(query)[0][0]))
-
-
-class CountedBatches:
-    """Batches of rows, which are counted as they pass.
-
-    :param batches: the batches.
-    """
-
-    def __init__(self, batches: Iterable[pyarrow.Table]) -> None:
-        self._batches = batches
-        self.number = 0
-
-    def __iter__(self) -> Iterator[pyarrow.Table]:
-        for batch in self._batches:
-            self.number += batch.num_rows
-            yield batch
-
-
-class GuardedBatches:
-    """Batches that keep their error, since the clients of databases replace an error of the rows that they read.
-
-    :param batches: the batches.
-    """
-
-    def __init__(self, batches: Iterator[pyarrow.Table]) -> None:
-        self._batches = batches
-        self._error: Exception | None = None
-
-    def __iter__(self) -> Iterator[pyarrow.Table]:
-        try:
-            yield from self._batches
-        except Exception as error:
-            self._error = error
-            raise
-
-    @contextmanager
-    def raised(self) -> Iterator[None]:
-        """Raise the error of the batches instead of the one of the client."""
-        try:
-            yield
-        except Exception:
-            if self._error is not None:
-                raise self._error from None
-            raise
 
 
 def _declared(schema: Iterable[pyarrow.Field]) -> str:

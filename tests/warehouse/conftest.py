@@ -18,8 +18,8 @@ import pytest
 from airflow_provider_engagement.dataset.formats import FileFormat, open_writer
 from airflow_provider_engagement.dataset.schema import TABLES, arrow_schema, columns_to_table
 from airflow_provider_engagement.dataset.storage import local_address
-from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse import load as load_module
+from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.dlt_database import open_with_dlt
 from airflow_provider_engagement.warehouse.load import load_dataset
 from airflow_provider_engagement.warehouse.source_partitions import table_names

@@ -23,7 +23,8 @@ from airflow_provider_engagement.warehouse.source_partitions import table_names
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 READ = datetime(2026, 1, 12, 9, 30, 15, 250_000, tzinfo=UTC)
-METRICS = ("favorites", "impressions")
+METRICS = ("impressions", "favorites")
+"""In the order of the columns, which is the order in ``older_counts``."""
 NAMES = ("first", "second", "third")
 EXAMPLES = int(os.environ.get("ENGAGEMENT_EXAMPLES", "40"))
 
@@ -66,8 +67,10 @@ def as_rows(rows: Mapping[Key, Row]) -> list[dict[str, Any]]:
     """Return rows as a table has them."""
     found = []
     for (tweet_id, start), ((time, owner), counts) in rows.items():
-        older = {metric: at for metric, (at, _) in counts.items() if at < time}
-        entries = ",".join(f'"{metric}":"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"' for metric, at in older.items())
+        older = {metric: counts[metric][0] for metric in METRICS if metric in counts and counts[metric][0] < time}
+        entries = ",".join(
+            f'"{metric}":"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"' for metric, at in older.items()
+        )
         found.append(
             {
                 "tweet_id": tweet_id,

@@ -69,10 +69,10 @@ def faults(make_postgres, monkeypatch) -> Faults:
     def counted(name: str) -> Callable[..., Any]:
         run = getattr(PostgresDatabase, name)
 
-        def counting(self: PostgresDatabase, first: str, *arguments: Any) -> Any:
+        def counting(self: PostgresDatabase, first: str, *arguments: Any, **options: Any) -> Any:
             current.connection = self._connection
             found.reached(self._connection, f"before {name}")
-            result = run(self, first, *arguments)
+            result = run(self, first, *arguments, **options)
             found.reached(self._connection, f"after {name}")
             return result
 
@@ -99,12 +99,15 @@ def datasets(hours, write_to, tmp_path) -> Callable[[int], dict[str, list[dict[s
 
     def written(version: int) -> dict[str, list[dict[str, Any]]]:
         first = [
-            row
-            for number in range(3)
-            for row in hours(DAY + timedelta(days=number), tweets=("1", "2"), added=version)
+            row for number in range(3) for row in hours(DAY + timedelta(days=number), tweets=("1", "2"), added=version)
         ]
         second = [
-            {**row, "favorites": None, "impressions": 1_000 + version, "fetched_at": row["fetched_at"] + timedelta(days=9)}
+            {
+                **row,
+                "favorites": None,
+                "impressions": 1_000 + version,
+                "fetched_at": row["fetched_at"] + timedelta(days=9),
+            }
             for number in range(1, 4)
             for row in hours(DAY + timedelta(days=number), tweets=("2", "3"))
         ]
