@@ -95,7 +95,8 @@ def partitions(place: StoragePath) -> list[StoragePath]:
 
 def _parquet(file: IO[bytes], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
     content = pyarrow.parquet.ParquetFile(file)
-    columns = [name for name in schema.names if name in content.schema_arrow.names]
+    found = set(content.schema_arrow.names)
+    columns = [name for name in schema.names if name in found]
     for batch in content.iter_batches(ROWS_PER_BATCH, columns=columns):
         yield pyarrow.Table.from_batches([batch])
 

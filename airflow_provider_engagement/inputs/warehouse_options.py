@@ -30,6 +30,19 @@ def parse_schema(value: object) -> str:
     return text
 
 
+def parse_full_refresh(value: object) -> bool:
+    """Parse whether to load everything again.
+
+    :param value: a truth value or its name, as a rendered template leaves it. Nothing, and ``None``, mean no.
+    :raises InvalidQueryError: if it is something else.
+    """
+    known = {"true": True, "false": False, "none": False, "": False}
+    text = str(value).strip().lower()
+    if text not in known:
+        raise InvalidQueryError("full_refresh", f"{quoted(value)} is not a truth value", "Set it to True or False.")
+    return known[text]
+
+
 def parse_names(value: object, known: Iterable[str], *, field: str) -> list[str]:
     """Parse a list of known names, each once.
 

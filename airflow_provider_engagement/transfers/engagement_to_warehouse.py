@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class EngagementToWarehouseOperator(BaseOperator):
     """Loads the tables of a dataset into a database: only what has changed since the last load.
 
-    A row replaces the row with the same key in the database. No row is deleted. A second load of the same dataset
-    changes nothing, and a load that was killed is completed by the next one. It requires the extra ``warehouse``.
+    A row is merged with the row of the same key in the database: of each metric, the newest known count stays,
+    whichever dataset it comes from. No row is deleted. A second load of the same dataset changes nothing, and a load
+    that was killed is completed by the next one. It requires the extra ``warehouse``.
 
     .. seealso:: ``docs/operators/to-warehouse.md``
 
@@ -41,6 +42,8 @@ class EngagementToWarehouseOperator(BaseOperator):
         default. (templated)
     :param lock_timeout: how long to wait for another task that loads into the same database, in seconds; 600 by
         default.
+    :param full_refresh: whether to load all partitions again, so that rows that were deleted or edited in the database
+        come back; ``False`` by default. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -51,6 +54,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         "warehouse_conn_id",
         "schema",
         "views",
+        "full_refresh",
     )
     ui_color = "#d7ecfb"
 
@@ -65,6 +69,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         schema: str = "engagement",
         views: Iterable[str] | str = (),
         lock_timeout: float = 600.0,
+        full_refresh: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -76,6 +81,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         self.schema = schema
         self.views = views
         self.lock_timeout = lock_timeout
+        self.full_refresh = full_refresh
         self.loaded_rows: dict[str, int] | None = None
         """How many rows of each table are new or changed, after the task has run."""
 
@@ -85,7 +91,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
         from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
         from airflow_provider_engagement.inputs.numbers import parse_number
-        from airflow_provider_engagement.inputs.warehouse_options import parse_names
+        from airflow_provider_engagement.inputs.warehouse_options import parse_full_refresh, parse_names
         from airflow_provider_engagement.warehouse.source_partitions import table_names
         from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
 
@@ -107,6 +113,7 @@ class EngagementToWarehouseOperator(BaseOperator):
                         f"Add {TABLE_OF[view].name} to tables.",
                     )
             lock_timeout = parse_number(self.lock_timeout, field="lock_timeout", minimum=0)
+            full_refresh = parse_full_refresh(self.full_refresh)
             target = self._target()
             try:
                 from airflow_provider_engagement.warehouse.load import load_dataset
@@ -124,6 +131,7 @@ class EngagementToWarehouseOperator(BaseOperator):
                 views=views,
                 address_of=table_address,
                 lock_timeout=lock_timeout,
+                full_refresh=full_refresh,
             )
             for name, table in report["tables"].items():
                 self.log.info(

@@ -24,19 +24,15 @@ class Warehouse(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Traits:
-    """What a kind of database needs.
+    """What a kind of database needs from dlt.
 
     :param file_format: the format in which dlt loads rows into it; ``None`` for dlt's choice.
-    :param strategy: how dlt merges rows by key.
-    :param skips_unchanged: whether a merge leaves unchanged rows alone, so that they can be counted.
+    :param strategy: how dlt replaces rows by key.
     """
 
     file_format: str | None = "parquet"
     strategy: str = "upsert"
-    skips_unchanged: bool = True
 
-
-_DELETE_AND_INSERT = Traits(strategy="delete-insert", skips_unchanged=False)
 
 TRAITS: Mapping[Warehouse, Traits] = MappingProxyType(
     {
@@ -44,13 +40,14 @@ TRAITS: Mapping[Warehouse, Traits] = MappingProxyType(
         Warehouse.POSTGRES: Traits(file_format="csv"),
         Warehouse.SNOWFLAKE: Traits(),
         Warehouse.BIGQUERY: Traits(),
-        Warehouse.REDSHIFT: Traits(file_format=None, strategy="delete-insert", skips_unchanged=False),
+        Warehouse.REDSHIFT: Traits(file_format=None, strategy="delete-insert"),
         Warehouse.DATABRICKS: Traits(),
-        Warehouse.CLICKHOUSE: _DELETE_AND_INSERT,
+        Warehouse.CLICKHOUSE: Traits(strategy="delete-insert"),
         Warehouse.MOTHERDUCK: Traits(),
     }
 )
-"""What each kind of database needs. Redshift and ClickHouse have no statement that updates and inserts at once."""
+"""What each kind of database needs. Redshift and ClickHouse have no statement that updates and inserts at once. DuckDB
+and PostgreSQL do not need dlt, but the tests use them in place of the databases that do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

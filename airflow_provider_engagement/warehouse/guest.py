@@ -1,4 +1,4 @@
-"""Run dlt as a guest of the task: a temporary folder, settings from this package alone, and nothing left behind.
+"""Run dlt as a guest of the task: a folder of the task, settings from this package alone, and nothing left behind.
 
 By default, dlt reads settings from environment variables, from ``.dlt/secrets.toml`` in the working folder and from
 Airflow's variables, keeps a folder below the home folder, and reports usage. Here it does none of that.
@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -29,32 +28,30 @@ SETTINGS: Mapping[str, Any] = {
     "runtime": {"intercept_signals": False, "dlthub_telemetry": False},
     "normalize": {"workers": 1, "parquet_normalizer": {"add_dlt_load_id": True}},
     "extract": {"workers": 1},
-    "load": {"workers": 4, "truncate_staging_dataset": True, "raise_on_max_retries": 3},
+    "load": {"workers": 4, "raise_on_max_retries": 3},
 }
-"""All settings that dlt gets except the destination. The staged rows are deleted after a load, and each row names the
-load that wrote it last."""
+"""All settings that dlt gets except the destination. Each row names the load that wrote it last."""
 
 _ONE_AT_A_TIME = threading.RLock()
 """dlt keeps its run context for the whole process."""
 
 
 @contextmanager
-def guest() -> Iterator[Path]:
-    """Let dlt run while the block runs, and return its folder. The folder is deleted afterwards.
+def guest(folder: Path) -> Iterator[None]:
+    """Let dlt run while the block runs. Threads of one process take turns.
 
-    Threads of one process take turns.
+    :param folder: the folder for all files of dlt.
     """
     container = Container()
     with (
         _ONE_AT_A_TIME,
-        TemporaryDirectory(prefix="engagement-warehouse-") as folder,
         without_client_settings(),
         _own_contexts(container),
-        container.injectable_context(PluggableRunContext(_GuestContext(folder))),
+        container.injectable_context(PluggableRunContext(_GuestContext(str(folder)))),
         container.injectable_context(PipelineContext()) as pipelines,
     ):
         try:
-            yield Path(folder)
+            yield
         finally:
             if pipelines.is_active():
                 pipelines.deactivate()

@@ -1,33 +1,36 @@
 """Load the changed partitions of a dataset into the tables of a database.
 
 1. The task locks the database, as far as the database can do that.
-2. dlt restores its state from the database: for each partition, the identity of the files that were loaded last.
-3. The rows of all partitions that differ go to staging tables, and from there into the tables, in one transaction for
-   each table: a row of a known key replaces the old one, other rows are added, and none is deleted.
-4. dlt stores the new state, and then marks the load as complete. The state of an incomplete load does not count.
+2. It compares the partitions with the record of the last load, which is in the database.
+3. The rows of all partitions that differ are staged, and merged into the tables by key: of each metric, the newest
+   known count. No row is deleted.
+4. The merged rows are counted. If they are as many as were read, the partitions are recorded.
 
-So a load that is killed leaves each table as it was before or after step 3, and the next one reads the same partitions
-again. Rows that are the same already do not change.
+DuckDB and PostgreSQL do all of this in one transaction. In the other databases, dlt merges the rows before the
+partitions are recorded. So a load that is killed leaves each table as it was before or after step 3, and the next one
+finds nothing to do or reads the same partitions again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import dlt
 import pyarrow
 
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress
+from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
 from airflow_provider_engagement.exceptions import WarehouseTableError
-from airflow_provider_engagement.warehouse.destinations import Target
-from airflow_provider_engagement.warehouse.guest import guest
+from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.load_errors import named_errors
+from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, Precedence
 from airflow_provider_engagement.warehouse.source_partitions import (
     SourceTable,
     changes,
@@ -35,25 +38,28 @@ from airflow_provider_engagement.warehouse.source_partitions import (
     record_of,
 )
 from airflow_provider_engagement.warehouse.source_rows import changed_rows
-from airflow_provider_engagement.warehouse.target_database import TargetTables, locked, opened
+from airflow_provider_engagement.warehouse.target_database import (
+    FoundColumn,
+    Record,
+    TableLoad,
+    TargetDatabase,
+    Written,
+)
 from airflow_provider_engagement.warehouse.view_names import View
 from airflow_provider_engagement.warehouse.views import create_view
 
-SCHEMA_NAME = "engagement"
-"""The name of dlt's schema, by which its own tables tell this package from other users of dlt."""
+log = logging.getLogger(__name__)
 
-LOAD_COLUMN = "_dlt_load_id"
-"""The column that names the load that wrote a row last."""
-
-_PARTITIONS = "partitions"
-_TIMESTAMP = pyarrow.timestamp("us", "UTC")
-_TYPES: Mapping[pyarrow.DataType, str] = {
-    pyarrow.string(): "text",
-    pyarrow.int64(): "bigint",
-    pyarrow.bool_(): "bool",
-    pyarrow.timestamp("ms", "UTC"): "timestamp",
+_TYPE_NAMES: Mapping[pyarrow.DataType, str] = {
+    pyarrow.string(): "a text without a maximum length",
+    pyarrow.int64(): "a bigint",
+    pyarrow.bool_(): "a boolean",
+    pyarrow.timestamp("ms", "UTC"): "a timestamp with time zone and milliseconds",
 }
-"""dlt's name of each type that the tables have."""
+"""What each type is called in messages."""
+
+
+_NOTHING = Written(read=0, new=0, changed=0)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -61,16 +67,16 @@ class _Table:
     """A table during its load.
 
     :param source: its partitions.
-    :param record: the partitions that an earlier load recorded.
     :param changed: the partitions to load.
-    :param rows_before: how many rows the database had.
+    :param record: what the database has recorded of it.
+    :param is_complete: whether the database has the rows and the columns that it once had.
     """
 
     source: SourceTable
-    record: Mapping[str, Mapping[str, str]]
     changed: Mapping[str, frozenset[str]]
-    rows_before: int
-    rows_read: int = 0
+    record: Record
+    is_complete: bool
+    written: Written = _NOTHING
     seconds: float = 0.0
 
     @property
@@ -79,7 +85,7 @@ class _Table:
 
     @property
     def has_changes(self) -> bool:
-        return any(self.changed.values())
+        return any(self.changed.values()) or self.record.partitions is None or not self.is_complete
 
 
 def load_dataset(
@@ -90,6 +96,7 @@ def load_dataset(
     views: Sequence[View] = (),
     address_of: TableAddress,
     lock_timeout: float,
+    full_refresh: bool = False,
 ) -> dict[str, Any]:
     """Load what has changed in a dataset since the last load, and create views.
 
@@ -99,65 +106,77 @@ def load_dataset(
     :param views: the views to create or replace.
     :param address_of: returns the address of a Delta table and the storage options for it.
     :param lock_timeout: how long to wait for another task that loads into the same database, in seconds.
+    :param full_refresh: whether to load all partitions, and to replace what was edited in the database.
     :return: for each table, the numbers of its rows and partitions; and the names of the views.
     :raises IncompatibleTableError: if a table of the dataset has another type or layout.
-    :raises MissingExtraError: if dlt lacks a package for the database.
+    :raises MissingExtraError: if a package for the database is not installed.
     :raises StorageError: if the storage of a Delta table fails.
     :raises WarehouseAccessError: if the database rejects the credentials or does not allow to write.
     :raises WarehouseError: if the load fails or the database stays locked.
     :raises WarehouseTableError: if a table in the database has another shape.
     """
     started = time.monotonic()
-    with (
-        named_errors(target),
-        guest() as folder,
-        opened(target, folder=folder, lock_timeout=lock_timeout) as destination,
-    ):
-        pipeline = dlt.pipeline(
-            _pipeline_name(dataset), pipelines_dir=str(folder), destination=destination, dataset_name=target.schema
-        )
-        with locked(pipeline, target, lock_timeout=lock_timeout):
-            pipeline.sync_destination()
-            database = TargetTables(pipeline, target)
+    folder = WorkerFolder()
+    try:
+        with (
+            named_errors(target),
+            _opened(target, _identity(dataset), folder=folder.path, lock_timeout=lock_timeout) as database,
+        ):
             sources = list_sources(dataset, tables, address_of=address_of)
-            loads = _compare(sources, database, pipeline, target)
-            load_id = _run(pipeline, database, loads, target, folder=folder, address_of=address_of)
-            report = {table.name: _report(table, database, load_id, target) for table in loads}
+            loads = [_compare(source, database, target, full_refresh=full_refresh) for source in sources]
+            for table in loads:
+                if table.has_changes:
+                    _load(table, database, folder=folder.path, address_of=address_of, full_refresh=full_refresh)
             for view in views:
-                create_view(pipeline, view, target)
+                create_view(database, view, target)
+    finally:
+        folder.delete()
     return {
         "warehouse": target.warehouse.value,
         "schema": target.schema,
-        "tables": report,
+        "tables": {table.name: _report(table) for table in loads},
         "views": [view.value for view in views],
         "seconds": round(time.monotonic() - started, 3),
     }
 
 
-def _pipeline_name(dataset: StoragePath) -> str:
-    """Return the name under which the database keeps the state for a dataset. It does not contain the path."""
-    return f"{SCHEMA_NAME}_{hashlib.sha256(str(dataset).encode()).hexdigest()[:16]}"
+def _identity(dataset: StoragePath) -> str:
+    """Return the name under which the database keeps the record of a dataset. It does not contain the path."""
+    return hashlib.sha256(str(dataset).encode()).hexdigest()[:16]
 
 
-def _compare(
-    sources: Sequence[SourceTable], database: TargetTables, pipeline: dlt.Pipeline, target: Target
-) -> list[_Table]:
-    """Return the tables with the partitions to load: all of them if the database lacks the rows or a column."""
-    columns = database.columns([source.table.name for source in sources])
-    states: Mapping[str, Any] = pipeline.state.get("sources", {}).get(SCHEMA_NAME, {}).get("resources", {})
-    loads = []
-    for source in sources:
-        name = source.table.name
-        _check_shape(source.table, columns[name], target)
-        rows = database.count(name) if columns[name] else 0
-        # Rows that were loaded without a column lack its values.
-        is_whole = rows > 0 and columns[name].keys() >= set(arrow_schema(source.table).names)
-        record = states.get(name, {}).get(_PARTITIONS, {}) if is_whole else {}
-        loads.append(_Table(source=source, record=record, changed=changes(source, record), rows_before=rows))
-    return loads
+def _opened(
+    target: Target, dataset: str, *, folder: Path, lock_timeout: float
+) -> AbstractContextManager[TargetDatabase]:
+    """Open and lock a database. Each kind imports packages of its own."""
+    if target.warehouse is Warehouse.DUCKDB:
+        from airflow_provider_engagement.warehouse.duckdb_database import open_duckdb
+
+        return open_duckdb(target, dataset, folder=folder, lock_timeout=lock_timeout)
+    if target.warehouse is Warehouse.POSTGRES:
+        from airflow_provider_engagement.warehouse.postgres_database import open_postgres
+
+        return open_postgres(target, dataset, lock_timeout=lock_timeout)
+    from airflow_provider_engagement.warehouse.dlt_database import open_with_dlt
+
+    return open_with_dlt(target, dataset, folder=folder)
 
 
-def _check_shape(table: Table, found: Mapping[str, Mapping[str, Any]], target: Target) -> None:
+def _compare(source: SourceTable, database: TargetDatabase, target: Target, *, full_refresh: bool) -> _Table:
+    """Return a table with the partitions to load: all of them if the database lacks rows or a column."""
+    name = source.table.name
+    columns = database.columns(name)
+    _check_shape(source.table, columns, target)
+    record = database.record(name)
+    is_complete = columns.keys() >= set(arrow_schema(source.table).names)
+    if is_complete and record.rows and (gone := record.rows - database.count(name)) > 0:
+        log.warning("%s: %d rows of %s are gone. All partitions are loaded again.", target.name, gone, name)
+        is_complete = False
+    known = record.partitions if record.partitions and is_complete and not full_refresh else {}
+    return _Table(source=source, changed=changes(source, known), record=record, is_complete=is_complete)
+
+
+def _check_shape(table: Table, found: Mapping[str, FoundColumn], target: Target) -> None:
     """Refuse a table in the database that this package has not created, or whose columns were changed.
 
     :raises WarehouseTableError: if it has another shape.
@@ -165,89 +184,55 @@ def _check_shape(table: Table, found: Mapping[str, Mapping[str, Any]], target: T
     if not found:
         return
     place = f"{target.name}, table {target.schema}.{table.name}"
-    expected = {field.name: _TYPES[field.type] for field in arrow_schema(table)} | {LOAD_COLUMN: "text"}
-    for column in (*table.key, LOAD_COLUMN):
-        if column not in found:
-            raise WarehouseTableError(place, f"it has no column {column}")
-    for column, kind in expected.items():
-        if column in found and found[column]["data_type"] != kind:
-            raise WarehouseTableError(place, f"its column {column} is {found[column]['data_type']}, not {kind}")
-    for column, properties in found.items():
-        if column not in expected and not properties.get("nullable", True):
-            raise WarehouseTableError(place, f"its column {column} must not be null, and the rows do not have it")
+    expected = {field.name: field.type for field in arrow_schema(table)} | {LOAD_COLUMN: pyarrow.string()}
+    for name in (*table.key, LOAD_COLUMN):
+        if name not in found:
+            raise WarehouseTableError(place, f"it has no column {name}")
+    for name, kind in expected.items():
+        if name in found and found[name].holds != kind:
+            raise WarehouseTableError(place, f"its column {name} is {found[name].kind}, not {_TYPE_NAMES[kind]}")
+    for name, column in found.items():
+        if name not in expected and not column.is_nullable:
+            raise WarehouseTableError(place, f"its column {name} must not be null, and the rows do not have it")
 
 
-def _run(
-    pipeline: dlt.Pipeline,
-    database: TargetTables,
-    tables: Sequence[_Table],
-    target: Target,
-    *,
-    folder: Path,
-    address_of: TableAddress,
-) -> str | None:
-    """Load the tables that have changes, and return the id of the load. Without changes, there is no load."""
-    changed = [table for table in tables if table.has_changes]
-    if not changed:
-        return None
-    database.forget_schema_versions()
+def _load(
+    table: _Table, database: TargetDatabase, *, folder: Path, address_of: TableAddress, full_refresh: bool
+) -> None:
+    """Load the changed partitions of a table."""
 
-    def resources() -> list[Any]:
-        return [_resource(table, target, folder=folder, address_of=address_of) for table in changed]
-
-    source = dlt.source(resources, schema=dlt.Schema(SCHEMA_NAME))()
-    info = pipeline.run(source, loader_file_format=cast(Any, target.traits.file_format))
-    info.raise_on_failed_jobs()
-    return str(info.loads_ids[0])
-
-
-def _resource(table: _Table, target: Target, *, folder: Path, address_of: TableAddress) -> Any:
-    """Return the rows of a table for dlt. The record of its partitions follows them."""
-    source = table.source
-    schema = arrow_schema(source.table)
-    loaded = pyarrow.schema([field.with_type(_TIMESTAMP) if _is_time(field) else field for field in schema])
-
-    def rows() -> Iterator[pyarrow.Table]:
+    def batches() -> Iterator[pyarrow.Table]:
         started = time.monotonic()
-        # Without a batch, dlt would not create the table.
-        yield loaded.empty_table()
-        for batch in changed_rows(source, table.changed, folder=folder, address_of=address_of):
-            table.rows_read += batch.num_rows
-            yield batch.cast(loaded)
-        dlt.current.resource_state()[_PARTITIONS] = record_of(source)
-        table.seconds = time.monotonic() - started
+        for batch in changed_rows(table.source, table.changed, folder=folder, address_of=address_of):
+            table.seconds += time.monotonic() - started
+            yield batch
+            started = time.monotonic()
 
-    disposition: dict[str, Any] = {"disposition": "merge", "strategy": target.traits.strategy}
-    if target.traits.skips_unchanged:
-        disposition["skip_unchanged_rows"] = True
-    make_resource: Any = dlt.resource
-    return make_resource(
-        rows,
-        name=source.table.name,
-        primary_key=list(source.table.key),
-        columns=[{"name": field.name, "data_type": _TYPES[field.type], "nullable": field.nullable} for field in schema],
-        write_disposition=disposition,
-        schema_contract={"data_type": "freeze"},
+    precedence = Precedence.NEWEST
+    if full_refresh:
+        # Another dataset can have read the same Tweets later.
+        precedence = Precedence.FILE_IF_AS_NEW if table.record.has_other_datasets else Precedence.FILE
+    table.written = database.load(
+        TableLoad(
+            table=table.source.table,
+            batches=batches(),
+            partitions=record_of(table.source),
+            precedence=precedence,
+            forgets_others=table.record.has_other_datasets and not table.is_complete,
+        )
     )
 
 
-def _is_time(field: pyarrow.Field) -> bool:
-    return bool(pyarrow.types.is_timestamp(field.type))
-
-
-def _report(table: _Table, database: TargetTables, load_id: str | None, target: Target) -> dict[str, Any]:
-    """Return what the load did to a table.
-
-    The database names the load in each row that it wrote, so the numbers are those of the database.
-    """
-    new = changed = 0
-    if table.has_changes and load_id is not None:
-        rows, written = database.count_written(table.name, load_id)
-        new = rows - table.rows_before
-        changed = written - new
+def _report(table: _Table) -> dict[str, Any]:
+    """Return what the load did to a table."""
     folders = table.source.folders
+    written = table.written
     return {
-        "rows": {"new": new, "changed": changed, "unchanged": table.rows_read - new - changed},
+        "rows": {
+            "new": written.new,
+            "changed": written.changed,
+            "unchanged": written.read - written.new - written.changed,
+        },
         "partitions": {
             "loaded": sum(map(len, table.changed.values())),
             "skipped": sum(len(folder.partitions) for folder in folders) - sum(map(len, table.changed.values())),

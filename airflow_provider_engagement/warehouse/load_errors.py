@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from airflow_provider_engagement.api.redaction import presentable
 from airflow_provider_engagement.exceptions import (
@@ -16,6 +17,14 @@ from airflow_provider_engagement.exceptions import (
 )
 from airflow_provider_engagement.warehouse.destinations import Target
 
+_PACKAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "deltalake": "airflow-provider-engagement[delta]",
+        **dict.fromkeys(("dlt", "duckdb", "psycopg2", "sqlglot"), "airflow-provider-engagement[warehouse]"),
+    }
+)
+"""What to install if a module is missing. The other modules belong to one kind of database."""
+
 _NO_ACCESS = re.compile(
     r"read[- ]only|permission denied|insufficient privilege|not authorized|access denied|authentication failed"
     r"|no password supplied|does not exist: role|role \"[^\"]*\" does not exist|database \"[^\"]*\" does not exist"
@@ -26,7 +35,8 @@ _NO_ACCESS = re.compile(
 
 _OTHER_SHAPE = re.compile(
     r"contract on `?data_type|DataValidationError|invalid input syntax|could not convert|conversion error"
-    r"|is not a table|cannot change|type mismatch|is of type .* but expression|violates not-null|NOT NULL constraint",
+    r"|is not a table|cannot change|type mismatch|is of type .* but expression|violates [a-z-]+ constraint"
+    r"|value too long|out of range|[a-z]+ constraint (failed|violated)|cannot (copy to|insert into|update) view",
     re.IGNORECASE,
 )
 """What dlt and databases say if a table cannot hold the rows."""
@@ -60,8 +70,8 @@ def _named(error: Exception, target: Target) -> EngagementError:
     reported = str(chain[-1]) or type(chain[-1]).__name__
     message = presentable(reported, target.secrets)
     if kinds & {"ModuleNotFoundError", "MissingDependencyException"}:
-        is_delta = isinstance(chain[-1], ModuleNotFoundError) and chain[-1].name == "deltalake"
-        package = "airflow-provider-engagement[delta]" if is_delta else f"dlt[{target.warehouse}]"
+        module = chain[-1].name if isinstance(chain[-1], ModuleNotFoundError) else None
+        package = _PACKAGES.get(str(module), f"dlt[{target.warehouse}]")
         return MissingExtraError(f"Loading into {target.warehouse}", package, message)
     if _NO_ACCESS.search(reported):
         return WarehouseAccessError(target.name, message)

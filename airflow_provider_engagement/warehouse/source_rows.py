@@ -18,22 +18,20 @@ from airflow_provider_engagement.dataset.schema import (
 )
 from airflow_provider_engagement.dataset.storage import TableAddress
 from airflow_provider_engagement.dataset.table_batches import read_batches
+from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches
+from airflow_provider_engagement.warehouse.merge_statements import quoted, quoted_list, time_column
 from airflow_provider_engagement.warehouse.source_partitions import SourceFolder, SourceTable, changed_folders
 
 ROWS_PER_BATCH = 65_536
 
 _MERGED_TABLES = (TWEET_METRICS, TWEET_HOURS_OF_DAY)
-"""The tables whose rows of one key are merged metric by metric, in one partition."""
+"""The tables that many runs merge, so that a partition has one file unless its format changes."""
 
 _ACROSS_PARTITIONS = (RESTATEMENTS,)
 """The tables that can have rows of the same key in several partitions."""
 
-_NEWEST_FIRST: Mapping[str, str] = {
-    "restatements": "old_fetched_at",
-    "tweet_status": "checked_at",
-    "owner_ledger": "requested_at",
-}
-"""The column that decides which of several rows with the same key counts, if it is not ``fetched_at``."""
+_ROWS_TO_MERGE = 200_000
+"""How many rows of keys that occur several times are merged at once, about."""
 
 _MEMORY_LIMIT = "512MB"
 
@@ -56,7 +54,7 @@ def changed_rows(
     elif source.table in _ACROSS_PARTITIONS or any(
         place.files[name] > 1 for place, names in changed_folders(source, changed) for name in names
     ):
-        yield from _newest_rows(source, changed, folder=folder, address_of=address_of)
+        yield from _one_row_of_each_key(source, changed, folder=folder, address_of=address_of)
     else:
         for place, names in changed_folders(source, changed):
             yield from read_batches(
@@ -77,40 +75,53 @@ def _merged_rows(
         yield merge_rows(pyarrow.concat_tables(batches), table)
 
 
-def _newest_rows(
-    source: SourceTable,
-    changed: Mapping[str, frozenset[str]],
-    *,
-    folder: Path,
-    address_of: TableAddress,
+def _one_row_of_each_key(
+    source: SourceTable, changed: Mapping[str, frozenset[str]], *, folder: Path, address_of: TableAddress
 ) -> Iterator[pyarrow.Table]:
-    """Yield the newest row of each key of the changed partitions, sorted out on disk."""
+    """Yield the rows of the changed partitions. The rows of a key are sorted out on disk, and merged."""
     # The package duckdb is an optional dependency.
     import duckdb
 
     table = source.table
     schema = arrow_schema(table)
-    newest_first = _NEWEST_FIRST.get(table.name, "fetched_at")
-    key = ", ".join(f'"{column}"' for column in table.key)
-    columns = ", ".join(f'"{column}"' for column in schema.names)
+    nullable = pyarrow.schema([field.with_nullable(True) for field in schema])
+    key = quoted_list(table.key)
 
     def batches() -> Iterator[pyarrow.RecordBatch]:
-        for place in source.folders:
-            names = changed[place.path]
+        for place, names in changed_folders(source, changed):
             for rows in read_batches(place.place, schema, includes=names.__contains__, address_of=address_of):
                 yield from rows.to_batches()
 
-    nullable = pyarrow.schema([field.with_nullable(True) for field in schema])
-    reader = pyarrow.RecordBatchReader.from_batches(nullable, batches())
+    read = GuardedBatches(batches())
+    reader = pyarrow.RecordBatchReader.from_batches(nullable, iter(read))
     with duckdb.connect(str(folder / f"{table.name}.sorting.duckdb")) as connection:
         connection.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
         connection.register("source", reader)
-        connection.execute("CREATE TABLE read AS SELECT * FROM source")
+        with read.raised():
+            connection.execute("CREATE TABLE read AS SELECT * FROM source")
         # The names of columns are those of the schema of this package.
-        newest: Any = connection.sql(
-            f"SELECT {columns} FROM read "  # noqa: S608
-            f'QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY "{newest_first}" DESC NULLS LAST) = 1'
-        ).to_arrow_reader(ROWS_PER_BATCH)
-        for batch in newest:
-            yield pyarrow.Table.from_batches([batch]).cast(nullable)
+        number = f"count(*) OVER (PARTITION BY {key})"
+        if table.metrics:
+            yield from _batches(connection, f"SELECT * FROM read QUALIFY {number} = 1", nullable)  # noqa: S608
+            connection.execute(f"CREATE TABLE several AS SELECT * FROM read QUALIFY {number} > 1")  # noqa: S608
+            ((rows,),) = connection.execute("SELECT count(*) FROM several").fetchall()
+            parts = rows // _ROWS_TO_MERGE + 1
+            for part in range(parts if rows else 0):
+                query = f"SELECT * FROM several WHERE hash({quoted(table.key[0])}) % {parts} = {part}"  # noqa: S608
+                if found := list(_batches(connection, query, nullable)):
+                    yield merge_rows(pyarrow.concat_tables(found), table)
+        else:
+            newest_first = ", ".join(f"{quoted(name)} DESC NULLS LAST" for name in (time_column(table), *schema.names))
+            yield from _batches(
+                connection,
+                "SELECT * FROM read "  # noqa: S608
+                f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {newest_first}) = 1",
+                nullable,
+            )
+
+
+def _batches(connection: Any, query: str, schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
+    for batch in connection.sql(query).to_arrow_reader(ROWS_PER_BATCH):
+        yield pyarrow.Table.from_batches([batch]).cast(schema)

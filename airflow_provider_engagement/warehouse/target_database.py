@@ -1,94 +1,141 @@
-"""One database during a load: its lock, its tables and their rows."""
+"""What a load needs of a database, whatever its kind."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-import dlt
+import pyarrow
 import tenacity
-from dlt.common.destination import AnyDestination
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from airflow_provider_engagement.dataset.schema import Table
 from airflow_provider_engagement.exceptions import WarehouseError
-from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
+from airflow_provider_engagement.warehouse.destinations import Target
+from airflow_provider_engagement.warehouse.merge_statements import Precedence
 
 log = logging.getLogger(__name__)
 
-STAGING_LAYOUT = "%s_engagement_staging"
-"""The name of the schema for rows that are not merged yet."""
-
-_LOCK_NAME = "airflow-provider-engagement"
 _SECONDS_BETWEEN_ATTEMPTS = 1.0
 
-_MEMORY_LIMIT = "1GB"
-"""How much memory DuckDB uses for a merge before it writes to the folder for temporary files."""
+Result = TypeVar("Result")
 
 
-class _Busy(Exception):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundColumn:
+    """A column of a table in the database.
+
+    :param kind: its type, as the database calls it.
+    :param holds: the type of Arrow whose values it can hold, all of them; ``None`` for any other type.
+    :param is_nullable: whether it can be null.
+    """
+
+    kind: str
+    holds: pyarrow.DataType | None
+    is_nullable: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """What the database has recorded of earlier loads of a table.
+
+    :param partitions: for each folder of this dataset, the digest of each partition that was loaded; ``None`` if this
+        dataset was never loaded into the table.
+    :param rows: how many rows the table had after its last load.
+    :param has_other_datasets: whether other datasets were loaded into the table.
+    """
+
+    partitions: Mapping[str, Mapping[str, str]] | None = None
+    rows: int = 0
+    has_other_datasets: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """What a load did to the rows of a table.
+
+    :param read: the rows that were read from files.
+    :param new: the rows whose key the table did not have.
+    :param changed: the rows of which a column has changed.
+    """
+
+    read: int
+    new: int
+    changed: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableLoad:
+    """The rows to load into a table.
+
+    :param table: the table.
+    :param batches: its rows, each key once.
+    :param partitions: what to record: for each folder, the digest of each partition.
+    :param precedence: which of two rows with the same key counts.
+    :param forgets_others: whether the other datasets must be loaded again as a whole, since the table has lost rows or
+        values.
+    """
+
+    table: Table
+    batches: Iterable[pyarrow.Table]
+    partitions: Mapping[str, Mapping[str, str]]
+    precedence: Precedence
+    forgets_others: bool
+
+
+class TargetDatabase(Protocol):
+    """A database during a load, which is locked as far as the database can do that.
+
+    :param dialect: sqlglot's name of its dialect.
+    """
+
+    dialect: str
+
+    def qualified(self, name: str) -> str:
+        """Return the quoted name of a table or view, with its schema."""
+        ...
+
+    def execute(self, statement: str) -> list[tuple[object, ...]]:
+        """Execute a statement, and return its rows."""
+        ...
+
+    def columns(self, name: str) -> dict[str, FoundColumn]:
+        """Return the columns of a table, or none if there is no such table."""
+        ...
+
+    def count(self, name: str) -> int:
+        """Return how many rows a table has."""
+        ...
+
+    def record(self, name: str) -> Record:
+        """Return what is recorded of a table."""
+        ...
+
+    def load(self, load: TableLoad) -> Written:
+        """Merge rows into a table, which is created or gets its missing columns first, and record the partitions.
+
+        :raises WarehouseError: if the table does not have each row afterwards.
+        """
+        ...
+
+
+class Busy(Exception):
     """Another task holds the database."""
 
 
-@contextmanager
-def opened(target: Target, *, folder: Path, lock_timeout: float) -> Iterator[AnyDestination]:
-    """Return dlt's destination for a database.
+def until_free(attempt: Callable[[], Result], target: Target, lock_timeout: float) -> Result:
+    """Repeat an attempt to get hold of a database.
 
-    DuckDB allows one writing process, so the database stays open, and closed to other processes, while the block runs.
-
+    :param attempt: raises ``Busy`` if another task holds it.
     :param target: the database.
-    :param folder: a folder for temporary files.
-    :param lock_timeout: how long to wait for a database that another process has open, in seconds.
-    :raises WarehouseError: if another process has it open for longer.
+    :param lock_timeout: how long to repeat it, in seconds.
+    :raises WarehouseError: if another task holds the database for longer.
     """
-    settings: dict[str, Any] = {
-        **target.settings,
-        "enable_dataset_name_normalization": False,
-        "staging_dataset_name_layout": STAGING_LAYOUT,
-    }
-    with ExitStack() as stack:
-        if target.warehouse is Warehouse.DUCKDB:
-            path, temporary = str(target.settings["credentials"]), str(folder / "duckdb")
-            connection = _until_free(lambda: _connect_duckdb(path, temporary), target, lock_timeout)
-            settings["credentials"] = stack.enter_context(connection)
-        yield getattr(dlt.destinations, target.warehouse.value)(**settings)
-
-
-@contextmanager
-def locked(pipeline: dlt.Pipeline, target: Target, *, lock_timeout: float) -> Iterator[None]:
-    """Let one task at a time load into the schema of a database, if the database has locks that end with the task.
-
-    :param pipeline: dlt's pipeline.
-    :param target: the database.
-    :param lock_timeout: how long to wait for the lock, in seconds.
-    :raises WarehouseError: if another task holds the lock for longer.
-    """
-    if target.warehouse is not Warehouse.POSTGRES:
-        yield
-        return
-    with pipeline.sql_client() as client:
-        # A lock of the session: PostgreSQL releases it if the task is killed.
-        name = f"{_LOCK_NAME}:{target.schema}"
-
-        def acquire() -> None:
-            rows = client.execute_sql("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name)
-            if not rows or not rows[0][0]:
-                raise _Busy("another task loads into the same schema")
-
-        _until_free(acquire, target, lock_timeout)
-        try:
-            yield
-        finally:
-            client.execute_sql("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", name)
-
-
-def _until_free(attempt: Callable[[], Any], target: Target, lock_timeout: float) -> Any:
     try:
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Busy),
+            retry=tenacity.retry_if_exception_type(Busy),
             stop=tenacity.stop_after_delay(lock_timeout),
             wait=tenacity.wait_fixed(_SECONDS_BETWEEN_ATTEMPTS),
             sleep=time.sleep,
@@ -99,63 +146,19 @@ def _until_free(attempt: Callable[[], Any], target: Target, lock_timeout: float)
             ),
             reraise=True,
         )(attempt)
-    except _Busy as error:
+    except Busy as error:
         raise WarehouseError(target.name, f"{error}, for more than {lock_timeout:.0f} s") from None
 
 
-def _connect_duckdb(path: str, temporary: str) -> Any:
-    import duckdb
+def check_counts(target: Target, table: Table, *, read: int, merged: int) -> None:
+    """Refuse to record partitions whose rows have not all arrived.
 
-    try:
-        return duckdb.connect(path, config={"temp_directory": temporary, "memory_limit": _MEMORY_LIMIT})
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower() and Path(path).exists():
-            raise _Busy("another process has the file open") from None
-        raise
-
-
-class TargetTables:
-    """The tables of one schema in the database.
-
-    :param pipeline: dlt's pipeline, whose schema is known.
     :param target: the database.
+    :param table: the table.
+    :param read: how many rows were read.
+    :param merged: how many of them the table has.
+    :raises WarehouseError: if these are not the same.
     """
-
-    def __init__(self, pipeline: dlt.Pipeline, target: Target) -> None:
-        self._pipeline = pipeline
-        self._target = target
-
-    def columns(self, names: list[str]) -> dict[str, dict[str, Mapping[str, Any]]]:
-        """Return the columns of tables by name in lower case. A table that does not exist has none."""
-        with self._pipeline.destination_client() as client:
-            if not client.is_storage_initialized():
-                return {name: {} for name in names}
-            # The client is that of a SQL database, but dlt declares a client of any destination.
-            found: Any = client.get_storage_tables(names)  # type: ignore[attr-defined]
-            return {name: {column.lower(): kind for column, kind in columns.items()} for name, columns in found}
-
-    def forget_schema_versions(self) -> None:
-        """Let dlt compare its tables with those in the database, where a table or a column may be missing now."""
-        with self._pipeline.sql_client() as client:
-            for staging in (False, True):
-                with client.with_staging_dataset() if staging else nullcontext(), suppress(DatabaseUndefinedRelation):
-                    table = client.make_qualified_table_name("_dlt_version")
-                    # BigQuery requires a condition.
-                    client.execute_sql(f"DELETE FROM {table} WHERE 1 = 1")  # noqa: S608
-
-    def count(self, name: str) -> int:
-        """Return how many rows a table has."""
-        with self._pipeline.sql_client() as client:
-            rows = client.execute_sql(f"SELECT count(*) FROM {client.make_qualified_table_name(name)}")  # noqa: S608
-            return int(rows[0][0]) if rows else 0
-
-    def count_written(self, name: str, load_id: str) -> tuple[int, int]:
-        """Return how many rows a table has, and how many of them a load wrote."""
-        with self._pipeline.sql_client() as client:
-            column = client.escape_column_name("_dlt_load_id")
-            rows = client.execute_sql(
-                f"SELECT count(*), sum(CASE WHEN {column} = %s THEN 1 ELSE 0 END) "  # noqa: S608
-                f"FROM {client.make_qualified_table_name(name)}",
-                load_id,
-            )
-            return (int(rows[0][0]), int(rows[0][1] or 0)) if rows else (0, 0)
+    if read != merged:
+        place = f"{target.schema}.{table.name}"
+        raise WarehouseError(target.name, f"{read} rows were read for the table {place}, but {merged} arrived")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-import dlt
 import sqlglot
 from sqlglot import expressions
 
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS, Table
 from airflow_provider_engagement.exceptions import WarehouseTableError
 from airflow_provider_engagement.warehouse.destinations import Target
+from airflow_provider_engagement.warehouse.target_database import TargetDatabase
 from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
 
 _DIALECT = "postgres"
@@ -120,22 +120,20 @@ def view_query(view: View, *, dialect: str, qualified: Callable[[Table], str]) -
     return query.sql(dialect=dialect)
 
 
-def create_view(pipeline: dlt.Pipeline, view: View, target: Target) -> None:
+def create_view(database: TargetDatabase, view: View, target: Target) -> None:
     """Create or replace a view beside the tables.
 
-    :param pipeline: dlt's pipeline.
+    :param database: the database.
     :param view: the view.
-    :param target: the database.
+    :param target: the database's name and schema.
     :raises WarehouseTableError: if a table has the name of the view.
     """
-    dialect = str(pipeline.destination.capabilities().sqlglot_dialect)
-    with pipeline.sql_client() as client:
-        query = view_query(view, dialect=dialect, qualified=lambda table: client.make_qualified_table_name(table.name))
-        try:
-            client.execute_sql(f"CREATE OR REPLACE VIEW {client.make_qualified_table_name(view.value)} AS {query}")
-        except Exception as error:
-            text = str(error)
-            if "not a view" in text or "is of type Table" in text or "cannot change" in text:
-                place = f"{target.name}, view {target.schema}.{view.value}"
-                raise WarehouseTableError(place, text.splitlines()[0]) from None
-            raise
+    query = view_query(view, dialect=database.dialect, qualified=lambda table: database.qualified(table.name))
+    try:
+        database.execute(f"CREATE OR REPLACE VIEW {database.qualified(view.value)} AS {query}")
+    except Exception as error:
+        text = str(error)
+        if "not a view" in text or "is of type Table" in text or "cannot change" in text:
+            place = f"{target.name}, view {target.schema}.{view.value}"
+            raise WarehouseTableError(place, text.splitlines()[0]) from None
+        raise

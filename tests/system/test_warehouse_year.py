@@ -175,7 +175,7 @@ def test_a_year_of_many_owners_is_equal_to_the_truth_after_two_kills(
 
     dataset, file = tmp_path / "dataset", tmp_path / "warehouse.duckdb"
     places = {"duckdb": str(file), "postgres": postgres}
-    kills = ("in the merge", "before the load is complete")
+    kills = ("before the record", "in the merge")
 
     for number in pulled(world, dataset, connect):
         for kind, place in places.items():

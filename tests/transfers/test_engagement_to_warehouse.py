@@ -186,7 +186,7 @@ def test_pulled_counts_arrive_in_postgresql_through_an_airflow_connection(
             cursor.execute(f"SELECT tweet_id, period_start, {', '.join(METRICS)} FROM {schema}.tweet_metrics")
             rows = cursor.fetchall()
             cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", [schema])
-            names = {name for (name,) in cursor.fetchall() if not name.startswith("_dlt")}
+            names = {name for (name,) in cursor.fetchall() if not name.startswith("_engagement")}
         finally:
             cursor.execute(f"DROP SCHEMA IF EXISTS {schema}, {schema}_engagement_staging CASCADE")
     server.close()
@@ -222,6 +222,7 @@ def test_pulled_counts_arrive_in_postgresql_through_an_airflow_connection(
             "^database: is the path of a DuckDB file, but the destination is postgres. Leave database out.$",
         ),
         ({"lock_timeout": -1}, "lock_timeout"),
+        ({"full_refresh": "sometimes"}, "full_refresh: 'sometimes' is not a truth value. Set it to True or False."),
         ({"dataset_path": "file:///nowhere"}, "dataset_path: file:///nowhere has no tables"),
     ],
 )
@@ -235,8 +236,9 @@ def test_an_invalid_parameter_fails_the_task_without_a_retry(pulled, tmp_path, p
     assert not (tmp_path / "warehouse.duckdb").exists()
 
 
-def test_a_missing_extra_is_named(pulled, tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "dlt", None)
+@pytest.mark.parametrize("package", ["duckdb", "sqlglot"])
+def test_a_missing_extra_is_named(pulled, tmp_path, monkeypatch, package) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
     for name in [name for name in sys.modules if name.startswith("airflow_provider_engagement.warehouse")]:
         monkeypatch.delitem(sys.modules, name)
     load = EngagementToWarehouseOperator(

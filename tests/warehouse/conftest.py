@@ -18,7 +18,9 @@ import pytest
 from airflow_provider_engagement.dataset.formats import FileFormat, open_writer
 from airflow_provider_engagement.dataset.schema import TABLES, arrow_schema, columns_to_table
 from airflow_provider_engagement.dataset.storage import local_address
+from airflow_provider_engagement.warehouse import load as load_module
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
+from airflow_provider_engagement.warehouse.dlt_database import open_with_dlt
 from airflow_provider_engagement.warehouse.load import load_dataset
 from airflow_provider_engagement.warehouse.source_partitions import table_names
 
@@ -84,6 +86,20 @@ def write_rows(dataset: Path) -> Callable[[str, str, Sequence[Mapping[str, Any]]
 
     def written(path: str, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         _write_rows(dataset / path, table, rows)
+
+    return written
+
+
+@pytest.fixture
+def write_to() -> Callable[[Path, Sequence[Mapping[str, Any]]], None]:
+    """Write rows of ``tweet_metrics`` to the folder of a dataset, each day to its partition."""
+
+    def written(dataset: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+        days: dict[str, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            days.setdefault(f"{row['period_start']:%Y-%m-%d}", []).append(row)
+        for day, found in days.items():
+            _write_rows(dataset / f"tweet_metrics/hour/period_date={day}/rows.parquet", "tweet_metrics", found)
 
     return written
 
@@ -192,11 +208,31 @@ def make_postgres() -> Iterator[Callable[..., Database]]:
     server.close()
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(
+    params=[
+        "duckdb",
+        "postgres",
+        pytest.param("duckdb with dlt", marks=pytest.mark.system),
+        pytest.param("postgres with dlt", marks=pytest.mark.system),
+    ]
+)
 def database(request: pytest.FixtureRequest) -> Database:
-    """A database: once DuckDB, once PostgreSQL."""
-    made: Database = request.getfixturevalue(f"make_{request.param}")()
+    """A database: DuckDB and PostgreSQL, and both in place of the databases that dlt loads into."""
+    kind, _, with_dlt = request.param.partition(" ")
+    if with_dlt:
+        request.getfixturevalue("with_dlt")
+    made: Database = request.getfixturevalue(f"make_{kind}")()
     return made
+
+
+@pytest.fixture
+def with_dlt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load into DuckDB and PostgreSQL as into the databases that need dlt."""
+
+    def opened(target: Target, dataset: str, *, folder: Path, lock_timeout: float) -> Any:
+        return open_with_dlt(target, dataset, folder=folder)
+
+    monkeypatch.setattr(load_module, "_opened", opened)
 
 
 @pytest.fixture

@@ -15,12 +15,14 @@ from typing import Any
 
 from dlt.destinations import job_client_impl
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
-from dlt.destinations.impl.postgres.postgres import PostgresCsvCopyJob
 
 from airflow_provider_engagement.dataset.storage import local_address
-from airflow_provider_engagement.warehouse import load
+from airflow_provider_engagement.warehouse import dlt_database, load
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
+from airflow_provider_engagement.warehouse.duckdb_database import DuckDbDatabase
+from airflow_provider_engagement.warehouse.postgres_database import PostgresDatabase
 from airflow_provider_engagement.warehouse.source_partitions import table_names
+from airflow_provider_engagement.warehouse.sql_database import SqlDatabase
 
 
 def die() -> None:
@@ -41,7 +43,37 @@ def after(owner: Any, name: str) -> None:
     setattr(owner, name, dying)
 
 
-def in_the_merge() -> None:
+def at_statement(word: str) -> None:
+    """Die after a statement, before its transaction is committed."""
+    for database in (DuckDbDatabase, PostgresDatabase):
+        modify = database.modify
+
+        def dying(self: Any, statement: str, *, run: Callable[..., int] = modify) -> int:
+            found = run(self, statement)
+            if statement.startswith(word):
+                die()
+            return found
+
+        database.modify = dying
+
+
+def at_the_rows(change: Callable[[Any, str], None]) -> None:
+    for database in (DuckDbDatabase, PostgresDatabase):
+        change(database, "append")
+
+
+def in_the_rows() -> None:
+    """Die while the database reads the rows."""
+    rows = load.changed_rows
+
+    def dying(*args: Any, **options: Any) -> Any:
+        yield next(rows(*args, **options))
+        die()
+
+    load.changed_rows = dying
+
+
+def in_the_merge_of_dlt() -> None:
     """Die after the merge statement, before its transaction is committed."""
     execute = job_client_impl.SqlLoadJob.run
 
@@ -64,19 +96,34 @@ def in_the_merge() -> None:
 
 STEPS: dict[str, Callable[[], None]] = {
     "none": lambda: None,
-    "before the load": lambda: before(load, "changed_rows"),
-    "before the rows are staged": lambda: [before(job, "run") for job in (DuckDbCopyJob, PostgresCsvCopyJob)] and None,
-    "after the rows are staged": lambda: [after(job, "run") for job in (DuckDbCopyJob, PostgresCsvCopyJob)] and None,
-    "in the merge": in_the_merge,
-    "after the merge": lambda: after(job_client_impl.SqlLoadJob, "run"),
-    "before the load is complete": lambda: before(job_client_impl.SqlJobClientBase, "complete_load"),
-    "after the load is complete": lambda: after(job_client_impl.SqlJobClientBase, "complete_load"),
+    "before the load": lambda: before(load, "_load"),
+    "before the rows are staged": lambda: at_the_rows(before),
+    "while the rows are staged": in_the_rows,
+    "after the rows are staged": lambda: at_the_rows(after),
+    "after the rows are updated": lambda: at_statement("UPDATE"),
+    "in the merge": lambda: at_statement("INSERT"),
+    "before the record": lambda: before(SqlDatabase, "_record"),
+    "before the load is complete": lambda: after(SqlDatabase, "_record"),
+    "after the load is complete": lambda: after(load, "load_dataset"),
 }
 """What to do before the load, by the step at which it dies."""
+
+STEPS_OF_DLT: dict[str, Callable[[], None]] = {
+    "none": lambda: None,
+    "before the load": lambda: before(load, "_load"),
+    "before the rows are staged": lambda: before(DuckDbCopyJob, "run"),
+    "after the rows are staged": lambda: after(DuckDbCopyJob, "run"),
+    "in the merge": in_the_merge_of_dlt,
+    "after the merge": lambda: after(job_client_impl.SqlLoadJob, "run"),
+    "before the record": lambda: after(dlt_database.DltDatabase, "_write"),
+    "after the load is complete": lambda: after(load, "load_dataset"),
+}
+"""The same for the databases that need dlt."""
 
 
 def main(dataset: str, kind: str, database: str, step: str = "none") -> None:
     credentials: Any = database
+    kind, _, with_dlt = kind.partition(" ")
     if kind == "postgres":
         credentials = {
             "host": "127.0.0.1",
@@ -87,7 +134,11 @@ def main(dataset: str, kind: str, database: str, step: str = "none") -> None:
         }
     target = Target(warehouse=Warehouse(kind), schema="mart", name=kind, settings={"credentials": credentials})
     folder = Path(dataset)
-    STEPS[step]()
+    if with_dlt:
+        load._opened = lambda target, dataset, *, folder, lock_timeout: dlt_database.open_with_dlt(
+            target, dataset, folder=folder
+        )
+    (STEPS_OF_DLT if with_dlt else STEPS)[step]()
     report = load.load_dataset(
         folder, tables=table_names(folder), target=target, address_of=local_address, lock_timeout=60.0
     )

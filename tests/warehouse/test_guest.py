@@ -14,8 +14,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import telemetry
 
-from airflow_provider_engagement.warehouse import guest as guest_module
-from airflow_provider_engagement.warehouse.guest import guest
+from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
 
 
 @pytest.fixture
@@ -54,24 +53,26 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return elsewhere
 
 
+@pytest.mark.parametrize("kind", ["duckdb", "postgres"])
+@pytest.mark.parametrize("uses_dlt", [False, True])
 def test_settings_from_elsewhere_do_not_override_the_connection(
-    hostile, database, write_day, load, expected, tmp_path
+    hostile, kind, uses_dlt, write_day, load, expected, tmp_path, request
 ) -> None:
+    if uses_dlt:
+        request.getfixturevalue("with_dlt")
+    database = request.getfixturevalue(f"make_{kind}")()
     rows = write_day()
 
     load(database)
 
     assert database.rows() == expected(rows)
     schemas = {name for (name,) in database.query("SELECT table_schema FROM information_schema.tables")}
-    assert {name for name in schemas if "mart" in name or "elsewhere" in name} == {
-        "mart",
-        "mart_engagement_staging",
-    }
+    assert {name for name in schemas if "mart" in name or "elsewhere" in name} == {"mart"}
     assert not hostile.exists()
     assert not any((tmp_path / name).exists() for name in ("data", "project", "home"))
 
 
-def test_nothing_is_left_behind_after_a_load(make_duckdb, write_day, load, monkeypatch, tmp_path) -> None:
+def test_nothing_is_left_behind_after_a_load(with_dlt, make_duckdb, write_day, load, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     logger = logging.getLogger("dlt")
@@ -90,7 +91,7 @@ def test_nothing_is_left_behind_after_a_load(make_duckdb, write_day, load, monke
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_a_pipeline_of_the_same_process_stays_active(make_duckdb, write_day, load, tmp_path) -> None:
+def test_a_pipeline_of_the_same_process_stays_active(with_dlt, make_duckdb, write_day, load, tmp_path) -> None:
     theirs = dlt.pipeline("theirs", pipelines_dir=str(tmp_path / "theirs"), destination="duckdb", dataset_name="d")
     try:
         write_day()
@@ -102,7 +103,7 @@ def test_a_pipeline_of_the_same_process_stays_active(make_duckdb, write_day, loa
         theirs.deactivate()
 
 
-def test_no_telemetry_is_sent(make_duckdb, write_day, load, monkeypatch) -> None:
+def test_no_telemetry_is_sent(with_dlt, make_duckdb, write_day, load, monkeypatch) -> None:
     started: list[Any] = []
     monkeypatch.setattr(telemetry, "start_telemetry", started.append)
     monkeypatch.setattr("dlt.common.runtime.anon_tracker._send_event", lambda *args: started.append(args))
@@ -113,41 +114,28 @@ def test_no_telemetry_is_sent(make_duckdb, write_day, load, monkeypatch) -> None
     assert started == []
 
 
-def test_the_folder_is_deleted_after_an_error() -> None:
-    folders: list[Path] = []
-
-    def fail() -> None:
-        with guest() as folder:
-            folders.append(folder)
-            assert folder.exists()
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-
-    assert not folders[0].exists()
-
-
-def test_a_password_is_in_no_file_log_or_report(make_postgres, write_day, load, monkeypatch, caplog) -> None:
+@pytest.mark.parametrize("uses_dlt", [False, True])
+def test_a_password_is_in_no_file_log_or_report(
+    uses_dlt, make_postgres, write_day, load, monkeypatch, caplog, request
+) -> None:
+    if uses_dlt:
+        request.getfixturevalue("with_dlt")
     password = "canary-7c1f-password"
     database = make_postgres(password=password)
     contents: list[bytes] = []
+    delete = WorkerFolder.delete
 
-    class Kept(guest_module.TemporaryDirectory):  # type: ignore[type-arg]
-        def cleanup(self) -> None:
-            contents.extend(path.read_bytes() for path in Path(self.name).rglob("*") if path.is_file())
-            super().cleanup()
+    def kept(folder: WorkerFolder) -> None:
+        contents.extend(path.read_bytes() for path in folder.path.rglob("*") if path.is_file())
+        delete(folder)
 
-        def __exit__(self, *args: object) -> None:
-            self.cleanup()
-
-    monkeypatch.setattr(guest_module, "TemporaryDirectory", Kept)
+    monkeypatch.setattr(WorkerFolder, "delete", kept)
     write_day()
 
     with caplog.at_level(logging.DEBUG):
         report = load(database)
 
-    assert len(contents) > 5
+    assert len(contents) > (5 if uses_dlt else 0)
     assert not any(password.encode() in content for content in contents)
     assert password not in caplog.text
     assert password not in str(report)

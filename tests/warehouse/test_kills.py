@@ -18,29 +18,48 @@ PROGRAM = Path(__file__).with_name("load_program.py")
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 NEXT_DAY = DAY + timedelta(days=1)
 
-WITH_OLD_ROWS = (
+STEPS = (
+    "before the load",
+    "before the rows are staged",
+    "while the rows are staged",
+    "after the rows are staged",
+    "after the rows are updated",
+    "in the merge",
+    "before the record",
+    "before the load is complete",
+    "after the load is complete",
+)
+STEPS_OF_DLT = (
     "before the load",
     "before the rows are staged",
     "after the rows are staged",
     "in the merge",
+    "after the merge",
+    "before the record",
+    "after the load is complete",
 )
-WITH_NEW_ROWS = ("after the merge", "before the load is complete", "after the load is complete")
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def database(request):
+    """A database that is loaded in one transaction."""
+    return request.getfixturevalue(f"make_{request.param}")()
 
 
 @pytest.fixture
 def start(dataset) -> Callable[..., subprocess.Popen[str]]:
     """Start a load in a process of its own."""
 
-    def started(database, step: str = "none") -> subprocess.Popen[str]:
+    def started(database, step: str = "none", *, by: str = "") -> subprocess.Popen[str]:
         credentials = database.target.settings["credentials"]
         place = credentials if isinstance(credentials, str) else credentials["database"]
-        command = [sys.executable, str(PROGRAM), str(dataset), database.target.warehouse.value, place, step]
+        command = [sys.executable, str(PROGRAM), str(dataset), database.target.warehouse.value + by, place, step]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     return started
 
 
-@pytest.mark.parametrize("step", [*WITH_OLD_ROWS, *WITH_NEW_ROWS])
+@pytest.mark.parametrize("step", STEPS)
 def test_a_killed_load_leaves_the_old_rows_or_the_new_ones_and_the_next_try_completes(
     database, write_day, load, start, expected, numbers, step
 ) -> None:
@@ -49,15 +68,37 @@ def test_a_killed_load_leaves_the_old_rows_or_the_new_ones_and_the_next_try_comp
     new = write_day(added=1) + write_day(NEXT_DAY, tweets=("1",), added=1)
 
     killed = start(database, step)
-    killed.communicate()
+    _, errors = killed.communicate()
 
-    assert killed.returncode == -signal.SIGKILL
+    assert killed.returncode == -signal.SIGKILL, errors
     everything = {**expected(old), **expected(new)}
-    assert database.rows() == (expected(old) if step in WITH_OLD_ROWS else everything)
+    is_complete = step == "after the load is complete"
+    assert database.rows() == (everything if is_complete else expected(old))
     report = load(database, lock_timeout=10.0)
     assert database.rows() == everything
-    has_record = step == "after the load is complete"
-    assert numbers(report)[3:] == ((0, 2) if has_record else (2, 0))
+    assert numbers(report)[3:] == ((0, 2) if is_complete else (2, 0))
+    assert numbers(load(database)) == (0, 0, 0, 0, 2)
+
+
+@pytest.mark.parametrize("step", STEPS_OF_DLT)
+def test_a_load_of_dlt_that_is_killed_leaves_the_old_rows_or_the_new_ones_and_the_next_try_completes(
+    with_dlt, make_duckdb, write_day, load, start, expected, numbers, step
+) -> None:
+    database = make_duckdb()
+    old = write_day() + write_day(NEXT_DAY)
+    load(database)
+    new = write_day(added=1) + write_day(NEXT_DAY, tweets=("1",), added=1)
+
+    killed = start(database, step, by=" with dlt")
+    _, errors = killed.communicate()
+
+    assert killed.returncode == -signal.SIGKILL, errors
+    everything = {**expected(old), **expected(new)}
+    has_new_rows = step in ("after the merge", "before the record", "after the load is complete")
+    assert database.rows() == (everything if has_new_rows else expected(old))
+    report = load(database, lock_timeout=10.0)
+    assert database.rows() == everything
+    assert numbers(report)[3:] == ((0, 2) if step == "after the load is complete" else (2, 0))
     assert numbers(load(database)) == (0, 0, 0, 0, 2)
 
 
@@ -66,11 +107,11 @@ def test_a_first_load_that_is_killed_in_the_merge_is_completed_by_the_next(
 ) -> None:
     rows = write_day()
 
-    killed = start(database, "in the merge")
+    killed = start(database, "before the load is complete")
     killed.communicate()
 
     assert killed.returncode == -signal.SIGKILL
-    assert database.rows() == {}
+    assert database.query("SELECT * FROM information_schema.tables WHERE table_schema = 'mart'") == []
     load(database, lock_timeout=10.0)
     assert database.rows() == expected(rows)
 

@@ -9,6 +9,8 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.dataset.delta_table import DeltaMergedTable
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, columns_to_table
+from airflow_provider_engagement.dataset.storage import local_address
+from airflow_provider_engagement.warehouse.load import load_dataset
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 NEXT_DAY = DAY + timedelta(days=1)
@@ -239,16 +241,6 @@ def test_texts_that_look_like_sql_or_formulas_are_loaded_as_they_are(database, w
     assert database.rows("tweet_status") == expected(rows, "tweet_status")
 
 
-def test_a_table_without_rows_is_created(database, write_rows, write_day, dataset, load) -> None:
-    write_day()
-    path = dataset / "tweet_metrics/hour/period_date=2026-01-05/rows.parquet"
-    parquet.write_table(parquet.read_table(path).slice(0, 0), path)
-
-    load(database)
-
-    assert database.rows() == {}
-
-
 def test_restated_counts_of_several_runs_are_loaded_once(database, write_rows, load, expected) -> None:
     row = {
         "tweet_id": "1",
@@ -268,3 +260,115 @@ def test_restated_counts_of_several_runs_are_loaded_once(database, write_rows, l
     load(database)
 
     assert database.rows("restatements") == expected([row], "restatements")
+
+
+def test_the_coverage_of_each_list_of_metrics_and_time_zone_is_kept(database, write_rows, load, expected) -> None:
+    rows = [
+        {**window("1", "ok", SNAPSHOT), "granularity": "day", "time_zone": zone, "metrics": metrics}
+        for zone in ("UTC", "Europe/Berlin")
+        for metrics in ("favorites", "favorites,impressions")
+    ]
+    for number, row in enumerate(rows):
+        write_rows(f"coverage/run_date=2026-01-05/{number}.parquet", "coverage", [row])
+
+    load(database)
+
+    assert database.rows("coverage") == expected(rows, "coverage")
+
+
+def test_coverage_that_was_written_without_a_time_zone_is_loaded_as_that_of_hours(
+    database, write_rows, load, expected, dataset
+) -> None:
+    row = window("1", "ok", SNAPSHOT)
+    write_rows("coverage/run_date=2026-01-05/first.parquet", "coverage", [row])
+    path = dataset / "coverage/run_date=2026-01-05/first.parquet"
+    parquet.write_table(parquet.ParquetFile(path).read().drop_columns("time_zone"), path)
+
+    load(database)
+
+    assert database.rows("coverage") == expected([row], "coverage")
+
+
+def test_two_tasks_with_other_metrics_of_the_same_snapshot_complete_each_other(
+    database, write_rows, load, expected
+) -> None:
+    first = snapshot("1", 7) | {"retweets": None}
+    second = snapshot("1", 0, fetched_at=SNAPSHOT + timedelta(minutes=5)) | {"favorites": None, "retweets": 3}
+    write_rows("tweet_totals/snapshot_date=2026-01-12/first.parquet", "tweet_totals", [first])
+    write_rows("tweet_totals/snapshot_date=2026-01-12/second.parquet", "tweet_totals", [second])
+
+    load(database)
+
+    older = '{"favorites":"2026-01-12T09:00:00.000Z"}'
+    assert database.rows("tweet_totals") == expected([second | {"favorites": 7, "older_counts": older}], "tweet_totals")
+
+
+def test_a_table_without_rows_is_recorded_and_not_loaded_again(
+    database, write_rows, write_day, dataset, load, numbers
+) -> None:
+    write_day()
+    path = dataset / "tweet_metrics/hour/period_date=2026-01-05/rows.parquet"
+    parquet.write_table(parquet.read_table(path).slice(0, 0), path)
+    (dataset / "restatements").mkdir()
+
+    first, second = load(database), load(database)
+
+    assert numbers(first) == (0, 0, 0, 1, 0)
+    assert numbers(second) == (0, 0, 0, 0, 1)
+    assert numbers(second, "restatements") == (0, 0, 0, 0, 0)
+    assert database.rows("restatements") == {}
+
+
+def test_rows_that_are_gone_are_found_and_loaded_again(database, write_day, load, expected, numbers, caplog) -> None:
+    rows = write_day() + write_day(NEXT_DAY)
+    load(database)
+    database.query("DELETE FROM mart.tweet_metrics WHERE tweet_id = '1070059276213702656' AND favorites > 100")
+    gone = len(rows) - len(database.rows())
+
+    report = load(database)
+
+    assert 0 < gone < 144
+    assert numbers(report) == (gone, 0, 144 - gone, 2, 0)
+    assert database.rows() == expected(rows)
+    assert f"{gone} rows of tweet_metrics are gone" in caplog.text
+    assert numbers(load(database)) == (0, 0, 0, 0, 2)
+
+
+def test_a_full_refresh_brings_back_what_was_deleted_or_edited(database, write_day, load, expected, numbers) -> None:
+    rows = write_day()
+    load(database)
+    database.query("UPDATE mart.tweet_metrics SET favorites = -9, owner = 'nobody' WHERE favorites > 100")
+    database.query("DELETE FROM mart.tweet_metrics WHERE tweet_id = '1021817816134156288'")
+    database.query("INSERT INTO mart.tweet_metrics SELECT * FROM mart.tweet_metrics WHERE false")
+
+    report = load(database, full_refresh=True)
+
+    assert database.rows() == expected(rows)
+    assert numbers(report)[0] == 24
+    assert numbers(load(database, full_refresh=True)) == (0, 0, 72, 1, 0)
+
+
+def test_a_dataset_that_shares_a_table_that_was_dropped_is_loaded_again_too(
+    make_duckdb, hours, write_to, expected, tmp_path
+) -> None:
+    database = make_duckdb()
+    rows = {name: hours(DAY, tweets=(name,)) for name in ("1", "2")}
+
+    def load(name: str) -> None:
+        load_dataset(
+            tmp_path / name,
+            tables=["tweet_metrics"],
+            target=database.target,
+            address_of=local_address,
+            lock_timeout=0.0,
+        )
+
+    for name in rows:
+        write_to(tmp_path / name, rows[name])
+        load(name)
+    database.query("DROP TABLE mart.tweet_metrics")
+
+    load("1")
+    load("2")
+
+    assert database.rows() == expected(rows["1"] + rows["2"])

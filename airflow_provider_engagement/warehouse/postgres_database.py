@@ -1,0 +1,197 @@
+"""Loads into PostgreSQL, in one session and one transaction, with a lock that belongs to the transaction.
+
+So there is no lock without the load and no load without the lock: if PostgreSQL, a pooler or an administrator ends the
+session, the transaction is rolled back, and only then can another load get the lock.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import MappingProxyType
+from typing import Any
+
+import psycopg2
+import pyarrow
+import pyarrow.csv
+from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
+
+from airflow_provider_engagement.dataset.schema import Table
+from airflow_provider_engagement.warehouse.destinations import Target
+from airflow_provider_engagement.warehouse.environment import without_client_settings
+from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches
+from airflow_provider_engagement.warehouse.merge_statements import literal, quoted, quoted_list
+from airflow_provider_engagement.warehouse.sql_database import LOAD_FIELD, TIMESTAMP, SqlDatabase, column_names
+from airflow_provider_engagement.warehouse.target_database import Busy, FoundColumn, TargetDatabase, until_free
+
+_LOCK_NAME = "airflow-provider-engagement"
+
+_BYTES_PER_MESSAGE = 262_144
+
+_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout")
+"""The settings that end a session while it reads files, which takes as long as it takes."""
+
+_HOLDS: Mapping[str, pyarrow.DataType] = MappingProxyType(
+    {
+        "text": pyarrow.string(),
+        "character varying": pyarrow.string(),
+        "bigint": pyarrow.int64(),
+        "boolean": pyarrow.bool_(),
+        "timestamp with time zone": TIMESTAMP,
+        "timestamp(3) with time zone": TIMESTAMP,
+        "timestamp(4) with time zone": TIMESTAMP,
+        "timestamp(5) with time zone": TIMESTAMP,
+        "timestamp(6) with time zone": TIMESTAMP,
+    }
+)
+
+
+class PostgresDatabase(SqlDatabase):
+    """A session of PostgreSQL in a transaction.
+
+    :param connection: the session.
+    :param target: the database.
+    :param dataset: the dataset's name in the record.
+    """
+
+    dialect = "postgres"
+    time_text = 'to_char({} AT TIME ZONE \'UTC\', \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\') COLLATE "C"'
+
+    def __init__(self, connection: Any, target: Target, dataset: str) -> None:
+        super().__init__(target, dataset)
+        self._connection = connection
+
+    def execute(self, statement: str) -> list[tuple[object, ...]]:
+        """Execute a statement, and return its rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def modify(self, statement: str) -> int:
+        """Execute a statement that writes rows, and return how many."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return int(cursor.rowcount)
+
+    def append(
+        self, place: str, schema: pyarrow.Schema, batches: Iterator[pyarrow.Table], *, load_id: str | None = None
+    ) -> int:
+        """Write rows to a table in bulk, and return how many."""
+        guarded = GuardedBatches(batches)
+        rows = iter(guarded)
+        if load_id is not None:
+            schema = schema.append(LOAD_FIELD)
+            rows = (batch.append_column(LOAD_FIELD, pyarrow.repeat(load_id, batch.num_rows)) for batch in guarded)
+        with self._connection.cursor() as cursor, guarded.raised():
+            cursor.copy_expert(
+                f"COPY {place} ({column_names(schema)}) FROM STDIN WITH (FORMAT csv)",
+                _CsvStream(rows),
+                size=_BYTES_PER_MESSAGE,
+            )
+            return int(cursor.rowcount)
+
+    def columns(self, name: str) -> dict[str, FoundColumn]:
+        """Return the columns of a table, or none if there is no such table."""
+        rows: Any = self.execute(
+            "SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, c.relkind "  # noqa: S608
+            "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
+            f"AND n.nspname = {literal(self._target.schema)} AND c.relname = {literal(name)}"
+        )
+        return {
+            column: FoundColumn(
+                kind="a column of a view" if relation in ("v", "m") else kind,
+                holds=None if relation in ("v", "m") else _HOLDS.get(kind),
+                is_nullable=is_nullable,
+            )
+            for column, kind, is_nullable, relation in rows
+        }
+
+    def prepare(self, table: Table) -> None:
+        """Create the index of the key, which also finds the rows of a Tweet and time, and count what the table has."""
+        place = self.qualified(table.name)
+        name = quoted(f"{table.name}_key")
+        self.execute(f"CREATE UNIQUE INDEX {name} ON {place} ({quoted_list(table.key)})")
+        self.analyze(place)
+
+    def analyze(self, name: str) -> None:
+        """Let PostgreSQL count what a table has, for the plans of the queries."""
+        self.execute(f"ANALYZE {name}")
+
+
+class _CsvStream(io.RawIOBase):
+    """Batches of rows as a file of CSV, which is made as it is read.
+
+    :param batches: the batches.
+    """
+
+    def __init__(self, batches: Iterator[pyarrow.Table]) -> None:
+        self._batches = batches
+        self._content = memoryview(b"")
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, and none at the end."""
+        while not self._content:
+            batch = next(self._batches, None)
+            if batch is None:
+                return b""
+            content = io.BytesIO()
+            # A text is in quotes, even an empty one. A null is not.
+            pyarrow.csv.write_csv(batch, content, pyarrow.csv.WriteOptions(include_header=False))
+            self._content = content.getbuffer()
+        end = size if size >= 0 else len(self._content)
+        found, self._content = bytes(self._content[:end]), self._content[end:]
+        return found
+
+
+@contextmanager
+def open_postgres(target: Target, dataset: str, *, lock_timeout: float) -> Iterator[TargetDatabase]:
+    """Begin a transaction with the lock of the schema. It is committed at the end of the block.
+
+    :param target: the database.
+    :param dataset: the dataset's name in the record.
+    :param lock_timeout: how long to wait for the lock, in seconds.
+    :raises WarehouseError: if another task holds the lock for longer.
+    """
+    connection = until_free(lambda: _connect_and_lock(target), target, lock_timeout)
+    try:
+        yield PostgresDatabase(connection, target, dataset)
+        connection.commit()
+    finally:
+        # Without a commit, closing the session rolls the transaction back.
+        with suppress(psycopg2.Error):
+            connection.close()
+
+
+def _connect_and_lock(target: Target) -> Any:
+    """Begin a transaction in a new session, and lock the schema in it. A session that waits is not kept."""
+    connection = _connect(target)
+    try:
+        # With another level, the transaction would not see what was committed while it waited for the lock.
+        connection.set_session(isolation_level=ISOLATION_LEVEL_READ_COMMITTED)
+        with connection.cursor() as cursor:
+            names = ", ".join(map(literal, _TIMEOUTS))
+            cursor.execute(f"SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ({names})")  # noqa: S608
+            cursor.execute(
+                f"SELECT pg_try_advisory_xact_lock(hashtextextended({literal(f'{_LOCK_NAME}:{target.schema}')}, 0))"
+            )
+            if not cursor.fetchone()[0]:
+                raise Busy("another task loads into the same schema")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(target: Target) -> Any:
+    credentials: Mapping[str, Any] = target.settings["credentials"]
+    with without_client_settings():
+        return psycopg2.connect(
+            host=credentials["host"],
+            port=credentials["port"],
+            user=credentials["username"],
+            password=credentials["password"],
+            dbname=credentials["database"],
+            **{"connect_timeout": 15, **credentials.get("query", {})},
+        )

@@ -1,0 +1,244 @@
+"""A load in one session and one transaction of a database: what DuckDB and PostgreSQL share.
+
+Everything happens in one transaction: the lock, the staged rows, the merge, the record of what was loaded, and the
+views. If the session ends, whatever the reason, nothing of the load remains, and the lock is gone with it. Staged rows
+are in temporary tables, which no other session can see.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+import pyarrow
+
+from airflow_provider_engagement.dataset.schema import Table, arrow_schema
+from airflow_provider_engagement.warehouse.destinations import Target
+from airflow_provider_engagement.warehouse.guarded_batches import CountedBatches
+from airflow_provider_engagement.warehouse.merge_statements import (
+    CHANGES,
+    LOAD_COLUMN,
+    STAGED,
+    MergeStatements,
+    literal,
+    quoted,
+    quoted_list,
+)
+from airflow_provider_engagement.warehouse.target_database import FoundColumn, Record, TableLoad, Written, check_counts
+
+TIMESTAMP = pyarrow.timestamp("ms", "UTC")
+
+_TYPES: Mapping[pyarrow.DataType, str] = MappingProxyType(
+    {
+        pyarrow.string(): "VARCHAR",
+        pyarrow.int64(): "BIGINT",
+        pyarrow.bool_(): "BOOLEAN",
+        TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
+    }
+)
+"""The type of each column, in the words that both databases know."""
+
+LOAD_FIELD = pyarrow.field(LOAD_COLUMN, pyarrow.string(), nullable=False)
+
+_PARTITIONS = "_engagement_partitions"
+_TABLES = "_engagement_tables"
+
+_RECORD_SCHEMAS: Mapping[str, pyarrow.Schema] = MappingProxyType(
+    {
+        _PARTITIONS: pyarrow.schema(
+            [
+                pyarrow.field(name, pyarrow.string(), nullable=False)
+                for name in ("dataset", "table_name", "folder", "partition_name", "files")
+            ]
+        ),
+        _TABLES: pyarrow.schema(
+            [
+                pyarrow.field("dataset", pyarrow.string(), nullable=False),
+                pyarrow.field("table_name", pyarrow.string(), nullable=False),
+                pyarrow.field("table_rows", pyarrow.int64(), nullable=False),
+            ]
+        ),
+    }
+)
+"""The tables of the record: which files of which dataset a table has, and how many rows it had after a load."""
+
+
+class SqlDatabase(ABC):
+    """One session of a database, in a transaction.
+
+    :param target: the database.
+    :param dataset: the dataset's name in the record.
+    :param load_id: the id of the load; by default the time.
+    """
+
+    dialect: str
+    time_text: str
+    """The expression that turns ``{}``, a time, into a text in the form of ``older_counts``."""
+
+    def __init__(self, target: Target, dataset: str, *, load_id: str | None = None) -> None:
+        self._target = target
+        self._dataset = dataset
+        self.load_id = load_id or f"{time.time():.6f}"
+
+    @abstractmethod
+    def execute(self, statement: str) -> list[tuple[object, ...]]:
+        """Execute a statement, and return its rows."""
+
+    @abstractmethod
+    def modify(self, statement: str) -> int:
+        """Execute a statement that writes rows, and return how many."""
+
+    @abstractmethod
+    def append(
+        self, place: str, schema: pyarrow.Schema, batches: Iterator[pyarrow.Table], *, load_id: str | None = None
+    ) -> int:
+        """Write rows to a table in bulk, and return how many. An error of ``batches`` is raised as it is.
+
+        :param place: the quoted name of the table.
+        :param schema: the columns of the rows.
+        :param batches: the rows.
+        :param load_id: the id of the load, for a table that has the column.
+        """
+
+    @abstractmethod
+    def columns(self, name: str) -> dict[str, FoundColumn]:
+        """Return the columns of a table, or none if there is no such table."""
+
+    @abstractmethod
+    def prepare(self, table: Table) -> None:
+        """Make a table that has just been filled for the first time fast to read and to merge."""
+
+    @abstractmethod
+    def analyze(self, name: str) -> None:
+        """Let the database count what a temporary table has, for the plans of the queries."""
+
+    def qualified(self, name: str) -> str:
+        """Return the quoted name of a table or view, with its schema."""
+        return f"{quoted(self._target.schema)}.{quoted(name)}"
+
+    def count(self, name: str) -> int:
+        """Return how many rows a table has."""
+        return self._number(f"SELECT count(*) FROM {self.qualified(name)}")  # noqa: S608
+
+    def record(self, name: str) -> Record:
+        """Return what is recorded of a table."""
+        if not (self.columns(_PARTITIONS) and self.columns(_TABLES)):
+            return Record()
+        rows = self.execute(
+            f"SELECT folder, partition_name, files FROM {self.qualified(_PARTITIONS)} "  # noqa: S608
+            f"WHERE dataset = {literal(self._dataset)} AND table_name = {literal(name)}"
+        )
+        partitions: dict[str, dict[str, str]] = {}
+        for folder, partition, files in rows:
+            partitions.setdefault(str(folder), {})[str(partition)] = str(files)
+        found = self.execute(
+            f"SELECT dataset, table_rows FROM {self.qualified(_TABLES)} WHERE table_name = {literal(name)}"  # noqa: S608
+        )
+        counts = {str(dataset): int(str(number)) for dataset, number in found}
+        return Record(
+            partitions=partitions if self._dataset in counts else None,
+            # The last load, of whichever dataset, has set the number for all of them.
+            rows=max(counts.values(), default=0),
+            has_other_datasets=bool(counts.keys() - {self._dataset}),
+        )
+
+    def load(self, load: TableLoad) -> Written:
+        """Merge rows into a table, and record the partitions.
+
+        :raises WarehouseError: if the table does not have each row afterwards.
+        """
+        table = load.table
+        is_new = self._create(table.name, arrow_schema(table).append(LOAD_FIELD))
+        rows_before = self.count(table.name)
+        written = self._merge(load) if rows_before else self._fill(load)
+        if is_new:
+            self.prepare(table)
+        self._record(load, rows_before + written.new)
+        return written
+
+    def _fill(self, load: TableLoad) -> Written:
+        """Write rows to an empty table."""
+        place = self.qualified(load.table.name)
+        rows = CountedBatches(load.batches)
+        arrived = self.append(place, arrow_schema(load.table), iter(rows), load_id=self.load_id)
+        check_counts(self._target, load.table, read=rows.number, merged=arrived)
+        return Written(read=rows.number, new=arrived, changed=0)
+
+    def _merge(self, load: TableLoad) -> Written:
+        """Merge rows into a table that has some already."""
+        table = load.table
+        place = self.qualified(table.name)
+        statements = MergeStatements(table=table, place=place, time_text=self.time_text, load_id=self.load_id)
+        self.execute(f"CREATE TEMPORARY TABLE {STAGED} ({_declared(arrow_schema(table))})")
+        rows = CountedBatches(load.batches)
+        self.append(STAGED, arrow_schema(table), iter(rows))
+        self.analyze(STAGED)
+        self.execute(statements.find_changes(load.precedence))
+        self.analyze(CHANGES)
+        changed = self.modify(statements.apply_changes())
+        new = self.modify(statements.insert_new())
+        check_counts(self._target, table, read=rows.number, merged=self._number(statements.count_merged()))
+        for name in (STAGED, CHANGES):
+            self.execute(f"DROP TABLE {name}")
+        return Written(read=rows.number, new=new, changed=changed)
+
+    def _create(self, name: str, schema: pyarrow.Schema) -> bool:
+        """Create a table or add the columns that it lacks, and return whether it is new."""
+        found = self.columns(name)
+        if not found:
+            self._create_schema()
+            self.execute(f"CREATE TABLE {self.qualified(name)} ({_declared(schema)})")
+            return True
+        for field in schema:
+            if field.name not in found:
+                self.execute(f"ALTER TABLE {self.qualified(name)} ADD COLUMN {_declared([field])}")
+        return False
+
+    def _create_schema(self) -> None:
+        schema = self._target.schema
+        # PostgreSQL demands the right to create schemas even if the schema exists.
+        found = self._number(
+            f"SELECT count(*) FROM information_schema.schemata WHERE schema_name = {literal(schema)}"  # noqa: S608
+        )
+        if not found:
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+
+    def _record(self, load: TableLoad, rows: int) -> None:
+        for name, schema in _RECORD_SCHEMAS.items():
+            self._create(name, schema)
+        of_table = f"table_name = {literal(load.table.name)}"
+        of_dataset = f"dataset = {literal(self._dataset)}"
+        forgotten = of_table if load.forgets_others else f"{of_table} AND {of_dataset}"
+        self.modify(f"DELETE FROM {self.qualified(_PARTITIONS)} WHERE {forgotten}")  # noqa: S608
+        self.modify(f"DELETE FROM {self.qualified(_TABLES)} WHERE {of_table} AND {of_dataset}")  # noqa: S608
+        self.modify(f"UPDATE {self.qualified(_TABLES)} SET table_rows = {rows} WHERE {of_table}")  # noqa: S608
+        partitions = [
+            (self._dataset, load.table.name, folder, partition, files)
+            for folder, found in load.partitions.items()
+            for partition, files in found.items()
+        ]
+        self._append_record(_PARTITIONS, partitions)
+        self._append_record(_TABLES, [(self._dataset, load.table.name, rows)])
+
+    def _append_record(self, name: str, rows: Sequence[tuple[object, ...]]) -> None:
+        schema = _RECORD_SCHEMAS[name]
+        columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+        arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        batch = pyarrow.Table.from_arrays(arrays, schema=schema)
+        self.append(self.qualified(name), schema, iter([batch]))
+
+    def _number(self, query: str) -> int:
+        return int(str(self.execute(query)[0][0]))
+
+
+def _declared(schema: Iterable[pyarrow.Field]) -> str:
+    return ", ".join(
+        f"{quoted(field.name)} {_TYPES[field.type]}{'' if field.nullable else ' NOT NULL'}" for field in schema
+    )
+
+
+def column_names(schema: pyarrow.Schema) -> str:
+    """Return the names of the columns as SQL."""
+    return quoted_list(schema.names)
