@@ -174,9 +174,9 @@ class World:
         """Return the user with an access token, if any."""
         return next((handle for handle in self._handles.values() if handle.access_token == access_token), None)
 
-    def app_of(self, handle: Handle) -> App:
-        """Return the app that a user's token belongs to."""
-        return self.app if handle.consumer_key is None else self._apps[handle.consumer_key]
+    def app_of(self, handle: Handle) -> App | None:
+        """Return the app that a user's token belongs to; ``None`` if the world does not have it."""
+        return self.app if handle.consumer_key is None else self._apps.get(handle.consumer_key)
 
     def change_app(self, consumer_key: str, **changes: Any) -> App:
         """Change fields of an app, such as ``entitled=False``, and return the changed app."""

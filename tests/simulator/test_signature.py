@@ -174,7 +174,8 @@ def test_the_token_of_a_revoked_user_is_rejected(client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "signer", "status"), [("a", "a", 200), ("b", "b", 200), ("a", "b", 401), ("b", "a", 401)]
+    ("owner", "signer", "status"),
+    [("a", "a", 200), ("b", "b", 200), ("a", "b", 401), ("b", "a", 401), ("other", "a", 401)],
 )
 def test_a_token_belongs_to_one_app(start: Callable[..., Any], owner: str, signer: str, status: int) -> None:
     apps = [App(consumer_key=name, consumer_secret="secret", bearer_token=f"AAAA{name}") for name in "ab"]
