@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,6 +28,7 @@ MAX_LINE_LENGTH = 2**24
 """How many characters a line of text or a record of CSV can have."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_WRONG_PATH = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 _BYTE_ORDER_MARKS = (
     # The mark of UTF-32 starts with that of UTF-16.
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -100,6 +103,26 @@ class IdSource:
     def too_large(self, place: str, bound: str) -> InvalidQueryError:
         """Return the error of a part that is too large."""
         return self.error(place, f"has more than {bound}", "Write one id on each line, or divide the file.")
+
+
+@contextmanager
+def path_errors(path: object) -> Iterator[None]:
+    """Raise errors of the block that a wrong path causes as errors of the parameter. Errors of the storage stay.
+
+    :param path: the file or folder.
+    :raises InvalidQueryError: if it does not exist, if it cannot be read, or if the package of its storage is missing.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise InvalidQueryError(FIELD, f"{path} does not exist", "Check the path.") from None
+    except ImportError as error:
+        problem = f"{path} cannot be read ({error})"
+        raise InvalidQueryError(FIELD, problem, "Install the package of this storage on the workers.") from None
+    except OSError as error:
+        if error.errno not in _WRONG_PATH:
+            raise
+        raise InvalidQueryError(FIELD, f"{path} cannot be read ({error.strerror})", "Check the path.") from None
 
 
 def decompressed(file: Any, name: str) -> tuple[io.BufferedReader, bool]:

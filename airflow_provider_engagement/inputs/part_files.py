@@ -21,7 +21,7 @@ _MOST_FOLDERS = 20
 """How deep folders can lie in each other. A link can lead back to its own folder."""
 
 
-def part_files(path: StoragePath, *, format_of: Callable[[StoragePath], str]) -> list[StoragePath]:
+def part_files(path: StoragePath, *, format_of: Callable[[StoragePath], object]) -> list[StoragePath]:
     """Return the files that a path stands for, in the order of their names.
 
     Files and folders are left out whose name starts with a dot or an underscore, such as ``_SUCCESS``.
@@ -67,7 +67,7 @@ def _matches(path: StoragePath) -> list[StoragePath]:
 
 def _files_below(path: StoragePath, depth: int) -> Iterator[StoragePath]:
     """Yield a file, or the files of a folder and of the folders in it."""
-    if not _is_folder(path):
+    if not path.is_dir():
         yield path
     elif depth == 0:
         raise InvalidQueryError(FIELD, f"{path} is too deep in other folders", "Pass a folder that is closer to it.")
@@ -82,16 +82,7 @@ def _entries(folder: StoragePath) -> list[StoragePath]:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(_HIDDEN)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except PermissionError:
-        raise InvalidQueryError(FIELD, f"{folder} cannot be listed", "Check its permissions.") from None
     return sorted(entries, key=lambda entry: entry.name)
-
-
-def _is_folder(path: StoragePath) -> bool:
-    try:
-        return path.is_dir()
-    except PermissionError:
-        raise InvalidQueryError(FIELD, f"{path} cannot be read", "Check its permissions.") from None
 
 
 def _exists(path: StoragePath) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,14 @@ from airflow_provider_engagement.api.tweet_id import newest_id_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.delimited_ids import csv_ids, text_ids
 from airflow_provider_engagement.inputs.id_columns import IdColumns, parse_id_columns
-from airflow_provider_engagement.inputs.id_source import FIELD, FoundId, IdSource, decompressed, described_place
+from airflow_provider_engagement.inputs.id_source import (
+    FIELD,
+    FoundId,
+    IdSource,
+    decompressed,
+    described_place,
+    path_errors,
+)
 from airflow_provider_engagement.inputs.json_ids import json_ids, json_lines_ids
 from airflow_provider_engagement.inputs.lists import quoted
 from airflow_provider_engagement.inputs.parquet_ids import parquet_ids
@@ -41,7 +47,6 @@ _READERS: Mapping[str, Callable[[IdSource], Iterator[FoundId]]] = MappingProxyTy
     }
 )
 _SUFFIXES = (*_READERS, PARQUET)
-_WRONG_PATH = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 _GZIP_SUFFIXES = frozenset({".gz", ".gzip"})
 
 
@@ -68,7 +73,9 @@ def read_tweet_ids(path: StoragePath, *, column: object = None, owner_column: ob
         raise InvalidQueryError(FIELD, f"{quoted(str(path))} is not a path", "Check the path.")
     columns = parse_id_columns(column, owner_column)
     newest = newest_id_at(datetime.now(UTC))
-    for file in part_files(path, format_of=_suffix_of):
+    with path_errors(path):
+        files = part_files(path, format_of=lambda file: _READERS.get(_suffix_of(file)))
+    for file in files:
         yield from _tweets_of(file, columns, newest)
 
 
@@ -76,7 +83,7 @@ def _tweets_of(path: StoragePath, columns: IdColumns, newest: int) -> Iterator[L
     suffix = _suffix_of(path)
     unit = "row" if suffix == PARQUET else "line"
     try:
-        with path.open("rb") as file:
+        with path_errors(path), path.open("rb") as file:
             content, is_compressed = decompressed(file, str(path))
             source = IdSource(str(path), content, columns)
             found = parquet_ids(source, is_compressed=is_compressed) if suffix == PARQUET else _READERS[suffix](source)
@@ -86,14 +93,8 @@ def _tweets_of(path: StoragePath, columns: IdColumns, newest: int) -> Iterator[L
                 except InvalidQueryError as error:
                     remedy = error.remedy if error.field == FIELD else columns.remedy_of_owner(error.remedy)
                     raise source.error(described_place(number, items, unit), error.problem, remedy) from None
-    except FileNotFoundError:
-        raise InvalidQueryError(FIELD, f"{path} does not exist", "Check the path.") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InvalidQueryError(FIELD, f"{path} is damaged gzip ({error})", "Write the file again.") from error
-    except OSError as error:
-        if error.errno not in _WRONG_PATH:
-            raise
-        raise InvalidQueryError(FIELD, f"{path} cannot be read ({error.strerror})", "Check the path.") from None
 
 
 def _suffix_of(path: StoragePath) -> str:

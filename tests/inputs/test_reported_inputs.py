@@ -252,6 +252,24 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(write: Write) -> No
     assert ids_in(write("ids [1].txt", A)) == [A]
 
 
+def test_tables_of_both_suffixes_are_one_format(write: Write, tmp_path: Path) -> None:
+    write("out/a.csv", f"id\n{A}\n")
+    write("out/b.tsv", f"id\ttext\n{B}\tx\n")
+    assert ids_in(tmp_path / "out") == [A, B]
+
+
+@pytest.mark.parametrize("name", ["none.txt", "none/ids.txt", "ids.txt/ids.txt", f"{'a' * 300}.txt", "nul\0.txt"])
+def test_a_path_that_cannot_be_read_is_an_error_of_this_package(write: Write, name: str) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^tweet_ids_file: .*Check the path"):
+        list(read_tweet_ids(write("ids.txt", A).parent / name))
+
+
+def test_folders_that_lead_back_to_themselves_are_refused(write: Write) -> None:
+    folder = write("out/ids.txt", A).parent
+    (folder / "self").symlink_to(folder)
+    assert "is too deep in other folders" in error_of(folder)
+
+
 def test_files_of_several_formats_are_refused(write: Write, tmp_path: Path) -> None:
     write("out/a.csv", f"id\n{A}\n")
     write("out/b.jsonl", A)
