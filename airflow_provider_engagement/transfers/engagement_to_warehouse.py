@@ -35,9 +35,10 @@ class EngagementToWarehouseOperator(BaseOperator):
         ``duckdb``. (templated)
     :param schema: the schema that receives the tables; ``engagement`` by default. It is created if it does not exist.
         In BigQuery, it is a dataset. (templated)
-    :param views: the names of the views to create or replace beside the tables: ``tweet_metrics_long``,
-        ``organic_tweet_report``, ``tweet_metrics_rates``, ``tweet_totals_rates`` and ``tweet_totals_changes``; none by
+    :param views: the names of the views to create or replace beside the tables, such as ``engagement_by_day``; none by
         default. (templated)
+    :param time_zone: the IANA name of the time zone of the dates, days and hours of day in views. By default, the days
+        of each Tweet are those of the zone in which most of its days are, and hours are in UTC. (templated)
     :param lock_timeout: how long to wait for another task that loads into the same database, in seconds; 600 by
         default.
     """
@@ -50,6 +51,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         "warehouse_conn_id",
         "schema",
         "views",
+        "time_zone",
     )
     ui_color = "#d7ecfb"
 
@@ -63,6 +65,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         warehouse_conn_id: str | None = None,
         schema: str = "engagement",
         views: Iterable[str] | str = (),
+        time_zone: str | None = None,
         lock_timeout: float = 600.0,
         **kwargs: Any,
     ) -> None:
@@ -74,6 +77,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         self.warehouse_conn_id = warehouse_conn_id
         self.schema = schema
         self.views = views
+        self.time_zone = time_zone
         self.lock_timeout = lock_timeout
         self.loaded_rows: dict[str, int] | None = None
         """How many rows of each table are new or changed, after the task has run."""
@@ -85,9 +89,9 @@ class EngagementToWarehouseOperator(BaseOperator):
         from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
         from airflow_provider_engagement.hooks.storage_options import table_address
         from airflow_provider_engagement.inputs.numbers import parse_number
-        from airflow_provider_engagement.inputs.warehouse_options import parse_names
+        from airflow_provider_engagement.inputs.warehouse_options import parse_names, parse_view_zone
         from airflow_provider_engagement.warehouse.source_partitions import table_names
-        from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
+        from airflow_provider_engagement.warehouse.view_names import TABLES_OF, View
 
         with airflow_failures():
             dataset = ObjectStoragePath(self.dataset_path)
@@ -99,12 +103,12 @@ class EngagementToWarehouseOperator(BaseOperator):
             tables = found if self.tables is None else parse_names(self.tables, found, field="tables")
             views = [View(name) for name in parse_names(self.views, list(View), field="views")]
             for view in views:
-                if TABLE_OF[view].name not in tables:
+                missing = [table.name for table in TABLES_OF[view] if table.name not in tables]
+                if missing:
                     raise InvalidQueryError(
-                        "views",
-                        f"{view} reads the table {TABLE_OF[view].name}",
-                        f"Add {TABLE_OF[view].name} to tables.",
+                        "views", f"{view} reads the table {missing[0]}", f"Add {missing[0]} to tables."
                     )
+            time_zone = parse_view_zone(self.time_zone)
             lock_timeout = parse_number(self.lock_timeout, field="lock_timeout", minimum=0)
             target = self._target()
             try:
@@ -121,6 +125,7 @@ class EngagementToWarehouseOperator(BaseOperator):
                 tables=tables,
                 target=target,
                 views=views,
+                time_zone=time_zone,
                 address_of=table_address,
                 lock_timeout=lock_timeout,
             )

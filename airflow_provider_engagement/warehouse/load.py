@@ -37,7 +37,7 @@ from airflow_provider_engagement.warehouse.source_partitions import (
 from airflow_provider_engagement.warehouse.source_rows import changed_rows
 from airflow_provider_engagement.warehouse.target_database import TargetTables, locked, opened
 from airflow_provider_engagement.warehouse.view_names import View
-from airflow_provider_engagement.warehouse.views import create_view
+from airflow_provider_engagement.warehouse.views import check_views, create_views
 
 SCHEMA_NAME = "engagement"
 """The name of dlt's schema, by which its own tables tell this package from other users of dlt."""
@@ -88,6 +88,7 @@ def load_dataset(
     tables: Sequence[str],
     target: Target,
     views: Sequence[View] = (),
+    time_zone: str | None = None,
     address_of: TableAddress,
     lock_timeout: float,
 ) -> dict[str, Any]:
@@ -97,6 +98,7 @@ def load_dataset(
     :param tables: the names of the tables to load. The dataset has them.
     :param target: the database.
     :param views: the views to create or replace.
+    :param time_zone: the time zone of the days and hours of day in views.
     :param address_of: returns the address of a Delta table and the storage options for it.
     :param lock_timeout: how long to wait for another task that loads into the same database, in seconds.
     :return: for each table, the numbers of its rows and partitions; and the names of the views.
@@ -106,6 +108,7 @@ def load_dataset(
     :raises WarehouseAccessError: if the database rejects the credentials or does not allow to write.
     :raises WarehouseError: if the load fails or the database stays locked.
     :raises WarehouseTableError: if a table in the database has another shape.
+    :raises WarehouseViewError: if a table or a view of someone else has the name of a view.
     """
     started = time.monotonic()
     with (
@@ -118,13 +121,13 @@ def load_dataset(
         )
         with locked(pipeline, target, lock_timeout=lock_timeout):
             pipeline.sync_destination()
+            check_views(pipeline, views, target)
             database = TargetTables(pipeline, target)
             sources = list_sources(dataset, tables, address_of=address_of)
             loads = _compare(sources, database, pipeline, target)
             load_id = _run(pipeline, database, loads, target, folder=folder, address_of=address_of)
             report = {table.name: _report(table, database, load_id, target) for table in loads}
-            for view in views:
-                create_view(pipeline, view, target)
+            create_views(pipeline, views, target, time_zone=time_zone)
     return {
         "warehouse": target.warehouse.value,
         "schema": target.schema,

@@ -1,141 +1,121 @@
-"""Views beside the tables: the forms in which people and other tools expect the counts."""
+"""Makes the views in a database, and never replaces a table or a view that this package has not made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+import re
+from collections.abc import Sequence
+from typing import Any
 
 import dlt
-import sqlglot
-from sqlglot import expressions
+from dlt.destinations.exceptions import DatabaseException, DatabaseTerminalException
 
-from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS, Table
-from airflow_provider_engagement.exceptions import WarehouseTableError
-from airflow_provider_engagement.warehouse.destinations import Target
-from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
+from airflow_provider_engagement.exceptions import WarehouseViewError
+from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
+from airflow_provider_engagement.warehouse.load_errors import without_secrets
+from airflow_provider_engagement.warehouse.view_names import View
+from airflow_provider_engagement.warehouse.view_queries import MARK, view_query
 
-_DIALECT = "postgres"
-"""The dialect in which this module writes queries."""
-
-_ORGANIC_METRICS: Mapping[str, str | None] = MappingProxyType(
-    {
-        "app_clicks": None,
-        "card_engagements": None,
-        "carousel_swipes": None,
-        "clicks": None,
-        "engagements": "engagements",
-        "follows": "user_follows",
-        "impressions": "impressions",
-        "likes": "favorites",
-        "poll_card_vote": None,
-        "qualified_impressions": None,
-        "replies": "replies",
-        "retweets": "retweets",
-        "tweets_send": None,
-        "unfollows": None,
-        "url_clicks": "url_clicks",
-        "video_15_s_views": None,
-        "video_3_s_100_pct_views": None,
-        "video_6_s_views": None,
-        "video_content_starts": None,
-        "video_cta_clicks": None,
-        "video_total_views": "video_views",
-        "video_views_25": None,
-        "video_views_50": None,
-        "video_views_75": None,
-        "video_views_100": None,
-    }
-)
-"""The metric columns of ``organic_tweet_report``, with the metrics of the API. ``None``: the API has no such metric."""
-
-_RATE = (
-    "CASE WHEN impressions <> 0 THEN CAST(engagements AS DOUBLE PRECISION) / impressions END "
-    "AS all_engagements_per_organic_impression"
-)
-"""The API counts impressions of organic Tweets alone, and engagements of organic and promoted ones. If a count is null
-or there are no impressions, the rate is null."""
+_OTHER_COLUMNS = re.compile(r"cannot (change (name|data type) of|drop columns from) view")
+"""What PostgreSQL says if a view would be replaced by one with other columns."""
 
 
-def _metrics_long() -> str:
-    kept = "tweet_id, '{metric}' AS metric, period_start, {metric} AS value, period_end, granularity, time_zone"
-    return " UNION ALL ".join(
-        f"SELECT {kept.format(metric=metric)} FROM tweet_metrics WHERE {metric} IS NOT NULL"  # noqa: S608
-        for metric in TWEET_METRICS.metrics
-    )
-
-
-def _organic_tweet_report() -> str:
-    columns = ", ".join(
-        f"{metric or 'CAST(NULL AS BIGINT)'} AS {column}" for column, metric in _ORGANIC_METRICS.items()
-    )
-    return (
-        "SELECT period_start AS date, owner AS account_id, tweet_id AS organic_tweet_id, "  # noqa: S608
-        f"'ALL_ON_TWITTER' AS placement, fetched_at AS _fivetran_synced, {columns} "
-        "FROM tweet_metrics WHERE granularity = 'day'"
-    )
-
-
-def _metrics_rates() -> str:
-    return (
-        "SELECT tweet_id, period_start, period_end, granularity, time_zone, engagements, impressions, "  # noqa: S608
-        f"{_RATE} FROM tweet_metrics"
-    )
-
-
-def _totals_rates() -> str:
-    return f"SELECT tweet_id, snapshot_at, auth, engagements, impressions, {_RATE} FROM tweet_totals"  # noqa: S608
-
-
-def _totals_changes() -> str:
-    previous = "LAG({}) OVER (PARTITION BY tweet_id, auth ORDER BY snapshot_at)"
-    changes = ", ".join(f"{metric} - {previous.format(metric)} AS {metric}_change" for metric in TWEET_TOTALS.metrics)
-    return (
-        "SELECT tweet_id, snapshot_at, auth, "  # noqa: S608
-        f"{previous.format('snapshot_at')} AS previous_snapshot_at, {changes} FROM tweet_totals"
-    )
-
-
-_QUERIES: Mapping[View, Callable[[], str]] = MappingProxyType(
-    {
-        View.METRICS_LONG: _metrics_long,
-        View.ORGANIC_TWEET_REPORT: _organic_tweet_report,
-        View.METRICS_RATES: _metrics_rates,
-        View.TOTALS_RATES: _totals_rates,
-        View.TOTALS_CHANGES: _totals_changes,
-    }
-)
-
-
-def view_query(view: View, *, dialect: str, qualified: Callable[[Table], str]) -> str:
-    """Return the query of a view.
-
-    :param view: the view.
-    :param dialect: sqlglot's name of the database's dialect.
-    :param qualified: returns the quoted name of a table, with its schema.
-    """
-    query = sqlglot.parse_one(_QUERIES[view](), dialect=_DIALECT)
-    name = qualified(TABLE_OF[view])
-    for table in list(query.find_all(expressions.Table)):
-        table.replace(sqlglot.parse_one(name, into=expressions.Table, dialect=dialect))
-    return query.sql(dialect=dialect)
-
-
-def create_view(pipeline: dlt.Pipeline, view: View, target: Target) -> None:
-    """Create or replace a view beside the tables.
+def check_views(pipeline: dlt.Pipeline, views: Sequence[View], target: Target) -> None:
+    """Refuse views whose names are taken. Call it before rows are loaded.
 
     :param pipeline: dlt's pipeline.
-    :param view: the view.
+    :param views: the views to create or replace.
     :param target: the database.
-    :raises WarehouseTableError: if a table has the name of the view.
+    :raises WarehouseViewError: if a table, or a view that this package has not made, has the name of one of them.
+    """
+    if not views:
+        return
+    with pipeline.sql_client() as client:
+        if not client.has_dataset():
+            return
+        found = _definitions(client, target)
+    for view in views:
+        definition = found.get(view.value, MARK)
+        if definition is None or MARK not in definition:
+            kind = "table" if definition is None else "view"
+            raise WarehouseViewError(
+                _place(view, target),
+                f"there is a {kind} of this name that this package has not made",
+                rows_are_loaded=False,
+            )
+
+
+def create_views(
+    pipeline: dlt.Pipeline, views: Sequence[View], target: Target, *, time_zone: str | None = None
+) -> None:
+    """Create or replace views beside the tables, after :func:`check_views`.
+
+    :param pipeline: dlt's pipeline.
+    :param views: the views.
+    :param target: the database.
+    :param time_zone: the time zone of their days, dates and hours of day; see :func:`.view_query`.
+    :raises WarehouseViewError: if the database rejects a view.
     """
     dialect = str(pipeline.destination.capabilities().sqlglot_dialect)
     with pipeline.sql_client() as client:
-        query = view_query(view, dialect=dialect, qualified=lambda table: client.make_qualified_table_name(table.name))
-        try:
-            client.execute_sql(f"CREATE OR REPLACE VIEW {client.make_qualified_table_name(view.value)} AS {query}")
-        except Exception as error:
-            text = str(error)
-            if "not a view" in text or "is of type Table" in text or "cannot change" in text:
-                place = f"{target.name}, view {target.schema}.{view.value}"
-                raise WarehouseTableError(place, text.splitlines()[0]) from None
+        for view in views:
+            name = client.make_qualified_table_name(view.value)
+            query = view_query(
+                view,
+                dialect=dialect,
+                qualified=lambda table: client.make_qualified_table_name(table.name),
+                time_zone=time_zone,
+            )
+            try:
+                _replace(client, name, query, target)
+            except DatabaseException as error:
+                text = " ".join(str(error).split())
+                if not isinstance(error, DatabaseTerminalException) and "depend" not in text:
+                    raise
+                problem = without_secrets(text, target.secrets)
+                raise WarehouseViewError(_place(view, target), problem, rows_are_loaded=True) from None
+
+
+def _place(view: View, target: Target) -> str:
+    return f"{target.name}, view {target.schema}.{view.value}"
+
+
+def _definitions(client: Any, target: Target) -> dict[str, str | None]:
+    """Return the definition of each view in the schema by name; ``None`` for what is not a view of this user."""
+    if target.warehouse is Warehouse.POSTGRES:
+        rows = client.execute_sql(
+            "SELECT relname, CASE WHEN relkind = 'v' AND pg_has_role(relowner, 'USAGE') THEN pg_get_viewdef(oid) END "
+            "FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)",
+            target.schema,
+        )
+        return dict(rows)
+    if target.warehouse is Warehouse.BIGQUERY:
+        catalogue = f"{client.fully_qualified_dataset_name()}.INFORMATION_SCHEMA"
+    else:
+        catalogue = "information_schema"
+    schema = client.make_qualified_table_name_path(None, quote=False)[-1]
+    rows = client.execute_sql(
+        "SELECT tables.table_name, views.view_definition "  # noqa: S608
+        f"FROM {catalogue}.tables AS tables LEFT JOIN {catalogue}.views AS views "
+        "ON views.table_schema = tables.table_schema AND views.table_name = tables.table_name "
+        "WHERE tables.table_schema = %s",
+        schema,
+    )
+    return {str(name).lower(): definition for name, definition in rows}
+
+
+def _replace(client: Any, name: str, query: str, target: Target) -> None:
+    try:
+        client.execute_sql(f"CREATE OR REPLACE VIEW {name} AS {query}")
+    except DatabaseTerminalException as error:
+        if target.warehouse is not Warehouse.POSTGRES or not _OTHER_COLUMNS.search(str(error)):
             raise
+        with client.begin_transaction():
+            grants = client.execute_sql(
+                "SELECT DISTINCT privilege_type, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END "
+                "FROM pg_class, aclexplode(relacl) WHERE oid = %s::regclass AND grantee <> relowner",
+                name,
+            )
+            client.execute_sql(f"DROP VIEW {name}")
+            client.execute_sql(f"CREATE VIEW {name} AS {query}")
+            for privilege, grantee in grants:
+                client.execute_sql(f"GRANT {privilege} ON {name} TO {grantee}")
