@@ -27,6 +27,7 @@ from airflow_provider_engagement.dataset.storage import StoragePath, TableAddres
 from airflow_provider_engagement.exceptions import WarehouseTableError
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.guest import guest
+from airflow_provider_engagement.warehouse.keys import create_keys
 from airflow_provider_engagement.warehouse.load_errors import named_errors
 from airflow_provider_engagement.warehouse.source_partitions import (
     SourceTable,
@@ -125,7 +126,10 @@ def load_dataset(
             database = TargetTables(pipeline, target)
             sources = list_sources(dataset, tables, address_of=address_of)
             loads = _compare(sources, database, pipeline, target)
+            keyed = [source.table for source in sources]
+            create_keys(pipeline, keyed, target)
             load_id = _run(pipeline, database, loads, target, folder=folder, address_of=address_of)
+            create_keys(pipeline, keyed, target)
             report = {table.name: _report(table, database, load_id, target) for table in loads}
             create_views(pipeline, views, target, time_zone=time_zone)
     return {

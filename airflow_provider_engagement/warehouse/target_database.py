@@ -29,6 +29,10 @@ _MEMORY_LIMIT = "1GB"
 """How much memory DuckDB uses for a merge before it writes to the folder for temporary files."""
 
 
+_STORAGE_VERSION = "v1.1.0"
+"""The oldest version of DuckDB that can open a new file. A file that exists keeps its version."""
+
+
 class _Busy(Exception):
     """Another task holds the database."""
 
@@ -106,8 +110,13 @@ def _until_free(attempt: Callable[[], Any], target: Target, lock_timeout: float)
 def _connect_duckdb(path: str, temporary: str) -> Any:
     import duckdb
 
+    settings: dict[str, Any] = {
+        "temp_directory": temporary,
+        "memory_limit": _MEMORY_LIMIT,
+        "storage_compatibility_version": _STORAGE_VERSION,
+    }
     try:
-        return duckdb.connect(path, config={"temp_directory": temporary, "memory_limit": _MEMORY_LIMIT})
+        return duckdb.connect(path, config=settings)
     except duckdb.IOException as error:
         if "lock" in str(error).lower() and Path(path).exists():
             raise _Busy("another process has the file open") from None

@@ -122,8 +122,12 @@ def view_query(view: View, *, dialect: str, qualified: Callable[[Table], str], t
     :param time_zone: the time zone of days, dates and hours of day. By default, the days of each Tweet are those of the
         zone in which the table has most of them, and hours are in UTC.
     """
-    template = f"WITH {MARK} AS ({_template(view.value)}) SELECT * FROM {MARK}"  # noqa: S608
-    query = sqlglot.parse_one(_filled(template, time_zone), dialect=_DIALECT)
+    template = sqlglot.parse_one(_filled(_template(view.value), time_zone), dialect=_DIALECT, into=expressions.Select)
+    query = expressions.select("*").from_(MARK)
+    # One list of expressions: DuckDB 1.4 does not find an expression of a list within another.
+    for part in template.ctes:
+        query = query.with_(part.alias, as_=part.this)
+    query = query.with_(MARK, as_=_without_parts(template))
     for table in list(query.find_all(expressions.Table)):
         if table.name in TABLES:
             named = sqlglot.parse_one(qualified(TABLES[table.name]), into=expressions.Table, dialect=dialect)
@@ -135,6 +139,13 @@ def view_query(view: View, *, dialect: str, qualified: Callable[[Table], str], t
 @cache
 def _template(name: str) -> str:
     return resources.files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8").strip()
+
+
+def _without_parts(query: expressions.Query) -> expressions.Query:
+    plain = query.copy()
+    for part in plain.find_all(expressions.With):
+        part.pop()
+    return plain
 
 
 def _filled(template: str, time_zone: str | None) -> str:

@@ -52,7 +52,7 @@ def create_views(
     :param pipeline: dlt's pipeline.
     :param views: the views.
     :param target: the database.
-    :param time_zone: the time zone of their days, dates and hours of day; see :func:`.view_query`.
+    :param time_zone: the time zone of their days, dates and hours of day; see :func:`view_query`.
     :raises WarehouseViewError: if the database rejects a view.
     """
     dialect = str(pipeline.destination.capabilities().sqlglot_dialect)
