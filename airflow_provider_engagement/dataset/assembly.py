@@ -1,8 +1,7 @@
-"""What the assembly of totals and of time series have in common: the run, the result and the status of each Tweet."""
+"""What the assembly of totals and of time series have in common: the result and the status of each Tweet."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,29 +15,11 @@ from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.dataset.completeness import OutcomeSummary, completeness_error
 from airflow_provider_engagement.dataset.fetch import FetchResult
 from airflow_provider_engagement.dataset.schema import TWEET_STATUS, columns_to_table
+from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.exceptions import EngagementError
 
 STATUS_ROWS_AT_ONCE = 50_000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TaskRun:
-    """The run of a task that a pull belongs to.
-
-    :param run_id: the id of the DAG run.
-    :param task: a name that is unique among tasks and map indexes, and the same in every attempt.
-    :param accepted: the outcomes that do not fail the task.
-    """
-
-    run_id: str
-    task: str
-    accepted: tuple[Outcome, ...]
-
-    @property
-    def writer(self) -> str:
-        """Identifies this run of the task in the names of temporary and staged files, the same in every attempt."""
-        return hashlib.sha256(f"{self.task}\0{self.run_id}".encode()).hexdigest()[:12]
 
 
 @dataclass(slots=True)

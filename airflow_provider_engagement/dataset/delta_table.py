@@ -107,7 +107,6 @@ class DeltaMergedTable(PublishedTable):
                     reraise=True,
                 )(self._commit, transactions, partitions)
                 self.version = transactions.version
-                self._compare()
             return partitions
         finally:
             self.discard()
@@ -145,8 +144,12 @@ class DeltaMergedTable(PublishedTable):
     def _merge(self, name: str, base: tuple[str, ...], columns: pyarrow.Schema) -> _MergedPartition:
         schema = _memory_schema(self._schema, columns, without=name.partition("=")[0])
         published = [self._read(path, schema) for path in base]
-        merged = merge_rows(pyarrow.concat_tables([*published, _aligned(self._staged.read(name), schema)]), self._table)
-        if len(published) == 1 and merged.equals(published[0]):
+        if self._on_change is not None and published:
+            before = pyarrow.concat_tables(published).select(self._schema.names)
+            self._on_change(before, merge_rows(self._staged.read(name), self._table))
+        earlier = published if self._without_earlier_rows is None else map(self._without_earlier_rows, published)
+        merged = merge_rows(pyarrow.concat_tables([*earlier, _aligned(self._staged.read(name), schema)]), self._table)
+        if merged.num_rows == 0 if not published else len(published) == 1 and merged.equals(published[0]):
             return _MergedPartition(base=base, file=None)
         return _MergedPartition(base=base, file=self._write(name, merged))
 
@@ -167,13 +170,6 @@ class DeltaMergedTable(PublishedTable):
             size=size,
             statistics=statistics(rows, (*self._table.key, "fetched_at")),
         )
-
-    def _compare(self) -> None:
-        """Compare the rows that the pull replaced with its own. Their files are kept for readers of old versions."""
-        for name, merged in self._merged.items():
-            if self._on_change is not None and merged.file is not None and merged.base:
-                published = pyarrow.concat_tables(self._read(path, self._schema) for path in merged.base)
-                self._on_change(published, merge_rows(self._staged.read(name), self._table))
 
 
 def statistics(rows: pyarrow.Table, columns: Sequence[str]) -> dict[str, object]:

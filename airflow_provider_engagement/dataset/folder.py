@@ -88,36 +88,14 @@ class DatasetFolder:
         """The version of each Delta table after the pull, by its path below the dataset's folder."""
         return {path: table.version for path, table in self._delta_tables.items() if table.version is not None}
 
-    @contextmanager
-    def open_snapshot(
-        self, table: Table, path: str, partition_of: Callable[[datetime], str]
-    ) -> Iterator[Callable[[pyarrow.Table], None]]:
-        """Open a table for the rows of one snapshot. They are put in place together if the block succeeds.
-
-        :param table: the table.
-        :param path: the path of a file that only this run writes, below the folder of the table and without a suffix.
-            A Delta table has no such file.
-        :param partition_of: returns the partition of a row from the time of its snapshot.
-        :return: a function that appends rows.
-        """
-        if not self._has_delta_tables:
-            self._check_format(self._folder / table.name)
-            with self.open({table: f"{table.name}/{path}"}) as files:
-                yield files[table.name].append
-            return
-        target = self.open_merged(table, table.name, partition_of)
-        try:
-            yield target.stage
-        except BaseException:
-            target.discard()
-            raise
-        target.publish()
-
     def open_merged(
         self,
         table: Table,
         path: str,
         partition_of: Callable[[datetime], str],
+        *,
+        file_of: Callable[[datetime], str] = lambda time: FILE,
+        time: datetime | None = None,
         on_change: Callable[[pyarrow.Table, pyarrow.Table], None] | None = None,
     ) -> PublishedTable:
         """Return a partitioned table for rows whose keys other runs write too.
@@ -125,13 +103,20 @@ class DatasetFolder:
         :param table: the table.
         :param path: its path below the dataset's folder.
         :param partition_of: returns the partition of a row from its time.
+        :param file_of: returns the name of the file of a row in its partition, without a suffix. A Delta table has no
+            such file.
+        :param time: the time of all rows of the pull, if they have the same. The manifest then names their file.
         :param on_change: called with published rows and newer rows of a partition.
         :raises IncompatibleTableError: if the table has another format.
         """
         place = self._folder / path
         self._check_format(place)
         self._tables[place] = table
-        self.locations[path] = str(place)
+        self.locations[path] = str(
+            place
+            if time is None or self._has_delta_tables
+            else place / partition_of(time) / f"{file_of(time)}.{self._format}"
+        )
         if self._has_delta_tables:
             # The package deltalake is an optional dependency.
             from airflow_provider_engagement.dataset.delta_table import DeltaMergedTable
@@ -146,6 +131,7 @@ class DatasetFolder:
             table=table,
             path=path,
             partition_of=partition_of,
+            file_of=file_of,
             file_format=self._format,
             on_change=on_change,
             writer=self._temporary.writer,
@@ -162,6 +148,18 @@ class DatasetFolder:
         self.locations[name] = str(place)
         with write_atomically(place, self._temporary.new()) as file:
             file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def read_file(self, table: Table, path: str) -> pyarrow.Table:
+        """Return the rows that an earlier execution of the run has written to one of its files, if there is one.
+
+        :param table: the table.
+        :param path: the path of the file below the dataset's folder, without a suffix.
+        """
+        place = self._folder / f"{path}.{self._format}"
+        if not place.exists():
+            return arrow_schema(table).empty_table()
+        with place.open("rb") as file:
+            return read_table(file, arrow_schema(table), self._format)
 
     def read_files(self, table: Table, path: str) -> Iterator[pyarrow.Table]:
         """Yield the rows of each file of a table in a folder, whichever run wrote it.
@@ -200,4 +198,4 @@ class DatasetFolder:
         if place.name.endswith(f".{self._format}"):
             return [place]
         partitions = sorted(place.iterdir(), key=lambda path: path.name) if place.exists() else []
-        return [partition / f"{FILE}.{self._format}" for partition in partitions]
+        return [path for partition in partitions for path in sorted(partition.iterdir(), key=lambda path: path.name)]

@@ -8,12 +8,18 @@ from typing import Any
 
 from airflow_provider_engagement.api.response import Outcome
 from airflow_provider_engagement.dataset.completeness import OutcomeSummary
+from airflow_provider_engagement.dataset.task_run import TaskRun
 
 FOLDER = "_manifests"
 """The folder of manifests. Readers of datasets ignore names that start with an underscore."""
 
 SCHEMA_VERSION = 1
 """The version of the manifest's keys. It changes when a key changes its name or meaning."""
+
+
+def manifest_path(run: TaskRun) -> str:
+    """Return the path of a run's manifest below the dataset's folder."""
+    return f"{FOLDER}/{run.file_name}.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +31,7 @@ class Manifest:
     :param owners: ``requested``: how many different owners the Tweets have, as far as the pull knows them.
         ``rejected``: why the API did not accept the credentials of an owner, by owner.
     :param run_id: the id of the DAG run.
+    :param task: the name of the DAG, of the task and, for a mapped task, the map index.
     :param metrics: the requested metrics.
     :param requested: how many Tweets were requested.
     :param outcomes: how many Tweets have each outcome.
@@ -45,6 +52,7 @@ class Manifest:
     auth: str
     owners: Mapping[str, Any]
     run_id: str
+    task: str
     metrics: tuple[str, ...]
     requested: int
     outcomes: OutcomeSummary
@@ -66,6 +74,7 @@ class Manifest:
             "auth": self.auth,
             "owners": dict(self.owners),
             "run_id": self.run_id,
+            "task": self.task,
             "metrics": list(self.metrics),
             "interval": list(self.interval) if self.interval else None,
             "snapshot_at": self.snapshot_at,

@@ -1,7 +1,7 @@
 """Partitioned tables that several runs write to: rows are merged by key, and the newest count wins.
 
-A run *stages* its rows in temporary files. Then it *publishes* each partition that it has rows for: it moves its file
-to the staged files of the partition, merges all of them with the published file, and puts the result in place. The
+A run *stages* its rows in temporary files. Then it *publishes* each file of the table that it has rows for: it moves
+its rows to the staged files of that file, merges all of them with the published file, and puts the result in place. The
 next run publishes the staged files that a killed run left. The result of a merge does not depend on its order.
 
 On a local folder, a lock makes publishing exclusive, so staged files are deleted as soon as they are published. Object
@@ -40,8 +40,8 @@ class MergedTable(PublishedTable):
     :param folder: the dataset's folder.
     :param table: the table.
     :param path: its path below the folder.
-    :param partition_of: returns the partition of a row from its period's first instant, such as
-        ``period_date=2026-01-05``.
+    :param partition_of: returns the partition of a row from its time, such as ``period_date=2026-01-05``.
+    :param file_of: returns the name of the file of a row in its partition, without a suffix, from its time.
     :param file_format: the format of published files.
     :param on_change: called with the published rows and the newer rows of a partition; ``None`` to not compare them.
     :param writer: identifies the run of the task, the same in every attempt.
@@ -55,6 +55,7 @@ class MergedTable(PublishedTable):
         table: Table,
         path: str,
         partition_of: Callable[[datetime], str],
+        file_of: Callable[[datetime], str] = lambda time: FILE,
         file_format: FileFormat,
         on_change: Callable[[pyarrow.Table, pyarrow.Table], None] | None = None,
         writer: str | None = None,
@@ -68,7 +69,13 @@ class MergedTable(PublishedTable):
         local_folder = local_path(folder)
         self._lock_folder = local_folder / LOCK_FOLDER / name if local_folder else None
         self._temporary = TemporaryFiles(folder, writer=writer, clock=clock)
-        super().__init__(StagedRows(lambda name: self._temporary.new(), table=table, partition_of=partition_of))
+        super().__init__(
+            StagedRows(
+                lambda name: self._temporary.new(),
+                table=table,
+                partition_of=lambda time: f"{partition_of(time)}/{file_of(time)}",
+            )
+        )
         self._format = file_format
         self._on_change = on_change
         self._clock = clock
@@ -90,27 +97,40 @@ class MergedTable(PublishedTable):
                 self._folder,
                 ", ".join(interrupted),
             )
-        return list(staged)
+        return list(dict.fromkeys(name.partition("/")[0] for name in staged))
 
     def _publish(self, name: str, path: StoragePath) -> bool:
-        """Publish a partition, and return whether another run had staged rows without publishing them."""
-        staging = StagingFolder(self._staging_folder / name)
+        """Publish a file, and return whether another run had staged rows for it without publishing them."""
+        staging = StagingFolder(self._staging_folder / name.replace("/", "."))
         with self._locked(name):
             # Only from here on can other runs publish the rows, so none publishes the rows of a run that fails.
             own = staging.add(path)
             files = self._merge(name, staging, own)
             if self._lock_folder is None:
-                staging.mark_published(files, now=self._clock())
+                # Until its rows are replaced, another run could publish them again.
+                replaced = [file for file in files if self._is_replaced(file, own)]
+                staging.delete(replaced)
+                staging.mark_published((file for file in files if file not in replaced), now=self._clock())
             else:
                 staging.delete(files)
         return any(not file.is_published and file.origin.writer != self._temporary.writer for file in files)
 
+    def _is_replaced(self, file: StagedFile, own: StoragePath) -> bool:
+        """Return whether an earlier execution of the run has staged rows that those of this execution replace."""
+        return (
+            self._without_earlier_rows is not None
+            and file.origin.writer == self._temporary.writer
+            and file.path.name != own.name
+        )
+
     def _locked(self, name: str) -> AbstractContextManager[None]:
-        return nullcontext() if self._lock_folder is None else locked(self._lock_folder / f"{name}.lock")
+        return (
+            nullcontext() if self._lock_folder is None else locked(self._lock_folder / f"{name.replace('/', '.')}.lock")
+        )
 
     def _merge(self, name: str, staging: StagingFolder, own: StoragePath) -> list[StagedFile]:
         """Merge the staged rows of all runs into the published file, and return the staged files."""
-        place = self._folder / name / f"{FILE}.{self._format}"
+        place = self._folder / f"{name}.{self._format}"
         compared = self._on_change is None
         listed = staging.list()
         while True:
@@ -118,22 +138,25 @@ class MergedTable(PublishedTable):
             # what is published; or it was deleted long after it was published.
             try:
                 published, obsolete = self._read_published(place)
-                staged = [self._read_staged(file.path) for file in listed]
+                staged = {file.path.name: self._read_staged(file.path) for file in listed}
             except FileNotFoundError:
                 # Another run published the rows of an old file and deleted it.
                 listed = staging.list()
                 continue
-            tables = staged if published is None else [published, *staged]
+            if self._on_change is not None and not compared and published is not None:
+                self._on_change(published, merge_rows(staged[own.name], self._table))
+            compared = True
+            others = [rows for name, rows in staged.items() if name != own.name]
+            others += [] if published is None else [published]
+            if self._without_earlier_rows is not None:
+                others = [self._without_earlier_rows(rows) for rows in others]
             with write_atomically(place, self._temporary.new()) as file:
                 writer = open_writer(file, self._schema, self._format)
-                writer.write_table(merge_rows(pyarrow.concat_tables(tables), self._table))
+                writer.write_table(merge_rows(pyarrow.concat_tables([*others, staged[own.name]]), self._table))
                 writer.close()
             for path in obsolete:
                 with suppress(FileNotFoundError):
                     path.unlink()
-            if self._on_change is not None and not compared and published is not None:
-                self._on_change(published, merge_rows(self._read_staged(own), self._table))
-            compared = True
             merged = {file.path.name for file in listed}
             listed = staging.list()
             if {file.path.name for file in listed} <= merged:
@@ -143,7 +166,7 @@ class MergedTable(PublishedTable):
         """Return the published rows, and the files that hold some of them in another format."""
         found, obsolete = [], []
         for file_format in FileFormat:
-            path = place.parent / f"{FILE}.{file_format}"
+            path = place.parent / f"{place.name.removesuffix(f'.{self._format}')}.{file_format}"
             if path.exists():
                 with path.open("rb") as file:
                     found.append(read_table(file, self._schema, file_format))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pyarrow
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.dataset.schema import OLDER_COUNTS, Table
+from airflow_provider_engagement.dataset.schema import OLDER_COUNTS, RUNS, Table
 
 _TIMESTAMP = pyarrow.timestamp("ms", "UTC")
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -23,7 +23,8 @@ def merge_rows(rows: pyarrow.Table, table: Table) -> pyarrow.Table:
 
     A null of a newer read does not replace a count: the read may not have requested the metric, or the API may not
     return it any more. The column ``older_counts`` then names the metric and the time of its count, so that a read from
-    between the two still replaces it when it is merged later. The other columns are those of the newest read.
+    between the two still replaces it when it is merged later. The column ``runs`` has
+    the runs of all reads. The other columns are those of the newest read.
 
     :param rows: rows with all columns of the table. Columns that the table does not have are treated as metrics.
     :param table: the table.
@@ -31,10 +32,10 @@ def merge_rows(rows: pyarrow.Table, table: Table) -> pyarrow.Table:
     key = list(table.key)
     metrics = [name for name in rows.column_names if name not in (*table.key, *table.columns)]
     ordered = rows.sort_by([*((name, "ascending") for name in key), ("fetched_at", "descending")])
-    newest = _first_of_each_key(ordered, key, [name for name in ordered.column_names if name not in key])
+    newest = first_of_each_key(ordered, key, [name for name in ordered.column_names if name not in key])
     if newest.num_rows == ordered.num_rows:
         return ordered
-    known = _first_of_each_key(ordered, key, [*metrics, OLDER_COUNTS], skip_nulls=True)
+    known = first_of_each_key(ordered, key, [*metrics, OLDER_COUNTS], skip_nulls=True)
     is_mixed = known[OLDER_COUNTS].is_valid()
     merged = newest
     for metric in metrics:
@@ -46,13 +47,40 @@ def merge_rows(rows: pyarrow.Table, table: Table) -> pyarrow.Table:
         exact = _merge_each_metric(mixed, key, metrics).select(rows.column_names)
         merged = pyarrow.concat_tables([merged.filter(compute.invert(is_mixed)), exact.cast(rows.schema)])
     # The order of groups is not that of their first rows.
-    return merged.sort_by([(name, "ascending") for name in key])
+    merged = merged.sort_by([(name, "ascending") for name in key])
+    return _with_all_runs(merged, ordered, key) if RUNS in table.columns else merged
+
+
+def release_rows(rows: pyarrow.Table, run: str, keeps: pyarrow.Array) -> pyarrow.Table:
+    """Return the rows that remain if a run no longer has those of some Tweets: the rows that other runs have too.
+
+    :param rows: rows with the column ``runs``.
+    :param run: the digest of the run.
+    :param keeps: the ids of the Tweets whose rows the run still has. It no longer has its rows of other Tweets.
+    """
+    is_kept = compute.is_in(rows["tweet_id"], value_set=keeps)
+    encoded = rows[RUNS].combine_chunks().dictionary_encode()
+    others = [",".join(other for other in runs.split(",") if other != run) for runs in encoded.dictionary.to_pylist()]
+    remaining = compute.if_else(is_kept, rows[RUNS], pyarrow.array(others, pyarrow.string()).take(encoded.indices))
+    return rows.set_column(rows.column_names.index(RUNS), rows.schema.field(RUNS), remaining).filter(
+        compute.fill_null(compute.not_equal(remaining, ""), True)
+    )
+
+
+def _with_all_runs(merged: pyarrow.Table, rows: pyarrow.Table, key: list[str]) -> pyarrow.Table:
+    """Return merged rows, ordered by key, with the runs of all rows that they were merged from."""
+    by_key = rows.group_by(key, use_threads=False).aggregate([(RUNS, "distinct")])
+    by_key = by_key.sort_by([(name, "ascending") for name in key])
+    encoded = compute.binary_join(by_key[f"{RUNS}_distinct"], ",").combine_chunks().dictionary_encode()
+    texts = [",".join(sorted(set(runs.split(",")))) for runs in encoded.dictionary.to_pylist()]
+    runs = pyarrow.array(texts, pyarrow.string()).take(encoded.indices)
+    return merged.set_column(merged.column_names.index(RUNS), merged.schema.field(RUNS), runs)
 
 
 def _merge_each_metric(rows: pyarrow.Table, key: list[str], metrics: Sequence[str]) -> pyarrow.Table:
     """Merge rows by the time of each count instead of the time of the row."""
     ordered = rows.sort_by([*((name, "ascending") for name in key), ("fetched_at", "descending")])
-    merged = _first_of_each_key(ordered, key, [name for name in ordered.column_names if name not in key])
+    merged = first_of_each_key(ordered, key, [name for name in ordered.column_names if name not in key])
     numbered = merged.select(key).append_column(_GROUP, pyarrow.array(range(merged.num_rows), pyarrow.int64()))
     ordered = ordered.join(numbered, key, join_type="inner")
     groups = numbered[_GROUP].combine_chunks()
@@ -62,7 +90,7 @@ def _merge_each_metric(rows: pyarrow.Table, key: list[str], metrics: Sequence[st
         counts = pyarrow.table({_GROUP: ordered[_GROUP], metric: ordered[metric], _TIME: times[metric]})
         counts = counts.filter(counts[metric].is_valid())
         counts = counts.sort_by([(_GROUP, "ascending"), (_TIME, "descending"), (metric, "descending")])
-        first = _first_of_each_key(counts, [_GROUP], [metric, _TIME])
+        first = first_of_each_key(counts, [_GROUP], [metric, _TIME])
         places = compute.index_in(groups, value_set=first[_GROUP].combine_chunks())
         merged = merged.set_column(merged.column_names.index(metric), metric, first[metric].take(places))
         older.append(_entry_if_older(metric, first[_TIME].take(places), merged["fetched_at"]))
@@ -97,9 +125,16 @@ def _entry_if_older(metric: str, time: pyarrow.ChunkedArray, fetched_at: pyarrow
     return compute.fill_null(entries.take(encoded.indices), "")
 
 
-def _first_of_each_key(
+def first_of_each_key(
     rows: pyarrow.Table, key: Sequence[str], columns: Sequence[str], *, skip_nulls: bool = False
 ) -> pyarrow.Table:
+    """Return one row for each key, with the first value of each other column.
+
+    :param rows: rows with the columns of the key and others.
+    :param key: the columns of the key.
+    :param columns: the other columns to return.
+    :param skip_nulls: whether to return the first value that is not null.
+    """
     options = compute.ScalarAggregateOptions(skip_nulls=skip_nulls)
     first = rows.group_by(key, use_threads=False).aggregate([(name, "first", options) for name in columns])
     return first.select([*key, *(f"{name}_first" for name in columns)]).rename_columns([*key, *columns])

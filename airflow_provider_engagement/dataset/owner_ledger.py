@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from airflow_provider_engagement.dataset.assembly import TaskRun
+import pyarrow
+import pyarrow.compute as compute
+
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.schema import OWNER_LEDGER, columns_to_table
+from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 
 
@@ -30,7 +33,7 @@ def read_owners(folder: DatasetFolder, month: datetime) -> set[str]:
 def write_owners(
     folder: DatasetFolder, statuses: TweetStatuses, listed: Mapping[str, str | None], run: TaskRun, endpoint: str
 ) -> int:
-    """Add the owners of a run to the ledger. A rerun of the task replaces them.
+    """Add the owners of a run to the ledger. A repeated run adds to them, since X bills each request.
 
     :param folder: the dataset's folder.
     :param statuses: the status of each Tweet.
@@ -49,19 +52,21 @@ def write_owners(
     by_month: dict[str, list[str]] = {}
     for owner, time in requested_at.items():
         by_month.setdefault(month_folder(time), []).append(owner)
-    for path, owners in by_month.items():
-        with folder.open({OWNER_LEDGER: f"{path}/{run.task}.{run.writer}"}) as files:
-            files[OWNER_LEDGER.name].append(
-                columns_to_table(
-                    OWNER_LEDGER,
-                    {
-                        "owner": owners,
-                        "run_id": [run.run_id] * len(owners),
-                        "task": [run.task] * len(owners),
-                        "endpoint": [endpoint] * len(owners),
-                        "tweets": [tweets[owner] for owner in owners],
-                        "requested_at": [requested_at[owner] for owner in owners],
-                    },
-                )
-            )
+    for folder_of_month, owners in by_month.items():
+        path = f"{folder_of_month}/{run.file_name}"
+        earlier = folder.read_file(OWNER_LEDGER, path)
+        added = columns_to_table(
+            OWNER_LEDGER,
+            {
+                "owner": owners,
+                "run_id": [run.run_id] * len(owners),
+                "task": [run.task] * len(owners),
+                "endpoint": [endpoint] * len(owners),
+                "tweets": [tweets[owner] for owner in owners],
+                "requested_at": [requested_at[owner] for owner in owners],
+            },
+        )
+        others = earlier.filter(compute.invert(compute.is_in(earlier["owner"], value_set=added["owner"])))
+        with folder.open({OWNER_LEDGER: path}) as files:
+            files[OWNER_LEDGER.name].append(pyarrow.concat_tables([others, added]))
     return len(requested_at)

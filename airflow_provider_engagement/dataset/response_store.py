@@ -47,18 +47,18 @@ def always_reuse(request: Request, fetched_at: datetime) -> bool:
     return True
 
 
-def reuse_final(*, settling_time: timedelta, reuse_for: timedelta, attempt_start: datetime, now: datetime) -> ReuseRule:
+def reuse_final(*, settling_time: timedelta, reuse_for: timedelta, run_start: datetime, now: datetime) -> ReuseRule:
     """Reuse every response with final counts, and other responses only for a limited time.
 
     :param settling_time: how long after an hour its counts may still change.
     :param reuse_for: how long other responses are reused.
-    :param attempt_start: when the attempt started; its own responses are reused in any case.
+    :param run_start: when the run started, before its first attempt; responses since then are reused in any case.
     :param now: the current time.
     """
 
     def is_reusable(request: Request, fetched_at: datetime) -> bool:
         is_final = request.window is not None and request.window.end + settling_time <= fetched_at
-        return is_final or fetched_at >= attempt_start or now - fetched_at <= reuse_for
+        return is_final or fetched_at >= run_start or now - fetched_at <= reuse_for
 
     return is_reusable
 
@@ -122,8 +122,8 @@ class ResponseStore:
         readers of datasets ignore.
     :param identity_of: returns a text that identifies the address and the credentials of a query. Responses with
         another identity are not found.
-    :param as_of: distinguishes equal requests whose responses may differ, such as the time of a snapshot; ``None`` if
-        equal requests share a response.
+    :param as_of: the time of a run whose responses can be observed only once. They belong to the run, and no other run
+        finds them. ``None`` if runs share responses.
     :param is_reusable: returns whether a stored response can be reused.
     :param writer: identifies the run of the task, the same in every attempt.
     """
@@ -141,6 +141,7 @@ class ResponseStore:
         self._temporary = TemporaryFiles(dataset, writer=writer)
         self._identity_of = identity_of
         self._as_of = f"{as_of:{_FETCHED_AT}}" if as_of else ""
+        self._run = writer
         self._is_reusable = is_reusable
         self._names_by_digest: dict[str, dict[str, list[str]]] = {}
 
@@ -192,7 +193,7 @@ class ResponseStore:
         identified_by = [
             VERSION,
             self._identity_of(query),
-            self._as_of,
+            [self._as_of, self._run] if self._as_of else "",
             query.endpoint,
             query.auth,
             # The request's body does not contain the groupings that are derived from the hourly rows.

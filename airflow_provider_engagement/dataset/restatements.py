@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow
 import pyarrow.compute as compute
 
+from airflow_provider_engagement.dataset.merging import first_of_each_key
 from airflow_provider_engagement.dataset.schema import RESTATEMENTS, arrow_schema, columns_to_table
 
 _KEY = ["tweet_id", "period_start", "period_end", "time_zone"]
@@ -17,12 +18,22 @@ class RestatementLog:
 
     :param granularity: the granularity of the compared rows.
     :param time_zone: the time zone of the compared rows.
+    :param earlier: the rows that earlier executions of the same run have collected.
+    :param save: is called with all rows before the newer counts are published, so that a kill loses none.
     """
 
-    def __init__(self, granularity: str, time_zone: str = "UTC") -> None:
+    def __init__(
+        self,
+        granularity: str,
+        time_zone: str = "UTC",
+        *,
+        earlier: pyarrow.Table | None = None,
+        save: Callable[[pyarrow.Table], None] = lambda rows: None,
+    ) -> None:
         self._granularity = granularity
         self._time_zone = time_zone
-        self._found: list[pyarrow.Table] = []
+        self._found = [] if earlier is None else [earlier]
+        self._save = save
 
     def compare(self, before: pyarrow.Table, after: pyarrow.Table, metrics: Sequence[str]) -> None:
         """Collect the counts that differ, and those that were null before.
@@ -36,19 +47,26 @@ class RestatementLog:
         columns = [*_KEY, "fetched_at", *metrics]
         both = after.select(columns).join(before.select(columns), _KEY, join_type="inner", right_suffix="_before")
         both = both.filter(compute.greater(both["fetched_at"], both["fetched_at_before"]))
+        found = []
         for metric in metrics:
             new, old = both[metric], both[f"{metric}_before"]
             changed = compute.fill_null(compute.not_equal(new, old), False)
             new_only = compute.and_(compute.is_valid(new), compute.is_null(old))
             rows = both.filter(compute.or_(changed, new_only))
             if rows.num_rows:
-                self._found.append(self._rows(rows, metric))
+                found.append(self._rows(rows, metric))
+        if found:
+            self._found += found
+            self._save(self.table())
 
     def table(self) -> pyarrow.Table:
         """Return the collected rows of ``restatements``, ordered by Tweet and period."""
         if not self._found:
             return arrow_schema(RESTATEMENTS).empty_table()
-        return pyarrow.concat_tables(self._found).sort_by([(name, "ascending") for name in (*_KEY, "metric")])
+        # A run that is repeated after a kill finds the same counts again.
+        newest_first = pyarrow.concat_tables(reversed(self._found))
+        rows = first_of_each_key(newest_first, RESTATEMENTS.key, RESTATEMENTS.columns)
+        return rows.cast(newest_first.schema).sort_by([(name, "ascending") for name in (*_KEY, "metric")])
 
     def _rows(self, rows: pyarrow.Table, metric: str) -> pyarrow.Table:
         return columns_to_table(

@@ -17,6 +17,9 @@ from airflow_provider_engagement.api.catalogue import METRICS, Endpoint
 
 OLDER_COUNTS = "older_counts"
 
+RUNS = "runs"
+"""The column with the digests of the runs that have a row."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
@@ -43,7 +46,7 @@ def _metrics_of(*endpoints: Endpoint) -> tuple[str, ...]:
 TWEET_TOTALS = Table(
     name="tweet_totals",
     key=("tweet_id", "snapshot_at", "auth"),
-    columns=("owner", "tweet_created_at", "fetched_at", OLDER_COUNTS),
+    columns=("owner", "tweet_created_at", "fetched_at", OLDER_COUNTS, RUNS),
     metrics=_metrics_of(Endpoint.TOTALS),
     time="snapshot_at",
 )
@@ -71,13 +74,13 @@ TWEET_STATUS = Table(
 )
 COVERAGE = Table(
     name="coverage",
-    key=("tweet_id", "window_start", "window_end", "granularity"),
+    key=("tweet_id", "window_start", "window_end", "granularity", "time_zone", "run_id", "task"),
     columns=("metrics", "outcome", "fetched_at"),
 )
 OWNER_LEDGER = Table(
     name="owner_ledger",
-    key=("owner", "run_id", "task"),
-    columns=("endpoint", "tweets", "requested_at"),
+    key=("owner", "run_id", "task", "requested_at"),
+    columns=("endpoint", "tweets"),
     time="requested_at",
 )
 
@@ -107,6 +110,7 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "fetched_at": "when the API returned the counts. If they come from several responses, the time of the latest",
         OLDER_COUNTS: "the metrics whose counts come from an earlier read than ``fetched_at``, each with the time of "
         'that read, as JSON such as ``{"favorites":"2026-01-12T09:30:15.250Z"}``; null if there are none',
+        RUNS: "the runs that have the row, as in the names of their files, separated by commas",
         "period_start": "the start of the period",
         "period_end": "the end of the period, which is not part of it",
         "granularity": "the granularity of the rows: ``hour``, ``day``, ``total`` or ``hour_of_day``",

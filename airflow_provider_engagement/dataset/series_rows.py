@@ -26,6 +26,7 @@ from airflow_provider_engagement.dataset.schema import (
     Table,
     columns_to_table,
 )
+from airflow_provider_engagement.dataset.task_run import TaskRun
 
 _TIMESTAMP = pyarrow.timestamp("ms", "UTC")
 
@@ -156,6 +157,7 @@ def coverage_rows(
     response: StoredResponse | None,
     statuses: Mapping[str, TweetStatus],
     rows: SeriesRows,
+    run: TaskRun,
 ) -> pyarrow.Table:
     """Return rows of ``coverage``: the hours of each Tweet of a request, and the outcome.
 
@@ -164,6 +166,7 @@ def coverage_rows(
     :param response: its response, if it has one.
     :param statuses: the status of each of its Tweets, except of those that another owner's token read.
     :param rows: which rows the pull makes.
+    :param run: the run of the task.
     """
     hours_of = {tweet_id: rows.hours_of(tweet_id, available) for tweet_id in request.tweet_ids if tweet_id in statuses}
     covered = {tweet_id: hours for tweet_id, hours in hours_of.items() if hours is not None}
@@ -175,6 +178,9 @@ def coverage_rows(
             "window_start": [hours.start for hours in covered.values()],
             "window_end": [hours.end for hours in covered.values()],
             "granularity": [str(rows.granularity)] * number,
+            "time_zone": [rows.zone_name] * number,
+            "run_id": [run.run_id] * number,
+            "task": [run.task] * number,
             "metrics": [",".join(rows.query.metrics)] * number,
             "outcome": [str(statuses[tweet_id].outcome) for tweet_id in covered],
             "fetched_at": [response.fetched_at if response else None] * number,

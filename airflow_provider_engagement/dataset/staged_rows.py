@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import pyarrow
 import pyarrow.parquet
 
 from airflow_provider_engagement.dataset.formats import BatchWriter, FileFormat, open_writer, read_table
+from airflow_provider_engagement.dataset.merging import release_rows
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.dataset.storage import StoragePath
 
@@ -55,6 +57,12 @@ class StagedRows:
             file = self._open.get(name) or self._open_file(name)
             file.batches.append(of_partition)
             self.rows += of_partition.num_rows
+
+    def include(self, time: datetime) -> None:
+        """Stage the partition of a time even if it has no rows."""
+        name = self._partition_of(time)
+        if name not in self._paths:
+            self._open_file(name)
 
     def close_before(self, time: datetime) -> None:
         """Complete the files of partitions that receive no more rows.
@@ -107,6 +115,7 @@ class PublishedTable(ABC):
 
     def __init__(self, staged: StagedRows) -> None:
         self._staged = staged
+        self._without_earlier_rows: Callable[[pyarrow.Table], pyarrow.Table] | None = None
 
     @property
     def rows(self) -> int:
@@ -123,6 +132,18 @@ class PublishedTable(ABC):
         :param time: no row of a partition before that of this time follows.
         """
         self._staged.close_before(time)
+
+    def replace_rows_of(self, run: str, time: datetime, *, keeps: pyarrow.Array) -> None:
+        """Let the staged rows replace those of the same time that earlier executions of the same run have published.
+
+        Rows that other runs have too stay.
+
+        :param run: the digest of the run.
+        :param time: the time of all rows of the run.
+        :param keeps: the ids of the Tweets whose earlier rows stay.
+        """
+        self._staged.include(time)
+        self._without_earlier_rows = partial(release_rows, run=run, keeps=keeps)
 
     def discard(self) -> None:
         """Delete the staged rows."""

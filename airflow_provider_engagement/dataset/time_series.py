@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import pyarrow
+
 from airflow_provider_engagement.api.groupings import merge_groupings
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.time_range import TimeRange, ceil_to_hour, floor_to_hour
-from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun, check_accounts, status_tables
+from airflow_provider_engagement.dataset.assembly import AssembledTables, check_accounts, status_tables
 from airflow_provider_engagement.dataset.fetch import FetchResult
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.granularity import partition_of
@@ -18,6 +20,7 @@ from airflow_provider_engagement.dataset.row_stager import RowStager
 from airflow_provider_engagement.dataset.schema import COVERAGE, RESTATEMENTS, TWEET_METRICS, TWEET_STATUS
 from airflow_provider_engagement.dataset.series_rows import SeriesRows, coverage_rows, covered_hours
 from airflow_provider_engagement.dataset.staged_rows import PublishedTable
+from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 
 
@@ -29,8 +32,6 @@ def assemble_time_series(
     *,
     rows: SeriesRows,
     run: TaskRun,
-    name: str,
-    date: datetime,
     write_restatements: bool = False,
 ) -> AssembledTables:
     """Write the status of each Tweet, and the rows and coverage of all owners whose Tweets are complete.
@@ -43,20 +44,18 @@ def assemble_time_series(
     :param folder: where the tables are written.
     :param rows: which rows to make.
     :param run: the run of the task.
-    :param name: the name of the files that only this run writes.
-    :param date: the date of the folder of these files.
     :param write_restatements: whether to write the table ``restatements``.
     :raises EngagementError: if no owner's Tweets are complete. Only ``tweet_status`` is written then.
     """
     assembled = AssembledTables()
     statuses.add_not_requested(rows.query.tweet_ids)
-    path = f"run_date={date:%Y-%m-%d}/{run.task}.{name}"
+    path = run.file_path
     with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{path}"}) as files:
         for status_rows in status_tables(statuses, run, rows.query.endpoint):
             files[TWEET_STATUS.name].append(status_rows)
         assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
     incomplete = check_accounts(assembled, fetched, statuses, run.accepted)
-    restatements = RestatementLog(str(rows.granularity), rows.zone_name) if write_restatements else None
+    restatements = _restatement_log(folder, rows, f"{RESTATEMENTS.name}/{path}") if write_restatements else None
     target = _open_target(folder, rows, restatements)
     stager = RowStager(rows, statuses.owner_of, target)
     try:
@@ -77,12 +76,12 @@ def assemble_time_series(
                 else:
                     available = hours
                     found = statuses.of_request(request, response)
-                    coverage.append(coverage_rows(request, hours, response, found, rows))
+                    coverage.append(coverage_rows(request, hours, response, found, rows, run))
             for request, response in without_hours:
                 hours = available or _last_28_hours(response)
                 if hours is not None:
                     found = statuses.of_request(request, response)
-                    coverage.append(coverage_rows(request, hours, response, found, rows))
+                    coverage.append(coverage_rows(request, hours, response, found, rows, run))
             stager.finish()
             assembled.rows[COVERAGE.name] = coverage.rows
     except BaseException:
@@ -91,12 +90,26 @@ def assemble_time_series(
     target.publish()
     assembled.rows[rows.table.name] = target.rows
     if restatements is not None:
-        with folder.open({RESTATEMENTS: f"{RESTATEMENTS.name}/{path}"}) as files:
-            files[RESTATEMENTS.name].append(restatements.table())
-            assembled.rows[RESTATEMENTS.name] = files[RESTATEMENTS.name].rows
+        restated = restatements.table()
+        _write_restatements(folder, f"{RESTATEMENTS.name}/{path}", restated)
+        assembled.rows[RESTATEMENTS.name] = restated.num_rows
     if assembled.groupings:
         folder.write_json("groupings", f"groupings/{path}.json", assembled.groupings)
     return assembled
+
+
+def _restatement_log(folder: DatasetFolder, rows: SeriesRows, path: str) -> RestatementLog:
+    return RestatementLog(
+        str(rows.granularity),
+        rows.zone_name,
+        earlier=folder.read_file(RESTATEMENTS, path),
+        save=partial(_write_restatements, folder, path),
+    )
+
+
+def _write_restatements(folder: DatasetFolder, path: str, rows: pyarrow.Table) -> None:
+    with folder.open({RESTATEMENTS: path}) as files:
+        files[RESTATEMENTS.name].append(rows)
 
 
 def _open_target(folder: DatasetFolder, rows: SeriesRows, restatements: RestatementLog | None) -> PublishedTable:
@@ -104,7 +117,7 @@ def _open_target(folder: DatasetFolder, rows: SeriesRows, restatements: Restatem
     if table is not TWEET_METRICS:
         return folder.open_merged(table, table.name, partition)
     on_change = partial(restatements.compare, metrics=rows.query.metrics) if restatements else None
-    return folder.open_merged(table, f"{table.name}/{rows.granularity}", partition, on_change)
+    return folder.open_merged(table, f"{table.name}/{rows.granularity}", partition, on_change=on_change)
 
 
 def _window_start(request: Request) -> datetime:

@@ -11,11 +11,12 @@ from airflow_provider_engagement.api.catalogue import Endpoint
 from airflow_provider_engagement.api.groupings import merge_groupings
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.tweet_id import created_at
-from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun, check_accounts, status_tables
+from airflow_provider_engagement.dataset.assembly import AssembledTables, check_accounts, status_tables
 from airflow_provider_engagement.dataset.fetch import FetchResult
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
-from airflow_provider_engagement.dataset.schema import TWEET_STATUS, TWEET_TOTALS, columns_to_table
+from airflow_provider_engagement.dataset.schema import RUNS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
+from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 
 
@@ -39,24 +40,31 @@ def assemble_totals(
     :raises EngagementError: if no owner's Tweets are complete. Only ``tweet_status`` is written then.
     """
     assembled = AssembledTables()
-    date = f"{snapshot_at:%Y-%m-%d}"
-    name = f"{run.task}.{snapshot_at:%Y%m%dT%H%M%S}"
-    with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/run_date={date}/{name}"}) as files:
+    with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{run.file_path}"}) as files:
         for rows in status_tables(statuses, run, Endpoint.TOTALS):
             files[TWEET_STATUS.name].append(rows)
         assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
     incomplete = check_accounts(assembled, fetched, statuses, run.accepted)
-    assembled.rows[TWEET_TOTALS.name] = 0
-    with folder.open_snapshot(TWEET_TOTALS, f"snapshot_date={date}/{name}", _partition_of) as append:
+    target = folder.open_merged(TWEET_TOTALS, TWEET_TOTALS.name, _partition_of, file_of=_file_of, time=snapshot_at)
+    without_row = dict.fromkeys(tweet_id for tweet_id, _ in statuses.items())
+    try:
         for request in fetched.requests:
             response = None if request.query.account in incomplete else store.read(request)
             if response is not None:
                 assembled.groupings = merge_groupings(assembled.groupings, response.groupings)
-                rows = _total_rows(request, response, snapshot_at)
-                append(rows)
-                assembled.rows[TWEET_TOTALS.name] += rows.num_rows
+                rows = _total_rows(request, response, run, snapshot_at)
+                target.stage(rows)
+                for tweet_id in rows["tweet_id"].to_pylist():
+                    without_row.pop(tweet_id, None)
+        # A Tweet that can no longer be read keeps the counts that the run read before.
+        target.replace_rows_of(run.digest, snapshot_at, keeps=pyarrow.array(without_row, pyarrow.string()))
+    except BaseException:
+        target.discard()
+        raise
+    target.publish()
+    assembled.rows[TWEET_TOTALS.name] = target.rows
     if assembled.groupings:
-        folder.write_json("groupings", f"groupings/run_date={date}/{name}.json", assembled.groupings)
+        folder.write_json("groupings", f"groupings/{run.file_path}.json", assembled.groupings)
     return assembled
 
 
@@ -64,7 +72,12 @@ def _partition_of(snapshot_at: datetime) -> str:
     return f"snapshot_date={snapshot_at:%Y-%m-%d}"
 
 
-def _total_rows(request: Request, response: StoredResponse, snapshot_at: datetime) -> pyarrow.Table:
+def _file_of(snapshot_at: datetime) -> str:
+    """Return the name of the file of a snapshot, to the millisecond. Only runs that share a snapshot share a file."""
+    return f"{snapshot_at:%Y%m%dT%H%M%S}{snapshot_at.microsecond // 1000:03}"
+
+
+def _total_rows(request: Request, response: StoredResponse, run: TaskRun, snapshot_at: datetime) -> pyarrow.Table:
     counts = response.counts
     tweet_ids = counts["tweet_id"].to_pylist()
     constants: dict[str, Any] = {
@@ -72,6 +85,7 @@ def _total_rows(request: Request, response: StoredResponse, snapshot_at: datetim
         "owner": request.query.owner,
         "auth": str(request.query.auth),
         "fetched_at": response.fetched_at,
+        RUNS: run.digest,
     }
     return columns_to_table(
         TWEET_TOTALS,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_engagement.api.client import EngagementClient
     from airflow_provider_engagement.api.query import Query
-    from airflow_provider_engagement.dataset.assembly import TaskRun
+    from airflow_provider_engagement.dataset.task_run import TaskRun
     from airflow_provider_engagement.operators.lineage import Lineage
     from airflow_provider_engagement.operators.pull import Pull
 
@@ -288,12 +288,13 @@ class EngagementPullOperator(BaseOperator):
 
     def task_run(self, run: RunContext) -> TaskRun:
         """Return the run that the rows of the pull belong to."""
-        from airflow_provider_engagement.dataset.assembly import TaskRun
+        from airflow_provider_engagement.dataset.task_run import TaskRun
         from airflow_provider_engagement.inputs.choices import parse_accepted_outcomes
 
         return TaskRun(
             run_id=run.run_id,
             task=run.task,
+            time=run.time,
             accepted=parse_accepted_outcomes(self.accepted_outcomes),
         )
 

@@ -30,9 +30,12 @@ class EngagementTotalsOperator(EngagementPullOperator):
 
     :param auth: ``user`` to read all metrics of the user's own Tweets, ``app`` to read the public metrics of any Tweet.
         By default, ``metrics`` and the connection determine the credentials. (templated)
-    :param snapshot_at: the time of the snapshot. It is part of the key of the rows. By default, it is the time of the
-        run: the end of the data interval. If a run has no data interval, its time is the logical date or, without one,
-        ``run_after``. (templated)
+    :param snapshot_at: the time of the snapshot. It is part of the key of the rows, and cannot be in the future. By
+        default, it is the time of the run. For a scheduled run or a run of a backfill, that is the end of the data
+        interval. For any other run, it is the logical date or, without one, ``run_after``. (templated)
+    :param max_delay_hours: how many hours after the time of the run the task may still read the counts, because the API
+        has only current ones; 24 by default. A run that starts later fails before it sends a request. Set ``None`` to
+        store current counts under the time of any run, for example in a backfill.
 
     The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
@@ -40,10 +43,18 @@ class EngagementTotalsOperator(EngagementPullOperator):
     endpoint = "totals"
     template_fields: Sequence[str] = (*EngagementPullOperator.template_fields, "auth", "snapshot_at")
 
-    def __init__(self, *, auth: str | None = None, snapshot_at: datetime | str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        auth: str | None = None,
+        snapshot_at: datetime | str | None = None,
+        max_delay_hours: float | None = 24,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.auth = auth
         self.snapshot_at = snapshot_at
+        self.max_delay_hours = max_delay_hours
         self.declare_outlet()
 
     def plan_pull(self, run: RunContext) -> Pull:
@@ -51,14 +62,18 @@ class EngagementTotalsOperator(EngagementPullOperator):
         from airflow_provider_engagement.api.planner import plan
         from airflow_provider_engagement.dataset.response_store import always_reuse
         from airflow_provider_engagement.dataset.totals import assemble_totals
+        from airflow_provider_engagement.inputs.run_times import check_not_to_come, last_start
         from airflow_provider_engagement.inputs.times import parse_time
 
-        owners = self.read_tweets()
-        query = self.query(owners, auth=self.auth)
-        task_run = self.task_run(run)
         snapshot_at = (
             run.time if self.snapshot_at is None else parse_time(self.snapshot_at, field="snapshot_at", now=run.time)
         )
+        check_not_to_come(snapshot_at, field="snapshot_at", now=datetime.now(UTC))
+        # The column has milliseconds.
+        snapshot_at = snapshot_at.replace(microsecond=snapshot_at.microsecond // 1000 * 1000)
+        owners = self.read_tweets()
+        query = self.query(owners, auth=self.auth)
+        task_run = self.task_run(run)
         return Pull(
             query=query,
             owners=owners,
@@ -70,6 +85,7 @@ class EngagementTotalsOperator(EngagementPullOperator):
             assemble=partial(assemble_totals, run=task_run, snapshot_at=snapshot_at),
             estimated_rows=len(query.tweet_ids),
             as_of=snapshot_at,
+            last_start=last_start(run.time, self.max_delay_hours),
             snapshot_at=snapshot_at,
         )
 
@@ -88,6 +104,9 @@ class Engagement28HourOperator(EngagementPullOperator):
     :param time_zone: the IANA name of the time zone for ``hour_of_day``; UTC by default. (templated)
     :param settling_hours: how old an hour must be, in hours, before its counts are considered final; 72 by default.
     :param write_restatements: whether to write counts that differ from an earlier pull to the table ``restatements``.
+    :param max_delay_hours: how many hours after the time of the run the task may still read the counts, because the API
+        has only the last 28 hours; 24 by default. A run that starts later fails before it sends a request. Set ``None``
+        to read the last 28 hours in any run.
 
     The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
@@ -103,6 +122,7 @@ class Engagement28HourOperator(EngagementPullOperator):
         time_zone: str = "UTC",
         settling_hours: float = 72,
         write_restatements: bool = False,
+        max_delay_hours: float | None = 24,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -110,6 +130,7 @@ class Engagement28HourOperator(EngagementPullOperator):
         self.time_zone = time_zone
         self.settling_hours = settling_hours
         self.write_restatements = write_restatements
+        self.max_delay_hours = max_delay_hours
         self.declare_outlet()
 
     def plan_pull(self, run: RunContext) -> Pull:
@@ -119,8 +140,10 @@ class Engagement28HourOperator(EngagementPullOperator):
         from airflow_provider_engagement.dataset.series_rows import SeriesRows
         from airflow_provider_engagement.dataset.time_series import assemble_time_series
         from airflow_provider_engagement.inputs.choices import parse_granularity
+        from airflow_provider_engagement.inputs.run_times import check_not_to_come, last_start
         from airflow_provider_engagement.inputs.times import parse_hours, parse_time_zone
 
+        check_not_to_come(run.time, field="logical_date", now=datetime.now(UTC))
         granularity = parse_granularity(self.granularity, self.granularities, endpoint=self.endpoint)
         owners = self.read_tweets()
         query = self.query(owners)
@@ -143,12 +166,11 @@ class Engagement28HourOperator(EngagementPullOperator):
                 assemble_time_series,
                 rows=rows,
                 run=task_run,
-                name=f"{run.time:%Y%m%dT%H%M%S}",
-                date=run.time,
                 write_restatements=self.write_restatements,
             ),
             estimated_rows=len(query.tweet_ids) * rows_per_tweet(granularity, hours=29),
             as_of=run.time,
+            last_start=last_start(run.time, self.max_delay_hours),
         )
 
 
@@ -294,15 +316,13 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             is_reusable=reuse_final(
                 settling_time=settling_time,
                 reuse_for=parse_hours(self.reuse_hours, field="reuse_hours"),
-                attempt_start=run.attempt_start,
+                run_start=run.start,
                 now=datetime.now(UTC),
             ),
             assemble=partial(
                 assemble_time_series,
                 rows=rows,
                 run=task_run,
-                name=f"{hours.start:%Y%m%dT%H}-{hours.end:%Y%m%dT%H}",
-                date=hours.start,
                 write_restatements=self.write_restatements,
             ),
             estimated_rows=len(query.tweet_ids) * rows_per_tweet(granularity, hours=hours.hours),

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_provider_engagement.api.planner import Request
     from airflow_provider_engagement.api.query import Query
-    from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun
+    from airflow_provider_engagement.dataset.assembly import AssembledTables
     from airflow_provider_engagement.dataset.fetch import FetchResult
     from airflow_provider_engagement.dataset.folder import DatasetFolder
     from airflow_provider_engagement.dataset.response_store import ResponseStore, ReuseRule
+    from airflow_provider_engagement.dataset.task_run import TaskRun
     from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
     from airflow_provider_engagement.inputs.intervals import ResolvedInterval
 
@@ -36,7 +37,8 @@ class Pull:
     :param is_reusable: returns whether a stored response can be reused.
     :param assemble: writes the tables from the stored responses.
     :param estimated_rows: about how many rows the pull makes.
-    :param as_of: distinguishes equal requests of different runs; ``None`` if runs share stored responses.
+    :param as_of: the time of the run, if its stored responses belong to it; ``None`` if runs share them.
+    :param last_start: until when an attempt must start to send a request; ``None`` if there is no limit.
     :param interval: the interval, for the manifest.
     :param snapshot_at: the time of the snapshot, for the manifest.
     """
@@ -51,6 +53,7 @@ class Pull:
     assemble: Assemble
     estimated_rows: int
     as_of: datetime | None = None
+    last_start: datetime | None = None
     interval: ResolvedInterval | None = None
     snapshot_at: datetime | None = None
 

@@ -137,7 +137,8 @@ class EngagementReportOperator(BaseOperator):
             )
         from airflow.sdk import ObjectStoragePath
 
-        from airflow_provider_engagement.dataset.storage import safe_name, write_atomically
+        from airflow_provider_engagement.dataset.storage import write_atomically
+        from airflow_provider_engagement.dataset.task_run import TaskRun
         from airflow_provider_engagement.hooks.storage_options import table_address
         from airflow_provider_engagement.inputs.choices import parse_choice
         from airflow_provider_engagement.report.choice import choose
@@ -155,7 +156,7 @@ class EngagementReportOperator(BaseOperator):
         report = make_report(DatasetFigures(reader, selection), title=self.title, manifest=manifest)
         if warning := warning_of(report):
             self.log.warning("%s", warning)
-        name = f"{run.task}.{safe_name(run.run_id)}.html"
+        name = f"{TaskRun(run_id=run.run_id, task=run.task, time=run.time).file_name}.html"
         path = ObjectStoragePath(self.report_path) if self.report_path else folder / FOLDER / name
         stem = path.name.removesuffix(".html")
         images = {

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 SHARED_RUN_TYPES = ("backfill",)
 """Types of runs of which many start at once, for neighbouring intervals of the same Tweets."""
 
+RUN_TYPES_WITH_INTERVAL = ("scheduled", "backfill")
+"""Types of runs that a timetable creates for an interval. A timetable lends other runs the interval of its last run."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunContext:
@@ -22,12 +25,14 @@ class RunContext:
 
     :param run_id: the id of the DAG run.
     :param task: a name that is unique among tasks and map indexes, and the same in every attempt.
-    :param time: the time of the run in UTC, the same in every attempt and after a clear: the end of its data interval,
-        else its logical date, else the time from which it could start.
+    :param time: the time of the run in UTC, the same in every attempt and after a clear. For a run that a timetable
+        creates, it is the end of the data interval. For any other run, it is the logical date or, without one, the time
+        from which the run could start.
     :param partition_key: the partition key of the run, if it has one.
     :param data_interval: start and end of the data interval, if the run has one.
     :param is_shared: whether the run is one of many with neighbouring intervals, as in a backfill.
     :param attempt_start: when this attempt started, before any of its waits.
+    :param start: when the run started, or started again after a clear.
     """
 
     run_id: str
@@ -37,6 +42,7 @@ class RunContext:
     data_interval: tuple[datetime, datetime] | None
     is_shared: bool
     attempt_start: datetime
+    start: datetime
 
     @classmethod
     def of(cls, context: Context) -> Self:
@@ -45,7 +51,9 @@ class RunContext:
 
         dag_run, task_instance = context["dag_run"], context["ti"]
         start, end = context.get("data_interval_start"), context.get("data_interval_end")
-        time: datetime = end or context.get("logical_date") or dag_run.run_after
+        own_end = end if dag_run.run_type in RUN_TYPES_WITH_INTERVAL else None
+        time: datetime = own_end or context.get("logical_date") or dag_run.run_after
+        attempt = attempt_start(context)
         map_index = task_instance.map_index
         mapped = [map_index] if map_index is not None and map_index >= 0 else []
         return cls(
@@ -57,7 +65,8 @@ class RunContext:
             partition_key=context.get("partition_key") or getattr(dag_run, "partition_key", None),
             data_interval=None if start is None or end is None else (start, end),
             is_shared=dag_run.run_type in SHARED_RUN_TYPES,
-            attempt_start=attempt_start(context),
+            attempt_start=attempt,
+            start=min(attempt, getattr(dag_run, "start_date", None) or attempt),
         )
 
     @property

@@ -23,13 +23,12 @@ from airflow_provider_engagement.dataset.completeness import owners_to_dict
 from airflow_provider_engagement.dataset.fetch import FetchResult, fetch_missing
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.formats import OutputFormat
-from airflow_provider_engagement.dataset.manifest import FOLDER as MANIFESTS
-from airflow_provider_engagement.dataset.manifest import Manifest
+from airflow_provider_engagement.dataset.manifest import Manifest, manifest_path
 from airflow_provider_engagement.dataset.owner_ledger import read_owners, write_owners
 from airflow_provider_engagement.dataset.response_store import ResponseStore
 from airflow_provider_engagement.dataset.saved_rate_limit import load_rate_limit, save_rate_limit
 from airflow_provider_engagement.dataset.schema import OWNER_LEDGER
-from airflow_provider_engagement.dataset.storage import StoragePath, safe_name
+from airflow_provider_engagement.dataset.storage import StoragePath
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
@@ -37,6 +36,7 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.hooks.storage_options import table_address
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
+from airflow_provider_engagement.inputs.run_times import past_run_error
 from airflow_provider_engagement.operators.asset_events import record_events
 from airflow_provider_engagement.operators.attempt import AttemptTotals, add_to_attempt
 from airflow_provider_engagement.operators.bounds import check_bounds
@@ -76,7 +76,7 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
         )
     requests = pull.requests_of(pull.queries)
     with _open_dataset(operator.output_path) as path:
-        writer = pull.run.writer
+        writer = pull.run.digest
         store = ResponseStore(
             path,
             identity_of=operator.hook.identity_of,
@@ -84,6 +84,8 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
             is_reusable=pull.is_reusable,
             writer=writer,
         )
+        if pull.last_start and pull.attempt_start > pull.last_start and _count_missing(requests, store):
+            raise past_run_error(pull.run.time, endpoint=operator.endpoint, now=pull.attempt_start)
         if operator.estimate_only:
             return _estimate(operator, pull, requests, store)
         TemporaryFiles(path, writer=writer).delete_leftovers()
@@ -113,8 +115,7 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
             groupings = {"groupings": assembled.groupings} if assembled.groupings else {}
             return manifest | folder.read_rows() | groupings
         manifest["outputs"] = dict(folder.locations)
-        name = f"{pull.run.task}.{safe_name(pull.run.run_id)}.json"
-        folder.write_json("manifest", f"{MANIFESTS}/{name}", manifest)
+        folder.write_json("manifest", manifest_path(pull.run), manifest)
         operator.manifest_path = folder.locations["manifest"]
         if assembled.error is not None:
             raise assembled.error
@@ -236,7 +237,7 @@ def _fetch(
             count_requests(operator.endpoint, client)
             attempt = add_to_attempt(context, client)
             if client.requests_sent:
-                save_rate_limit(path, quota_key, client.limiter.snapshot(), writer=pull.run.writer)
+                save_rate_limit(path, quota_key, client.limiter.snapshot(), writer=pull.run.digest)
         return fetched, statuses, attempt, client.limiter.snapshot()
 
 
@@ -298,6 +299,7 @@ def _manifest(
             fetched.rejected,
         ),
         run_id=pull.run.run_id,
+        task=pull.run.task,
         metrics=pull.query.metrics,
         requested=len(pull.query.tweet_ids),
         outcomes=assembled.outcomes,

@@ -22,7 +22,6 @@ from airflow_provider_engagement.dataset.schema import (
     TWEET_STATUS,
     TWEET_TOTALS,
 )
-from airflow_provider_engagement.dataset.storage import safe_name
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.report.completeness_figures import (
     coverage_figure,
@@ -286,5 +285,5 @@ FIGURES: Mapping[str, Callable[[DatasetFigures], Figure]] = MappingProxyType(
 
 
 def _task_of(manifest: Mapping[str, Any]) -> str:
-    """Return the name of the task of a manifest: the name of its file without the run."""
-    return str(manifest["name"]).removesuffix(f".{safe_name(manifest.get('run_id', ''))}")
+    """Return the name of the task of a manifest."""
+    return str(manifest.get("task") or manifest["name"])

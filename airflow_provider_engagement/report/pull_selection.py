@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow
@@ -15,7 +14,6 @@ from airflow_provider_engagement.api.catalogue import Endpoint
 from airflow_provider_engagement.api.time_range import ceil_to_hour, floor_to_hour
 from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_STATUS, TWEET_TOTALS
-from airflow_provider_engagement.dataset.storage import safe_name
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 
 DAYS_BEFORE_SNAPSHOT = timedelta(days=7)
@@ -46,12 +44,6 @@ def tweets_of_pull(reader: DatasetReader, manifest: Mapping[str, Any]) -> tuple[
     return tuple(_statuses(reader, manifest, ("tweet_id", "run_id", "task"))["tweet_id"].to_pylist())
 
 
-def task_of(manifest: Mapping[str, Any]) -> str:
-    """Return the name of the task of a pull: that of the file of its manifest, without the run."""
-    name = PurePosixPath(str(manifest["outputs"].get("manifest"))).name.removesuffix(".json")
-    return name.removesuffix(f".{safe_name(manifest.get('run_id', ''))}")
-
-
 def options_of_pull(reader: DatasetReader, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a report about one pull shows.
 
@@ -78,8 +70,9 @@ def _statuses(reader: DatasetReader, manifest: Mapping[str, Any], columns: Seque
     # The path of a Delta table does not name the partition.
     found = _RUN_DATE.search(str(manifest["outputs"].get(TWEET_STATUS.name)))
     partitions = (found[1], found[1]) if found else None
-    is_of_pull = (compute.field("run_id") == str(manifest.get("run_id"))) & (compute.field("task") == task_of(manifest))
-    return reader.read(TWEET_STATUS, TWEET_STATUS.name, columns, partitions=partitions).filter(is_of_pull)
+    is_of_run = compute.field("run_id") == str(manifest.get("run_id"))
+    is_of_task = compute.field("task") == str(manifest.get("task"))
+    return reader.read(TWEET_STATUS, TWEET_STATUS.name, columns, partitions=partitions).filter(is_of_run & is_of_task)
 
 
 def _interval_of(manifest: Mapping[str, Any]) -> tuple[datetime, datetime]:

@@ -10,7 +10,6 @@ import pyarrow
 
 from airflow_provider_engagement.dataset.merging import merge_rows
 from airflow_provider_engagement.dataset.schema import (
-    COVERAGE,
     RESTATEMENTS,
     TWEET_HOURS_OF_DAY,
     TWEET_METRICS,
@@ -26,7 +25,7 @@ ROWS_PER_BATCH = 65_536
 _MERGED_TABLES = (TWEET_METRICS, TWEET_HOURS_OF_DAY)
 """The tables whose rows of one key are merged metric by metric, in one partition."""
 
-_ACROSS_PARTITIONS = (COVERAGE, RESTATEMENTS)
+_ACROSS_PARTITIONS = (RESTATEMENTS,)
 """The tables that can have rows of the same key in several partitions."""
 
 _NEWEST_FIRST: Mapping[str, str] = {
@@ -37,7 +36,6 @@ _NEWEST_FIRST: Mapping[str, str] = {
 """The column that decides which of several rows with the same key counts, if it is not ``fetched_at``."""
 
 _MEMORY_LIMIT = "512MB"
-_CHANGED = "partition_has_changed"
 
 
 def changed_rows(
@@ -55,12 +53,10 @@ def changed_rows(
     if source.table in _MERGED_TABLES:
         for place, names in changed_folders(source, changed):
             yield from _merged_rows(source.table, place, names, address_of)
-    elif source.table in _ACROSS_PARTITIONS:
-        yield from _newest_rows(
-            source, changed, all_partitions=source.table is COVERAGE, folder=folder, address_of=address_of
-        )
-    elif any(place.files[name] > 1 for place, names in changed_folders(source, changed) for name in names):
-        yield from _newest_rows(source, changed, all_partitions=False, folder=folder, address_of=address_of)
+    elif source.table in _ACROSS_PARTITIONS or any(
+        place.files[name] > 1 for place, names in changed_folders(source, changed) for name in names
+    ):
+        yield from _newest_rows(source, changed, folder=folder, address_of=address_of)
     else:
         for place, names in changed_folders(source, changed):
             yield from read_batches(
@@ -85,14 +81,10 @@ def _newest_rows(
     source: SourceTable,
     changed: Mapping[str, frozenset[str]],
     *,
-    all_partitions: bool,
     folder: Path,
     address_of: TableAddress,
 ) -> Iterator[pyarrow.Table]:
-    """Yield the newest row of each key of the changed partitions, sorted out on disk.
-
-    :param all_partitions: whether a newer row can be in a partition that has not changed.
-    """
+    """Yield the newest row of each key of the changed partitions, sorted out on disk."""
     # The package duckdb is an optional dependency.
     import duckdb
 
@@ -104,16 +96,12 @@ def _newest_rows(
 
     def batches() -> Iterator[pyarrow.RecordBatch]:
         for place in source.folders:
-            for has_changed in (True, False) if all_partitions else (True,):
-                names = changed[place.path] if has_changed else place.partitions.keys() - changed[place.path]
-                for rows in read_batches(place.place, schema, includes=names.__contains__, address_of=address_of):
-                    flag = pyarrow.repeat(pyarrow.scalar(has_changed), rows.num_rows)
-                    yield from rows.append_column(_CHANGED, flag).to_batches()
+            names = changed[place.path]
+            for rows in read_batches(place.place, schema, includes=names.__contains__, address_of=address_of):
+                yield from rows.to_batches()
 
     nullable = pyarrow.schema([field.with_nullable(True) for field in schema])
-    reader = pyarrow.RecordBatchReader.from_batches(
-        nullable.append(pyarrow.field(_CHANGED, pyarrow.bool_())), batches()
-    )
+    reader = pyarrow.RecordBatchReader.from_batches(nullable, batches())
     with duckdb.connect(str(folder / f"{table.name}.sorting.duckdb")) as connection:
         connection.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
         connection.execute("SET TimeZone = 'UTC'")
@@ -121,9 +109,8 @@ def _newest_rows(
         connection.execute("CREATE TABLE read AS SELECT * FROM source")
         # The names of columns are those of the schema of this package.
         newest: Any = connection.sql(
-            f"SELECT {columns} FROM read WINDOW same_key AS (PARTITION BY {key}) "  # noqa: S608
-            f'QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY "{newest_first}" DESC NULLS LAST) = 1 '
-            f"AND bool_or({_CHANGED}) OVER same_key"
+            f"SELECT {columns} FROM read "  # noqa: S608
+            f'QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY "{newest_first}" DESC NULLS LAST) = 1'
         ).to_arrow_reader(ROWS_PER_BATCH)
         for batch in newest:
             yield pyarrow.Table.from_batches([batch]).cast(nullable)

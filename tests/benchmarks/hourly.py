@@ -22,13 +22,13 @@ from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.response import Outcome, parse_response
 from airflow_provider_engagement.api.response_body import decode_json
-from airflow_provider_engagement.dataset.assembly import TaskRun
 from airflow_provider_engagement.dataset.fetch import FetchResult
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.formats import OutputFormat
 from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.dataset.series_rows import SeriesRows
+from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.dataset.time_series import assemble_time_series
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 
@@ -105,7 +105,7 @@ def rows_of(query: Query) -> SeriesRows:
 
 def task_run() -> TaskRun:
     """Return the run that the rows belong to."""
-    return TaskRun(run_id="benchmark", task="benchmark", accepted=(Outcome.UNAVAILABLE,))
+    return TaskRun(run_id="benchmark", task="benchmark", time=END, accepted=(Outcome.UNAVAILABLE,))
 
 
 def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
@@ -134,7 +134,5 @@ def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
                 DatasetFolder(Path(folder), OutputFormat.PARQUET),
                 rows=rows_of(replace(request.query, tweet_ids=everything)),
                 run=task_run(),
-                name="benchmark",
-                date=END,
             )
     return spent.processor_seconds, peak_memory()

@@ -29,6 +29,7 @@ def manifest(summary: OutcomeSummary, **changes: Any) -> dict[str, Any]:
         "auth": "user",
         "owners": {"requested": 1, "rejected": {}},
         "run_id": "manual__2026-01-12",
+        "task": "dag.task",
         "metrics": ("favorites", "impressions"),
         "requested": summary.numbers.total(),
         "outcomes": summary,

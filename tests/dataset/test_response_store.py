@@ -148,10 +148,16 @@ def test_other_credentials_or_another_endpoint_have_a_different_response(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"identity": "8@key"}, {"identity": "7@other"}, {"as_of": SNAPSHOT + timedelta(seconds=1)}, {"as_of": None}],
+    [
+        {"identity": "8@key"},
+        {"identity": "7@other"},
+        {"as_of": SNAPSHOT + timedelta(seconds=1)},
+        {"as_of": None},
+        {"writer": "other"},
+    ],
     ids=str,
 )
-def test_another_identity_or_snapshot_finds_nothing(
+def test_another_identity_run_or_snapshot_finds_nothing(
     tmp_path: Path, request_for: MakeRequest, response_to: Respond, changes: dict[str, Any]
 ) -> None:
     request = request_for("10")
@@ -234,14 +240,14 @@ def test_a_response_that_is_not_reusable_is_neither_contained_nor_read(tmp_path:
 
 def test_final_new_and_recent_responses_are_reused(request_for: MakeRequest) -> None:
     hour, now = timedelta(hours=1), FEBRUARY
-    is_reusable = reuse_final(settling_time=72 * hour, reuse_for=2 * hour, attempt_start=now - 5 * hour, now=now)
+    is_reusable = reuse_final(settling_time=72 * hour, reuse_for=2 * hour, run_start=now - 5 * hour, now=now)
     history, totals = Request(HISTORY, HISTORY.tweet_ids, JANUARY), request_for("10")
     final_at = JANUARY.end + 72 * hour
     assert is_reusable(history, final_at)
     assert not is_reusable(history, final_at - timedelta(seconds=1))
     assert is_reusable(totals, now - 5 * hour)
     assert not is_reusable(totals, now - 5 * hour - timedelta(seconds=1))
-    is_reusable = reuse_final(settling_time=72 * hour, reuse_for=2 * hour, attempt_start=now, now=now)
+    is_reusable = reuse_final(settling_time=72 * hour, reuse_for=2 * hour, run_start=now, now=now)
     assert is_reusable(totals, now - 2 * hour)
     assert not is_reusable(totals, now - 2 * hour - timedelta(seconds=1))
 

@@ -39,8 +39,8 @@ def test_each_table_has_the_key_by_which_a_rerun_replaces_rows() -> None:
             *("metric", "new_fetched_at"),
         ),
         "tweet_status": ("tweet_id", "run_id", "task"),
-        "coverage": ("tweet_id", "window_start", "window_end", "granularity"),
-        "owner_ledger": ("owner", "run_id", "task"),
+        "coverage": ("tweet_id", "window_start", "window_end", "granularity", "time_zone", "run_id", "task"),
+        "owner_ledger": ("owner", "run_id", "task", "requested_at"),
     }
 
 

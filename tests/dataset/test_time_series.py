@@ -20,7 +20,7 @@ from airflow_provider_engagement.api.query import Query
 from airflow_provider_engagement.api.response import Outcome, parse_response
 from airflow_provider_engagement.api.time_range import TimeRange
 from airflow_provider_engagement.api.tweet_id import first_id_at
-from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun
+from airflow_provider_engagement.dataset.assembly import AssembledTables
 from airflow_provider_engagement.dataset.fetch import FetchResult
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.formats import OutputFormat
@@ -28,6 +28,7 @@ from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, arrow_schema
 from airflow_provider_engagement.dataset.series_rows import SeriesRows
+from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.dataset.time_series import assemble_time_series
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
@@ -40,7 +41,7 @@ METRICS = ("impressions", "video_views")
 OLD = "21"
 """An id from before 2010-11-04, which contains no time."""
 
-RUN = TaskRun(run_id="scheduled__1", task="dag.task", accepted=ACCEPTED_BY_DEFAULT)
+RUN = TaskRun(run_id="scheduled__1", task="dag.task", time=START + timedelta(days=7), accepted=ACCEPTED_BY_DEFAULT)
 
 Row = Mapping[str, Any]
 CountOf = Callable[[str, str, datetime], int]
@@ -139,7 +140,7 @@ class Pull:
         *,
         zone: str = "UTC",
         accepted: tuple[Outcome, ...] = ACCEPTED_BY_DEFAULT,
-        name: str = "1",
+        run: TaskRun = RUN,
         **options: Any,
     ) -> AssembledTables:
         """Assemble the tables in a folder."""
@@ -149,17 +150,13 @@ class Pull:
             zone=ZoneInfo(zone),
             settling_time=timedelta(hours=72),
         )
-        date = self.query.interval.start if self.query.interval else START
-        run = replace(RUN, accepted=accepted)
         return assemble_time_series(
             self.fetched,
             TweetStatuses.of(self.fetched, self.store),
             self.store,
             folder,
             rows=rows,
-            run=run,
-            name=name,
-            date=date,
+            run=replace(run, accepted=accepted),
             **options,
         )
 
@@ -372,7 +369,7 @@ def test_an_incomplete_pull_writes_only_statuses(tmp_path: Path, granularity: st
     pull.fail(OLD, "22", window=hours(24, 48), error=NoResponseError("timeout"))
     with pytest.raises(IncompletePullError, match=r"2 of 2 Tweets.*timeout"):
         pull.assemble(open_folder(tmp_path), granularity)
-    status = "tweet_status/run_date=2026-01-05/dag.task.1.parquet"
+    status = f"tweet_status/{RUN.file_path}.parquet"
     after = contents()
     assert {file for file in before.keys() | after.keys() if before.get(file) != after.get(file)} == {status}
     assert [(row["tweet_id"], row["outcome"]) for row in read(tmp_path, status)] == [(OLD, "failed"), ("22", "failed")]
@@ -394,7 +391,7 @@ def test_hours_have_a_file_for_each_day_and_sums_a_file_for_each_month(tmp_path:
     schema = arrow_schema(TWEET_METRICS)
     assert all(parquet.read_schema(tmp_path / "dataset" / file).equals(schema) for file in rows)
     others = [file for file in files(tmp_path) if not file.startswith(("tweet_metrics", "_"))]
-    assert others == [f"{table}/run_date=2025-12-30/dag.task.1.parquet" for table in ("coverage", "tweet_status")]
+    assert others == [f"{table}/{RUN.file_path}.parquet" for table in ("coverage", "tweet_status")]
 
 
 def test_groupings_are_summed_over_windows_and_batches_and_written_beside_the_tables(tmp_path: Path) -> None:
@@ -422,9 +419,9 @@ def test_restated_counts_are_written_to_their_own_table(tmp_path: Path) -> None:
         fetched_at=FETCHED_AT + HOUR,
         counts=lambda tweet_id, metric, hour: count_of(tweet_id, metric, hour) + (hour == changed) * len(metric),
     )
-    assembled = second.assemble(open_folder(tmp_path), write_restatements=True, name="2")
+    assembled = second.assemble(open_folder(tmp_path), write_restatements=True, run=replace(RUN, run_id="2"))
     assert assembled.rows["restatements"] == 2
-    (file,) = (file for file in files(tmp_path) if file.startswith("restatements") and "dag.task.2" in file)
+    (file,) = (file for file in files(tmp_path) if file.startswith("restatements") and RUN.digest not in file)
     assert [
         (row["period_start"], row["metric"], row["old_value"], row["new_value"]) for row in read(tmp_path, file)
     ] == [

@@ -17,12 +17,13 @@ from airflow_provider_engagement.api.catalogue import Auth, Dimension
 from airflow_provider_engagement.api.client import FetchedResponse
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.response import Outcome
-from airflow_provider_engagement.dataset.assembly import AssembledTables, TaskRun
+from airflow_provider_engagement.dataset.assembly import AssembledTables
 from airflow_provider_engagement.dataset.fetch import FetchResult
 from airflow_provider_engagement.dataset.folder import DatasetFolder
 from airflow_provider_engagement.dataset.formats import OutputFormat
 from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.dataset.schema import TWEET_TOTALS
+from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.dataset.totals import assemble_totals
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
@@ -31,8 +32,8 @@ from airflow_provider_engagement.inputs.choices import ACCEPTED_BY_DEFAULT
 MakeRequest = Callable[..., Request]
 Respond = Callable[..., FetchedResponse]
 
-RUN = TaskRun(run_id="scheduled__1", task="dag.task", accepted=ACCEPTED_BY_DEFAULT)
 SNAPSHOT_AT = datetime(2026, 1, 12, tzinfo=UTC)
+RUN = TaskRun(run_id="scheduled__1", task="dag.task", time=SNAPSHOT_AT, accepted=ACCEPTED_BY_DEFAULT)
 FETCHED_AT = "2026-01-12T09:30:15.250Z"
 NEW = "1600000000000000000"
 NEW_CREATED = "2022-12-06T05:31:41.219Z"
@@ -83,8 +84,9 @@ class Pull:
         return self.folder.read_rows()[table]
 
     def files(self) -> list[str]:
-        """Return the paths of all files of the dataset."""
-        return sorted(str(path.relative_to(self.path)) for path in self.path.rglob("*") if path.is_file())
+        """Return the paths of all files of the dataset except locks."""
+        paths = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
+        return sorted(str(path) for path in paths if path.parts[0] != "_locks")
 
 
 @pytest.fixture
@@ -106,10 +108,11 @@ def test_a_row_has_the_key_the_counts_and_their_origin(
             **dict.fromkeys(TWEET_TOTALS.metrics),
             "tweet_created_at": created,
             "older_counts": None,
+            "runs": RUN.digest,
             "favorites": count(tweet_id, "favorites"),
             "retweets": count(tweet_id, "retweets"),
         }
-        for tweet_id, created in (("20", None), (NEW, NEW_CREATED))
+        for tweet_id, created in ((NEW, NEW_CREATED), ("20", None))
     ]
     assert assembled.rows == {"tweet_totals": 2, "tweet_status": 2}
 
@@ -163,9 +166,7 @@ def test_a_tweet_of_another_user_has_an_author_and_no_owner(
     assert owners == {"20": ("7", None), "21": (None, "99")}
 
 
-def test_the_rows_of_all_requests_are_in_one_file_in_the_order_of_requests(
-    pull: Pull, request_for: MakeRequest, response_to: Respond
-) -> None:
+def test_the_rows_of_all_requests_are_in_one_file(pull: Pull, request_for: MakeRequest, response_to: Respond) -> None:
     tweet_ids = [str(first + number) for first in (300, 100, 200) for number in range(50)]
     for index in (0, 50, 100):
         request = request_for(*tweet_ids[index : index + 50])
@@ -173,7 +174,7 @@ def test_the_rows_of_all_requests_are_in_one_file_in_the_order_of_requests(
     assembled = pull.assemble()
     assert assembled.rows == {"tweet_totals": 150, "tweet_status": 150}
     assert assembled.outcomes.numbers == {Outcome.OK: 150}
-    assert [row["tweet_id"] for row in pull.folder.read_rows()["tweet_totals"]] == tweet_ids
+    assert [row["tweet_id"] for row in pull.folder.read_rows()["tweet_totals"]] == sorted(tweet_ids)
     assert len(pull.files()) == 2
 
 
@@ -182,8 +183,8 @@ def test_a_rerun_replaces_the_files(pull: Pull, request_for: MakeRequest, respon
     pull.add(request, response_to(request))
     pull.assemble()
     expected = [
-        "tweet_status/run_date=2026-01-12/dag.task.20260112T000000.parquet",
-        "tweet_totals/snapshot_date=2026-01-12/dag.task.20260112T000000.parquet",
+        f"tweet_status/run_date=2026-01-12/dag.task.{RUN.digest}.parquet",
+        "tweet_totals/snapshot_date=2026-01-12/20260112T000000000.parquet",
     ]
     assert pull.files() == expected
     assert sorted(pull.folder.locations.values()) == [str(pull.path / path) for path in expected]

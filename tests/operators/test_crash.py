@@ -9,19 +9,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyarrow import parquet
 
-from airflow_provider_engagement.dataset.assembly import TaskRun
+from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.dataset.temporary_files import FOLDER as TEMPORARY_FOLDER
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.simulator import Simulator, World
 
 WORKERS = 2
+pytestmark = pytest.mark.usefixtures("real_time")
+
 SECONDS = 60
 """How long a test waits for another process before it fails."""
 
@@ -104,6 +107,7 @@ def test_a_rerun_of_a_killed_pull_sends_only_the_missing_requests(
         "tweet_ids": " ".join([*world.tweets, *(str(2 * 10**18 + number) for number in range(600))]),
         "metrics": "favorites video_views",
         "concurrent_requests": WORKERS,
+        "max_delay_hours": None,
     }
 
     def pull(folder: str) -> dict[str, Any]:
@@ -140,7 +144,7 @@ def test_a_rerun_of_a_killed_pull_sends_only_the_missing_requests(
 
 def leave_temporary_file(dataset: Path, run: TaskRun) -> Path:
     """Leave a temporary file as a killed pull does."""
-    path = dataset / TEMPORARY_FOLDER / TemporaryFiles(dataset, writer=run.writer).new().name
+    path = dataset / TEMPORARY_FOLDER / TemporaryFiles(dataset, writer=run.digest).new().name
     path.write_bytes(b"half")
     return path
 
@@ -150,7 +154,7 @@ def test_a_rerun_deletes_only_what_the_killed_attempt_left(
 ) -> None:
     connect(None)
     runs = [
-        TaskRun(task=task, run_id=run_id, accepted=())
+        TaskRun(task=task, run_id=run_id, time=datetime(2026, 1, 12, tzinfo=UTC))
         for task, run_id in [("engagement.totals", "run"), ("engagement.totals", "other"), ("engagement.other", "run")]
     ]
     of_attempt, *of_others = [leave_temporary_file(tmp_path, run) for run in runs]
@@ -161,6 +165,7 @@ def test_a_rerun_deletes_only_what_the_killed_attempt_left(
             tweet_ids=list(world.tweets)[:3],
             metrics="favorites",
             output_path=str(tmp_path),
+            max_delay_hours=None,
             **options,
         )
         execute(operator, ti=task_instance(task_id="totals", run_id="run"))

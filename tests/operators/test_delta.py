@@ -85,9 +85,10 @@ def test_a_rerun_of_a_pull_commits_no_new_version(pull: Callable[..., Any]) -> N
 
 
 def test_totals_are_merged_into_one_delta_table(pull: Callable[..., Any], tmp_path: Path) -> None:
-    pull("parquet", EngagementTotalsOperator, metrics=["favorites"])
-    manifest = pull("delta", EngagementTotalsOperator, metrics=["favorites"])
-    again = pull("delta", EngagementTotalsOperator, metrics=["favorites"])
+    options = {"metrics": ["favorites"], "max_delay_hours": None}
+    pull("parquet", EngagementTotalsOperator, **options)
+    manifest = pull("delta", EngagementTotalsOperator, **options)
+    again = pull("delta", EngagementTotalsOperator, **options)
     assert manifest["versions"] == again["versions"] == {"tweet_totals": 1}
     expected = {(row["tweet_id"], row["favorites"]) for row in rows_in_files(tmp_path / "parquet" / "tweet_totals")}
     found = [(row["tweet_id"], row["favorites"]) for row in rows_in_delta(tmp_path / "delta" / "tweet_totals")]
@@ -115,13 +116,15 @@ def test_an_incomplete_pull_leaves_the_delta_table_as_it_is(
     ("first", "second", "expected"),
     [("parquet", "delta", "not those of a Delta table"), ("delta", "csv", "it is a Delta table")],
 )
-@pytest.mark.parametrize("operator", [EngagementHistoricalOperator, EngagementTotalsOperator])
+@pytest.mark.parametrize(
+    ("operator", "options"), [(EngagementHistoricalOperator, {}), (EngagementTotalsOperator, {"max_delay_hours": None})]
+)
 def test_a_table_keeps_its_format(
-    pull: Callable[..., Any], operator: type, first: str, second: str, expected: str
+    pull: Callable[..., Any], operator: type, options: dict[str, Any], first: str, second: str, expected: str
 ) -> None:
-    pull(first, operator, to="dataset")
+    pull(first, operator, to="dataset", **options)
     with pytest.raises(AirflowFailException, match=expected):
-        pull(second, operator, to="dataset")
+        pull(second, operator, to="dataset", **options)
 
 
 def test_a_worker_without_the_package_deltalake_sends_no_request(

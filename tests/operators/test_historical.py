@@ -869,6 +869,7 @@ operator.execute({
 """
 
 
+@pytest.mark.usefixtures("real_time")
 def test_a_rerun_of_a_killed_pull_writes_the_rows_of_an_undisturbed_pull(
     connect: Callable[..., str],
     author: Handle,

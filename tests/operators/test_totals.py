@@ -360,12 +360,12 @@ def test_another_snapshot_sends_its_own_requests_and_keeps_the_first(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], tmp_path: Path
 ) -> None:
     execute(pull(tweet_ids=mine[-5:]))
-    next_day = datetime(2026, 1, 13, tzinfo=UTC)
-    report = execute(pull(tweet_ids=mine[-5:]), data_interval_end=next_day)
+    noon = datetime(2026, 1, 11, 12, tzinfo=UTC)
+    report = execute(pull(tweet_ids=mine[-5:]), data_interval_end=noon)
     assert len(simulator.journal) == 2
-    assert report["snapshot_at"] == "2026-01-13T00:00:00+00:00"
+    assert report["snapshot_at"] == "2026-01-11T12:00:00+00:00"
     assert len(files(tmp_path / "tweet_totals")) == 2
-    assert {row["snapshot_at"] for row in table(report["outputs"]["tweet_totals"])} == {next_day}
+    assert {row["snapshot_at"] for row in table(report["outputs"]["tweet_totals"])} == {noon}
 
 
 def test_a_rerun_with_one_more_tweet_sends_one_request(
@@ -382,14 +382,14 @@ def test_a_rerun_with_one_more_tweet_sends_one_request(
     ("context", "expected"),
     [
         ({}, "2026-01-12T00:00:00+00:00"),
-        ({"data_interval_end": None}, "2026-01-11T00:00:00+00:00"),
+        ({"data_interval_end": None}, "2026-01-11T12:00:00+00:00"),
         ({"data_interval_end": None, "logical_date": None}, "2026-01-12T00:00:00+00:00"),
     ],
 )
 def test_the_default_time_of_a_snapshot_is_the_time_of_the_run(
     pull: Pull, execute: Execute, mine: list[str], context: dict[str, Any], expected: str
 ) -> None:
-    context = {"logical_date": datetime(2026, 1, 11, tzinfo=UTC), **context}
+    context = {"logical_date": datetime(2026, 1, 11, 12, tzinfo=UTC), **context}
     assert execute(pull(tweet_ids=mine[-1:]), **context)["snapshot_at"] == expected
 
 
@@ -815,11 +815,13 @@ def test_tasks_that_wait_for_the_same_reset_resume_at_different_times(
     assert min(gaps) > timedelta(milliseconds=1)
 
 
-def test_each_mapped_task_writes_its_own_files(
+def test_each_mapped_task_has_its_own_files_and_its_rows_in_the_file_of_the_snapshot(
     pull: Pull, execute: Execute, mine: list[str], tmp_path: Path, task_instance: Any
 ) -> None:
     for map_index in range(3):
         execute(
             pull(tweet_ids=mine[map_index : map_index + 1]), ti=task_instance(task_id="totals", map_index=map_index)
         )
-    assert len(files(tmp_path / "tweet_totals")) == 3
+    assert len(files(tmp_path / "tweet_status")) == 3
+    (snapshot,) = files(tmp_path / "tweet_totals")
+    assert [row["tweet_id"] for row in table(str(tmp_path / "tweet_totals" / snapshot))] == sorted(mine[:3])

@@ -21,7 +21,7 @@ from airflow_provider_engagement.operators.report import EngagementReportOperato
 from airflow_provider_engagement.report.choice import choose
 from airflow_provider_engagement.report.dataset_figures import DatasetFigures
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
-from airflow_provider_engagement.report.pull_selection import options_of_pull, task_of
+from airflow_provider_engagement.report.pull_selection import options_of_pull
 from airflow_provider_engagement.report.snapshots import newest_totals
 from airflow_provider_engagement.simulator import Clock, Simulator, World
 
@@ -194,7 +194,3 @@ def test_a_change_leaves_out_the_tweets_of_only_one_interval(
         f"Rows exist in only one of the two intervals for {left_out} Tweets. The change leaves out these Tweets, "
         "and those with an unknown count."
     ) in figure.notes
-
-
-def test_the_task_of_a_manifest_is_that_of_its_file(manifests: Mapping[str, dict[str, Any]]) -> None:
-    assert task_of(manifests["few"]) == "engagement.few"

@@ -16,6 +16,7 @@ from airflow.sdk import Asset, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.__main__ import main
+from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.operators.report import EngagementReportOperator
 
 from .conftest import TODAY, Pulled, execute, run_context
@@ -30,7 +31,8 @@ def write(dataset: Pulled, **options: Any) -> str:
 def test_the_xcom_is_the_path_of_the_file_beside_the_tables(hours: Pulled) -> None:
     path = write(hours, output_path=str(hours.folder))
 
-    assert path.endswith("/_reports/engagement.report.run.html")
+    run = TaskRun(run_id="run", task="engagement.report", time=TODAY)
+    assert path.endswith(f"/_reports/{run.file_name}.html")
     text = Path(path.removeprefix("file://")).read_text(encoding="utf-8")
     assert f"{hours.count('impressions', TODAY - timedelta(days=28), TODAY):,}" in text
 

@@ -124,6 +124,7 @@ def test_older_clients_read_every_view(make_duckdb, write_rows, write_day, load,
     write_day()
     status = {"tweet_id": "1", "run_id": "r", "task": "t", "endpoint": "historical", "outcome": "ok"}
     window = {"tweet_id": "1", "window_start": DAY, "window_end": DAY, "granularity": "hour", "outcome": "ok"}
+    window |= {"run_id": "r", "task": "t", "time_zone": "UTC"}
     totals = {"tweet_id": "1", "snapshot_at": DAY, "auth": "app", "favorites": 1}
     write_rows("tweet_status/run_date=2026-01-05/a.parquet", "tweet_status", [status])
     write_rows("coverage/run_date=2026-01-05/a.parquet", "coverage", [window])

@@ -172,31 +172,32 @@ def test_of_two_tasks_with_the_same_tweet_and_snapshot_the_newest_count_is_loade
     assert numbers(report, "tweet_totals") == (0, 0, 2, 1, 0)
 
 
-def window(tweet_id: str, outcome: str, fetched_at: datetime) -> dict:
+def window(tweet_id: str, outcome: str, run_id: str) -> dict:
     return {
         "tweet_id": tweet_id,
         "window_start": DAY,
         "window_end": NEXT_DAY,
         "granularity": "hour",
+        "time_zone": "UTC",
+        "run_id": run_id,
+        "task": "dag.task",
         "metrics": "favorites",
         "outcome": outcome,
-        "fetched_at": fetched_at,
+        "fetched_at": SNAPSHOT,
     }
 
 
-def test_the_newest_coverage_counts_even_if_its_partition_has_not_changed(
-    database, write_rows, load, expected, numbers
-) -> None:
-    newer = window("1", "ok", SNAPSHOT + timedelta(hours=1))
-    write_rows("coverage/run_date=2026-01-05/first.parquet", "coverage", [newer])
+def test_the_coverage_of_every_run_is_loaded(database, write_rows, load, expected, numbers) -> None:
+    first = window("1", "ok", "first")
+    write_rows("coverage/run_date=2026-01-05/first.parquet", "coverage", [first])
     load(database)
-    older, other = window("1", "no_data", SNAPSHOT), window("2", "ok", SNAPSHOT)
-    write_rows("coverage/run_date=2026-01-04/second.parquet", "coverage", [older, other])
+    second = [window("1", "no_data", "second"), window("2", "ok", "second")]
+    write_rows("coverage/run_date=2026-01-04/second.parquet", "coverage", second)
 
     report = load(database)
 
-    assert database.rows("coverage") == expected([newer, other], "coverage")
-    assert numbers(report, "coverage") == (1, 0, 1, 1, 1)
+    assert database.rows("coverage") == expected([first, *second], "coverage")
+    assert numbers(report, "coverage") == (2, 0, 0, 1, 1)
 
 
 def test_delta_tables_are_loaded_by_the_files_that_changed_between_versions(
