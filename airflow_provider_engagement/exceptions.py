@@ -297,7 +297,7 @@ class MissingExtraError(PermanentError):
 
 
 class WarehouseTableError(PermanentError):
-    """A table or view in the database has another shape than the rows that would be loaded into it. No row is changed.
+    """A table in the database has another shape than the rows that would be loaded into it. No row is changed.
 
     Use another ``schema``, or rename the table in the database.
 
@@ -309,6 +309,25 @@ class WarehouseTableError(PermanentError):
         super().__init__(
             f"{place} cannot hold the rows: {_sentence(problem)} No row of the table is changed. Use another schema, "
             "or rename the table."
+        )
+
+
+class WarehouseViewError(PermanentError):
+    """A view cannot be made: a table or view of yours has its name, or the database rejects it, for example because
+    other views depend on it. The message says whether the rows are loaded.
+
+    Rename or drop what has the name of the view, or leave the view out of ``views``.
+
+    :param place: the database, schema and view.
+    :param problem: why the view cannot be made.
+    :param rows_are_loaded: whether the rows were loaded before.
+    """
+
+    def __init__(self, place: str, problem: str, *, rows_are_loaded: bool) -> None:
+        rows = "The rows are loaded, and the view is as it was before." if rows_are_loaded else "No row is loaded."
+        super().__init__(
+            f"{place} cannot be made: {_sentence(problem)} {rows} Rename or drop what is in its way, or leave the view "
+            "out of views."
         )
 
 

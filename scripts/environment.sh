@@ -1,4 +1,4 @@
-# The other scripts source this file. It defines two functions for them:
+# The other scripts source this file. It defines functions for them:
 #
 #   make_environment FOLDER [REQUIREMENT...]
 #
@@ -9,6 +9,10 @@
 #   make_cluster_environment
 #
 # does so for Airflow on a cluster, in .venv-cluster.
+#
+#   make_dbt_environment
+#
+# creates one for dbt, in .venv-dbt, without this package and without changing PATH.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -54,6 +58,18 @@ PYTHON
     fi
     unset PYTHONHOME PYTHONPATH
     export VIRTUAL_ENV=$folder PATH="$folder/bin:$PATH"
+}
+
+make_dbt_environment() {
+    local folder=$root/.venv-dbt
+    # dbt 1.12 downloads its parser from another place than the package registry.
+    local requirements=("dbt-core>=1.10,<1.12" "dbt-duckdb>=1.9" "dbt-postgres>=1.9")
+    if [[ $(cat "$folder/stamp" 2>/dev/null) != "${requirements[*]}" ]]; then
+        echo "Installing into ${folder#"$root/"}. This happens once and takes a minute or two." >&2
+        "$(find_python)" -m venv --clear "$folder"
+        "$folder/bin/python" -m pip install -qq --disable-pip-version-check "${requirements[@]}" >&2
+        echo "${requirements[*]}" >"$folder/stamp"
+    fi
 }
 
 make_cluster_environment() {

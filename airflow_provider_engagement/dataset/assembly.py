@@ -8,6 +8,7 @@ from itertools import islice
 
 import pyarrow
 
+from airflow_provider_engagement.api.catalogue import Endpoint
 from airflow_provider_engagement.api.groupings import NestedCounts
 from airflow_provider_engagement.api.query import Account
 from airflow_provider_engagement.api.response import Outcome
@@ -59,11 +60,12 @@ def check_accounts(
     return incomplete
 
 
-def status_tables(statuses: TweetStatuses, run: TaskRun) -> Iterator[pyarrow.Table]:
+def status_tables(statuses: TweetStatuses, run: TaskRun, endpoint: Endpoint) -> Iterator[pyarrow.Table]:
     """Yield the rows of ``tweet_status``.
 
     :param statuses: the status of each Tweet.
     :param run: the run of the task.
+    :param endpoint: the endpoint that was asked.
     """
     items = statuses.items()
     while chunk := dict(islice(items, STATUS_ROWS_AT_ONCE)):
@@ -74,6 +76,7 @@ def status_tables(statuses: TweetStatuses, run: TaskRun) -> Iterator[pyarrow.Tab
                 "run_id": [run.run_id] * len(chunk),
                 "task": [run.task] * len(chunk),
                 "owner": [None if tweet_id in statuses.authors else statuses.owner_of(tweet_id) for tweet_id in chunk],
+                "endpoint": [str(endpoint)] * len(chunk),
                 "outcome": [str(status.outcome) for status in chunk.values()],
                 "metrics_affected": [",".join(status.metrics_affected) or None for status in chunk.values()],
                 "message": [status.message or None for status in chunk.values()],

@@ -70,7 +70,7 @@ RESTATEMENTS = Table(
 TWEET_STATUS = Table(
     name="tweet_status",
     key=("tweet_id", "run_id", "task"),
-    columns=("owner", "outcome", "metrics_affected", "message", "author", "checked_at"),
+    columns=("owner", "endpoint", "outcome", "metrics_affected", "message", "author", "checked_at"),
 )
 COVERAGE = Table(
     name="coverage",
@@ -116,7 +116,7 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "granularity": "the granularity of the rows: ``hour``, ``day``, ``total`` or ``hour_of_day``",
         "time_zone": "the IANA name of the time zone of the days or hours of day; ``UTC`` for hours and totals",
         "hour_of_day": "the hour of the day in the time zone, 0 to 23",
-        "endpoint": "the endpoint: ``28hr`` or ``historical``",
+        "endpoint": "the endpoint: ``totals``, ``28hr`` or ``historical``",
         "is_final": "whether all hours of the period were older than the settling time at ``fetched_at``. It says "
         "nothing about ``older_counts``",
         "run_id": "the id of the run",

@@ -51,7 +51,7 @@ def assemble_time_series(
     statuses.add_not_requested(rows.query.tweet_ids)
     path = run.file_path
     with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{path}"}) as files:
-        for status_rows in status_tables(statuses, run):
+        for status_rows in status_tables(statuses, run, rows.query.endpoint):
             files[TWEET_STATUS.name].append(status_rows)
         assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
     incomplete = check_accounts(assembled, fetched, statuses, run.accepted)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow
 
+from airflow_provider_engagement.api.catalogue import Endpoint
 from airflow_provider_engagement.api.groupings import merge_groupings
 from airflow_provider_engagement.api.planner import Request
 from airflow_provider_engagement.api.tweet_id import created_at
@@ -40,7 +41,7 @@ def assemble_totals(
     """
     assembled = AssembledTables()
     with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{run.file_path}"}) as files:
-        for rows in status_tables(statuses, run):
+        for rows in status_tables(statuses, run, Endpoint.TOTALS):
             files[TWEET_STATUS.name].append(rows)
         assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
     incomplete = check_accounts(assembled, fetched, statuses, run.accepted)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.choices import parse_name
 from airflow_provider_engagement.inputs.lists import parse_list, quoted
+from airflow_provider_engagement.inputs.times import parse_time_zone
 
 _SCHEMA = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _SYSTEM_SCHEMA = re.compile(r"information_schema|pg_.*", re.IGNORECASE)
@@ -53,6 +55,25 @@ def parse_names(value: object, known: Iterable[str], *, field: str) -> list[str]
     """
     names = list(known)
     return list(dict.fromkeys(parse_name(item, names, field=field) for item in parse_list(value, field=field)))
+
+
+def parse_view_zone(value: object) -> str | None:
+    """Parse the time zone of the dates in views.
+
+    :param value: the IANA name; ``None`` or an empty text for none.
+    :raises InvalidQueryError: if there is no such zone, or if its days do not begin on a whole UTC hour. The API counts
+        in UTC hours, which cannot be summed to such days.
+    """
+    if value is None or not str(value).strip():
+        return None
+    zone = parse_time_zone(str(value).strip())
+    for month in (1, 7):
+        offset = zone.utcoffset(datetime(datetime.now().year, month, 1))
+        if offset is not None and offset % timedelta(hours=1):
+            raise InvalidQueryError(
+                "time_zone", f"the days in {zone.key} do not begin on a whole UTC hour", "Use another time zone."
+            )
+    return zone.key
 
 
 def parse_database(value: object, *, schema: str) -> str:

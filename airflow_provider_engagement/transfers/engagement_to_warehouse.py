@@ -37,9 +37,10 @@ class EngagementToWarehouseOperator(BaseOperator):
         ``duckdb``. (templated)
     :param schema: the schema that receives the tables; ``engagement`` by default. It is created if it does not exist.
         In BigQuery, it is a dataset. (templated)
-    :param views: the names of the views to create or replace beside the tables: ``tweet_metrics_long``,
-        ``organic_tweet_report``, ``tweet_metrics_rates``, ``tweet_totals_rates`` and ``tweet_totals_changes``; none by
+    :param views: the names of the views to create or replace beside the tables, such as ``engagement_by_day``; none by
         default. (templated)
+    :param time_zone: the IANA name of the time zone of the dates, days and hours of day in views. By default, the days
+        of each Tweet are those of the zone in which most of its days are, and hours are in UTC. (templated)
     :param lock_timeout: how long to wait for another task that loads into the same database, in seconds; 600 by
         default.
     :param full_refresh: whether to load all partitions again, so that rows that were deleted or edited in the database
@@ -55,6 +56,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         "schema",
         "views",
         "full_refresh",
+        "time_zone",
     )
     ui_color = "#d7ecfb"
 
@@ -68,6 +70,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         warehouse_conn_id: str | None = None,
         schema: str = "engagement",
         views: Iterable[str] | str = (),
+        time_zone: str | None = None,
         lock_timeout: float = 600.0,
         full_refresh: bool | str = False,
         **kwargs: Any,
@@ -80,6 +83,7 @@ class EngagementToWarehouseOperator(BaseOperator):
         self.warehouse_conn_id = warehouse_conn_id
         self.schema = schema
         self.views = views
+        self.time_zone = time_zone
         self.lock_timeout = lock_timeout
         self.full_refresh = full_refresh
         self.loaded_rows: dict[str, int] | None = None
@@ -91,9 +95,13 @@ class EngagementToWarehouseOperator(BaseOperator):
         from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
         from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
         from airflow_provider_engagement.inputs.numbers import parse_number
-        from airflow_provider_engagement.inputs.warehouse_options import parse_full_refresh, parse_names
+        from airflow_provider_engagement.inputs.warehouse_options import (
+            parse_full_refresh,
+            parse_names,
+            parse_view_zone,
+        )
         from airflow_provider_engagement.warehouse.source_partitions import table_names
-        from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
+        from airflow_provider_engagement.warehouse.view_names import TABLES_OF, View
 
         with task_failures():
             unset_blank_parameters(self)
@@ -106,12 +114,12 @@ class EngagementToWarehouseOperator(BaseOperator):
             tables = found if self.tables is None else parse_names(self.tables, found, field="tables")
             views = [View(name) for name in parse_names(self.views, list(View), field="views")]
             for view in views:
-                if TABLE_OF[view].name not in tables:
+                missing = [table.name for table in TABLES_OF[view] if table.name not in tables]
+                if missing:
                     raise InvalidQueryError(
-                        "views",
-                        f"{view} reads the table {TABLE_OF[view].name}",
-                        f"Add {TABLE_OF[view].name} to tables.",
+                        "views", f"{view} reads the table {missing[0]}", f"Add {missing[0]} to tables."
                     )
+            time_zone = parse_view_zone(self.time_zone)
             lock_timeout = parse_number(self.lock_timeout, field="lock_timeout", minimum=0)
             full_refresh = parse_full_refresh(self.full_refresh)
             target = self._target()
@@ -129,6 +137,7 @@ class EngagementToWarehouseOperator(BaseOperator):
                 tables=tables,
                 target=target,
                 views=views,
+                time_zone=time_zone,
                 address_of=table_address,
                 lock_timeout=lock_timeout,
                 full_refresh=full_refresh,

@@ -100,6 +100,9 @@ class DltDatabase:
         """Return how many rows a table has."""
         return int(str(self.execute(f"SELECT count(*) FROM {self.qualified(name)}")[0][0]))  # noqa: S608
 
+    def ensure_key(self, table: Table) -> None:
+        """Do nothing: these databases sort or partition their columns themselves."""
+
     def record(self, name: str) -> Record:
         """Return what is recorded of a table. dlt keeps a record for each dataset, which does not know the others."""
         resources: Mapping[str, Any] = self._pipeline.state.get("sources", {}).get(SCHEMA_NAME, {}).get("resources", {})

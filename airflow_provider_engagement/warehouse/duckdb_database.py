@@ -19,6 +19,9 @@ from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, 
 from airflow_provider_engagement.warehouse.sql_database import TIMESTAMP, SqlDatabase, column_names
 from airflow_provider_engagement.warehouse.target_database import Busy, FoundColumn, TargetDatabase, until_free
 
+_STORAGE_VERSION = "v1.1.0"
+"""The oldest version of DuckDB that can open a new file. A file that exists keeps its version."""
+
 _MEMORY_LIMIT = "1GB"
 """How much memory DuckDB uses before it writes to the folder for temporary files."""
 
@@ -83,7 +86,7 @@ class DuckDbDatabase(SqlDatabase):
             finally:
                 self._connection.unregister(_BATCHES)
 
-    def prepare(self, table: Table) -> None:
+    def ensure_key(self, table: Table) -> None:
         """Do nothing: DuckDB finds rows by the smallest and the greatest value of each block."""
 
     def analyze(self, name: str) -> None:
@@ -169,7 +172,14 @@ def transaction(connection: duckdb.DuckDBPyConnection, target: Target, dataset: 
 
 def _connect(path: str, temporary: str) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(path, config={"temp_directory": temporary, "memory_limit": _MEMORY_LIMIT})
+        return duckdb.connect(
+            path,
+            config={
+                "temp_directory": temporary,
+                "memory_limit": _MEMORY_LIMIT,
+                "storage_compatibility_version": _STORAGE_VERSION,
+            },
+        )
     except duckdb.IOException as error:
         if "lock" in str(error).lower() and Path(path).exists():
             raise Busy("another process has the file open") from None

@@ -46,7 +46,7 @@ from airflow_provider_engagement.warehouse.target_database import (
     Written,
 )
 from airflow_provider_engagement.warehouse.view_names import View
-from airflow_provider_engagement.warehouse.views import create_view
+from airflow_provider_engagement.warehouse.views import check_views, create_views
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ def load_dataset(
     tables: Sequence[str],
     target: Target,
     views: Sequence[View] = (),
+    time_zone: str | None = None,
     address_of: TableAddress,
     lock_timeout: float,
     full_refresh: bool = False,
@@ -104,6 +105,7 @@ def load_dataset(
     :param tables: the names of the tables to load. The dataset has them.
     :param target: the database.
     :param views: the views to create or replace.
+    :param time_zone: the time zone of the days and hours of day in views.
     :param address_of: returns the address of a Delta table and the storage options for it.
     :param lock_timeout: how long to wait for another task that loads into the same database, in seconds.
     :param full_refresh: whether to load all partitions, and to replace what was edited in the database.
@@ -114,6 +116,7 @@ def load_dataset(
     :raises WarehouseAccessError: if the database rejects the credentials or does not allow to write.
     :raises WarehouseError: if the load fails or the database stays locked.
     :raises WarehouseTableError: if a table in the database has another shape.
+    :raises WarehouseViewError: if a table or a view of someone else has the name of a view.
     """
     started = time.monotonic()
     folder = WorkerFolder()
@@ -122,13 +125,16 @@ def load_dataset(
             named_errors(target),
             _opened(target, _identity(dataset), folder=folder.path, lock_timeout=lock_timeout) as database,
         ):
+            check_views(database, views, target)
             sources = list_sources(dataset, tables, address_of=address_of)
+            for source in sources:
+                if database.columns(source.table.name):
+                    database.ensure_key(source.table)
             loads = [_compare(source, database, target, full_refresh=full_refresh) for source in sources]
             for table in loads:
                 if table.has_changes:
                     _load(table, database, folder=folder.path, address_of=address_of, full_refresh=full_refresh)
-            for view in views:
-                create_view(database, view, target)
+            create_views(database, views, target, time_zone=time_zone)
     finally:
         folder.delete()
     return {

@@ -21,7 +21,8 @@ from airflow_provider_engagement.dataset.schema import Table
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.environment import without_client_settings
 from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches
-from airflow_provider_engagement.warehouse.merge_statements import literal, quoted, quoted_list
+from airflow_provider_engagement.warehouse.keys import ensure_key
+from airflow_provider_engagement.warehouse.merge_statements import literal
 from airflow_provider_engagement.warehouse.sql_database import LOAD_FIELD, TIMESTAMP, SqlDatabase, column_names
 from airflow_provider_engagement.warehouse.target_database import Busy, FoundColumn, TargetDatabase, until_free
 
@@ -108,12 +109,12 @@ class PostgresDatabase(SqlDatabase):
             for column, kind, is_nullable, relation in rows
         }
 
-    def prepare(self, table: Table) -> None:
-        """Create the index of the key, which also finds the rows of a Tweet and time, and count what the table has."""
-        place = self.qualified(table.name)
-        name = quoted(f"{table.name}_key")
-        self.execute(f"CREATE UNIQUE INDEX {name} ON {place} ({quoted_list(table.key)})")
-        self.analyze(place)
+    def ensure_key(self, table: Table) -> None:
+        """Make sure that a table has the index of its key, which also finds the rows of a Tweet and time.
+
+        :raises WarehouseTableError: if two rows of the table have the same key.
+        """
+        ensure_key(self, table, self._target)
 
     def analyze(self, name: str) -> None:
         """Let PostgreSQL count what a table has, for the plans of the queries."""

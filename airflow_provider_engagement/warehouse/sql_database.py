@@ -107,12 +107,15 @@ class SqlDatabase(ABC):
         """Return the columns of a table, or none if there is no such table."""
 
     @abstractmethod
-    def prepare(self, table: Table) -> None:
-        """Make a table that has just been filled for the first time fast to read and to merge."""
+    def ensure_key(self, table: Table) -> None:
+        """Make sure that a table has the index of its key, if the database needs one.
+
+        :raises WarehouseTableError: if two rows of the table have the same key.
+        """
 
     @abstractmethod
     def analyze(self, name: str) -> None:
-        """Let the database count what a temporary table has, for the plans of the queries."""
+        """Let the database count what a table has, for the plans of the queries."""
 
     def qualified(self, name: str) -> str:
         """Return the quoted name of a table or view, with its schema."""
@@ -154,7 +157,8 @@ class SqlDatabase(ABC):
         rows_before = self.count(table.name)
         written = self._merge(load) if rows_before else self._fill(load)
         if is_new:
-            self.prepare(table)
+            self.ensure_key(table)
+            self.analyze(self.qualified(table.name))
         self._record(load, rows_before + written.new)
         return written
 

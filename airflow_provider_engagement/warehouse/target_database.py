@@ -109,6 +109,13 @@ class TargetDatabase(Protocol):
         """Return how many rows a table has."""
         ...
 
+    def ensure_key(self, table: Table) -> None:
+        """Make sure that a table has the index of its key, if the database needs one.
+
+        :raises WarehouseTableError: if two rows of the table have the same key.
+        """
+        ...
+
     def record(self, name: str) -> Record:
         """Return what is recorded of a table."""
         ...

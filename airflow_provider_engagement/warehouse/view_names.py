@@ -6,26 +6,44 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS, Table
+from airflow_provider_engagement.dataset.schema import COVERAGE, TWEET_METRICS, TWEET_STATUS, TWEET_TOTALS, Table
 
 
 class View(StrEnum):
     """A view. Its value is its name in the database."""
 
+    ENGAGEMENT_BY_DAY = "engagement_by_day"
+    ENGAGEMENT_BY_HOUR = "engagement_by_hour"
+    ENGAGEMENT_RATES = "engagement_rates"
+    NEWEST_TOTALS = "newest_totals"
+    TOTALS_CHANGES = "tweet_totals_changes"
+    NEWEST_STATUS = "newest_status"
+    MISSING_HOURS = "missing_hours"
+    DAYS_NOT_FINAL = "days_not_final"
+    RECONCILIATION = "engagement_reconciliation"
     METRICS_LONG = "tweet_metrics_long"
     ORGANIC_TWEET_REPORT = "organic_tweet_report"
-    METRICS_RATES = "tweet_metrics_rates"
-    TOTALS_RATES = "tweet_totals_rates"
-    TOTALS_CHANGES = "tweet_totals_changes"
+    TWEET = "tweet"
+    ACCOUNT_HISTORY = "account_history"
+    TWITTER_USER_HISTORY = "twitter_user_history"
 
 
-TABLE_OF: Mapping[View, Table] = MappingProxyType(
+TABLES_OF: Mapping[View, tuple[Table, ...]] = MappingProxyType(
     {
-        View.METRICS_LONG: TWEET_METRICS,
-        View.ORGANIC_TWEET_REPORT: TWEET_METRICS,
-        View.METRICS_RATES: TWEET_METRICS,
-        View.TOTALS_RATES: TWEET_TOTALS,
-        View.TOTALS_CHANGES: TWEET_TOTALS,
+        View.ENGAGEMENT_BY_DAY: (TWEET_METRICS,),
+        View.ENGAGEMENT_BY_HOUR: (TWEET_METRICS,),
+        View.ENGAGEMENT_RATES: (TWEET_METRICS,),
+        View.NEWEST_TOTALS: (TWEET_TOTALS,),
+        View.TOTALS_CHANGES: (TWEET_TOTALS,),
+        View.NEWEST_STATUS: (TWEET_STATUS,),
+        View.MISSING_HOURS: (COVERAGE, TWEET_METRICS, TWEET_STATUS),
+        View.DAYS_NOT_FINAL: (TWEET_METRICS,),
+        View.RECONCILIATION: (TWEET_METRICS, TWEET_TOTALS),
+        View.METRICS_LONG: (TWEET_METRICS,),
+        View.ORGANIC_TWEET_REPORT: (TWEET_METRICS,),
+        View.TWEET: (TWEET_METRICS,),
+        View.ACCOUNT_HISTORY: (TWEET_METRICS,),
+        View.TWITTER_USER_HISTORY: (TWEET_METRICS,),
     }
 )
-"""The table that each view reads."""
+"""The tables that each view reads."""

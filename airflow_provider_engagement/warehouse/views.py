@@ -1,139 +1,125 @@
-"""Views beside the tables: the forms in which people and other tools expect the counts."""
+"""Makes the views in a database, and never replaces a table or a view that this package has not made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+import re
+from collections.abc import Sequence
 
-import sqlglot
-from sqlglot import expressions
-
-from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS, Table
-from airflow_provider_engagement.exceptions import WarehouseTableError
-from airflow_provider_engagement.warehouse.destinations import Target
+from airflow_provider_engagement.api.redaction import presentable
+from airflow_provider_engagement.dataset.schema import TABLES
+from airflow_provider_engagement.exceptions import WarehouseViewError
+from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
+from airflow_provider_engagement.warehouse.merge_statements import literal
 from airflow_provider_engagement.warehouse.target_database import TargetDatabase
-from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
+from airflow_provider_engagement.warehouse.view_names import View
+from airflow_provider_engagement.warehouse.view_queries import MARK, view_query
 
-_DIALECT = "postgres"
-"""The dialect in which this module writes queries."""
+_SAVEPOINT = "engagement_view"
 
-_ORGANIC_METRICS: Mapping[str, str | None] = MappingProxyType(
-    {
-        "app_clicks": None,
-        "card_engagements": None,
-        "carousel_swipes": None,
-        "clicks": None,
-        "engagements": "engagements",
-        "follows": "user_follows",
-        "impressions": "impressions",
-        "likes": "favorites",
-        "poll_card_vote": None,
-        "qualified_impressions": None,
-        "replies": "replies",
-        "retweets": "retweets",
-        "tweets_send": None,
-        "unfollows": None,
-        "url_clicks": "url_clicks",
-        "video_15_s_views": None,
-        "video_3_s_100_pct_views": None,
-        "video_6_s_views": None,
-        "video_content_starts": None,
-        "video_cta_clicks": None,
-        "video_total_views": "video_views",
-        "video_views_25": None,
-        "video_views_50": None,
-        "video_views_75": None,
-        "video_views_100": None,
-    }
+_REJECTED = re.compile(
+    r"depend|not a view|is of type Table|already exists|permission denied|must be owner|does not exist|Catalog Error"
+    r"|Binder Error|Parser Error|syntax error|not recognized|cannot (change|drop)",
+    re.IGNORECASE,
 )
-"""The metric columns of ``organic_tweet_report``, with the metrics of the API. ``None``: the API has no such metric."""
+"""What databases say if they reject a view, rather than the whole session."""
 
-_RATE = (
-    "CASE WHEN impressions <> 0 THEN CAST(engagements AS DOUBLE PRECISION) / impressions END "
-    "AS all_engagements_per_organic_impression"
-)
-"""The API counts impressions of organic Tweets alone, and engagements of organic and promoted ones. If a count is null
-or there are no impressions, the rate is null."""
+_OTHER_COLUMNS = re.compile(r"cannot (change (name|data type) of|drop columns from) view")
+"""What PostgreSQL says if a view would be replaced by one with other columns."""
 
 
-def _metrics_long() -> str:
-    kept = "tweet_id, '{metric}' AS metric, period_start, {metric} AS value, period_end, granularity, time_zone"
-    return " UNION ALL ".join(
-        f"SELECT {kept.format(metric=metric)} FROM tweet_metrics WHERE {metric} IS NOT NULL"  # noqa: S608
-        for metric in TWEET_METRICS.metrics
-    )
-
-
-def _organic_tweet_report() -> str:
-    columns = ", ".join(
-        f"{metric or 'CAST(NULL AS BIGINT)'} AS {column}" for column, metric in _ORGANIC_METRICS.items()
-    )
-    return (
-        "SELECT period_start AS date, owner AS account_id, tweet_id AS organic_tweet_id, "  # noqa: S608
-        f"'ALL_ON_TWITTER' AS placement, fetched_at AS _fivetran_synced, {columns} "
-        "FROM tweet_metrics WHERE granularity = 'day'"
-    )
-
-
-def _metrics_rates() -> str:
-    return (
-        "SELECT tweet_id, period_start, period_end, granularity, time_zone, engagements, impressions, "  # noqa: S608
-        f"{_RATE} FROM tweet_metrics"
-    )
-
-
-def _totals_rates() -> str:
-    return f"SELECT tweet_id, snapshot_at, auth, engagements, impressions, {_RATE} FROM tweet_totals"  # noqa: S608
-
-
-def _totals_changes() -> str:
-    previous = "LAG({}) OVER (PARTITION BY tweet_id, auth ORDER BY snapshot_at)"
-    changes = ", ".join(f"{metric} - {previous.format(metric)} AS {metric}_change" for metric in TWEET_TOTALS.metrics)
-    return (
-        "SELECT tweet_id, snapshot_at, auth, "  # noqa: S608
-        f"{previous.format('snapshot_at')} AS previous_snapshot_at, {changes} FROM tweet_totals"
-    )
-
-
-_QUERIES: Mapping[View, Callable[[], str]] = MappingProxyType(
-    {
-        View.METRICS_LONG: _metrics_long,
-        View.ORGANIC_TWEET_REPORT: _organic_tweet_report,
-        View.METRICS_RATES: _metrics_rates,
-        View.TOTALS_RATES: _totals_rates,
-        View.TOTALS_CHANGES: _totals_changes,
-    }
-)
-
-
-def view_query(view: View, *, dialect: str, qualified: Callable[[Table], str]) -> str:
-    """Return the query of a view.
-
-    :param view: the view.
-    :param dialect: sqlglot's name of the database's dialect.
-    :param qualified: returns the quoted name of a table, with its schema.
-    """
-    query = sqlglot.parse_one(_QUERIES[view](), dialect=_DIALECT)
-    name = qualified(TABLE_OF[view])
-    for table in list(query.find_all(expressions.Table)):
-        table.replace(sqlglot.parse_one(name, into=expressions.Table, dialect=dialect))
-    return query.sql(dialect=dialect)
-
-
-def create_view(database: TargetDatabase, view: View, target: Target) -> None:
-    """Create or replace a view beside the tables.
+def check_views(database: TargetDatabase, views: Sequence[View], target: Target) -> None:
+    """Refuse views whose names are taken. Call it before rows are loaded.
 
     :param database: the database.
-    :param view: the view.
+    :param views: the views to create or replace.
     :param target: the database's name and schema.
-    :raises WarehouseTableError: if a table has the name of the view.
+    :raises WarehouseViewError: if a table, or a view that this package has not made, has the name of one of them.
     """
-    query = view_query(view, dialect=database.dialect, qualified=lambda table: database.qualified(table.name))
+    found = _definitions(database, target) if views else {}
+    for view in views:
+        definition = found.get(view.value, MARK)
+        if definition is None or MARK not in definition:
+            kind = "table" if definition is None else "view"
+            raise WarehouseViewError(
+                _place(view, target),
+                f"there is a {kind} of this name that this package has not made",
+                rows_are_loaded=False,
+            )
+
+
+def create_views(
+    database: TargetDatabase, views: Sequence[View], target: Target, *, time_zone: str | None = None
+) -> None:
+    """Create or replace views beside the tables, after :func:`check_views`.
+
+    :param database: the database.
+    :param views: the views.
+    :param target: the database's name and schema.
+    :param time_zone: the time zone of their days, dates and hours of day; see :func:`view_query`.
+    :raises WarehouseViewError: if the database rejects a view.
+    """
+    for view in views:
+        query = view_query(
+            view,
+            dialect=database.dialect,
+            qualified=lambda table: database.qualified(table.name),
+            time_zone=time_zone,
+        )
+        try:
+            _replace(database, database.qualified(view.value), query, target)
+        except Exception as error:
+            problem = presentable(str(error), target.secrets)
+            if not _REJECTED.search(problem):
+                raise
+            # In these databases, the views are part of the transaction of the rows.
+            rows_are_loaded = target.warehouse not in (Warehouse.DUCKDB, Warehouse.POSTGRES)
+            raise WarehouseViewError(_place(view, target), problem, rows_are_loaded=rows_are_loaded) from None
+
+
+def _place(view: View, target: Target) -> str:
+    return f"{target.name}, view {target.schema}.{view.value}"
+
+
+def _definitions(database: TargetDatabase, target: Target) -> dict[str, str | None]:
+    """Return the definition of each view in the schema by name; ``None`` for what is not a view of this user."""
+    schema = literal(target.schema)
+    if target.warehouse is Warehouse.POSTGRES:
+        rows = database.execute(
+            "SELECT relname, CASE WHEN relkind = 'v' AND pg_has_role(relowner, 'USAGE') THEN pg_get_viewdef(oid) END "  # noqa: S608
+            f"FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema})"
+        )
+    else:
+        catalogue = "information_schema"
+        if target.warehouse is Warehouse.BIGQUERY:
+            if not any(database.columns(table.name) for table in TABLES.values()):
+                return {}
+            catalogue = f"{database.qualified('x').rpartition('.')[0]}.INFORMATION_SCHEMA"
+        rows = database.execute(
+            "SELECT tables.table_name, views.view_definition "  # noqa: S608
+            f"FROM {catalogue}.tables AS tables LEFT JOIN {catalogue}.views AS views "
+            "ON views.table_schema = tables.table_schema AND views.table_name = tables.table_name "
+            f"WHERE lower(tables.table_schema) = lower({schema})"
+        )
+    return {str(name).lower(): None if text is None else str(text) for name, text in rows}
+
+
+def _replace(database: TargetDatabase, name: str, query: str, target: Target) -> None:
+    statement = f"CREATE OR REPLACE VIEW {name} AS {query}"
+    if target.warehouse is not Warehouse.POSTGRES:
+        database.execute(statement)
+        return
+    database.execute(f"SAVEPOINT {_SAVEPOINT}")
     try:
-        database.execute(f"CREATE OR REPLACE VIEW {database.qualified(view.value)} AS {query}")
+        database.execute(statement)
     except Exception as error:
-        text = str(error)
-        if "not a view" in text or "is of type Table" in text or "cannot change" in text:
-            place = f"{target.name}, view {target.schema}.{view.value}"
-            raise WarehouseTableError(place, text.splitlines()[0]) from None
-        raise
+        if not _OTHER_COLUMNS.search(str(error)):
+            raise
+        database.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        grants = database.execute(
+            "SELECT DISTINCT privilege_type, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END "  # noqa: S608
+            f"FROM pg_class, aclexplode(relacl) WHERE oid = {literal(name)}::regclass AND grantee <> relowner"
+        )
+        database.execute(f"DROP VIEW {name}")
+        database.execute(f"CREATE VIEW {name} AS {query}")
+        for privilege, grantee in grants:
+            database.execute(f"GRANT {privilege} ON {name} TO {grantee}")

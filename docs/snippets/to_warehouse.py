@@ -31,7 +31,7 @@ with DAG("engagement_mart_on_a_server", schedule="@daily"):
         destination="postgres",
         warehouse_conn_id="postgres_mart",
         schema="social",
-        views=["organic_tweet_report", "tweet_metrics_long"],
+        views=["engagement_by_day", "newest_status"],
         retries=3,
     )
     # [END postgres]

@@ -317,6 +317,7 @@ def test_the_status_of_a_tweet_is_its_most_severe_outcome_over_all_windows(tmp_p
     pull.respond(OLD, "22", window=hours(24, 48))
     tables = pull.tables()
     assert {row["tweet_id"]: row["outcome"] for row in tables["tweet_status"]} == {OLD: "unavailable", "22": "ok"}
+    assert {row["endpoint"] for row in tables["tweet_status"]} == {"historical"}
     assert {row["tweet_id"] for row in tables["tweet_metrics"]} == {OLD, "22"}
 
 

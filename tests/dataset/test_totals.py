@@ -124,6 +124,7 @@ def test_each_tweet_has_a_status_with_the_reason(pull: Pull, request_for: MakeRe
     )
     pull.add(request, response)
     shared = {"run_id": "scheduled__1", "task": "dag.task", "owner": "7", "author": None, "checked_at": FETCHED_AT}
+    shared["endpoint"] = "totals"
     assert pull.rows("tweet_status") == [
         {"tweet_id": "20", **shared, "outcome": "ok", "metrics_affected": None, "message": None},
         {

@@ -181,7 +181,7 @@ def test_pulled_counts_arrive_in_postgresql_through_an_airflow_connection(
                     destination="postgres",
                     schema=schema,
                     tables="tweet_metrics, tweet_status",
-                    view="tweet_metrics_rates",
+                    view="engagement_by_hour",
                 )
             cursor.execute(f"SELECT tweet_id, period_start, {', '.join(METRICS)} FROM {schema}.tweet_metrics")
             rows = cursor.fetchall()
@@ -192,7 +192,7 @@ def test_pulled_counts_arrive_in_postgresql_through_an_airflow_connection(
     server.close()
 
     assert {(row[0], row[1].astimezone(UTC)): row[2:] for row in rows} == truth(world)
-    assert names == {"tweet_metrics", "tweet_status", "tweet_metrics_rates"}
+    assert names == {"tweet_metrics", "tweet_status", "engagement_by_hour"}
     assert list(report["tables"]) == ["tweet_metrics", "tweet_status"]
     logged = caplog.text + capsys.readouterr().out
     assert SECRET not in logged
@@ -208,7 +208,9 @@ def test_pulled_counts_arrive_in_postgresql_through_an_airflow_connection(
         ({"schema": "a; DROP SCHEMA public"}, "schema: 'a; DROP SCHEMA public' is not a plain name"),
         ({"tables": "tweets; --"}, "tables: 'tweets;?' is not a valid choice"),
         ({"views": ["everything"]}, "views: 'everything' is not a valid choice"),
-        ({"tables": ["tweet_status"], "views": ["tweet_totals_rates"]}, "views: .* reads the table tweet_totals"),
+        ({"tables": ["tweet_status"], "views": ["newest_totals"]}, "views: .* reads the table tweet_totals"),
+        ({"time_zone": "Europe/Berlim"}, "time_zone: 'Europe/Berlim' is not a known time zone"),
+        ({"time_zone": "Asia/Kolkata"}, "time_zone: the days in Asia/Kolkata do not begin on a whole UTC hour"),
         ({"database": None}, "database: duckdb needs the path of a file"),
         ({"warehouse_conn_id": "mart"}, "database: duckdb needs the path of a file"),
         (

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_engagement.exceptions import WarehouseTableError
-from airflow_provider_engagement.warehouse.view_names import View
-from airflow_provider_engagement.warehouse.views import view_query
+from airflow_provider_engagement.dataset.schema import TWEET_METRICS
+from airflow_provider_engagement.exceptions import WarehouseViewError
+from airflow_provider_engagement.warehouse.view_names import TABLES_OF, View
+from airflow_provider_engagement.warehouse.view_queries import MARK, view_query
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+VIEWS_OF_METRICS = [view for view in View if TABLES_OF[view] == (TWEET_METRICS,)]
 SNAPSHOTS = [datetime(2026, 1, day, 9, tzinfo=UTC) for day in (10, 11, 12)]
 
 FIVETRAN_METRICS = [
@@ -61,6 +65,9 @@ def views(database, write_rows, load):
         for at, favorites, impressions in zip(SNAPSHOTS, (10, 12, 9), (100, None, 150), strict=True)
     ]
     write_rows("tweet_totals/snapshot_date=2026-01-10/a.parquet", "tweet_totals", totals)
+    statuses = [status("historical", "ok", 1)]
+    write_rows("tweet_status/run_date=2026-01-05/a.parquet", "tweet_status", statuses)
+    write_rows("coverage/run_date=2026-01-05/a.parquet", "coverage", [window(0, 24)])
     load(database, views=list(View))
     return database
 
@@ -97,37 +104,205 @@ def test_the_organic_report_has_the_columns_of_the_dbt_package_and_null_for_miss
 
     assert names == ["date", "account_id", "organic_tweet_id", "placement", "_fivetran_synced", *FIVETRAN_METRICS]
     assert {kind.lower() for name, kind in columns if name in FIVETRAN_METRICS} == {"bigint"}
-    assert (first["date"].astimezone(UTC), first["account_id"], first["organic_tweet_id"]) == (DAY, "42", "1")
+    assert (first["date"], first["account_id"], first["organic_tweet_id"]) == (DAY.date(), "42", "1")
     assert first["placement"] == "ALL_ON_TWITTER"
     known = {"impressions": 200, "engagements": 30, "likes": 5, "video_total_views": 0, "follows": 2}
     assert {name: first[name] for name in FIVETRAN_METRICS} == {**dict.fromkeys(FIVETRAN_METRICS), **known}
     assert {name for name in FIVETRAN_METRICS if second[name] is not None} == {"impressions"}
 
 
-def test_a_rate_is_null_without_impressions_or_with_a_null(views) -> None:
-    days = views.query(
-        "SELECT all_engagements_per_organic_impression FROM mart.tweet_metrics_rates "
-        "WHERE granularity = 'day' ORDER BY period_start"
+def test_rates_are_ratios_of_sums_over_the_days_that_have_both_counts(views) -> None:
+    rows = views.query(
+        "SELECT tweet_id, owner, days, engagements, impressions, all_engagements_per_organic_impression "
+        "FROM mart.engagement_rates"
     )
-    totals = views.query(
-        "SELECT all_engagements_per_organic_impression FROM mart.tweet_totals_rates ORDER BY snapshot_at"
-    )
+    totals = views.query("SELECT all_engagements_per_organic_impression FROM mart.newest_totals")
 
-    assert days == [(0.15,), (None,)]
-    assert totals == [(0.1,), (None,), (10 / 150,)]
+    assert rows == [("1", "42", 1, 30, 200, 0.15)]
+    assert totals == [(10 / 150,)]
 
 
-def test_changes_are_differences_from_the_snapshot_before(views) -> None:
+def test_changes_are_differences_from_the_last_known_count(views) -> None:
     rows = views.query(
         "SELECT snapshot_at, previous_snapshot_at, favorites_change, impressions_change "
         "FROM mart.tweet_totals_changes ORDER BY snapshot_at"
     )
 
+    # The impressions of the second snapshot are unknown, but not what they grew by until the third.
     assert [(at.astimezone(UTC), before and before.astimezone(UTC), *changes) for at, before, *changes in rows] == [
         (SNAPSHOTS[0], None, None, None),
         (SNAPSHOTS[1], SNAPSHOTS[0], 2, None),
-        (SNAPSHOTS[2], SNAPSHOTS[1], -3, None),
+        (SNAPSHOTS[2], SNAPSHOTS[1], -3, 50),
     ]
+
+
+def total(auth: str, at: datetime, **counts: int | None) -> dict:
+    names = ("favorites", "impressions", "engagements")
+    known = {name: counts.get(name) for name in names}
+    return {"tweet_id": "1", "snapshot_at": at, "auth": auth, "fetched_at": at, "owner": None, **known}
+
+
+def test_two_kinds_of_credentials_give_one_row_for_each_snapshot(database, write_rows, load) -> None:
+    rows = [
+        total("app", SNAPSHOTS[0], favorites=11),
+        total("user", SNAPSHOTS[0], favorites=10, impressions=100),
+        total("app", SNAPSHOTS[1], favorites=14),
+        total("user", SNAPSHOTS[1]),
+    ]
+    write_rows("tweet_totals/snapshot_date=2026-01-10/a.parquet", "tweet_totals", rows)
+    load(database, views=[View.NEWEST_TOTALS, View.TOTALS_CHANGES])
+
+    newest = database.query(
+        "SELECT favorites, favorites_age_hours, impressions, impressions_age_hours FROM mart.newest_totals"
+    )
+    changes = database.query("SELECT favorites_change FROM mart.tweet_totals_changes ORDER BY snapshot_at")
+
+    assert newest == [(14, 0, 100, 24)]
+    assert changes == [(None,), (4,)]
+
+
+def hours_from(start: datetime, number: int, **columns: object) -> list[dict]:
+    common = {"tweet_id": "1", "granularity": "hour", "time_zone": "UTC", "owner": "42", "is_final": True}
+    common |= {"tweet_created_at": start + timedelta(minutes=20), "fetched_at": SNAPSHOTS[0], "impressions": 1}
+    return [
+        {**common, "period_start": start + hour * HOUR, "period_end": start + (hour + 1) * HOUR, **columns}
+        for hour in range(number)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        # The Tweet was posted at 22:20 UTC. The hours of its last day are not all there.
+        (None, [("2026-03-28", 2), ("2026-03-29", 24)]),
+        # In Berlin, it was posted at 23:20, and 2026-03-29 has 23 hours.
+        ("Europe/Berlin", [("2026-03-28", 1), ("2026-03-29", 23)]),
+        ("America/New_York", [("2026-03-28", 6)]),
+    ],
+)
+def test_whole_days_are_summed_from_hours_if_there_are_no_days(database, write_rows, load, zone, expected) -> None:
+    rows = hours_from(datetime(2026, 3, 28, 22, tzinfo=UTC), 29)
+    write_rows("tweet_metrics/hour/period_date=2026-03-28/rows.parquet", "tweet_metrics", rows)
+    load(database, views=[View.ENGAGEMENT_BY_DAY], time_zone=zone)
+
+    days = database.query("SELECT period_date, impressions FROM mart.engagement_by_day ORDER BY period_date")
+
+    assert [(str(day), count) for day, count in days] == expected
+
+
+def test_a_day_of_which_an_hour_is_not_there_is_no_day_and_one_with_an_unknown_hour_is_null(
+    database, write_rows, load
+) -> None:
+    first, second = datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC)
+    rows = [*hours_from(first, 11), *hours_from(first + 12 * HOUR, 12), *hours_from(second, 24)]
+    rows[30]["impressions"] = None
+    write_rows("tweet_metrics/hour/period_date=2026-01-05/rows.parquet", "tweet_metrics", rows)
+    load(database, views=[View.ENGAGEMENT_BY_DAY])
+
+    days = database.query("SELECT period_date, impressions, is_final FROM mart.engagement_by_day")
+
+    assert [(str(day), *others) for day, *others in days] == [("2026-01-06", None, True)]
+
+
+def status(endpoint: str, outcome: str, hour: int | None, *, task: str = "dag.task", tweet: str = "1") -> dict:
+    at = None if hour is None else DAY + hour * HOUR
+    return {
+        "tweet_id": tweet,
+        "run_id": f"manual__{hour}",
+        "task": task,
+        "owner": "42",
+        "endpoint": endpoint,
+        "outcome": outcome,
+        "checked_at": at,
+    }
+
+
+def test_the_newest_status_is_that_of_each_endpoint(database, write_rows, load) -> None:
+    statuses = [
+        status("totals", "unsupported_90d", 1, task="dag.users"),
+        # This task does not ask for impressions, so it does not find them missing.
+        status("totals", "ok", 2, task="dag.app"),
+        status("historical", "no_data", 3),
+        status("historical", "ok", 4),
+        status("historical", "failed", None),
+        status("28hr", "ok", 5),
+        status("28hr", "unavailable", 6),
+        status("totals", "unsupported_90d", 1, tweet="2"),
+        status("totals", "unavailable", 2, tweet="2"),
+    ]
+    write_rows("tweet_status/run_date=2026-01-05/a.parquet", "tweet_status", statuses)
+    load(database, views=[View.NEWEST_STATUS])
+
+    rows = database.query("SELECT tweet_id, endpoint, outcome FROM mart.newest_status")
+
+    assert sorted(rows) == [
+        ("1", "28hr", "unavailable"),
+        ("1", "historical", "ok"),
+        ("1", "totals", "unsupported_90d"),
+        ("2", "totals", "unavailable"),
+    ]
+
+
+def window(start: int, end: int, outcome: str = "ok", metrics: str = "favorites,impressions", tweet: str = "1") -> dict:
+    return {
+        "tweet_id": tweet,
+        "window_start": DAY + start * HOUR,
+        "window_end": DAY + end * HOUR,
+        "granularity": "hour",
+        "time_zone": "UTC",
+        "run_id": f"manual__{outcome}",
+        "task": "dag.task",
+        "metrics": metrics,
+        "outcome": outcome,
+        "fetched_at": DAY + 900 * HOUR,
+    }
+
+
+def test_missing_hours_are_those_without_a_count_that_were_requested_or_lie_between_others(
+    database, write_rows, load
+) -> None:
+    windows = [
+        window(0, 3),
+        # Nobody has read the hours from 3 to 703.
+        window(703, 704, "no_data"),
+        # Only the impressions are missing.
+        window(704, 706, "unsupported_90d"),
+        # A later pull of fewer metrics has found them.
+        window(703, 704, metrics="favorites"),
+    ]
+    counts = [*hours_from(DAY, 3), *hours_from(DAY + 703 * HOUR, 3, impressions=None)]
+    rows = [{**row, "favorites": 1} for row in counts]
+    write_rows("coverage/run_date=2026-01-05/a.parquet", "coverage", windows)
+    write_rows("tweet_metrics/hour/period_date=2026-01-05/rows.parquet", "tweet_metrics", rows)
+    write_rows("tweet_status/run_date=2026-01-05/a.parquet", "tweet_status", [status("historical", "ok", 1)])
+    load(database, views=[View.MISSING_HOURS])
+
+    missing = database.query("SELECT period_start, outcome, metrics, owner FROM mart.missing_hours ORDER BY 1")
+
+    not_read = [(DAY + hour * HOUR, "not_read", None, "42") for hour in range(3, 703)]
+    assert [(at.astimezone(UTC), *others) for at, *others in missing] == [
+        *not_read,
+        (DAY + 703 * HOUR, "no_data", "impressions", "42"),
+        (DAY + 704 * HOUR, "unsupported_90d", "impressions", "42"),
+        (DAY + 705 * HOUR, "unsupported_90d", "impressions", "42"),
+    ]
+
+
+def test_a_difference_between_hours_and_days_is_found(database, write_rows, load) -> None:
+    hours = hours_from(DAY, 24)
+    day = {**hours[0], "granularity": "day", "period_end": DAY + timedelta(days=1), "impressions": 23}
+    write_rows("tweet_metrics/hour/period_date=2026-01-05/rows.parquet", "tweet_metrics", hours)
+    write_rows("tweet_metrics/day/period_month=2026-01/rows.parquet", "tweet_metrics", [day])
+    at = DAY + timedelta(days=1)
+    write_rows("tweet_totals/snapshot_date=2026-01-06/a.parquet", "tweet_totals", [total("user", at, impressions=24)])
+    load(database, views=[View.RECONCILIATION])
+
+    rows = database.query(
+        "SELECT hours_count, days_count, total_count, result FROM mart.engagement_reconciliation "
+        "WHERE metric = 'impressions'"
+    )
+
+    assert rows == [(24, 23, 24, "different")]
 
 
 def test_views_can_be_created_again_by_the_next_load(views, load) -> None:
@@ -136,13 +311,85 @@ def test_views_can_be_created_again_by_the_next_load(views, load) -> None:
     assert views.query("SELECT count(*) FROM mart.organic_tweet_report") == [(2,)]
 
 
-def test_a_table_with_the_name_of_a_view_is_named(database, write_day, load) -> None:
+TAKEN = {
+    "a table": "CREATE TABLE mart.engagement_by_day (a integer)",
+    "a view": "CREATE VIEW mart.engagement_by_day AS SELECT tweet_id, impressions FROM mart.tweet_metrics",
+    "our view, replaced": "CREATE VIEW mart.engagement_by_day AS SELECT * FROM mart.engagement_by_hour",
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN.values(), ids=TAKEN.keys())
+def test_what_this_package_has_not_made_is_not_replaced_and_no_row_is_loaded(
+    database, write_day, load, expected, taken
+) -> None:
+    rows = write_day()
+    load(database, views=[View.ENGAGEMENT_BY_HOUR])
+    database.query(taken)
+    write_day(DAY + timedelta(days=1))
+
+    with pytest.raises(WarehouseViewError, match=r"mart\.engagement_by_day cannot be made: .* No row is loaded\."):
+        load(database, views=list(VIEWS_OF_METRICS))
+
+    assert database.rows() == expected(rows)
+
+
+def test_a_materialized_view_is_not_replaced(make_postgres, write_day, load) -> None:
+    database = make_postgres()
     write_day()
     load(database)
-    database.query("CREATE TABLE mart.tweet_metrics_long (a integer)")
+    database.query("CREATE MATERIALIZED VIEW mart.engagement_by_day AS SELECT 1 AS one")
 
-    with pytest.raises(WarehouseTableError, match=r"mart\.tweet_metrics_long"):
-        load(database, views=[View.METRICS_LONG])
+    with pytest.raises(WarehouseViewError, match="No row is loaded"):
+        load(database, views=[View.ENGAGEMENT_BY_DAY])
+
+
+def old_view(database) -> None:
+    """Make a view as an earlier version of this package would have made it, with other columns."""
+    query = f"WITH {MARK} AS (SELECT owner, tweet_id FROM mart.tweet_metrics) SELECT * FROM {MARK}"
+    database.query(f"CREATE OR REPLACE VIEW mart.engagement_by_day AS {query}")
+
+
+def test_a_view_whose_columns_have_changed_is_made_again(database, write_day, load) -> None:
+    write_day()
+    load(database)
+    old_view(database)
+
+    load(database, views=[View.ENGAGEMENT_BY_DAY])
+
+    assert database.query("SELECT count(*) FROM mart.engagement_by_day WHERE period_date = '2026-01-05'") == [(3,)]
+
+
+def test_a_view_that_is_made_again_can_be_read_by_those_who_could_read_it_before(
+    make_postgres, write_day, load
+) -> None:
+    database = make_postgres()
+    write_day()
+    load(database)
+    old_view(database)
+    database.query("GRANT SELECT ON mart.engagement_by_day TO pg_monitor, PUBLIC")
+    granted = "SELECT DISTINCT grantee::text, privilege_type::text FROM information_schema.role_table_grants "
+    granted += "WHERE table_name = 'engagement_by_day' AND grantee <> 'postgres' ORDER BY 1"
+
+    load(database, views=[View.ENGAGEMENT_BY_DAY])
+
+    assert database.query(granted) == [("PUBLIC", "SELECT"), ("pg_monitor", "SELECT")]
+
+
+def test_a_view_on_which_another_one_depends_is_named_and_the_rows_are_there(
+    make_postgres, write_day, load, expected
+) -> None:
+    database = make_postgres()
+    rows = write_day()
+    load(database)
+    old_view(database)
+    database.query("CREATE VIEW mart.mine AS SELECT owner FROM mart.engagement_by_day")
+    rows += write_day(DAY + timedelta(days=1))
+
+    with pytest.raises(WarehouseViewError, match=r"view mine depends on .* The rows are loaded"):
+        load(database, views=[View.ENGAGEMENT_BY_DAY])
+
+    assert database.rows() == expected(rows)
+    assert database.query("SELECT count(*) FROM mart.mine") == [(144,)]
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "snowflake", "bigquery", "redshift", "databricks"])
@@ -152,5 +399,7 @@ def test_every_view_has_a_query_in_every_dialect(view, dialect) -> None:
 
     query = view_query(view, dialect=dialect, qualified=lambda table: f"{quote}mart{quote}.{quote}{table.name}{quote}")
 
-    assert f"FROM {quote}mart{quote}.{quote}tweet_" in query
-    assert " FROM tweet_" not in query
+    assert {f"{quote}mart{quote}.{quote}{table.name}{quote}" for table in TABLES_OF[view]} == set(
+        re.findall(rf"{quote}mart{quote}\.{quote}\w+{quote}", query)
+    )
+    assert not re.search(r"(FROM|JOIN) (tweet_metrics|tweet_totals|tweet_status|coverage)\b", query)
