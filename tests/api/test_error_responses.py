@@ -272,7 +272,7 @@ def test_a_secret_that_is_part_of_a_text_hides_it_from_readers_but_does_not_chan
         status=status,
         messages=[text],
         host=HOST,
-        redact=lambda shown: shown.replace(secret, "***"),
+        shown=lambda texts: [shown.replace(secret, "***") for shown in texts],
     )
     assert type(error) is kind
     assert secret not in "".join(error.messages)
