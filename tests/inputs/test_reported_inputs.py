@@ -139,6 +139,7 @@ REFUSED = {
     "a cell too few": ("ids.csv", f"text,tweet_id,reply\n{A},{B}\n", "line 2: has 2 cells, but the first row has 3"),
     "two delimiters": ("ids.csv", f"tweet_id,a;tweet_id\n{A},b;{B}\n", "line 1: .* has several delimiters"),
     "two ids on a line of text": ("ids.txt", f"{A} {B}\n", "line 1: .* is not a Tweet id"),
+    "a table named txt": ("ids.txt", f"tweet_id\ttext\n{A}\tx\n", "line 1: .* A table needs the suffix .csv"),
     "a mark within an id": ("ids.txt", f"{A[:9]}\u200b{A[9:]}\n", "line 1: .* is not a Tweet id"),
     "zeros before an id": ("ids.txt", f"0{A[1:]}\n", "line 1: .* no zero at its start"),
     "an Arabic number": ("ids.txt", "\u0661\u0662\n", "line 1: .* is not a Tweet id"),
