@@ -13,7 +13,7 @@ from airflow_provider_engagement.inputs.lists import quoted, quoted_names
 from airflow_provider_engagement.inputs.tweet_id_forms import holds_long_number, stripped
 
 _DELIMITERS = (",", ";", "\t", "|")
-_DELIMITER_OF_EXCEL = re.compile(r"sep=(.)\s*")
+_DELIMITER_OF_EXCEL = re.compile(r"sep=([,;\t|])\s*")
 _NOT_A_NAME = re.compile(r"[=\"'+-]*[0-9]|nan$|https?:", re.IGNORECASE)
 
 
@@ -47,6 +47,7 @@ class _Rows:
         self._place = 0
         self._owner_place: int | None = None
         self._line = 1
+        self._length = 0
 
     def ids(self, lines: Iterable[tuple[int, str]]) -> Iterator[FoundId]:
         """Yield the values."""
@@ -66,7 +67,6 @@ class _Rows:
 
     def _records(self, lines: Iterable[tuple[int, str]]) -> Iterator[str]:
         """Yield the lines, and bound the length of a record, which can have many of them."""
-        self._length = 0
         for self._line, line in lines:
             self._length += len(line)
             if self._length > MAX_LINE_LENGTH:

@@ -20,9 +20,10 @@ MAX_FILE_BYTES = 2**30
 """How large a file can be after decompression."""
 
 MAX_RATIO = 200
-"""How many times larger than the compressed file the content can be, from 64 MiB. Ids and Tweets shrink to a tenth."""
+"""How many times larger than the compressed file a large content can be. Ids and Tweets shrink to about a tenth."""
 
-_SMALL = 2**26
+MAX_SMALL_FILE = 2**26
+"""Up to how many bytes the content can be any number of times larger."""
 
 MAX_LINE_LENGTH = 2**24
 """How many characters a line of text or a record of CSV can have."""
@@ -155,7 +156,7 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         content = self._file.read(len(buffer))
         self._read += len(content)
-        if self._read > max(_SMALL, MAX_RATIO * self._compressed.tell()):
+        if self._read > max(MAX_SMALL_FILE, MAX_RATIO * self._compressed.tell()):
             problem = f"{self._name} is more than {MAX_RATIO} times larger after decompression"
             raise InvalidQueryError(FIELD, problem, "Write the file without compression.")
         if self._read > MAX_FILE_BYTES:

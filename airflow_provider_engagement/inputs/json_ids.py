@@ -38,11 +38,11 @@ def json_ids(source: IdSource) -> Iterator[FoundId]:
         first = first[archive.end() :]
     documents = _Documents(source)
     try:
-        _load(first)
+        document = documents.load(number, first)
     except ValueError:
         yield from documents.ids_of(number, "".join(documents.bounded(number, first, lines)))
     else:
-        yield from documents.ids_of(number, first)
+        yield from documents.ids_in(document, number)
         yield from documents.ids_of_lines(lines)
     documents.check_owners()
 
@@ -74,16 +74,30 @@ class _Documents:
         :param number: the number of its first line.
         :param text: the document.
         """
-        if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
-            raise self._source.too_large(f"line {number}", f"{MAX_VALUES:,} values in a document")
         try:
-            document = _load(text.rstrip().removesuffix(";"))
+            document = self.load(number, text)
         except ValueError as error:
             line, reason = (
                 (number + error.lineno - 1, error.msg) if isinstance(error, json.JSONDecodeError) else (number, error)
             )
             raise self._source.error(f"line {line}", f"is not JSON ({reason})", "Correct it.") from None
-        yield from self._ids_in(document, number, ())
+        yield from self.ids_in(document, number)
+
+    def load(self, number: int, text: str) -> object:
+        """Parse a document.
+
+        :param number: the number of its first line.
+        :param text: the document.
+        :raises ValueError: if the text is not JSON, or if an object has a key twice.
+        :raises InvalidQueryError: if the document has too many values.
+        """
+        if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
+            raise self._source.too_large(f"line {number}", f"{MAX_VALUES:,} values in a document")
+        try:
+            document: object = _DECODER.decode(text.rstrip().removesuffix(";"))
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+        return document
 
     def bounded(self, number: int, first: str, lines: Iterable[tuple[int, str]]) -> Iterator[str]:
         """Yield the lines of one document.
@@ -110,7 +124,7 @@ class _Documents:
                 "Set owner_column to the key that holds the owners, or to False to read none.",
             )
 
-    def _ids_in(self, document: object, number: int, items: tuple[int, ...]) -> Iterator[FoundId]:
+    def ids_in(self, document: object, number: int, items: tuple[int, ...] = ()) -> Iterator[FoundId]:
         """Yield the values in an id, an object with an id, a page of an API, or a list of these."""
         if isinstance(document, list):
             yield from self._ids_in_list(document, number, items)
@@ -128,7 +142,7 @@ class _Documents:
                 raise self._error(
                     number, place, f"{quoted(item)} is a list in a list", "Write one list of ids, or objects."
                 )
-            yield from self._ids_in(item, number, place)
+            yield from self.ids_in(item, number, place)
 
     def _ids_in_object(self, document: Mapping[str, object], number: int, items: tuple[int, ...]) -> Iterator[FoundId]:
         wrapped = document.get(_ARCHIVED)
@@ -151,7 +165,7 @@ class _Documents:
             yield FoundId(*found, number, items)
             return
         if pages:
-            yield from self._ids_in(document[pages[0]], number, items)
+            yield from self.ids_in(document[pages[0]], number, items)
         elif not self._is_without_tweets(document, number, items):
             source = f"{self._source.name}, {described_place(number, items)}"
             raise columns.not_found(tuple(document), field=FIELD, source=source, kind="key")
@@ -177,17 +191,6 @@ class _Documents:
 
     def _error(self, number: int, items: tuple[int, ...], problem: str, remedy: str) -> InvalidQueryError:
         return self._source.error(described_place(number, items), problem, remedy)
-
-
-def _load(text: str) -> Any:
-    """Parse a JSON document.
-
-    :raises ValueError: if the text is not JSON, or if an object has a key twice.
-    """
-    try:
-        return _DECODER.decode(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

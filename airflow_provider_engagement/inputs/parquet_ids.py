@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.inputs.id_source import FIELD, MAX_FILE_BYTES, FoundId, IdSource
+from airflow_provider_engagement.inputs.id_source import FIELD, FoundId, IdSource
 from airflow_provider_engagement.inputs.lists import quoted
 
 if TYPE_CHECKING:
     import pyarrow
     from pyarrow.parquet import ParquetFile
+
+MAX_ROWS = 100_000_000
+"""How many rows a table can have, since a small file can repeat a row any number of times."""
 
 _ROWS_AT_ONCE = 2**16
 
@@ -53,7 +56,8 @@ def _ids_of(source: IdSource, content: ParquetFile) -> Iterator[FoundId]:
         _check_type(source, content.schema_arrow.field(owner_place), "owners")
     name, owner_name = names[place], None if owner_place is None else names[owner_place]
     wanted = [name] if owner_name in (None, name) else [name, owner_name]
-    _check_size(source, content, wanted)
+    if content.metadata.num_rows > MAX_ROWS:
+        raise source.too_large("the table", f"{MAX_ROWS:,} rows")
     row = 0
     for batch in content.iter_batches(_ROWS_AT_ONCE, columns=wanted):
         if sorted(batch.schema.names) != sorted(wanted):
@@ -91,13 +95,3 @@ def _check_type(source: IdSource, column: pyarrow.Field, content: str) -> None:
         f"has the type {str(column.type)[:60]}, {reason}",
         f"Write {content} as strings or 64-bit integers.",
     )
-
-
-def _check_size(source: IdSource, content: ParquetFile, names: list[str]) -> None:
-    """Reject a file of which one part does not fit into memory."""
-    metadata = content.metadata
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        parts = [group.column(place) for place in range(group.num_columns)]
-        if sum(part.total_uncompressed_size for part in parts if part.path_in_schema in names) > MAX_FILE_BYTES:
-            raise source.too_large(f"row group {index + 1}", f"{MAX_FILE_BYTES:,} bytes")

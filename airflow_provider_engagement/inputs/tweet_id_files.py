@@ -92,6 +92,8 @@ def _tweets_of(path: StoragePath, columns: IdColumns, newest: int) -> Iterator[L
                     yield ListedTweet(parse_tweet_id(value, field=FIELD, newest=newest), parse_owner(owner))
                 except InvalidQueryError as error:
                     remedy = error.remedy if error.field == FIELD else columns.remedy_of_owner(error.remedy)
+                    if _READERS.get(suffix) is text_ids:
+                        remedy = f"{remedy} A table needs the suffix .csv."
                     raise source.error(described_place(number, items, unit), error.problem, remedy) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InvalidQueryError(FIELD, f"{path} is damaged gzip ({error})", "Write the file again.") from error

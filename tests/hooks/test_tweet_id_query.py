@@ -11,6 +11,8 @@ import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowFailException
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.hooks import tweet_id_query
@@ -201,3 +203,10 @@ def test_an_address_in_a_result_is_its_id(database: sqlite3.Connection) -> None:
 def test_a_result_has_names_and_needs_no_number(database: sqlite3.Connection) -> None:
     with pytest.raises(InvalidQueryError, match="tweet_ids_column: 1 is a number, but the columns of a result have na"):
         list(query_tweet_ids("SELECT 101 AS tweet_id", "warehouse", column=1))
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ids=st.lists(st.integers(20, 2 * 10**18), min_size=1, unique=True), kind=st.sampled_from(["TEXT", "INTEGER"]))
+def test_ids_are_read_exactly_as_text_or_integers(database: sqlite3.Connection, ids: list[int], kind: str) -> None:
+    rows = " UNION ALL ".join(f"SELECT CAST({number} AS {kind}) AS tweet_id" for number in ids)
+    assert [tweet.tweet_id for tweet in query_tweet_ids(rows, "warehouse")] == list(map(str, ids))

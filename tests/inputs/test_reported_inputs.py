@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.api.tweet_id import first_id_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.inputs import id_source, json_ids, tweet_ids
+from airflow_provider_engagement.inputs import id_source, json_ids, parquet_ids, tweet_ids
 from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
 from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids, parse_tweets
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
@@ -139,6 +139,7 @@ REFUSED = {
     "a cell too few": ("ids.csv", f"text,tweet_id,reply\n{A},{B}\n", "line 2: has 2 cells, but the first row has 3"),
     "two delimiters": ("ids.csv", f"tweet_id,a;tweet_id\n{A},b;{B}\n", "line 1: .* has several delimiters"),
     "two ids on a line of text": ("ids.txt", f"{A} {B}\n", "line 1: .* is not a Tweet id"),
+    "a table named txt": ("ids.txt", f"tweet_id\ttext\n{A}\tx\n", "line 1: .* A table needs the suffix .csv"),
     "a mark within an id": ("ids.txt", f"{A[:9]}\u200b{A[9:]}\n", "line 1: .* is not a Tweet id"),
     "zeros before an id": ("ids.txt", f"0{A[1:]}\n", "line 1: .* no zero at its start"),
     "an Arabic number": ("ids.txt", "\u0661\u0662\n", "line 1: .* is not a Tweet id"),
@@ -361,6 +362,18 @@ def test_the_values_of_a_document_are_bounded(write: Write, monkeypatch: pytest.
 def test_a_document_of_many_lines_is_bounded(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_ids, "MAX_DOCUMENT_LENGTH", 1_000)
     assert "more than 1,000 characters in a document" in error_of(write("ids.json", "[\n" + "\n" * 1_000 + f"{A}]"))
+
+
+def test_the_rows_of_a_table_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_ids, "MAX_ROWS", 2)
+    parquet.write_table(pyarrow.table({"tweet_id": [A, A, A]}), tmp_path / "ids.parquet")
+    assert "the table: has more than 2 rows" in error_of(tmp_path / "ids.parquet")
+
+
+def test_a_compressed_file_that_grows_too_much_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(id_source, "MAX_SMALL_FILE", 1_000)
+    path = write("ids.txt.gz", gzip.compress(b"\n" * 1_000_000))
+    assert "more than 200 times larger after decompression" in error_of(path)
 
 
 def test_a_list_of_tweets_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -318,7 +318,7 @@ def test_the_error_of_a_storage_is_not_shown(alice: TestClient, monkeypatch: pyt
         raise OSError("key AKIA-SECRET was rejected")
 
     monkeypatch.setattr("airflow_provider_engagement.plugin.dataset_routes.reader_of", fail)
-    response = alice.get(f"{dataset_of(alice)}/top", params={"tweet_ids": "1"})
+    response = alice.get(f"{dataset_of(alice)}/top", params={"tweet_ids": "20"})
 
     assert response.status_code == 502
     assert "SECRET" not in response.text
