@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-transaction-id", "x-transaction")
 
+READ_TIMEOUTS = 10
+"""How many times ``read_timeout`` the body of a response may take in total."""
+
 MAX_ROUNDS = 5
 """How often a request is sent, each time without the Tweets that the last error response named."""
 
@@ -253,7 +256,12 @@ class EngagementClient:
                 stream=True,
                 **content,
             ) as response:
-                return receive(response, subject=subject, max_megabytes=self.address.max_response_megabytes)
+                return receive(
+                    response,
+                    subject=subject,
+                    max_megabytes=self.address.max_response_megabytes,
+                    max_seconds=READ_TIMEOUTS * self.address.read_timeout,
+                )
         except exceptions.SSLError as error:
             raise InvalidConnectionError(
                 f"{address} has no valid certificate: {self._redacted(error)}. Check the host, and which certificates "
