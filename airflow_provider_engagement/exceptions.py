@@ -148,7 +148,7 @@ class ApiError(EngagementError):
 
 
 class AuthenticationError(ApiError, PermanentError):
-    """The API rejected the credentials (HTTP 401, or 403 from the token URL).
+    """The API rejected the credentials (HTTP 401, or 400 or 403 from the token URL).
 
     Check the keys and tokens. The user may have revoked the app or changed the password. A clock that is minutes off
     makes signatures invalid.

@@ -145,7 +145,9 @@ def get_provider_info() -> dict[str, Any]:
                         "Connect timeout", "Seconds to wait for a connection. The default is 10."
                     ),
                     "read_timeout": _seconds(
-                        "Read timeout", "Seconds to wait for data of a response. The default is 60."
+                        "Read timeout",
+                        "Seconds to wait for data of a response. The default is 60. A response may take ten times as "
+                        "long in total.",
                     ),
                     "max_response_megabytes": {
                         "label": "Maximum response size (MB)",

@@ -56,6 +56,9 @@ LONGEST_WAIT_IN_SEARCH = 90.0
 
 A search that waits elsewhere begins anew, so with a small quota it would never end.
 """
+READ_TIMEOUTS = 10
+"""How many times ``read_timeout`` the body of a response may take in total."""
+
 
 _BACKOFF = tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)
 _RETRIED = (ServerError, NoResponseError, InvalidResponseError)
@@ -234,7 +237,12 @@ class EngagementClient:
                 stream=True,
                 **content,
             ) as response:
-                return receive(response, subject=subject, max_megabytes=self.address.max_response_megabytes)
+                return receive(
+                    response,
+                    subject=subject,
+                    max_megabytes=self.address.max_response_megabytes,
+                    max_seconds=READ_TIMEOUTS * self.address.read_timeout,
+                )
         except exceptions.SSLError as error:
             raise InvalidConnectionError(
                 f"{address} has no valid certificate: {self._redacted(error)}. Check the host, and which certificates "

@@ -7,9 +7,12 @@ import json
 import logging
 import random
 import re
+import socket
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
@@ -1235,3 +1238,79 @@ def test_an_incomplete_error_response_is_retried_because_its_text_decides(
     one.simulator.faults.add(Fault(status=403, body='{"errors": ["Forbidden to access twe', times=1))
     one.client.fetch(totals(NEW, auth=Auth.USER))
     assert [entry.status for entry in one.simulator.journal] == [403, 200]
+
+
+def test_a_response_that_trickles_is_given_up_after_ten_read_timeouts(totals: Make) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+                while True:
+                    connection.sendall(b" ")
+                    stopped.wait(0.02)
+
+        stopped = threading.Event()
+        thread = threading.Thread(target=trickle, daemon=True)
+        thread.start()
+        client = EngagementClient(
+            Credentials(bearer_token="token"),
+            address=Address(base_url=f"http://127.0.0.1:{server.getsockname()[1]}", read_timeout=0.05),
+            attempts=1,
+        )
+        with pytest.raises(NoResponseError, match="takes longer than"):
+            client.fetch(totals(NEW))
+        thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "99999999999999999"},
+        {"Retry-After": "1e308"},
+        {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"},
+        {"Retry-After": "9" * 400},
+        {"x-per-minute-reset": "9999999999", "Date": "Mon, 01 Jan 0001 00:00:00 GMT"},
+        {"x-per-minute-reset": "9" * 300},
+    ],
+)
+def test_no_time_of_a_server_is_too_large(headers: dict[str, str], wire: Any, totals: Make) -> None:
+    wire.reply = lambda path, sent: (429, headers, {"errors": ["too many"]})
+    client = EngagementClient(
+        Credentials(bearer_token="token"),
+        address=Address(base_url=wire.url),
+        limiter=Limiter(RateLimit(), max_inline_wait=0.0),
+        max_wait=0.0,
+    )
+    with pytest.raises((PeriodCapError, RateLimitedError, WaitRequired)) as caught:
+        client.fetch(totals(NEW))
+    renews_at = getattr(caught.value, "renews_at", None)
+    assert renews_at is None or renews_at < datetime.now(UTC) + timedelta(days=367)
+
+
+def test_a_token_on_this_machine_is_not_requested_through_a_proxy(
+    wire: Any, totals: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    wire.reply = lambda path, headers: (200, {}, {"token_type": "bearer", "access_token": "obtained"})
+    client = EngagementClient(
+        Credentials(api_key="k", api_key_secret="s"),
+        address=Address(base_url="https://data-api.example.invalid", token_url=f"{wire.url}/oauth2/token"),
+    )
+    assert client.obtain_bearer_token() == "obtained"
+
+
+def test_messages_of_a_server_are_bounded_and_have_no_control_characters(wire: Any, totals: Make) -> None:
+    wire.reply = lambda path, headers: (400, {}, {"errors": ["a\n\x1b[2Jb" + "x" * 100_000] * 30})
+    with pytest.raises(RequestRejectedError) as caught:
+        on_the_wire(wire, bearer_token="token").fetch(totals(NEW))
+    assert len(str(caught.value)) < 6_000
+    assert "a [2Jbxxx" in str(caught.value)
+    assert "(and 20 more)" in str(caught.value)
+    assert str(caught.value).isprintable()
