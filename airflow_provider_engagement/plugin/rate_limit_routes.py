@@ -14,7 +14,8 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, HTTPException
 
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
-from airflow_provider_engagement.dataset.saved_rate_limit import saved_rate_limits
+from airflow_provider_engagement.dataset.contained_paths import check_contained
+from airflow_provider_engagement.dataset.saved_rate_limit import FOLDER, saved_rate_limits
 from airflow_provider_engagement.plugin.access import datasets_for, manifests_for, readable_dags, unfinished_pulls_for
 from airflow_provider_engagement.plugin.current_figures import MAX_FOLDERS, saved_figure
 from airflow_provider_engagement.plugin.figure_responses import (
@@ -129,4 +130,8 @@ def _saved_rate_limits(folder: str, pulls: list[FoundManifest]) -> Snapshots:
     from airflow_provider_engagement.plugin.dataset_routes import reader_of
     from airflow_provider_engagement.plugin.open_dataset import open_dataset
 
-    return saved_rate_limits(open_dataset(folder, pulls, reader_of).folder)
+    dataset = open_dataset(folder, pulls, reader_of).folder
+    place = dataset / FOLDER
+    for entry in (place, *place.iterdir()) if place.exists() else ():
+        check_contained(dataset, entry)
+    return saved_rate_limits(dataset)

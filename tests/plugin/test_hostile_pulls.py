@@ -80,6 +80,25 @@ def test_a_forged_pull_does_not_show_the_dataset_of_another_dag(
     assert "finds no dataset of this pull" in response.json()["detail"]
 
 
+def test_no_dag_hides_datasets_of_others_and_what_is_left_out_is_counted(
+    alice: TestClient, forger: Forger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forger.push(forger.manifest(tmp_path), tmp_path)
+    both = alice.get("data/datasets").json()
+    assert [dataset["folder"] for dataset in both["datasets"]] == [str(tmp_path), forger.genuine_folder]
+    assert "more" not in both
+
+    monkeypatch.setattr("airflow_provider_engagement.plugin.access.DATASETS_OF_EACH_DAG", 1)
+    newest = alice.get("data/datasets").json()
+    assert [dataset["folder"] for dataset in newest["datasets"]] == [str(tmp_path)]
+    assert newest["more"] == 1
+
+
+def test_what_other_tasks_return_is_not_read(alice: TestClient, forger: Forger, tmp_path: Path) -> None:
+    forger.push_values(forger.manifest(tmp_path), None)
+    assert [dataset["folder"] for dataset in alice.get("data/datasets").json()["datasets"]] == [forger.genuine_folder]
+
+
 def test_what_exists_cannot_be_found_out(alice: TestClient, forger: Forger, tmp_path: Path) -> None:
     (tmp_path / "exists" / "_manifests").mkdir(parents=True)
     answers = set()
@@ -289,6 +308,20 @@ def test_a_deeply_nested_manifest_is_answered(alice: TestClient, forger: Forger)
     forger.push(forger.manifest(forger.genuine_folder, surplus=deep, more=float("nan"), text="\ud800"))
     response = alice.get(f"data/dags/{DAG_ID}/pull", params={"run_id": forger.pulled.run_id, "task_id": TASK_ID})
     assert response.status_code in (200, 502)
+
+
+def test_a_link_among_the_saved_rate_limits_is_not_followed(
+    alice: TestClient, forger: Forger, copy: Path, tmp_path: Path
+) -> None:
+    manifest = forger.manifest(copy)
+    write_manifest(manifest)
+    forger.push(manifest, copy)
+    (copy / "_rate_limit").rename(tmp_path / "elsewhere")
+    (copy / "_rate_limit").symlink_to(tmp_path / "elsewhere")
+
+    notes = alice.get("data/rate_limit/saved").json()["notes"]
+
+    assert notes == ["Datasets that cannot be read: 1. The log of the API server has the reason."]
 
 
 @pytest.mark.parametrize("content", ['{"observed_at": 1e300}', '{"observed_at": NaN, "limit": {}}', "[]", "x", "{}"])

@@ -1,0 +1,64 @@
+"""The XCom by which the page finds a pull."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_engagement.dataset.manifest import PULL_KEY, folder_of
+from airflow_provider_engagement.operators.pull_entry import push_entry
+
+MANIFEST = {
+    "outputs": {"manifest": "s3://conn@bucket/data/_manifests/a.json"},
+    "metrics": ["favorites"],
+    "requested": 5,
+}
+
+
+def context_of(pushed: dict[str, Any]) -> Any:
+    return {"ti": SimpleNamespace(xcom_push=lambda key, value: pushed.update({key: value}))}
+
+
+def test_the_entry_names_the_dataset_and_is_the_same_for_each_run() -> None:
+    pushed: dict[str, Any] = {}
+    push_entry(MANIFEST, context_of(pushed))
+    assert pushed == {PULL_KEY: {"dataset": "s3://conn@bucket/data", "metrics": ["favorites"]}}
+
+
+def test_a_pull_without_a_dataset_has_an_entry_too() -> None:
+    pushed: dict[str, Any] = {}
+    push_entry({**MANIFEST, "outputs": {}}, context_of(pushed))
+    assert pushed[PULL_KEY]["dataset"] is None
+
+
+def test_an_estimate_has_no_entry() -> None:
+    pushed: dict[str, Any] = {}
+    push_entry({"requests": 3}, context_of(pushed))
+    assert pushed == {}
+
+
+def test_a_pull_does_not_fail_because_its_entry_cannot_be_pushed(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(key: str, value: object) -> None:
+        raise OSError("no connection")
+
+    context: Any = {"ti": SimpleNamespace(xcom_push=fail)}
+    push_entry(MANIFEST, context)
+
+    assert "will not list this pull" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("/data/x/_manifests/a.json", "/data/x"),
+        ("file:///data/_manifests/a.json", "file:///data"),
+        ("s3://bucket/_manifests/a.json", "s3://bucket"),
+        ("/data/x/a.json", None),
+        ("/data/_manifests/../etc/a.json", None),
+        (5, None),
+    ],
+)
+def test_the_folder_of_a_dataset_is_that_above_its_manifests(path: object, folder: str | None) -> None:
+    assert folder_of({"manifest": path}) == folder
