@@ -52,6 +52,8 @@ def api_server(home: Path, users: Mapping[str, str]) -> Iterator[str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of the tests, long enough for its algorithm, and only for them",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # Another test of this process may have set its own.
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in users.items()),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "NO_PROXY": "127.0.0.1",

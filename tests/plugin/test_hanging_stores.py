@@ -66,7 +66,7 @@ def test_a_dataset_that_hangs_blocks_only_itself(
 ) -> None:
     with ThreadPoolExecutor(READERS) as pool:
         stuck = [
-            pool.submit(login("alice").get, f"{hanging}/series", params={"tweet_ids": str(number + 1)})
+            pool.submit(login("alice").get, f"{hanging}/series", params={"tweet_ids": str(number + 100)})
             for number in range(READERS)
         ]
         other = next(

@@ -115,8 +115,8 @@ def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
             for handle in world.handles.values()
         }
         extra = {
-            "consumer_key": world.app.consumer_key,
-            "consumer_secret": world.app.consumer_secret,
+            "api_key": world.app.consumer_key,
+            "api_key_secret": world.app.consumer_secret,
             "bearer_token": world.app.bearer_token,
             "token_url": simulator.token_url,
             "accounts": accounts,
