@@ -11,6 +11,7 @@ from sqlglot import expressions
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS, Table
 from airflow_provider_engagement.exceptions import WarehouseTableError
 from airflow_provider_engagement.warehouse.destinations import Target
+from airflow_provider_engagement.warehouse.load_errors import without_secrets
 from airflow_provider_engagement.warehouse.target_database import TargetDatabase
 from airflow_provider_engagement.warehouse.view_names import TABLE_OF, View
 
@@ -129,11 +130,7 @@ def create_view(database: TargetDatabase, view: View, target: Target) -> None:
     :raises WarehouseTableError: if a table has the name of the view.
     """
     query = view_query(view, dialect=database.dialect, qualified=lambda table: database.qualified(table.name))
-    try:
-        database.execute(f"CREATE OR REPLACE VIEW {database.qualified(view.value)} AS {query}")
-    except Exception as error:
-        text = str(error)
-        if "not a view" in text or "is of type Table" in text or "cannot change" in text:
-            place = f"{target.name}, view {target.schema}.{view.value}"
-            raise WarehouseTableError(place, text.splitlines()[0]) from None
-        raise
+    problem = database.attempt(f"CREATE OR REPLACE VIEW {database.qualified(view.value)} AS {query}")
+    if problem is not None:
+        place = f"{target.name}, view {target.schema}.{view.value}"
+        raise WarehouseTableError(place, without_secrets(problem.splitlines()[0], target.secrets))

@@ -17,8 +17,10 @@ from airflow_provider_engagement.exceptions import (
     WarehouseError,
     WarehouseTableError,
 )
+from airflow_provider_engagement.warehouse import load as load_module
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.load_errors import named_errors, without_secrets
+from airflow_provider_engagement.warehouse.view_names import View
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 NEXT_DAY = DAY + timedelta(days=1)
@@ -142,6 +144,34 @@ def test_a_column_of_your_own_that_can_be_null_stays(database, write_day, load, 
 
     assert numbers(load(database)) == (0, 72, 0, 1, 0)
     assert database.query("SELECT DISTINCT mine FROM mart.tweet_metrics") == [(7,)]
+
+
+def test_a_text_that_the_database_cannot_hold_is_named_and_not_retried(make_postgres, write_day, load) -> None:
+    write_day(owner="4\x002")
+
+    with pytest.raises(WarehouseTableError, match="invalid byte sequence"):
+        load(make_postgres())
+
+
+def test_a_statement_that_is_rejected_does_not_end_the_load(
+    make_postgres, write_day, load, monkeypatch, expected
+) -> None:
+    database = make_postgres()
+    rows = write_day()
+    found = []
+
+    def rejected(opened, view, target) -> None:
+        found.append(opened.attempt(f"DROP VIEW {opened.qualified('nothing')}"))
+        found.append(opened.attempt(f"CREATE VIEW {opened.qualified('something')} AS SELECT 1 AS one"))
+
+    monkeypatch.setattr(load_module, "create_view", rejected)
+
+    load(database, views=[View.METRICS_RATES])
+
+    assert "nothing" in found[0]
+    assert found[1] is None
+    assert database.query("SELECT one FROM mart.something") == [(1,)]
+    assert database.rows() == expected(rows)
 
 
 def test_a_file_of_another_shape_is_refused(database, dataset, write_day, load, expected) -> None:
