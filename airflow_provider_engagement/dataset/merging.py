@@ -72,7 +72,7 @@ def _with_all_runs(merged: pyarrow.Table, rows: pyarrow.Table, key: list[str]) -
     by_key = rows.group_by(key, use_threads=False).aggregate([(RUNS, "distinct")])
     by_key = by_key.sort_by([(name, "ascending") for name in key])
     encoded = compute.binary_join(by_key[f"{RUNS}_distinct"], ",").combine_chunks().dictionary_encode()
-    texts = [",".join(sorted(set(runs.split(",")))) for runs in encoded.dictionary.to_pylist()]
+    texts = [",".join(sorted(set(runs.split(",")))) or None for runs in encoded.dictionary.to_pylist()]
     runs = pyarrow.array(texts, pyarrow.string()).take(encoded.indices)
     return merged.set_column(merged.column_names.index(RUNS), merged.schema.field(RUNS), runs)
 

@@ -22,7 +22,7 @@ import dlt
 import duckdb
 import pyarrow
 import pyarrow.parquet
-from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation
+from dlt.destinations.exceptions import DatabaseException, DatabaseTerminalException, DatabaseUndefinedRelation
 
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
@@ -86,6 +86,14 @@ class DltDatabase:
         """Execute a statement, and return its rows."""
         with self._pipeline.sql_client() as client:
             return [tuple(row) for row in client.execute_sql(statement) or ()]
+
+    def attempt(self, statement: str) -> str | None:
+        """Execute a statement, and return what the database says if it rejects it."""
+        try:
+            self.execute(statement)
+        except DatabaseTerminalException as error:
+            return str(error)
+        return None
 
     def columns(self, name: str) -> dict[str, FoundColumn]:
         """Return the columns of a table by name in lower case, or none if there is no such table."""

@@ -63,6 +63,14 @@ class DuckDbDatabase(SqlDatabase):
         """Execute a statement, and return its rows."""
         return self._connection.execute(statement).fetchall()
 
+    def attempt(self, statement: str) -> str | None:
+        """Execute a statement, and return what DuckDB says if it rejects it. The transaction is over then."""
+        try:
+            self.execute(statement)
+        except (duckdb.CatalogException, duckdb.BinderException, duckdb.DependencyException) as error:
+            return str(error)
+        return None
+
     def modify(self, statement: str) -> int:
         """Execute a statement that writes rows, and return how many."""
         return int(str(self.execute(statement)[0][0]))

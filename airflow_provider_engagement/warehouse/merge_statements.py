@@ -67,20 +67,24 @@ class MergeStatements:
 
     def find_changes(self, precedence: Precedence) -> str:
         """Return the statement that collects the rows that differ from what the table has, merged."""
-        merged = {name: f"s.{quoted(name)}" for name in self._values}
+        merged = {name: _new(name) for name in self._values}
         if precedence is not Precedence.FILE:
             merged = self._merged(prefers_file=precedence is Precedence.FILE_IF_AS_NEW)
-        old = {name: f"{quoted(name)} AS {quoted(f'old {name}')}" for name in self._values}
-        kept = [f"s.{quoted(name)} AS {quoted(name)}" for name in self.table.key]
-        kept += [f"{expression} AS {quoted(name)}" for name, expression in merged.items()]
-        kept += [f"t.{expression}" for expression in old.values()]
-        names = quoted_list((*self.table.key, *self._values))
-        # The first condition is the cheap one: most rows of a file that was written again are the same.
+        key = quoted_list(self.table.key)
+        pairs = [f"s.{quoted(name)}" for name in self.table.key]
+        pairs += [f"s.{quoted(name)} AS {_new(name)}, t.{quoted(name)} AS {_old(name)}" for name in self._values]
+        found = [f"{expression} AS {quoted(name)}" for name, expression in merged.items()]
+        old = quoted_list(f"old {name}" for name in self._values)
+        same = self._same_key("s", "t")
+        differ = _differ((f"s.{quoted(name)}", f"t.{quoted(name)}") for name in self._values)
+        # Times and JSON are read after the join, of few rows. Most rows of a file that was written again are the same.
         return (
-            f"CREATE TEMPORARY TABLE {CHANGES} AS SELECT {names} FROM (SELECT {', '.join(kept)} "  # noqa: S608
-            f"FROM {self._timed(STAGED)} s JOIN {self._timed(self.place)} t ON {self._same_key('s', 't')} "
-            f"WHERE {_differ((f's.{quoted(name)}', f't.{quoted(name)}') for name in self._values)}) merged "
-            f"WHERE {_differ((quoted(name), quoted(f'old {name}')) for name in self._values)}"
+            f"CREATE TEMPORARY TABLE {CHANGES} AS "  # noqa: S608
+            f"SELECT {quoted_list((*self.table.key, *self._values))} FROM (SELECT {key}, {', '.join(found)}, {old} "
+            f"FROM (SELECT *, {', '.join(self._times())} "
+            f"FROM (SELECT {', '.join(pairs)} "
+            f"FROM {STAGED} s JOIN {self.place} t ON {same} WHERE {differ}) pairs) timed) merged "
+            f"WHERE {_differ((quoted(name), _old(name)) for name in self._values)}"
         )
 
     def apply_changes(self) -> str:
@@ -104,11 +108,15 @@ class MergeStatements:
         """Return the query that counts the pairs of a staged row and a row of the table with its key."""
         return f"SELECT count(*) FROM {STAGED} s JOIN {self.place} t ON {self._same_key('s', 't')}"  # noqa: S608
 
-    def _timed(self, place: str) -> str:
-        """Return rows with the time of their read as a text. A text of this form sorts as the time does."""
-        text = self.time_text.format(quoted(time_column(self.table)))
-        older = f", CAST({OLDER_COUNTS} AS JSON) AS older_json" if self.table.metrics else ""
-        return f"(SELECT *, coalesce({text}, '') AS read_at{older} FROM {place})"  # noqa: S608
+    def _times(self) -> list[str]:
+        """Return the time of each of two reads as a text. A text of this form sorts as the time does."""
+        name = time_column(self.table)
+        found = []
+        for side, column in (("new", _new(name)), ("old", _old(name))):
+            found.append(f"coalesce({self.time_text.format(column)}, '') AS {side}_at")
+            if self.table.metrics:
+                found.append(f"CAST({quoted(f'{side} {OLDER_COUNTS}')} AS JSON) AS {side}_json")
+        return found
 
     def _same_key(self, left: str, right: str) -> str:
         return " AND ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in self.table.key)
@@ -116,36 +124,39 @@ class MergeStatements:
     def _merged(self, *, prefers_file: bool) -> dict[str, str]:
         """Return the expression of each column that is not part of the key."""
 
-        def newest(name: str, staged_at: str, found_at: str) -> str:
-            staged, found = f"s.{quoted(name)}", f"t.{quoted(name)}"
-            as_new = staged if prefers_file else f"greatest({staged}, {found})"
+        def newest(name: str, new_at: str, old_at: str) -> str:
+            as_new = _new(name) if prefers_file else f"greatest({_new(name)}, {_old(name)})"
             return (
-                f"CASE WHEN {staged_at} > {found_at} THEN {staged} "
-                f"WHEN {staged_at} = {found_at} THEN {as_new} ELSE {found} END"
+                f"CASE WHEN {new_at} > {old_at} THEN {_new(name)} "
+                f"WHEN {new_at} = {old_at} THEN {as_new} ELSE {_old(name)} END"
             )
 
-        merged = {}
+        merged = {name: newest(name, "new_at", "old_at") for name in self.table.columns}
         entries = []
-        for name in self.table.columns:
-            merged[name] = newest(name, "s.read_at", "t.read_at")
         for name in self.table.metrics:
-            staged, found = f"s.{quoted(name)}", f"t.{quoted(name)}"
-            staged_at, found_at = (f"coalesce({side}.older_json ->> {literal(name)}, {side}.read_at)" for side in "st")
+            new_at, old_at = (f"coalesce({side}_json ->> {literal(name)}, {side}_at)" for side in ("new", "old"))
             merged[name] = (
-                f"CASE WHEN {found} IS NULL THEN {staged} WHEN {staged} IS NULL THEN {found} "
-                f"ELSE {newest(name, staged_at, found_at)} END"
+                f"CASE WHEN {_old(name)} IS NULL THEN {_new(name)} WHEN {_new(name)} IS NULL THEN {_old(name)} "
+                f"ELSE {newest(name, new_at, old_at)} END"
             )
             counted_at = (
-                f"greatest(CASE WHEN {staged} IS NOT NULL THEN {staged_at} END, "
-                f"CASE WHEN {found} IS NOT NULL THEN {found_at} END)"
+                f"greatest(CASE WHEN {_new(name)} IS NOT NULL THEN {new_at} END, "
+                f"CASE WHEN {_old(name)} IS NOT NULL THEN {old_at} END)"
             )
             entries.append(
-                f"CASE WHEN {counted_at} < greatest(s.read_at, t.read_at) "
-                f"THEN '\"{name}\":\"' || {counted_at} || '\"' END"
+                f"CASE WHEN {counted_at} < greatest(new_at, old_at) THEN '\"{name}\":\"' || {counted_at} || '\"' END"
             )
         if entries:
             merged[OLDER_COUNTS] = f"'{{' || nullif(concat_ws(',', {', '.join(entries)}), '') || '}}'"
         return merged
+
+
+def _new(name: str) -> str:
+    return quoted(f"new {name}")
+
+
+def _old(name: str) -> str:
+    return quoted(f"old {name}")
 
 
 def _differ(pairs: Iterable[tuple[str, str]]) -> str:

@@ -28,6 +28,7 @@ from airflow_provider_engagement.warehouse.target_database import Busy, FoundCol
 
 _LOCK_NAME = "airflow-provider-engagement"
 
+_SAVEPOINT = "engagement_attempt"
 _BYTES_PER_MESSAGE = 262_144
 
 _TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout")
@@ -68,6 +69,16 @@ class PostgresDatabase(SqlDatabase):
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+    def attempt(self, statement: str) -> str | None:
+        """Execute a statement, and return what PostgreSQL says if it rejects it. The transaction goes on."""
+        self.execute(f"SAVEPOINT {_SAVEPOINT}")
+        try:
+            self.execute(statement)
+        except (psycopg2.ProgrammingError, psycopg2.NotSupportedError, psycopg2.InternalError) as error:
+            self.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+            return str(error)
+        return None
 
     def modify(self, statement: str) -> int:
         """Execute a statement that writes rows, and return how many."""

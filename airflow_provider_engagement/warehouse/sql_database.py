@@ -87,6 +87,10 @@ class SqlDatabase(ABC):
         """Execute a statement, and return its rows."""
 
     @abstractmethod
+    def attempt(self, statement: str) -> str | None:
+        """Execute a statement, and return what the database says if it rejects it."""
+
+    @abstractmethod
     def modify(self, statement: str) -> int:
         """Execute a statement that writes rows, and return how many."""
 

@@ -101,6 +101,13 @@ class TargetDatabase(Protocol):
         """Execute a statement, and return its rows."""
         ...
 
+    def attempt(self, statement: str) -> str | None:
+        """Execute a statement, and return what the database says if it rejects it.
+
+        The load can go on then, except in DuckDB, where the transaction is over.
+        """
+        ...
+
     def columns(self, name: str) -> dict[str, FoundColumn]:
         """Return the columns of a table, or none if there is no such table."""
         ...

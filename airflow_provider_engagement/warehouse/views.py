@@ -14,15 +14,6 @@ from airflow_provider_engagement.warehouse.target_database import TargetDatabase
 from airflow_provider_engagement.warehouse.view_names import View
 from airflow_provider_engagement.warehouse.view_queries import MARK, view_query
 
-_SAVEPOINT = "engagement_view"
-
-_REJECTED = re.compile(
-    r"depend|not a view|is of type Table|already exists|permission denied|must be owner|does not exist|Catalog Error"
-    r"|Binder Error|Parser Error|syntax error|not recognized|cannot (change|drop)",
-    re.IGNORECASE,
-)
-"""What databases say if they reject a view, rather than the whole session."""
-
 _OTHER_COLUMNS = re.compile(r"cannot (change (name|data type) of|drop columns from) view")
 """What PostgreSQL says if a view would be replaced by one with other columns."""
 
@@ -65,15 +56,13 @@ def create_views(
             qualified=lambda table: database.qualified(table.name),
             time_zone=time_zone,
         )
-        try:
-            _replace(database, database.qualified(view.value), query, target)
-        except Exception as error:
-            problem = presentable(str(error), target.secrets)
-            if not _REJECTED.search(problem):
-                raise
+        problem = _replace(database, database.qualified(view.value), query, target)
+        if problem is not None:
             # In these databases, the views are part of the transaction of the rows.
             rows_are_loaded = target.warehouse not in (Warehouse.DUCKDB, Warehouse.POSTGRES)
-            raise WarehouseViewError(_place(view, target), problem, rows_are_loaded=rows_are_loaded) from None
+            raise WarehouseViewError(
+                _place(view, target), presentable(problem, target.secrets), rows_are_loaded=rows_are_loaded
+            )
 
 
 def _place(view: View, target: Target) -> str:
@@ -103,23 +92,18 @@ def _definitions(database: TargetDatabase, target: Target) -> dict[str, str | No
     return {str(name).lower(): None if text is None else str(text) for name, text in rows}
 
 
-def _replace(database: TargetDatabase, name: str, query: str, target: Target) -> None:
-    statement = f"CREATE OR REPLACE VIEW {name} AS {query}"
-    if target.warehouse is not Warehouse.POSTGRES:
-        database.execute(statement)
-        return
-    database.execute(f"SAVEPOINT {_SAVEPOINT}")
-    try:
-        database.execute(statement)
-    except Exception as error:
-        if not _OTHER_COLUMNS.search(str(error)):
-            raise
-        database.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-        grants = database.execute(
-            "SELECT DISTINCT privilege_type, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END "  # noqa: S608
-            f"FROM pg_class, aclexplode(relacl) WHERE oid = {literal(name)}::regclass AND grantee <> relowner"
-        )
-        database.execute(f"DROP VIEW {name}")
+def _replace(database: TargetDatabase, name: str, query: str, target: Target) -> str | None:
+    """Create or replace a view, and return what the database says if it rejects that."""
+    problem = database.attempt(f"CREATE OR REPLACE VIEW {name} AS {query}")
+    if problem is None or target.warehouse is not Warehouse.POSTGRES or not _OTHER_COLUMNS.search(problem):
+        return problem
+    grants = database.execute(
+        "SELECT DISTINCT privilege_type, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END "  # noqa: S608
+        f"FROM pg_class, aclexplode(relacl) WHERE oid = {literal(name)}::regclass AND grantee <> relowner"
+    )
+    problem = database.attempt(f"DROP VIEW {name}")
+    if problem is None:
         database.execute(f"CREATE VIEW {name} AS {query}")
         for privilege, grantee in grants:
             database.execute(f"GRANT {privilege} ON {name} TO {grantee}")
+    return problem

@@ -17,8 +17,10 @@ from airflow_provider_engagement.exceptions import (
     WarehouseError,
     WarehouseTableError,
 )
+from airflow_provider_engagement.warehouse import load as load_module
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.load_errors import named_errors
+from airflow_provider_engagement.warehouse.view_names import View
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 NEXT_DAY = DAY + timedelta(days=1)
@@ -30,7 +32,7 @@ NEXT_DAY = DAY + timedelta(days=1)
         ("ALTER COLUMN favorites TYPE varchar", "favorites is (text|varchar|character varying), not a bigint"),
         ("ALTER COLUMN favorites TYPE integer", r"favorites is (integer|bigint\(32\)), not a bigint"),
         ("ALTER COLUMN favorites TYPE smallint", r"favorites is (smallint|bigint\(16\)), not a bigint"),
-        ("ALTER COLUMN favorites TYPE double precision", "favorites is double( precision)?, not a bigint"),
+        ("ALTER COLUMN favorites TYPE double precision", "favorites is .*, not a bigint"),
         ("ALTER COLUMN fetched_at TYPE varchar", "fetched_at is (text|varchar|character varying), not a timestamp"),
         ("ALTER COLUMN is_final TYPE varchar", "is_final is (text|varchar|character varying), not a boolean"),
         ("DROP COLUMN time_zone", "it has no column time_zone"),
@@ -41,7 +43,7 @@ def test_a_changed_column_is_refused_before_a_row_is_changed(database, write_day
     write_day()
     load(database)
     if database.target.warehouse is Warehouse.POSTGRES:
-        database.query("DROP INDEX mart.tweet_metrics_key")
+        database.query("DROP INDEX IF EXISTS mart.tweet_metrics_key")
     database.query(f"ALTER TABLE mart.tweet_metrics {change}")
     before = database.query("SELECT * FROM mart.tweet_metrics ORDER BY 1, 2")
     write_day(added=1)
@@ -74,7 +76,9 @@ def test_a_type_that_does_not_hold_each_value_is_refused_by_name(make_postgres, 
         load(database)
 
 
-def test_a_view_with_the_columns_of_a_table_is_refused(database, write_day, load) -> None:
+@pytest.mark.parametrize("kind", ["duckdb", "postgres"])
+def test_a_view_with_the_columns_of_a_table_is_refused(kind, write_day, load, request) -> None:
+    database = request.getfixturevalue(f"make_{kind}")()
     write_day()
     load(database)
     database.query("CREATE SCHEMA other")
@@ -142,6 +146,34 @@ def test_a_column_of_your_own_that_can_be_null_stays(database, write_day, load, 
 
     assert numbers(load(database)) == (0, 72, 0, 1, 0)
     assert database.query("SELECT DISTINCT mine FROM mart.tweet_metrics") == [(7,)]
+
+
+def test_a_text_that_the_database_cannot_hold_is_named_and_not_retried(make_postgres, write_day, load) -> None:
+    write_day(owner="4\x002")
+
+    with pytest.raises(WarehouseTableError, match="invalid byte sequence"):
+        load(make_postgres())
+
+
+def test_a_statement_that_is_rejected_does_not_end_the_load(
+    make_postgres, write_day, load, monkeypatch, expected
+) -> None:
+    database = make_postgres()
+    rows = write_day()
+    found = []
+
+    def rejected(opened, view, target) -> None:
+        found.append(opened.attempt(f"DROP VIEW {opened.qualified('nothing')}"))
+        found.append(opened.attempt(f"CREATE VIEW {opened.qualified('something')} AS SELECT 1 AS one"))
+
+    monkeypatch.setattr(load_module, "create_view", rejected)
+
+    load(database, views=[View.METRICS_RATES])
+
+    assert "nothing" in found[0]
+    assert found[1] is None
+    assert database.query("SELECT one FROM mart.something") == [(1,)]
+    assert database.rows() == expected(rows)
 
 
 def test_a_file_of_another_shape_is_refused(database, dataset, write_day, load, expected) -> None:

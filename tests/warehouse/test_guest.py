@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import telemetry
 
 from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
+from airflow_provider_engagement.exceptions import WarehouseError
+from airflow_provider_engagement.warehouse import dlt_database
 
 
 @pytest.fixture
@@ -101,6 +104,45 @@ def test_a_pipeline_of_the_same_process_stays_active(with_dlt, make_duckdb, writ
         assert Container()[PipelineContext].pipeline() is theirs
     finally:
         theirs.deactivate()
+
+
+def test_the_staged_rows_of_killed_loads_are_dropped_after_a_day_and_those_of_others_are_not(
+    with_dlt, make_duckdb, write_day, load
+) -> None:
+    database = make_duckdb()
+    now = int(time.time())
+    left = f"mart_engagement_staging_{now - 90_000}_0a1b2c3d"
+    kept = {f"mart_engagement_staging_{now - 60}_0a1b2c3d", "mart_engagement_staging_of_mine", "mart2"}
+    for schema in (left, *kept):
+        database.query(f"CREATE SCHEMA {schema}")
+    write_day()
+
+    load(database)
+
+    schemas = {name for (name,) in database.query("SELECT schema_name FROM information_schema.schemata")}
+    assert {name for name in schemas if name.startswith("mart")} == {"mart", *kept}
+
+
+def test_a_merge_of_dlt_that_writes_fewer_rows_than_were_read_is_not_recorded(
+    with_dlt, make_duckdb, write_day, load, expected, monkeypatch
+) -> None:
+    database = make_duckdb()
+    rows = write_day()
+    spooled = dlt_database._Spool.batches
+
+    def fewer(spool):
+        for batch in spooled(spool):
+            yield batch.slice(1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dlt_database._Spool, "batches", fewer)
+        with pytest.raises(
+            WarehouseError, match=r"72 rows were read for the table mart\.tweet_metrics, but 71 arrived"
+        ):
+            load(database)
+    load(database)
+
+    assert database.rows() == expected(rows)
 
 
 def test_no_telemetry_is_sent(with_dlt, make_duckdb, write_day, load, monkeypatch) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import random
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
+from airflow_provider_engagement.dataset.worker_folder import SECONDS_UNTIL_ABANDONED
 
 pytestmark = pytest.mark.system
 
@@ -127,3 +134,48 @@ def test_two_loads_at_once_wait_for_each_other(database, write_day, start, expec
     reports = [json.loads(output.splitlines()[-1])["tables"]["tweet_metrics"]["rows"] for output, _ in results]
     assert sorted(report["new"] for report in reports) == [0, 144]
     assert sum(report["changed"] for report in reports) == 0
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("ENGAGEMENT_KILLS", "6"))))
+def test_loads_that_are_killed_at_any_moment_while_others_wait_lose_and_double_nothing(
+    database, write_day, load, start, expected, numbers, seed
+) -> None:
+    choose = random.Random(seed)
+    old = write_day()
+    load(database)
+    rows = {**expected(old)}
+
+    for added in (1, 2):
+        new = write_day(added=added) + write_day(NEXT_DAY, added=added)
+        rows |= expected(new)
+        loads = [start(database) for _ in range(choose.randrange(1, 4))]
+        for process in loads:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=choose.uniform(0.3, 2.0))
+            if choose.random() < 0.8:
+                process.kill()
+        for process in loads:
+            process.communicate()
+        load(database, lock_timeout=10.0)
+        assert database.rows() == rows
+
+    assert numbers(load(database)) == (0, 0, 0, 0, 2)
+
+
+def test_the_temporary_folder_of_a_killed_load_is_deleted_by_the_next(
+    make_duckdb, write_day, load, start, tmp_path, monkeypatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    database = make_duckdb()
+    write_day()
+    start(database, "before the load is complete").communicate()
+    (left,) = temporary.iterdir()
+    long_ago = time.time() - SECONDS_UNTIL_ABANDONED - 1
+    os.utime(left, (long_ago, long_ago))
+
+    load(database, lock_timeout=10.0)
+
+    assert list(temporary.iterdir()) == []

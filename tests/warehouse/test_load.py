@@ -230,6 +230,7 @@ def test_delta_tables_are_loaded_by_the_files_that_changed_between_versions(
 
 def test_texts_that_look_like_sql_or_formulas_are_loaded_as_they_are(database, write_rows, load, expected) -> None:
     texts = ["'); DROP TABLE tweet_status; --", "=1+1", 'a "quote", a comma,\nand a line', "\\N", "null", "%s {x}"]
+    texts += ["a\n\\.\nb", "\\.", "", " ", "\t\r", "é 👍🏽", "{}"]
     rows = [
         {"tweet_id": text, "run_id": f"manual__{text}", "task": "dag.task", "message": text, "checked_at": SNAPSHOT}
         for text in texts
