@@ -103,18 +103,21 @@ def _merge_each_metric(rows: pyarrow.Table, key: list[str], metrics: Sequence[st
     return merged.set_column(merged.column_names.index(OLDER_COUNTS), OLDER_COUNTS, texts)
 
 
-def times_of_counts(rows: pyarrow.Table, metrics: Sequence[str]) -> dict[str, pyarrow.ChunkedArray]:
+def times_of_counts(
+    rows: pyarrow.Table, metrics: Sequence[str], *, suffix: str = ""
+) -> dict[str, pyarrow.ChunkedArray]:
     """Return, for each metric, when the API returned the count of each row.
 
     :param rows: rows with ``fetched_at`` and ``older_counts``.
     :param metrics: the metrics.
+    :param suffix: what the names of these columns end in.
     """
-    encoded = rows[OLDER_COUNTS].combine_chunks().dictionary_encode()
+    encoded = rows[f"{OLDER_COUNTS}{suffix}"].combine_chunks().dictionary_encode()
     texts = [json.loads(text) for text in encoded.dictionary.to_pylist()]
     times = {}
     for metric in metrics:
         older = pyarrow.array([text.get(metric) for text in texts], pyarrow.string()).cast(_TIMESTAMP)
-        times[metric] = compute.coalesce(older.take(encoded.indices), rows["fetched_at"])
+        times[metric] = compute.coalesce(older.take(encoded.indices), rows[f"fetched_at{suffix}"])
     return times
 
 
