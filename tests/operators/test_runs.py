@@ -198,13 +198,13 @@ def test_a_cleared_old_run_reuses_its_responses_but_reads_no_new_counts_under_it
 def test_a_run_of_a_time_to_come_is_refused_also_if_the_task_sets_the_snapshot(
     pull: Pull, mine: list[str], simulator: Simulator, parameters: dict[str, Any]
 ) -> None:
-    with pytest.raises(AirflowFailException, match="logical_date: 2028-.* is in the future"):
+    with pytest.raises(AirflowFailException, match=r"logical_date: 2028-.* is in the future"):
         pull(mine, kind="manual", logical_date=NOW + 730 * DAY, **parameters)
     assert len(simulator.journal) == 0
 
 
 def test_a_snapshot_to_come_is_refused(pull: Pull, mine: list[str], simulator: Simulator) -> None:
-    with pytest.raises(AirflowFailException, match="snapshot_at: 2028-.* is in the future"):
+    with pytest.raises(AirflowFailException, match=r"snapshot_at: 2028-.* is in the future"):
         pull(mine, snapshot_at=NOW + 730 * DAY)
     assert len(simulator.journal) == 0
 
