@@ -12,6 +12,7 @@ import pyarrow
 
 from airflow_provider_engagement.dataset.formats import (
     BatchWriter,
+    FileFormat,
     OutputFormat,
     open_writer,
     read_table,
@@ -80,6 +81,10 @@ class DatasetFolder:
             for batches in files.values():
                 batches.flush()
         for table, place in places.items():
+            # An earlier execution of the run may have written the file in another format.
+            for _, path in _files_in_any_format(place.parent, place.name.removesuffix(f".{self._format}")):
+                if path.name != place.name:
+                    path.unlink()
             self._tables[place] = table
             self.locations[table.name] = str(place)
 
@@ -150,28 +155,30 @@ class DatasetFolder:
             file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
 
     def read_file(self, table: Table, path: str) -> pyarrow.Table:
-        """Return the rows that an earlier execution of the run has written to one of its files, if there is one.
+        """Return the rows that earlier executions of the run have written to one of its files, in any format.
 
         :param table: the table.
         :param path: the path of the file below the dataset's folder, without a suffix.
         """
-        place = self._folder / f"{path}.{self._format}"
-        if not place.exists():
-            return arrow_schema(table).empty_table()
-        with place.open("rb") as file:
-            return read_table(file, arrow_schema(table), self._format)
+        place = self._folder / path
+        found = [arrow_schema(table).empty_table()]
+        for file_format, file_path in _files_in_any_format(place.parent, place.name):
+            with file_path.open("rb") as file:
+                found.append(read_table(file, arrow_schema(table), file_format))
+        return pyarrow.concat_tables(found)
 
     def read_files(self, table: Table, path: str) -> Iterator[pyarrow.Table]:
-        """Yield the rows of each file of a table in a folder, whichever run wrote it.
+        """Yield the rows of each file of a table in a folder, whichever run wrote it, in any format.
 
         :param table: the table.
         :param path: the folder, below the dataset's folder.
         """
         place = self._folder / path
         for file_path in sorted(place.iterdir(), key=str) if place.exists() else ():
-            if file_path.name.endswith(f".{self._format}"):
-                with file_path.open("rb") as file:
-                    yield read_table(file, arrow_schema(table), self._format)
+            for file_format in FileFormat:
+                if file_path.name.endswith(f".{file_format}"):
+                    with file_path.open("rb") as file:
+                        yield read_table(file, arrow_schema(table), file_format)
 
     def read_rows(self) -> dict[str, list[dict[str, Any]]]:
         """Return the rows that the pull wrote, by table, as JSON-compatible values."""
@@ -199,3 +206,9 @@ class DatasetFolder:
             return [place]
         partitions = sorted(place.iterdir(), key=lambda path: path.name) if place.exists() else []
         return [path for partition in partitions for path in sorted(partition.iterdir(), key=lambda path: path.name)]
+
+
+def _files_in_any_format(folder: StoragePath, name: str) -> list[tuple[FileFormat, StoragePath]]:
+    """Return the files with a name, without its suffix, in a folder, and the format of each."""
+    paths = [(file_format, folder / f"{name}.{file_format}") for file_format in FileFormat]
+    return [(file_format, path) for file_format, path in paths if path.exists()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 import pyarrow
 import pyarrow.compute as compute
@@ -51,14 +52,16 @@ def merge_rows(rows: pyarrow.Table, table: Table) -> pyarrow.Table:
     return _with_all_runs(merged, ordered, key) if RUNS in table.columns else merged
 
 
-def release_rows(rows: pyarrow.Table, run: str, keeps: pyarrow.Array) -> pyarrow.Table:
+def release_rows(rows: pyarrow.Table, run: str, snapshot_at: datetime, keeps: pyarrow.Array) -> pyarrow.Table:
     """Return the rows that remain if a run no longer has those of some Tweets: the rows that other runs have too.
 
-    :param rows: rows with the column ``runs``.
+    :param rows: rows of ``tweet_totals``.
     :param run: the digest of the run.
+    :param snapshot_at: the snapshot. Rows of other snapshots remain.
     :param keeps: the ids of the Tweets whose rows the run still has. It no longer has its rows of other Tweets.
     """
-    is_kept = compute.is_in(rows["tweet_id"], value_set=keeps)
+    is_other = compute.not_equal(rows["snapshot_at"], pyarrow.scalar(snapshot_at, _TIMESTAMP))
+    is_kept = compute.or_(is_other, compute.is_in(rows["tweet_id"], value_set=keeps))
     encoded = rows[RUNS].combine_chunks().dictionary_encode()
     others = [",".join(other for other in runs.split(",") if other != run) for runs in encoded.dictionary.to_pylist()]
     remaining = compute.if_else(is_kept, rows[RUNS], pyarrow.array(others, pyarrow.string()).take(encoded.indices))
@@ -100,18 +103,21 @@ def _merge_each_metric(rows: pyarrow.Table, key: list[str], metrics: Sequence[st
     return merged.set_column(merged.column_names.index(OLDER_COUNTS), OLDER_COUNTS, texts)
 
 
-def times_of_counts(rows: pyarrow.Table, metrics: Sequence[str]) -> dict[str, pyarrow.ChunkedArray]:
+def times_of_counts(
+    rows: pyarrow.Table, metrics: Sequence[str], *, suffix: str = ""
+) -> dict[str, pyarrow.ChunkedArray]:
     """Return, for each metric, when the API returned the count of each row.
 
     :param rows: rows with ``fetched_at`` and ``older_counts``.
     :param metrics: the metrics.
+    :param suffix: what the names of these columns end in.
     """
-    encoded = rows[OLDER_COUNTS].combine_chunks().dictionary_encode()
+    encoded = rows[f"{OLDER_COUNTS}{suffix}"].combine_chunks().dictionary_encode()
     texts = [json.loads(text) for text in encoded.dictionary.to_pylist()]
     times = {}
     for metric in metrics:
         older = pyarrow.array([text.get(metric) for text in texts], pyarrow.string()).cast(_TIMESTAMP)
-        times[metric] = compute.coalesce(older.take(encoded.indices), rows["fetched_at"])
+        times[metric] = compute.coalesce(older.take(encoded.indices), rows[f"fetched_at{suffix}"])
     return times
 
 

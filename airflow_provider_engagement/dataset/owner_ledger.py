@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import pyarrow
-import pyarrow.compute as compute
 
 from airflow_provider_engagement.dataset.folder import DatasetFolder
+from airflow_provider_engagement.dataset.merging import first_of_each_key
 from airflow_provider_engagement.dataset.schema import OWNER_LEDGER, columns_to_table
 from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
@@ -66,7 +66,7 @@ def write_owners(
                 "requested_at": [requested_at[owner] for owner in owners],
             },
         )
-        others = earlier.filter(compute.invert(compute.is_in(earlier["owner"], value_set=added["owner"])))
+        rows = first_of_each_key(pyarrow.concat_tables([added, earlier]), OWNER_LEDGER.key, OWNER_LEDGER.columns)
         with folder.open({OWNER_LEDGER: path}) as files:
-            files[OWNER_LEDGER.name].append(pyarrow.concat_tables([others, added]))
+            files[OWNER_LEDGER.name].append(rows.cast(added.schema))
     return len(requested_at)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pyarrow
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.dataset.merging import first_of_each_key
-from airflow_provider_engagement.dataset.schema import RESTATEMENTS, arrow_schema, columns_to_table
+from airflow_provider_engagement.dataset.merging import first_of_each_key, times_of_counts
+from airflow_provider_engagement.dataset.schema import OLDER_COUNTS, RESTATEMENTS, arrow_schema, columns_to_table
 
 _KEY = ["tweet_id", "period_start", "period_end", "time_zone"]
 
@@ -44,15 +44,18 @@ class RestatementLog:
         :param after: newer rows, of any Tweets and periods.
         :param metrics: the metrics that the newer read requested.
         """
-        columns = [*_KEY, "fetched_at", *metrics]
+        columns = [*_KEY, "fetched_at", OLDER_COUNTS, *metrics]
         both = after.select(columns).join(before.select(columns), _KEY, join_type="inner", right_suffix="_before")
-        both = both.filter(compute.greater(both["fetched_at"], both["fetched_at_before"]))
+        new_times, old_times = times_of_counts(both, metrics), times_of_counts(both, metrics, suffix="_before")
         found = []
         for metric in metrics:
             new, old = both[metric], both[f"{metric}_before"]
             changed = compute.fill_null(compute.not_equal(new, old), False)
             new_only = compute.and_(compute.is_valid(new), compute.is_null(old))
-            rows = both.filter(compute.or_(changed, new_only))
+            # Another pull may have read other metrics of the row in the meantime.
+            is_newer = compute.greater(new_times[metric], old_times[metric])
+            rows = both.append_column("new_time", new_times[metric]).append_column("old_time", old_times[metric])
+            rows = rows.filter(compute.and_(is_newer, compute.or_(changed, new_only)))
             if rows.num_rows:
                 found.append(self._rows(rows, metric))
         if found:
@@ -78,7 +81,7 @@ class RestatementLog:
                 "metric": pyarrow.repeat(metric, rows.num_rows),
                 "old_value": rows[f"{metric}_before"],
                 "new_value": rows[metric],
-                "old_fetched_at": rows["fetched_at_before"],
-                "new_fetched_at": rows["fetched_at"],
+                "old_fetched_at": rows["old_time"],
+                "new_fetched_at": rows["new_time"],
             },
         )

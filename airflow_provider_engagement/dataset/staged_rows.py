@@ -143,7 +143,7 @@ class PublishedTable(ABC):
         :param keeps: the ids of the Tweets whose earlier rows stay.
         """
         self._staged.include(time)
-        self._without_earlier_rows = partial(release_rows, run=run, keeps=keeps)
+        self._without_earlier_rows = partial(release_rows, run=run, snapshot_at=time, keeps=keeps)
 
     def discard(self) -> None:
         """Delete the staged rows."""

@@ -66,10 +66,11 @@ class EngagementTotalsOperator(EngagementPullOperator):
         from airflow_provider_engagement.inputs.run_times import check_not_to_come, last_start
         from airflow_provider_engagement.inputs.times import parse_time
 
-        snapshot_at = (
-            run.time if self.snapshot_at is None else parse_time(self.snapshot_at, field="snapshot_at", now=run.time)
-        )
-        check_not_to_come(snapshot_at, field="snapshot_at", now=datetime.now(UTC))
+        now, snapshot_at = datetime.now(UTC), run.time
+        check_not_to_come(run.time, field="logical_date", now=now)
+        if self.snapshot_at is not None:
+            snapshot_at = parse_time(self.snapshot_at, field="snapshot_at", now=run.time)
+            check_not_to_come(snapshot_at, field="snapshot_at", now=now)
         # The column has milliseconds.
         snapshot_at = snapshot_at.replace(microsecond=snapshot_at.microsecond // 1000 * 1000)
         owners = self.read_tweets()

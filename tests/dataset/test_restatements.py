@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow
 
+from airflow_provider_engagement.dataset.merging import merge_rows
 from airflow_provider_engagement.dataset.restatements import RestatementLog
 from airflow_provider_engagement.dataset.schema import RESTATEMENTS, TWEET_METRICS, arrow_schema, columns_to_table
 
@@ -117,3 +118,15 @@ def test_a_log_without_restatements_is_an_empty_table() -> None:
     table = RestatementLog("hour").table()
     assert table.num_rows == 0
     assert table.schema.equals(arrow_schema(RESTATEMENTS))
+
+
+def test_a_count_is_compared_by_its_own_time_and_not_by_that_of_another_metric_of_its_row() -> None:
+    between = BEFORE + HOUR
+    other_metric = rows({("1", 0): (None, 4)}, between)
+    published = merge_rows(pyarrow.concat_tables([rows({("1", 0): (5, 1)}, BEFORE), other_metric]), TWEET_METRICS)
+    log = RestatementLog("hour")
+    log.compare(published, rows({("1", 0): (7, 9)}, BEFORE + HOUR / 2), METRICS)
+    (row,) = log.table().to_pylist()
+    # The likes of the published row are newer.
+    assert (row["metric"], row["old_value"], row["new_value"]) == ("impressions", 5, 7)
+    assert (row["old_fetched_at"], row["new_fetched_at"]) == (BEFORE, BEFORE + HOUR / 2)
