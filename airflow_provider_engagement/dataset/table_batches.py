@@ -35,7 +35,7 @@ def read_batches(
 
     :param place: the folder of the table. If it does not exist, there are no rows.
     :param schema: the columns to read. A column that a file does not have is null.
-    :param includes: returns whether to read a partition such as ``period_date=2026-01-05``; by default, all are read.
+    :param includes: returns whether to read a partition such as ``partition_date=2026-01-05``; by default, all are read.
     :param address_of: returns the address of a Delta table and the storage options for it.
     :raises IncompatibleTableError: if a column of the table has values of another type, or if the table requires
         readers of a later version of the Delta protocol.

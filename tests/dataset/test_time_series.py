@@ -384,9 +384,9 @@ def test_hours_have_a_file_for_each_day_and_sums_a_file_for_each_month(tmp_path:
     rows = [file for file in files(tmp_path) if file.startswith("tweet_metrics")]
     days = [f"{interval.start + timedelta(days=day):%Y-%m-%d}" for day in range(7)]
     assert rows == sorted(
-        [f"tweet_metrics/hour/period_date={day}/rows.parquet" for day in days]
-        + [f"tweet_metrics/day/period_month={month}/rows.parquet" for month in ("2025-12", "2026-01")]
-        + ["tweet_metrics/total/period_month=2025-12/rows.parquet"]
+        [f"tweet_metrics/hour/partition_date={day}/rows.parquet" for day in days]
+        + [f"tweet_metrics/day/partition_date={month}-01/rows.parquet" for month in ("2025-12", "2026-01")]
+        + ["tweet_metrics/total/partition_date=2025-12-01/rows.parquet"]
     )
     schema = arrow_schema(TWEET_METRICS)
     assert all(parquet.read_schema(tmp_path / "dataset" / file).equals(schema) for file in rows)

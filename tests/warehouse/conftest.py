@@ -94,7 +94,7 @@ def write_day(dataset: Path) -> Callable[..., list[dict[str, Any]]]:
 
     def written(day: datetime = DAY, *, suffix: str = "parquet", **changes: Any) -> list[dict[str, Any]]:
         rows = _hours(day, **changes)
-        _write_rows(dataset / f"tweet_metrics/hour/period_date={day:%Y-%m-%d}/rows.{suffix}", "tweet_metrics", rows)
+        _write_rows(dataset / f"tweet_metrics/hour/partition_date={day:%Y-%m-%d}/rows.{suffix}", "tweet_metrics", rows)
         return rows
 
     return written
