@@ -30,7 +30,7 @@ _PARTITIONS: Mapping[Granularity, str] = MappingProxyType(
 def partition_of(granularity: Granularity, period_start: datetime) -> str:
     """Return the name of a row's partition: the day or month, in UTC, of the period's first instant.
 
-    The name is the same for all granularities, and a month is the date of its first day. So readers of the folder of all
+    The name is the same for all granularities, and a month is the date of its first day. So readers of all
     granularities find one partition column of one type.
     """
     return f"{period_start:{_PARTITIONS[granularity]}}"

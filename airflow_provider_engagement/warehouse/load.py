@@ -52,6 +52,7 @@ _TYPES: Mapping[pyarrow.DataType, str] = {
     pyarrow.string(): "text",
     pyarrow.int64(): "bigint",
     pyarrow.bool_(): "bool",
+    pyarrow.date32(): "date",
     pyarrow.timestamp("ms", "UTC"): "timestamp",
 }
 """dlt's name of each type that the tables have."""

@@ -237,6 +237,21 @@ def test_a_row_has_its_origin_and_whether_it_is_final(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_has_the_date_of_its_time_zone(tmp_path: Path) -> None:
+    pull = Pull(tmp_path, hours(-1, 47), OLD)
+    pull.respond(OLD, window=hours(-1, 47))
+
+    in_prague = pull.rows("day", zone="Europe/Prague")
+    in_utc = pull.rows("hour", zone="Europe/Prague")
+
+    # A day in Prague begins at 23:00 UTC of the day before.
+    assert [(row["period_start"], row["period_date"]) for row in in_prague] == [
+        (START - HOUR, f"{START:%Y-%m-%d}"),
+        (START + 23 * HOUR, f"{START + 24 * HOUR:%Y-%m-%d}"),
+    ]
+    assert all(row["period_date"] == f"{row['period_start']:%Y-%m-%d}" for row in in_utc)
+
+
 def test_days_totals_and_hours_of_day_are_sums_of_hours_over_all_responses(tmp_path: Path) -> None:
     young = created(START + 30 * HOUR)
     interval = hours(0, 72)
