@@ -356,7 +356,7 @@ def test_a_view_whose_columns_have_changed_is_made_again(database, write_day, lo
 
     load(database, views=[View.ENGAGEMENT_BY_DAY])
 
-    assert database.query("SELECT count(*) FROM mart.engagement_by_day WHERE partition_date = '2026-01-05'") == [(3,)]
+    assert database.query("SELECT count(*) FROM mart.engagement_by_day WHERE period_date = '2026-01-05'") == [(3,)]
 
 
 def test_a_view_that_is_made_again_can_be_read_by_those_who_could_read_it_before(
