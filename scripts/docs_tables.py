@@ -254,7 +254,13 @@ def stats() -> str:
 def columns(name: str) -> str:
     described, meanings = member("TABLES")[name], member("COLUMN_MEANINGS")
     schema = member("arrow_schema")(described)
-    kinds = {"string": "string", "int64": "integer", "bool": "boolean", "timestamp[ms, tz=UTC]": "timestamp"}
+    kinds = {
+        "string": "string",
+        "int64": "integer",
+        "bool": "boolean",
+        "timestamp[ms, tz=UTC]": "timestamp",
+        "date32[day]": "date",
+    }
     rows = [
         (
             code(column),

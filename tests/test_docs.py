@@ -691,10 +691,10 @@ def test_the_documented_tree_of_delta_tables_is_what_pulls_write(delta_paths: se
     assert [path for path in documented if not any(re.fullmatch(path, written) for written in tables)] == []
     assert {path.partition("=")[0] for path in tables if path.endswith(".parquet") and "_delta_log" not in path} == {
         "tweet_totals/snapshot_date",
-        "tweet_metrics/hour/period_date",
-        "tweet_metrics/day/period_month",
-        "tweet_metrics/total/period_month",
-        "tweet_hours_of_day/period_month",
+        "tweet_metrics/hour/partition_date",
+        "tweet_metrics/day/partition_date",
+        "tweet_metrics/total/partition_date",
+        "tweet_hours_of_day/partition_date",
     }
 
 

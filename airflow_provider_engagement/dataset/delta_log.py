@@ -192,7 +192,7 @@ def data_files(address: str, options: Mapping[str, str]) -> list[tuple[str, str]
 
     :param address: the path or URL of the folder of the table.
     :param options: the storage options of delta-rs. They contain secrets.
-    :return: for each file, its partition such as ``period_date=2026-01-05``, and its path below the folder.
+    :return: for each file, its partition such as ``partition_date=2026-01-05``, and its path below the folder.
     :raises IncompatibleTableError: if the table requires readers of a later version of the Delta protocol, has another
         number of partition columns than one, or names a file outside its folder.
     :raises StorageError: if the storage fails.

@@ -54,7 +54,7 @@ class DeltaMergedTable(PublishedTable):
 
     :param folder: the folder of the table.
     :param table: the table.
-    :param partition_of: returns the partition of a row from its time, such as ``period_date=2026-01-05``.
+    :param partition_of: returns the partition of a row from its time, such as ``partition_date=2026-01-05``.
     :param address_of: returns the address of the table and the storage options for it.
     :param on_change: called with the published rows and the newer rows of a partition; ``None`` to not compare them.
     :param clock: the wall clock in epoch seconds.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import IO, Any, Protocol
@@ -99,10 +99,10 @@ class BatchWriter:
 
 
 def to_json_value(value: Any) -> Any:
-    """Return a value as JSON has it. A time becomes ISO text in UTC, to the millisecond."""
+    """Return a value as JSON has it. A time becomes ISO text in UTC, to the millisecond, and a date ISO text."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return value
+    return value.isoformat() if isinstance(value, date) else value
 
 
 class _JsonLinesWriter:
@@ -143,11 +143,17 @@ def _read_csv(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
     ).cast(schema)
 
 
+def json_schema(schema: pyarrow.Schema) -> pyarrow.Schema:
+    """Return the schema with which pyarrow parses JSON. It reads times, but no dates."""
+    times = pyarrow.timestamp("ms")
+    return pyarrow.schema([field.with_type(times) if field.type == pyarrow.date32() else field for field in schema])
+
+
 def _read_json_lines(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
     content = file.read()
     if not content:
         return schema.empty_table()
-    options = pyarrow.json.ParseOptions(explicit_schema=schema)
+    options = pyarrow.json.ParseOptions(explicit_schema=json_schema(schema))
     return pyarrow.json.read_json(io.BytesIO(content), parse_options=options).select(schema.names).cast(schema)
 
 

@@ -19,14 +19,18 @@ class Granularity(StrEnum):
 
 _PARTITIONS: Mapping[Granularity, str] = MappingProxyType(
     {
-        Granularity.HOUR: "period_date=%Y-%m-%d",
-        Granularity.DAY: "period_month=%Y-%m",
-        Granularity.TOTAL: "period_month=%Y-%m",
-        Granularity.HOUR_OF_DAY: "period_month=%Y-%m",
+        Granularity.HOUR: "partition_date=%Y-%m-%d",
+        Granularity.DAY: "partition_date=%Y-%m-01",
+        Granularity.TOTAL: "partition_date=%Y-%m-01",
+        Granularity.HOUR_OF_DAY: "partition_date=%Y-%m-01",
     }
 )
 
 
 def partition_of(granularity: Granularity, period_start: datetime) -> str:
-    """Return the name of a row's partition: the day or month, in UTC, of the period's first instant."""
+    """Return the name of a row's partition: the day or month, in UTC, of the period's first instant.
+
+    The name is the same for all granularities, and a month is the date of its first day. So readers of all
+    granularities find one partition column of one type.
+    """
     return f"{period_start:{_PARTITIONS[granularity]}}"

@@ -46,7 +46,7 @@ class MergedTable(PublishedTable):
     :param folder: the dataset's folder.
     :param table: the table.
     :param path: its path below the folder.
-    :param partition_of: returns the partition of a row from its time, such as ``period_date=2026-01-05``.
+    :param partition_of: returns the partition of a row from its time, such as ``partition_date=2026-01-05``.
     :param file_of: returns the name of the file of a row in its partition, without a suffix, from its time.
     :param file_format: the format of published files.
     :param on_change: called with the published rows and the newer rows of a partition; ``None`` to not compare them.

@@ -33,7 +33,8 @@ INCONCLUSIVE_OUTCOMES = frozenset({Outcome.NO_DATA, Outcome.FAILED})
 """Outcomes that another request may improve. A response with one of them is stored, and a rerun requests it again."""
 
 _METADATA_KEY = b"engagement"
-_SUFFIX = ".parquet"
+_SUFFIX = ".response"
+"""Such a file is in the Parquet format. Under the name of one, `**/*.parquet` would find it beside the tables."""
 _CONCLUSIVE = f".conclusive{_SUFFIX}"
 _INCONCLUSIVE = f".inconclusive{_SUFFIX}"
 _FETCHED_AT = "%Y%m%dT%H%M%S%f"

@@ -53,7 +53,7 @@ TWEET_TOTALS = Table(
 TWEET_METRICS = Table(
     name="tweet_metrics",
     key=("tweet_id", "period_start", "period_end", "granularity", "time_zone"),
-    columns=("owner", "tweet_created_at", "endpoint", "fetched_at", OLDER_COUNTS, "is_final"),
+    columns=("period_date", "owner", "tweet_created_at", "endpoint", "fetched_at", OLDER_COUNTS, "is_final"),
     metrics=_metrics_of(Endpoint.LAST_28_HOURS, Endpoint.HISTORICAL),
 )
 TWEET_HOURS_OF_DAY = Table(
@@ -112,6 +112,7 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         'that read, as JSON such as ``{"favorites":"2026-01-12T09:30:15.250Z"}``; null if there are none',
         RUNS: "the runs that have the row, as in the names of their files, separated by commas",
         "period_start": "the start of the period",
+        "period_date": "the date on which the period starts in ``time_zone``",
         "period_end": "the end of the period, which is not part of it",
         "granularity": "the granularity of the rows: ``hour``, ``day``, ``total`` or ``hour_of_day``",
         "time_zone": "the IANA name of the time zone of the days or hours of day; ``UTC`` for hours and totals",
@@ -167,6 +168,8 @@ def arrow_schema(table: Table) -> pyarrow.Schema:
             return pyarrow.int64()
         if column in _TIMESTAMPS:
             return pyarrow.timestamp("ms", "UTC")
+        if column == "period_date":
+            return pyarrow.date32()
         return pyarrow.bool_() if column == "is_final" else pyarrow.string()
 
     names = (*table.key, *table.columns, *table.metrics)

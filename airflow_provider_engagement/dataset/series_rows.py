@@ -148,6 +148,10 @@ def table_rows(counts: pyarrow.Table, rows: SeriesRows, owner_of: Callable[[str]
     }
     if rows.table is TWEET_METRICS:
         columns["granularity"] = pyarrow.repeat(str(rows.granularity), number)
+        zone = ZoneInfo(rows.zone_name)
+        starts = counts["period_start"].combine_chunks().dictionary_encode()
+        dates = [start.astimezone(zone).date() for start in starts.dictionary.to_pylist()]
+        columns["period_date"] = pyarrow.array(dates, pyarrow.date32()).take(starts.indices)
     return columns_to_table(rows.table, columns)
 
 

@@ -15,7 +15,7 @@ STAGING_FOLDER = "_staged"
 STAGED_FILE_LIFETIME_SECONDS = 86_400.0
 """How long an object store keeps a staged file. Other runs need it while a publication lasts, which is much less."""
 
-_ROWS = ".parquet"
+_ROWS = ".staged"
 _PUBLISHED = ".published"
 """The suffix of an empty file beside a staged file, which says that the rows are published."""
 

@@ -14,7 +14,7 @@ import pyarrow.parquet
 
 from airflow_provider_engagement.dataset.contained_paths import check_contained
 from airflow_provider_engagement.dataset.folder import DELTA_LOG_FOLDER
-from airflow_provider_engagement.dataset.formats import FileFormat
+from airflow_provider_engagement.dataset.formats import FileFormat, json_schema
 from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_address
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 
@@ -36,7 +36,7 @@ def read_batches(
 
     :param place: the folder of the table. If it does not exist, there are no rows.
     :param schema: the columns to read. A column that a file does not have is null.
-    :param includes: returns whether to read a partition such as ``period_date=2026-01-05``; by default, all are read.
+    :param includes: returns whether to read a partition such as ``partition_date=2026-01-05``; by default, all are.
     :param address_of: returns the address of a Delta table and the storage options for it.
     :raises IncompatibleTableError: if a column of the table has values of another type, or if the table requires
         readers of a later version of the Delta protocol.
@@ -120,7 +120,7 @@ def _csv(file: IO[bytes], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
 
 
 def _json_lines(file: IO[bytes], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
-    options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+    options = pyarrow.json.ParseOptions(explicit_schema=json_schema(schema), unexpected_field_behavior="ignore")
     rest = b""
     while block := file.read(BYTES_PER_BATCH):
         lines, _, rest = (rest + block).rpartition(b"\n")

@@ -108,7 +108,7 @@ def _source_of(
     """
     first, last = (f"{edge:%Y-%m-%d}" for edge in (interval.start, interval.end))
     has_hours = any(first <= day <= last for day in days_of[Granularity.HOUR])
-    has_days = any(first[:7] <= month <= last[:7] for month in days_of[Granularity.DAY])
+    has_days = any(first[:7] <= month[:7] <= last[:7] for month in days_of[Granularity.DAY])
     if has_hours and has_days and step is not Granularity.HOUR and interval.end - interval.start > 92 * DAY:
         return Granularity.DAY
     return Granularity.HOUR if has_hours or not has_days else Granularity.DAY
@@ -117,7 +117,7 @@ def _source_of(
 def _zone_of_days(reader: DatasetReader, interval: TimeRange, zone: ZoneInfo | None) -> ZoneInfo | None:
     """Return the time zone of the days of an interval, which must be the given one if there is one."""
     path = f"{TWEET_METRICS.name}/{Granularity.DAY}"
-    months = (f"{interval.start:%Y-%m}", f"{interval.end:%Y-%m}")
+    months = (f"{interval.start:%Y-%m}-01", f"{interval.end:%Y-%m}-01")
     batches = reader.batches(TWEET_METRICS, path, ("time_zone",), partitions=months)
     zones = sorted({name for batch in batches for name in batch["time_zone"].unique().to_pylist()})
     if not zones or (zone is not None and zone.key in zones):

@@ -39,7 +39,7 @@ MAX_MANIFEST_BYTES = 5_000_000
 """How large a manifest is at most. A larger file is left out."""
 
 _PARTITION_FORMS = {7: "%Y-%m", 10: "%Y-%m-%d"}
-"""The forms of a partition's value, by its length: a month or a day."""
+"""The forms of a partition's value, by its length: a month, or the date of a day or of the first day of a month."""
 
 
 class DatasetReader:
@@ -219,4 +219,6 @@ def _is_within(value: str, interval: TimeRange | None, partitions: tuple[str, st
     if interval is None or form is None:
         return True
     last = interval.end - timedelta(microseconds=1)
-    return f"{interval.start:{form}}" <= value <= f"{last:{form}}"
+    # The date of a month is its first day, so the first of a month may be the whole month.
+    first = interval.start.replace(day=1) if value.endswith("-01") else interval.start
+    return f"{first:{form}}" <= value <= f"{last:{form}}"

@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 def impressions_by_day(folder: str) -> list[tuple[str, int]]:
     """Return the impressions of each day, summed over all Tweets."""
     hours = DeltaTable(f"{folder}/tweet_metrics/hour").to_pyarrow_dataset()
-    rows = duckdb.from_arrow(hours).aggregate("period_date::text AS day, sum(impressions)::bigint", "day")
+    rows = duckdb.from_arrow(hours).aggregate("partition_date::text AS day, sum(impressions)::bigint", "day")
     return rows.order("day").fetchall()
 
 

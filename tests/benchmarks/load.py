@@ -107,7 +107,7 @@ def write(dataset: Path, number: int, tweets: int, metrics: int, *, added: int =
             **counts,
         },
     )
-    path = dataset / f"{TABLE}/hour/period_date={day:%Y-%m-%d}/rows.parquet"
+    path = dataset / f"{TABLE}/hour/partition_date={day:%Y-%m-%d}/rows.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     pyarrow.parquet.write_table(table, path.with_suffix(".new"), compression="zstd")
     path.with_suffix(".new").replace(path)

@@ -115,7 +115,7 @@ def write(folder: str, tweets: int, days: int) -> None:
     for time_ in times:
         months.setdefault(f"{time_:%Y-%m}", []).append(time_)
     for month, found in months.items():
-        path = Path(folder, f"tweet_metrics/day/period_month={month}/rows.parquet")
+        path = Path(folder, f"tweet_metrics/day/partition_date={month}-01/rows.parquet")
         write_rows(path, TWEET_METRICS, [day_rows(ids, time_) for time_ in found])
     write_runs(folder, ids, times)
 
@@ -129,7 +129,7 @@ def write_hours(folder: str, tweets: int, days: int, metrics: tuple[str, ...]) -
     hour_of_row = pyarrow.array([hour for _ in range(tweets) for hour in range(24)])
     id_of_row = pyarrow.array(ids).take(tweet_of_row)
     for time_ in times:
-        path = Path(folder, f"tweet_metrics/hour/period_date={time_:%Y-%m-%d}/rows.parquet")
+        path = Path(folder, f"tweet_metrics/hour/partition_date={time_:%Y-%m-%d}/rows.parquet")
         write_rows(path, TWEET_METRICS, [hour_rows(id_of_row, hour_of_row, time_, metrics)])
     write_runs(folder, ids, times)
 

@@ -53,7 +53,7 @@ def write(folder: Path, tweets: int, days: int) -> None:
     """Write one snapshot, and the days of each Tweet, as pulls do."""
     write_rows(folder / "tweet_totals/snapshot_date=2026-01-12/pull.parquet", TWEET_TOTALS, tweets, [START])
     times = [START + day * DAY for day in range(days)]
-    write_rows(folder / "tweet_metrics/day/period_month=2026-01/rows.parquet", TWEET_METRICS, tweets, times)
+    write_rows(folder / "tweet_metrics/day/partition_date=2026-01-01/rows.parquet", TWEET_METRICS, tweets, times)
 
 
 def write_rows(path: Path, table: Table, tweets: int, times: list[datetime], batch: int = 50_000) -> None:

@@ -157,10 +157,10 @@ def read(folder: Path, output_format: str, day: datetime, columns: Sequence[str]
     """Return columns of the rows of a day."""
     place = folder / TABLE
     if output_format == "parquet":
-        path = place / f"period_date={day:%Y-%m-%d}" / "rows.parquet"
+        path = place / f"partition_date={day:%Y-%m-%d}" / "rows.parquet"
         rows = pyarrow.parquet.ParquetFile(path).read(columns=list(columns)) if path.exists() else None
     elif (place / "_delta_log" / f"{0:020}.json").exists():
-        query = f"SELECT {', '.join(columns)} FROM hours WHERE period_date = '{day:%Y-%m-%d}'"
+        query = f"SELECT {', '.join(columns)} FROM hours WHERE partition_date = '{day:%Y-%m-%d}'"
         rows = pyarrow.table(QueryBuilder().register("hours", DeltaTable(place)).execute(query).read_all())
     else:
         rows = None

@@ -33,7 +33,7 @@ Counts = dict[tuple[str, datetime], int | None]
 
 
 def by_date(time: datetime) -> str:
-    return f"period_date={time:%Y-%m-%d}"
+    return f"partition_date={time:%Y-%m-%d}"
 
 
 def rows_of(counts: Counts, *, fetched_at: datetime = FETCHED_AT) -> pyarrow.Table:
@@ -90,7 +90,7 @@ def hours(tweet_id: str, count: int | None, *, days: int = 1) -> Counts:
 def test_a_pull_is_one_commit_whatever_the_number_of_partitions(tmp_path: Path) -> None:
     table = staged(tmp_path, hours("1", 5, days=3))
     assert table.rows == 6
-    assert table.publish() == [f"period_date=2026-01-0{day}" for day in (5, 6, 7)]
+    assert table.publish() == [f"partition_date=2026-01-0{day}" for day in (5, 6, 7)]
     assert counts_in(tmp_path) == hours("1", 5, days=3)
     created, committed = 0, 1
     assert (table.version, version_of(tmp_path)) == (committed, committed)
@@ -99,8 +99,8 @@ def test_a_pull_is_one_commit_whatever_the_number_of_partitions(tmp_path: Path) 
 
 def test_the_partition_is_a_column(tmp_path: Path) -> None:
     publish(tmp_path, hours("1", 5, days=2))
-    assert {row["period_date"] for row in read(tmp_path, "period_date")} == {date(2026, 1, 5), date(2026, 1, 6)}
-    assert DeltaTable(tmp_path).metadata().partition_columns == ["period_date"]
+    assert {row["partition_date"] for row in read(tmp_path, "partition_date")} == {date(2026, 1, 5), date(2026, 1, 6)}
+    assert DeltaTable(tmp_path).metadata().partition_columns == ["partition_date"]
 
 
 def test_a_rerun_replaces_its_rows_and_keeps_all_others(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_partition_without_new_rows_keeps_its_file(tmp_path: Path) -> None:
     before = set(DeltaTable(tmp_path).file_uris())
     publish(tmp_path, hours("1", 7), fetched_at=FETCHED_AT + HOUR)
     (kept,) = before & set(DeltaTable(tmp_path).file_uris())
-    assert "period_date=2026-01-06" in kept
+    assert "partition_date=2026-01-06" in kept
 
 
 def test_neither_an_older_count_nor_a_newer_null_replaces_a_count(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_eight_writers_lose_no_row_and_no_reader_sees_a_row_vanish(tmp_path: Pat
 def test_columns_that_the_table_lacks_are_added(tmp_path: Path) -> None:
     publish(tmp_path, hours("1", 5))
     fields = [field for field in DeltaTable(tmp_path).schema().fields if field.name != "favorites"]
-    DeltaTable.create(tmp_path / "older", Schema(fields), partition_by=["period_date"])
+    DeltaTable.create(tmp_path / "older", Schema(fields), partition_by=["partition_date"])
     publish(tmp_path / "older", hours("1", 5))
     assert {row["favorites"] for row in read(tmp_path / "older")} == {None}
     assert counts_in(tmp_path / "older") == hours("1", 5)
@@ -324,15 +324,15 @@ def test_values_of_a_later_version_of_this_package_are_kept(tmp_path: Path) -> N
 
 
 def test_a_column_of_another_type_is_an_error(tmp_path: Path) -> None:
-    schema = pyarrow.schema([("tweet_id", pyarrow.int64()), ("period_date", pyarrow.date32())])
-    DeltaTable.create(tmp_path, Schema.from_arrow(schema), partition_by=["period_date"])
+    schema = pyarrow.schema([("tweet_id", pyarrow.int64()), ("partition_date", pyarrow.date32())])
+    DeltaTable.create(tmp_path, Schema.from_arrow(schema), partition_by=["partition_date"])
     with pytest.raises(IncompatibleTableError, match="its column tweet_id is int64, not string"):
         publish(tmp_path, hours("1", 5))
 
 
 def test_a_table_with_another_partition_column_is_an_error(tmp_path: Path) -> None:
     DeltaTable.create(tmp_path, Schema.from_arrow(pyarrow.schema([("day", pyarrow.date32())])), partition_by=["day"])
-    with pytest.raises(IncompatibleTableError, match=r"partitioned by \['day'\], not by period_date"):
+    with pytest.raises(IncompatibleTableError, match=r"partitioned by \['day'\], not by partition_date"):
         publish(tmp_path, hours("1", 5))
 
 

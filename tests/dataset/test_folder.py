@@ -98,7 +98,7 @@ def test_locations_are_the_paths_of_files(tmp_path: Path, output_format: OutputF
 @every_format
 def test_rows_of_all_partitions_are_read_in_order_as_json_values(tmp_path: Path, output_format: OutputFormat) -> None:
     folder = DatasetFolder(tmp_path, output_format)
-    merged = folder.open_merged(TWEET_METRICS, "tweet_metrics/hour", lambda time: f"period_date={time:%Y-%m-%d}")
+    merged = folder.open_merged(TWEET_METRICS, "tweet_metrics/hour", lambda time: f"partition_date={time:%Y-%m-%d}")
     assert folder.read_rows() == {"tweet_metrics": []}
     starts = [NOON.replace(day=day) for day in (12, 10, 11)]
     merged.stage(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,13 @@ def read_json_lines(path: Path, table: Table) -> Rows:
 
 
 def from_json(row: Mapping[str, Any], table: Table) -> dict[str, Any]:
-    times = {field.name for field in arrow_schema(table) if pyarrow.types.is_timestamp(field.type)}
+    parsers: dict[str, Callable[[str], Any]] = {
+        field.name: date.fromisoformat if pyarrow.types.is_date(field.type) else datetime.fromisoformat
+        for field in arrow_schema(table)
+        if pyarrow.types.is_temporal(field.type)
+    }
     return {
-        name: datetime.fromisoformat(value) if name in times and value is not None else value
-        for name, value in row.items()
+        name: parsers[name](value) if name in parsers and value is not None else value for name, value in row.items()
     }
 
 
@@ -116,6 +119,7 @@ def values_of(field: pyarrow.Field) -> st.SearchStrategy[Any]:
         pyarrow.bool_(): st.booleans(),
         pyarrow.string(): texts,
         pyarrow.timestamp("ms", "UTC"): times,
+        pyarrow.date32(): st.dates(NOON.date(), NOON.date() + timedelta(days=9999)),
     }
     return st.none() | kinds[field.type] if field.nullable else kinds[field.type]
 

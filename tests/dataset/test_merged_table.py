@@ -49,7 +49,7 @@ every_format = pytest.mark.parametrize("file_format", FileFormat)
 
 
 def by_date(time: datetime) -> str:
-    return f"period_date={time:%Y-%m-%d}"
+    return f"partition_date={time:%Y-%m-%d}"
 
 
 def open_table(
@@ -111,10 +111,10 @@ def test_rows_are_in_the_partition_of_their_period(tmp_path: Path) -> None:
     counts = counts_of("1", 5, days=3)
     table = stage(open_table(tmp_path), counts)
     assert table.rows == 6
-    assert table.publish() == ["period_date=2026-01-05", "period_date=2026-01-06", "period_date=2026-01-07"]
+    assert table.publish() == ["partition_date=2026-01-05", "partition_date=2026-01-06", "partition_date=2026-01-07"]
     assert published(tmp_path) == counts
     files = sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "tweet_metrics").rglob("*.*"))
-    assert files == [f"tweet_metrics/hour/period_date=2026-01-0{day}/rows.parquet" for day in (5, 6, 7)]
+    assert files == [f"tweet_metrics/hour/partition_date=2026-01-0{day}/rows.parquet" for day in (5, 6, 7)]
 
 
 def test_a_rerun_replaces_its_rows_and_keeps_those_of_other_tweets_and_hours(tmp_path: Path) -> None:
@@ -125,10 +125,10 @@ def test_a_rerun_replaces_its_rows_and_keeps_those_of_other_tweets_and_hours(tmp
 
 def test_a_partition_without_new_rows_is_not_rewritten(tmp_path: Path) -> None:
     stage(open_table(tmp_path), counts_of("1", 5, days=2)).publish()
-    other = tmp_path / "tweet_metrics/hour/period_date=2026-01-06/rows.parquet"
+    other = tmp_path / "tweet_metrics/hour/partition_date=2026-01-06/rows.parquet"
     before = other.stat()
     rerun = stage(open_table(tmp_path), counts_of("1", 7), fetched_at=FETCHED_AT + HOUR)
-    assert rerun.publish() == ["period_date=2026-01-05"]
+    assert rerun.publish() == ["partition_date=2026-01-05"]
     assert (other.stat().st_ino, other.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -399,7 +399,7 @@ def test_a_run_killed_at_any_step_damages_nothing_and_its_rerun_completes_it(tmp
 
 
 def staged_rows(folder: Path) -> list[str]:
-    return [name for name in unpublished_files(folder) if name.endswith(".parquet")]
+    return [name for name in unpublished_files(folder) if name.endswith(".staged")]
 
 
 def test_an_object_store_keeps_staged_files_for_their_lifetime(tmp_path: Path) -> None:
@@ -438,12 +438,12 @@ def test_the_log_says_once_that_another_run_was_killed_while_it_published(
             run(SteppedPath(folder, Steps(step, kill)), FIRST)
         names = unpublished_files(folder)
         is_unfinished = any(
-            name.endswith(".parquet") and name.replace(".parquet", ".published") not in names for name in names
+            name.endswith(".staged") and name.replace(".staged", ".published") not in names for name in names
         )
         run_on_object_store(folder, SECOND, FETCHED_AT + HOUR)
         messages = warnings_of(caplog)
         assert len(messages) == is_unfinished, (step, messages)
-        assert all("period_date=2026-01-05" in text and 'output_format="delta"' in text for text in messages)
+        assert all("partition_date=2026-01-05" in text and 'output_format="delta"' in text for text in messages)
         run_on_object_store(folder, SECOND, FETCHED_AT + 2 * HOUR)
         assert warnings_of(caplog) == []
         found.append(is_unfinished)
@@ -587,7 +587,7 @@ def test_a_run_killed_at_any_step_takes_no_row_away_and_leaves_nothing_after_its
         assert exit_code == -signal.SIGKILL
         run(folder, SECOND, FETCHED_AT + HOUR)
         assert published(folder) in (EXISTING | SECOND, EXISTING | FIRST | SECOND)
-        assert not list((folder / STAGING_FOLDER).rglob("*.parquet"))
+        assert not list((folder / STAGING_FOLDER).rglob("*.staged"))
         rerun(folder, FIRST, writer="a")
         assert published(folder) == EXISTING | FIRST | SECOND, step
         assert unpublished_files(folder) == []
@@ -649,7 +649,7 @@ def test_the_log_says_that_the_rows_of_a_killed_run_are_published(
     run(tmp_path, SECOND, FETCHED_AT + HOUR)
     (record,) = [record for record in caplog.records if "interrupted" in record.getMessage()]
     assert record.levelno == logging.INFO
-    assert "period_date=2026-01-05" in record.getMessage()
+    assert "partition_date=2026-01-05" in record.getMessage()
     assert published(tmp_path) == FIRST | SECOND
     caplog.clear()
     run(tmp_path, SECOND, FETCHED_AT + 2 * HOUR)
@@ -698,7 +698,7 @@ def test_readers_see_a_partitioned_dataset_without_staged_rows(tmp_path: Path) -
     unpublished = stage(open_table(tmp_path), counts_of("9", 9))
     stage(open_table(tmp_path), counts).publish()
     dataset = pyarrow.dataset.dataset(tmp_path / "tweet_metrics" / "hour", partitioning="hive")
-    assert [field.name for field in dataset.schema] == [*arrow_schema(TWEET_METRICS).names, "period_date"]
-    rows = dataset.to_table(filter=pyarrow.dataset.field("period_date") == "2026-01-06").to_pylist()
+    assert [field.name for field in dataset.schema] == [*arrow_schema(TWEET_METRICS).names, "partition_date"]
+    rows = dataset.to_table(filter=pyarrow.dataset.field("partition_date") == "2026-01-06").to_pylist()
     assert {(row["tweet_id"], row["period_start"]) for row in rows} == set(list(counts)[2:])
     unpublished.discard()

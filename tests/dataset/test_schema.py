@@ -82,6 +82,8 @@ def test_ids_are_strings_counts_64_bit_integers_and_times_utc(table: Table) -> N
             if name.endswith(("_at", "_start", "_end"))
             else pyarrow.bool_()
             if name.startswith("is_")
+            else pyarrow.date32()
+            if name.endswith("_date")
             else pyarrow.string()
         )
         assert schema.field(name).type == expected, name

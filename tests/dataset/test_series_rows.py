@@ -96,5 +96,5 @@ def test_hours_of_day_have_their_own_table() -> None:
 
 def test_hours_are_partitioned_by_day_and_other_rows_by_month() -> None:
     partitions = {str(name): partition_of(name, START) for name in Granularity}
-    assert partitions.pop("hour") == "period_date=2026-01-05"
-    assert set(partitions.values()) == {"period_month=2026-01"}
+    assert partitions.pop("hour") == "partition_date=2026-01-05"
+    assert set(partitions.values()) == {"partition_date=2026-01-01"}

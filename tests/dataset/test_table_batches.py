@@ -78,7 +78,7 @@ def test_every_format_is_read_in_batches(
 @every_format
 def test_only_the_included_partitions_are_read(output_format: OutputFormat, tmp_path: Path) -> None:
     written = write(tmp_path, output_format)
-    found = read(tmp_path, includes=lambda partition: partition == "period_date=2026-01-06")
+    found = read(tmp_path, includes=lambda partition: partition == "partition_date=2026-01-06")
     assert set(found) == {row for row in written if row[1] >= START + 24 * HOUR}
 
 
@@ -87,7 +87,7 @@ def test_a_table_that_does_not_exist_has_no_rows(tmp_path: Path) -> None:
 
 
 def test_a_column_that_a_file_does_not_have_is_null(tmp_path: Path) -> None:
-    partition = tmp_path / PLACE / "period_date=2026-01-05"
+    partition = tmp_path / PLACE / "partition_date=2026-01-05"
     partition.mkdir(parents=True)
     (partition / "rows.csv").write_text('"tweet_id","period_start"\n"1000","2026-01-05 00:00:00.000Z"\n')
     (partition / "_ignored.csv").write_text("nothing\n")
@@ -95,7 +95,7 @@ def test_a_column_that_a_file_does_not_have_is_null(tmp_path: Path) -> None:
 
 
 def test_a_value_of_another_type_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    partition = tmp_path / PLACE / "period_date=2026-01-05"
+    partition = tmp_path / PLACE / "partition_date=2026-01-05"
     partition.mkdir(parents=True)
     (partition / "rows.csv").write_text("tweet_id,favorites\n1000,many\n")
     with pytest.raises(IncompatibleTableError, match=r"rows\.csv.*many"):
@@ -105,6 +105,6 @@ def test_a_value_of_another_type_is_an_error_that_names_the_file(tmp_path: Path)
 def test_a_file_that_the_log_of_a_delta_table_does_not_name_is_not_read(tmp_path: Path) -> None:
     write(tmp_path, OutputFormat.DELTA)
     written = write(tmp_path, OutputFormat.DELTA)
-    stray = tmp_path / PLACE / "period_date=2026-01-05" / "stray.parquet"
+    stray = tmp_path / PLACE / "partition_date=2026-01-05" / "stray.parquet"
     stray.write_bytes(b"not Parquet")
     assert len(read(tmp_path)) == len(written)

@@ -30,7 +30,7 @@ TABLE = "tweet_metrics/hour"
 
 def publish(dataset: Path, tweet_id: str, impressions: int) -> None:
     table = DeltaMergedTable(
-        dataset / TABLE, table=TWEET_METRICS, partition_of=lambda time: f"period_date={time:%Y-%m-%d}"
+        dataset / TABLE, table=TWEET_METRICS, partition_of=lambda time: f"partition_date={time:%Y-%m-%d}"
     )
     row = {"tweet_id": tweet_id, "period_start": DAY, "period_end": DAY + HOUR, "granularity": "hour"}
     row |= {"time_zone": "UTC", "fetched_at": DAY + impressions * HOUR, "impressions": impressions}
@@ -62,7 +62,7 @@ def test_files_of_versions_within_the_retention_are_kept(tmp_path: Path) -> None
 
 def test_files_that_a_killed_pull_left_are_deleted_after_the_retention(tmp_path: Path) -> None:
     publish(tmp_path, "1", 1)
-    partition = tmp_path / TABLE / "period_date=2026-01-05"
+    partition = tmp_path / TABLE / "partition_date=2026-01-05"
     old, new = partition / f"{'a' * 32}.parquet", partition / f"{'b' * 32}.parquet"
     for path in (old, new):
         path.write_bytes(b"incomplete")
@@ -77,7 +77,7 @@ def test_small_files_that_another_tool_wrote_are_compacted(tmp_path: Path) -> No
     publish(tmp_path, "1", 1)
     (data_file,) = files(tmp_path)
     row = parquet.read_table(data_file, partitioning=None).set_column(0, "tweet_id", pyarrow.array(["2"]))
-    write_deltalake(tmp_path / TABLE, row.append_column("period_date", pyarrow.array([DAY.date()])), mode="append")
+    write_deltalake(tmp_path / TABLE, row.append_column("partition_date", pyarrow.array([DAY.date()])), mode="append")
     done = tidy(tmp_path, retention=WEEK)["tables"][TABLE]
     assert done["files_compacted"] == 2
     assert len(DeltaTable(tmp_path / TABLE).file_uris()) == 1

@@ -237,6 +237,21 @@ def test_a_row_has_its_origin_and_whether_it_is_final(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_has_the_date_of_its_time_zone(tmp_path: Path) -> None:
+    pull = Pull(tmp_path, hours(-1, 47), OLD)
+    pull.respond(OLD, window=hours(-1, 47))
+
+    in_prague = pull.rows("day", zone="Europe/Prague")
+    in_utc = pull.rows("hour", zone="Europe/Prague")
+
+    # A day in Prague begins at 23:00 UTC of the day before.
+    assert [(row["period_start"], row["period_date"]) for row in in_prague] == [
+        (START - HOUR, f"{START:%Y-%m-%d}"),
+        (START + 23 * HOUR, f"{START + 24 * HOUR:%Y-%m-%d}"),
+    ]
+    assert all(row["period_date"] == f"{row['period_start']:%Y-%m-%d}" for row in in_utc)
+
+
 def test_days_totals_and_hours_of_day_are_sums_of_hours_over_all_responses(tmp_path: Path) -> None:
     young = created(START + 30 * HOUR)
     interval = hours(0, 72)
@@ -384,9 +399,9 @@ def test_hours_have_a_file_for_each_day_and_sums_a_file_for_each_month(tmp_path:
     rows = [file for file in files(tmp_path) if file.startswith("tweet_metrics")]
     days = [f"{interval.start + timedelta(days=day):%Y-%m-%d}" for day in range(7)]
     assert rows == sorted(
-        [f"tweet_metrics/hour/period_date={day}/rows.parquet" for day in days]
-        + [f"tweet_metrics/day/period_month={month}/rows.parquet" for month in ("2025-12", "2026-01")]
-        + ["tweet_metrics/total/period_month=2025-12/rows.parquet"]
+        [f"tweet_metrics/hour/partition_date={day}/rows.parquet" for day in days]
+        + [f"tweet_metrics/day/partition_date={month}-01/rows.parquet" for month in ("2025-12", "2026-01")]
+        + ["tweet_metrics/total/partition_date=2025-12-01/rows.parquet"]
     )
     schema = arrow_schema(TWEET_METRICS)
     assert all(parquet.read_schema(tmp_path / "dataset" / file).equals(schema) for file in rows)

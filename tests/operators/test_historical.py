@@ -1025,7 +1025,7 @@ def test_pyarrow_reads_the_dataset_with_the_same_types_from_every_run(
     assert types["tweet_id"] == "string"
     assert types["period_start"] == "timestamp[ms, tz=UTC]"
     assert {types[metric] for metric in METRICS} == {"int64"}
-    table = arrow_dataset.to_table(filter=pyarrow.dataset.field("period_date") >= "2026-01-03")
+    table = arrow_dataset.to_table(filter=pyarrow.dataset.field("partition_date") >= "2026-01-03")
     assert set(table["impressions"].to_pylist()) == {None}
     expected = hourly_truth(world, ids, utc(2026, 1, 3), utc(2026, 1, 5), ["favorites"])
     keys = zip(table["tweet_id"].to_pylist(), table["period_start"].to_pylist(), strict=True)

@@ -29,7 +29,7 @@ def write_day(folder: Path, *, without: tuple[str, ...] = ()) -> DatasetReader:
         "time_zone": ["UTC"] * 24,
         "impressions": list(range(24)),
     }
-    path = folder / PATH / "period_date=2026-01-05" / "rows.parquet"
+    path = folder / PATH / "partition_date=2026-01-05" / "rows.parquet"
     path.parent.mkdir(parents=True)
     pyarrow.parquet.write_table(columns_to_table(TWEET_METRICS, columns).drop_columns(list(without)), path)
     return DatasetReader(folder)

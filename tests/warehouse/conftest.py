@@ -99,7 +99,7 @@ def write_to() -> Callable[[Path, Sequence[Mapping[str, Any]]], None]:
         for row in rows:
             days.setdefault(f"{row['period_start']:%Y-%m-%d}", []).append(row)
         for day, found in days.items():
-            _write_rows(dataset / f"tweet_metrics/hour/period_date={day}/rows.parquet", "tweet_metrics", found)
+            _write_rows(dataset / f"tweet_metrics/hour/partition_date={day}/rows.parquet", "tweet_metrics", found)
 
     return written
 
@@ -110,7 +110,7 @@ def write_day(dataset: Path) -> Callable[..., list[dict[str, Any]]]:
 
     def written(day: datetime = DAY, *, suffix: str = "parquet", **changes: Any) -> list[dict[str, Any]]:
         rows = _hours(day, **changes)
-        _write_rows(dataset / f"tweet_metrics/hour/period_date={day:%Y-%m-%d}/rows.{suffix}", "tweet_metrics", rows)
+        _write_rows(dataset / f"tweet_metrics/hour/partition_date={day:%Y-%m-%d}/rows.{suffix}", "tweet_metrics", rows)
         return rows
 
     return written

@@ -69,7 +69,7 @@ def test_a_dbt_project_builds_on_the_views_and_its_tests_pass(database, write_ro
     # Ids of 19 digits, which a number with 53 bits does not hold.
     tweets = ("1070059276213702656", "1070059276213702657")
     rows = days("Europe/Berlin", DAY - timedelta(hours=1), tweets, 100) + days("UTC", DAY, tweets, 100)
-    write_rows("tweet_metrics/day/period_month=2026-01/rows.parquet", "tweet_metrics", rows)
+    write_rows("tweet_metrics/day/partition_date=2026-01-01/rows.parquet", "tweet_metrics", rows)
     load(database, views=VIEWS, time_zone="Europe/Berlin")
     # JSON is YAML.
     profiles = {"engagement_trial": {"target": "trial", "outputs": {"trial": profile(database)}}}

@@ -179,11 +179,11 @@ def test_a_statement_that_is_rejected_does_not_end_the_load(
 def test_a_file_of_another_shape_is_refused(database, dataset, write_day, load, expected) -> None:
     rows = write_day()
     load(database)
-    path = dataset / "tweet_metrics/hour/period_date=2026-01-06/rows.csv"
+    path = dataset / "tweet_metrics/hour/partition_date=2026-01-06/rows.csv"
     path.parent.mkdir()
     path.write_text('"tweet_id","favorites"\n"1","many"\n')
 
-    with pytest.raises(IncompatibleTableError, match=r"period_date=2026-01-06/rows\.csv"):
+    with pytest.raises(IncompatibleTableError, match=r"partition_date=2026-01-06/rows\.csv"):
         load(database)
 
     assert database.rows() == expected(rows)

@@ -45,7 +45,7 @@ def postgres(make_postgres, write_rows, load):
         for tweet in range(100)
         for day in range(300)
     ]
-    write_rows("tweet_metrics/day/period_month=2026-01/rows.parquet", "tweet_metrics", rows)
+    write_rows("tweet_metrics/day/partition_date=2026-01-01/rows.parquet", "tweet_metrics", rows)
     load(database, views=[View.ENGAGEMENT_BY_DAY])
     database.query("ANALYZE")
     return database

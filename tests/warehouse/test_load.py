@@ -45,7 +45,7 @@ def test_only_the_changed_partition_is_loaded_and_its_rows_are_counted(
     written = database.query("SELECT tweet_id, _dlt_load_id FROM mart.tweet_metrics WHERE period_start < '2026-01-06'")
     # Of Tweet 1 each hour changes, of Tweet 2 none, and Tweet 3 is new.
     rows = hours(NEXT_DAY, tweets=("1",), added=1) + hours(NEXT_DAY, tweets=("2", "3"))
-    write_rows("tweet_metrics/hour/period_date=2026-01-06/rows.parquet", "tweet_metrics", rows)
+    write_rows("tweet_metrics/hour/partition_date=2026-01-06/rows.parquet", "tweet_metrics", rows)
 
     report = load(database)
 
@@ -72,7 +72,7 @@ def test_rows_of_a_partition_that_the_dataset_does_not_have_any_more_stay(
 ) -> None:
     rows = write_day() + write_day(NEXT_DAY)
     load(database)
-    (dataset / "tweet_metrics/hour/period_date=2026-01-05/rows.parquet").unlink()
+    (dataset / "tweet_metrics/hour/partition_date=2026-01-05/rows.parquet").unlink()
 
     report = load(database)
 
@@ -142,7 +142,7 @@ def test_a_partition_that_is_being_converted_to_another_format_is_merged(
 def test_all_granularities_are_in_one_table(database, write_rows, write_day, load, expected) -> None:
     by_hour = write_day()
     by_day = [{**by_hour[0], "period_end": NEXT_DAY, "granularity": "day", "favorites": 99}]
-    write_rows("tweet_metrics/day/period_month=2026-01/rows.parquet", "tweet_metrics", by_day)
+    write_rows("tweet_metrics/day/partition_date=2026-01-01/rows.parquet", "tweet_metrics", by_day)
 
     load(database)
 
@@ -209,7 +209,7 @@ def test_delta_tables_are_loaded_by_the_files_that_changed_between_versions(
         table = DeltaMergedTable(
             dataset / "tweet_metrics/hour",
             table=TWEET_METRICS,
-            partition_of=lambda time: f"period_date={time:%Y-%m-%d}",
+            partition_of=lambda time: f"partition_date={time:%Y-%m-%d}",
         )
         table.stage(columns_to_table(TWEET_METRICS, {name: [row[name] for row in rows] for name in rows[0]}))
         table.publish()
@@ -308,7 +308,7 @@ def test_a_table_without_rows_is_recorded_and_not_loaded_again(
     database, write_rows, write_day, dataset, load, numbers
 ) -> None:
     write_day()
-    path = dataset / "tweet_metrics/hour/period_date=2026-01-05/rows.parquet"
+    path = dataset / "tweet_metrics/hour/partition_date=2026-01-05/rows.parquet"
     parquet.write_table(parquet.read_table(path).slice(0, 0), path)
     (dataset / "restatements").mkdir()
 

@@ -57,8 +57,8 @@ def views(database, write_rows, load):
     counts = {"impressions": 200, "engagements": 30, "favorites": 5, "video_views": 0, "user_follows": 2}
     days = [{**common, **first, **counts}, {**common, **second, **dict.fromkeys(counts), "impressions": 0}]
     hours = [{**common, **hour, **dict.fromkeys(counts), "favorites": 1}]
-    write_rows("tweet_metrics/day/period_month=2026-01/rows.parquet", "tweet_metrics", days)
-    write_rows("tweet_metrics/hour/period_date=2026-01-05/rows.parquet", "tweet_metrics", hours)
+    write_rows("tweet_metrics/day/partition_date=2026-01-01/rows.parquet", "tweet_metrics", days)
+    write_rows("tweet_metrics/hour/partition_date=2026-01-05/rows.parquet", "tweet_metrics", hours)
     totals = [
         {"tweet_id": "1", "snapshot_at": at, "auth": "user", "favorites": favorites, "impressions": impressions}
         | {"engagements": 10, "fetched_at": at}
@@ -182,7 +182,7 @@ def hours_from(start: datetime, number: int, **columns: object) -> list[dict]:
 )
 def test_whole_days_are_summed_from_hours_if_there_are_no_days(database, write_rows, load, zone, expected) -> None:
     rows = hours_from(datetime(2026, 3, 28, 22, tzinfo=UTC), 29)
-    write_rows("tweet_metrics/hour/period_date=2026-03-28/rows.parquet", "tweet_metrics", rows)
+    write_rows("tweet_metrics/hour/partition_date=2026-03-28/rows.parquet", "tweet_metrics", rows)
     load(database, views=[View.ENGAGEMENT_BY_DAY], time_zone=zone)
 
     days = database.query("SELECT period_date, impressions FROM mart.engagement_by_day ORDER BY period_date")
@@ -196,7 +196,7 @@ def test_a_day_of_which_an_hour_is_not_there_is_no_day_and_one_with_an_unknown_h
     first, second = datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC)
     rows = [*hours_from(first, 11), *hours_from(first + 12 * HOUR, 12), *hours_from(second, 24)]
     rows[30]["impressions"] = None
-    write_rows("tweet_metrics/hour/period_date=2026-01-05/rows.parquet", "tweet_metrics", rows)
+    write_rows("tweet_metrics/hour/partition_date=2026-01-05/rows.parquet", "tweet_metrics", rows)
     load(database, views=[View.ENGAGEMENT_BY_DAY])
 
     days = database.query("SELECT period_date, impressions, is_final FROM mart.engagement_by_day")
@@ -273,7 +273,7 @@ def test_missing_hours_are_those_without_a_count_that_were_requested_or_lie_betw
     counts = [*hours_from(DAY, 3), *hours_from(DAY + 703 * HOUR, 3, impressions=None)]
     rows = [{**row, "favorites": 1} for row in counts]
     write_rows("coverage/run_date=2026-01-05/a.parquet", "coverage", windows)
-    write_rows("tweet_metrics/hour/period_date=2026-01-05/rows.parquet", "tweet_metrics", rows)
+    write_rows("tweet_metrics/hour/partition_date=2026-01-05/rows.parquet", "tweet_metrics", rows)
     write_rows("tweet_status/run_date=2026-01-05/a.parquet", "tweet_status", [status("historical", "ok", 1)])
     load(database, views=[View.MISSING_HOURS])
 
@@ -291,8 +291,8 @@ def test_missing_hours_are_those_without_a_count_that_were_requested_or_lie_betw
 def test_a_difference_between_hours_and_days_is_found(database, write_rows, load) -> None:
     hours = hours_from(DAY, 24)
     day = {**hours[0], "granularity": "day", "period_end": DAY + timedelta(days=1), "impressions": 23}
-    write_rows("tweet_metrics/hour/period_date=2026-01-05/rows.parquet", "tweet_metrics", hours)
-    write_rows("tweet_metrics/day/period_month=2026-01/rows.parquet", "tweet_metrics", [day])
+    write_rows("tweet_metrics/hour/partition_date=2026-01-05/rows.parquet", "tweet_metrics", hours)
+    write_rows("tweet_metrics/day/partition_date=2026-01-01/rows.parquet", "tweet_metrics", [day])
     at = DAY + timedelta(days=1)
     write_rows("tweet_totals/snapshot_date=2026-01-06/a.parquet", "tweet_totals", [total("user", at, impressions=24)])
     load(database, views=[View.RECONCILIATION])
