@@ -58,6 +58,7 @@ _TYPES: Mapping[pyarrow.DataType, str] = {
     pyarrow.string(): "text",
     pyarrow.int64(): "bigint",
     pyarrow.bool_(): "bool",
+    pyarrow.date32(): "date",
     TIMESTAMP: "timestamp",
 }
 """dlt's name of each type that the tables have."""

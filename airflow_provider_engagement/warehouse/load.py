@@ -54,6 +54,7 @@ _TYPE_NAMES: Mapping[pyarrow.DataType, str] = {
     pyarrow.string(): "a text without a maximum length",
     pyarrow.int64(): "a bigint",
     pyarrow.bool_(): "a boolean",
+    pyarrow.date32(): "a date",
     pyarrow.timestamp("ms", "UTC"): "a timestamp with time zone and milliseconds",
 }
 """What each type is called in messages."""

@@ -38,6 +38,7 @@ _HOLDS: Mapping[str, pyarrow.DataType] = MappingProxyType(
         "character varying": pyarrow.string(),
         "bigint": pyarrow.int64(),
         "boolean": pyarrow.bool_(),
+        "date": pyarrow.date32(),
         "timestamp with time zone": TIMESTAMP,
         "timestamp(3) with time zone": TIMESTAMP,
         "timestamp(4) with time zone": TIMESTAMP,

@@ -35,6 +35,7 @@ _TYPES: Mapping[pyarrow.DataType, str] = MappingProxyType(
         pyarrow.string(): "VARCHAR",
         pyarrow.int64(): "BIGINT",
         pyarrow.bool_(): "BOOLEAN",
+        pyarrow.date32(): "DATE",
         TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
     }
 )
