@@ -33,6 +33,7 @@ _HOLDS: Mapping[str, pyarrow.DataType] = MappingProxyType(
         "VARCHAR": pyarrow.string(),
         "BIGINT": pyarrow.int64(),
         "BOOLEAN": pyarrow.bool_(),
+        "DATE": pyarrow.date32(),
         "TIMESTAMP WITH TIME ZONE": TIMESTAMP,
     }
 )
