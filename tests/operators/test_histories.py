@@ -221,6 +221,7 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         list_number=some.none() | some.integers(0, 2),
         snapshot_at=some.sampled_from(SNAPSHOTS),
         is_cleared=some.booleans(),
+        is_tweet_deleted=some.booleans(),
         kill_after=KILLS,
     )
     def a_task_runs_again(
@@ -229,6 +230,7 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         list_number: int | None,
         snapshot_at: datetime | None,
         is_cleared: bool,
+        is_tweet_deleted: bool,
         kill_after: int | None,
     ) -> None:
         run = list(self.runs.values())[number % len(self.runs)]
@@ -237,6 +239,8 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         tweets = run.tweets if list_number is None else self.lists[list_number % len(self.lists)]
         if list_number is None:
             snapshot_at = run.snapshot_at
+        if is_tweet_deleted:
+            self.simulator.world.change_tweet(tweets[0], deleted=True)
         self.attempt(run, tweets, snapshot_at if run.task.endpoint == "totals" else None, kill_after)
 
     @precondition(lambda self: self.killed)
