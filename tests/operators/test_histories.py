@@ -65,7 +65,7 @@ from .stored_rows import files_of, rows_of, tweets_of_response
 
 LAST = NOW + timedelta(days=5)
 HISTORIES = 10 * int(os.environ.get("ENGAGEMENT_HISTORIES", "1"))
-STEPS = 14
+STEPS = 18
 
 SNAPSHOTS = [None, None, NOW.replace(hour=0, minute=0), NOW.replace(hour=1, minute=0)]
 MERGED = ("tweet_totals", "tweet_metrics/hour", "tweet_metrics/total")
@@ -75,6 +75,7 @@ OPERATORS = {
     "28hr": Engagement28HourOperator,
     "historical": EngagementHistoricalOperator,
 }
+LISTS = some.lists(some.sampled_from(list(TWEETS)), min_size=2, max_size=4, unique=True)
 KILLS = some.none() | some.none() | some.none() | some.integers(0, 40)
 A_MILLISECOND = timedelta(milliseconds=1)
 
@@ -124,10 +125,11 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         output_format=some.sampled_from(["parquet", "csv", "jsonl", "delta", "mixed"]),
         tasks=some.lists(some.sampled_from(TASKS), min_size=1, max_size=4, unique=True),
         run_ids=some.lists(some.sampled_from(RUN_IDS), min_size=2, max_size=4, unique=True),
+        lists=some.lists(LISTS, min_size=2, max_size=3),
     )
-    def start(self, output_format: str, tasks: list[Task], run_ids: list[str]) -> None:
-        # Few tasks and runs meet more often.
-        self.tasks, self.run_ids = tasks, run_ids
+    def start(self, output_format: str, tasks: list[Task], run_ids: list[str], lists: list[list[str]]) -> None:
+        # Few tasks, runs and lists meet more often.
+        self.tasks, self.run_ids, self.lists = tasks, run_ids, lists
         self.place = tempfile.TemporaryDirectory(prefix="histories-")
         self.folder = Path(self.place.name) / "dataset"
         self.folder.mkdir()
@@ -187,7 +189,7 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
             ["now", "same", "same millisecond", "next millisecond", "an hour ago", "an hour ago", "to come"]
         ),
         hours=some.integers(1, 4),
-        tweets=some.lists(some.sampled_from(list(TWEETS)), min_size=1, max_size=4, unique=True),
+        list_number=some.integers(0, 2),
         snapshot_at=some.sampled_from(SNAPSHOTS),
         kill_after=KILLS,
     )
@@ -199,10 +201,11 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         kind: str,
         time: str,
         hours: int,
-        tweets: list[str],
+        list_number: int,
         snapshot_at: datetime | None,
         kill_after: int | None,
     ) -> None:
+        tweets = self.lists[list_number % len(self.lists)]
         task, run_id = self.tasks[task_number % len(self.tasks)], self.run_ids[run_number % len(self.run_ids)]
         dag_run = self.dag_runs.get((task.dag, run_id))
         if dag_run is None:
@@ -215,24 +218,29 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
     @precondition(lambda self: self.runs)
     @rule(
         number=some.integers(0, 20),
-        tweets=some.none() | some.lists(some.sampled_from(list(TWEETS)), min_size=1, max_size=4, unique=True),
+        list_number=some.none() | some.integers(0, 2),
         snapshot_at=some.sampled_from(SNAPSHOTS),
         is_cleared=some.booleans(),
+        is_tweet_deleted=some.booleans(),
         kill_after=KILLS,
     )
     def a_task_runs_again(
         self,
         number: int,
-        tweets: list[str] | None,
+        list_number: int | None,
         snapshot_at: datetime | None,
         is_cleared: bool,
+        is_tweet_deleted: bool,
         kill_after: int | None,
     ) -> None:
         run = list(self.runs.values())[number % len(self.runs)]
         if is_cleared and run.identity not in self.killed:
             run.start = run.cleared_at = self.now
-        if tweets is None:
-            tweets, snapshot_at = run.tweets, run.snapshot_at
+        tweets = run.tweets if list_number is None else self.lists[list_number % len(self.lists)]
+        if list_number is None:
+            snapshot_at = run.snapshot_at
+        if is_tweet_deleted:
+            self.simulator.world.change_tweet(tweets[0], deleted=True)
         self.attempt(run, tweets, snapshot_at if run.task.endpoint == "totals" else None, kill_after)
 
     @precondition(lambda self: self.killed)

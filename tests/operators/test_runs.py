@@ -165,6 +165,15 @@ def test_runs_whose_ids_look_alike_have_a_manifest_each(pull: Pull, mine: list[s
     assert len(manifests) == len(list((tmp_path / "_manifests").iterdir())) == len(run_ids)
 
 
+def test_a_repeated_run_keeps_the_counts_of_a_tweet_that_is_deleted_since_and_drops_one_that_is_not_listed(
+    pull: Pull, mine: list[str], world: World, tmp_path: Path
+) -> None:
+    pull(mine[:3])
+    world.change_tweet(mine[0], deleted=True)
+    pull([mine[0], mine[2], mine[3]])
+    assert keys(tmp_path) == sorted((tweet, NOW) for tweet in (mine[0], mine[2], mine[3]))
+
+
 @pytest.mark.parametrize("operator", [EngagementTotalsOperator, Engagement28HourOperator])
 @pytest.mark.parametrize("kind", ["backfill", "scheduled"])
 def test_a_run_of_the_past_fails_before_a_request_and_names_the_remedy(

@@ -146,11 +146,19 @@ class Installation:
 
     def get(self, path: str) -> Any:
         """Return a resource of Airflow's public API."""
+        return self.send("GET", path)
+
+    def send(self, method: str, path: str, content: Any = None) -> Any:
+        """Send a request to Airflow's public API, as the UI does, and return the content of the response."""
         with requests.Session() as session:
             session.trust_env = False
             token = session.get(f"{self.address}/auth/token", timeout=30).json()["access_token"]
-            response = session.get(
-                f"{self.address}/api/v2{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30
+            response = session.request(
+                method,
+                f"{self.address}/api/v2{path}",
+                json=content,
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=30,
             )
             response.raise_for_status()
             return response.json()
@@ -203,8 +211,11 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Start scheduler, triggerer, API server, DAG processor and LocalExecutor on SQLite, and a simulator."""
+def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Start scheduler, triggerer, API server, DAG processor and LocalExecutor on SQLite, and a simulator.
+
+    The settings of Airflow are those of the test module too, if it has ``SETTINGS``.
+    """
     folder = tmp_path_factory.mktemp("airflow")
     for name in ("occupations", "dataset"):
         (folder / name).mkdir()
@@ -228,6 +239,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "ENGAGEMENT_SYSTEM_TEST_FOLDER": str(folder),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH")))),
+        **getattr(request.module, "SETTINGS", {}),
     }
     programs = Programs(folder, environment)
     try:
