@@ -162,13 +162,13 @@ def test_a_statement_that_is_rejected_does_not_end_the_load(
     rows = write_day()
     found = []
 
-    def rejected(opened, view, target) -> None:
+    def rejected(opened, views, target, *, time_zone) -> None:
         found.append(opened.attempt(f"DROP VIEW {opened.qualified('nothing')}"))
         found.append(opened.attempt(f"CREATE VIEW {opened.qualified('something')} AS SELECT 1 AS one"))
 
-    monkeypatch.setattr(load_module, "create_view", rejected)
+    monkeypatch.setattr(load_module, "create_views", rejected)
 
-    load(database, views=[View.METRICS_RATES])
+    load(database, views=[View.ENGAGEMENT_RATES])
 
     assert "nothing" in found[0]
     assert found[1] is None

@@ -265,7 +265,7 @@ def test_restated_counts_of_several_runs_are_loaded_once(database, write_rows, l
 
 def test_the_coverage_of_each_list_of_metrics_and_time_zone_is_kept(database, write_rows, load, expected) -> None:
     rows = [
-        {**window("1", "ok", SNAPSHOT), "granularity": "day", "time_zone": zone, "metrics": metrics}
+        {**window("1", "ok", f"{zone} {metrics}"), "granularity": "day", "time_zone": zone, "metrics": metrics}
         for zone in ("UTC", "Europe/Berlin")
         for metrics in ("favorites", "favorites,impressions")
     ]
@@ -275,19 +275,6 @@ def test_the_coverage_of_each_list_of_metrics_and_time_zone_is_kept(database, wr
     load(database)
 
     assert database.rows("coverage") == expected(rows, "coverage")
-
-
-def test_coverage_that_was_written_without_a_time_zone_is_loaded_as_that_of_hours(
-    database, write_rows, load, expected, dataset
-) -> None:
-    row = window("1", "ok", SNAPSHOT)
-    write_rows("coverage/run_date=2026-01-05/first.parquet", "coverage", [row])
-    path = dataset / "coverage/run_date=2026-01-05/first.parquet"
-    parquet.write_table(parquet.ParquetFile(path).read().drop_columns("time_zone"), path)
-
-    load(database)
-
-    assert database.rows("coverage") == expected([row], "coverage")
 
 
 def test_two_tasks_with_other_metrics_of_the_same_snapshot_complete_each_other(
