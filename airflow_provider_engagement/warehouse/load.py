@@ -128,10 +128,10 @@ def load_dataset(
         ):
             check_views(database, views, target)
             sources = list_sources(dataset, tables, address_of=address_of)
-            for source in sources:
-                if database.columns(source.table.name):
-                    database.ensure_key(source.table)
             loads = [_compare(source, database, target, full_refresh=full_refresh) for source in sources]
+            for table in loads:
+                if database.columns(table.name):
+                    database.ensure_key(table.source.table)
             for table in loads:
                 if table.has_changes:
                     _load(table, database, folder=folder.path, address_of=address_of, full_refresh=full_refresh)

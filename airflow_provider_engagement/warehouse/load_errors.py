@@ -36,7 +36,7 @@ _NO_ACCESS = re.compile(
 _OTHER_SHAPE = re.compile(
     r"contract on `?data_type|DataValidationError|invalid input syntax|could not convert|conversion error"
     r"|is not a table|cannot change|type mismatch|is of type .* but expression|violates [a-z-]+ constraint"
-    r"|value too long|out of range|invalid byte sequence|[a-z]+ constraint (failed|violated)"
+    r"|value too long|out of range|invalid byte sequence|constraint (failed|violated)"
     r"|cannot (copy to|insert into|update) view",
     re.IGNORECASE,
 )

@@ -119,7 +119,7 @@ def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "api_key_secret": world.app.consumer_secret,
             "bearer_token": world.app.bearer_token,
             "token_url": simulator.token_url,
-            "accounts": accounts,
+            "account_tokens": accounts,
         }
         connection = {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
         patch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection))
