@@ -112,7 +112,9 @@ class MergeStatements:
         """Return the time of each of two reads as a text. A text of this form sorts as the time does."""
         name = time_column(self.table)
         found = []
-        for side, column in (("new", _new(name)), ("old", _old(name))):
+        # Two rows with the same key are equally new if the time is part of the key.
+        columns = (quoted(name),) * 2 if name in self.table.key else (_new(name), _old(name))
+        for side, column in zip(("new", "old"), columns, strict=True):
             found.append(f"coalesce({self.time_text.format(column)}, '') AS {side}_at")
             if self.table.metrics:
                 found.append(f"CAST({quoted(f'{side} {OLDER_COUNTS}')} AS JSON) AS {side}_json")

@@ -619,7 +619,7 @@ def test_every_history_of_runs_leaves_the_newest_known_count_of_each_key(
         owner.user_id: {"access_token": owner.access_token, "access_token_secret": owner.access_token_secret}
         for owner in OWNERS
     }
-    connect(None, accounts=accounts)
+    connect(None, account_tokens=accounts)
     kill_switch = KillSwitch()
     for operation in ("open", "replace", "unlink", "mkdir"):
         monkeypatch.setattr(ObjectStoragePath, operation, kill_switch(getattr(ObjectStoragePath, operation)))

@@ -360,3 +360,27 @@ def test_a_dataset_that_shares_a_table_that_was_dropped_is_loaded_again_too(
     load("2")
 
     assert database.rows() == expected(rows["1"] + rows["2"])
+
+
+def test_an_owner_who_was_requested_several_times_has_several_rows(database, write_rows, load, expected) -> None:
+    def requested(minutes: int, tweets: int) -> dict:
+        return {
+            "owner": "42",
+            "run_id": "run",
+            "task": "dag.task",
+            "requested_at": SNAPSHOT + timedelta(minutes=minutes),
+            "endpoint": "totals",
+            "tweets": tweets,
+        }
+
+    rows = [requested(0, 3), requested(5, 4)]
+    write_rows("owner_ledger/month=2026-01/first.parquet", "owner_ledger", rows[:1])
+    load(database)
+    write_rows("owner_ledger/month=2026-01/first.parquet", "owner_ledger", rows)
+    load(database)
+    corrected = [rows[0], requested(5, 6)]
+    write_rows("owner_ledger/month=2026-01/first.parquet", "owner_ledger", corrected)
+
+    load(database)
+
+    assert database.rows("owner_ledger") == expected(corrected, "owner_ledger")
