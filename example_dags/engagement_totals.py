@@ -9,7 +9,7 @@ replaces its files.
 Prerequisites:
 
 * For each user, a connection ``engagement_<handle>`` of type ``engagement`` with the user's access token.
-* A connection ``engagement_public`` with a bearer token, or with the app's consumer key and secret.
+* A connection ``engagement_public`` with a bearer token, or with the app's API key and its secret.
 * For each user, a file ``<handle>.txt`` in the folder ``tweet_ids_folder``, with the ids of the user's Tweets, one per
   line.
 * A file ``public.txt`` in the same folder, with the ids of the Tweets whose public metrics you want.

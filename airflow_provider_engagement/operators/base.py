@@ -317,8 +317,8 @@ class EngagementPullOperator(BaseOperator):
             "owner_column",
             "the column owner was read as the owners of the Tweets, but there is no access token of "
             f"{quoted_names(sorted(listed))}",
-            "If the column means something else, set owner_column=False. Otherwise add the tokens to accounts of the "
-            "connection.",
+            "If the column means something else, set owner_column=False. Otherwise add the tokens to "
+            "account_tokens of the connection.",
         )
 
     def task_run(self, run: RunContext) -> TaskRun:
