@@ -3,8 +3,8 @@
 The mapped task ``owned`` uses the access token of each user. The task ``public`` uses app credentials. There are two
 tasks, because a user's access token reads only the user's own Tweets, and app credentials read only public metrics.
 
-Each run writes its own files. A retry sends only the requests that have no response yet. If you clear a run, it
-replaces its files.
+Each run adds a snapshot with its own time. A retry sends only the requests that have no response yet. If you clear a
+run, it replaces the rows of its snapshot.
 
 Prerequisites:
 
