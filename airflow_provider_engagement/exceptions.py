@@ -283,7 +283,7 @@ class PathError(PermanentError):
 
 
 class MissingExtraError(PermanentError):
-    """A package is not installed that this task needs.
+    """A package that this task needs is not installed.
 
     Install the package that the message names on the workers.
 

@@ -51,7 +51,7 @@ def get_provider_info() -> dict[str, Any]:
                 "description": "What holds for the tasks that pull engagement metrics, unless a DAG sets it.",
                 "options": {
                     "default_output_path": _option(
-                        "The dataset folder of tasks without output_path. With output_path='', a task has none.",
+                        "The dataset folder of tasks that do not set output_path. Pass output_path='' to opt out.",
                         example="s3://warehouse/engagement",
                     ),
                     "default_output_format": _option(

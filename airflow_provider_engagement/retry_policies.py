@@ -1,4 +1,4 @@
-"""A retry policy that waits for the rate limit by retries. It needs Airflow 3.3 or newer."""
+"""A retry policy that waits for the rate limit by retrying. It needs Airflow 3.3 or newer."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ Prerequisites:
 * A connection ``warehouse`` of a database, whose hook is one of Airflow's provider ``common.sql``.
 * A table ``tweets`` in it, with the columns ``tweet_id`` and ``owner``.
 * A connection ``engagement_default`` of type ``engagement`` with the access token of a user, and the tokens of the
-  owners in its field ``accounts``.
+  owners in its field ``account_tokens``.
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
 The mapped task ``owned`` uses the access token of each user. The task ``public`` uses app credentials. There are two
 tasks, because a user's access token reads only the user's own Tweets, and app credentials read only public metrics.
 
-Each run writes its own files. A retry sends only the requests that have no response yet. If you clear a run, it
-replaces its files.
+Each run adds a snapshot with its own time. A retry sends only the requests that have no response yet. If you clear a
+run, it replaces the rows of its snapshot.
 
 Prerequisites:
 
 * For each user, a connection ``engagement_<handle>`` of type ``engagement`` with the user's access token.
-* A connection ``engagement_public`` with a bearer token, or with the app's consumer key and secret.
+* A connection ``engagement_public`` with a bearer token, or with the app's API key and its secret.
 * For each user, a file ``<handle>.txt`` in the folder ``tweet_ids_folder``, with the ids of the user's Tweets, one per
   line.
 * A file ``public.txt`` in the same folder, with the ids of the Tweets whose public metrics you want.

@@ -110,7 +110,7 @@ def metrics() -> str:
     endpoint = member("Endpoint")
 
     def age(limit: Any) -> str:
-        return f"{limit.days} days" if limit else "none"
+        return f"{limit.days:,} days" if limit else "none"
 
     def yes_or_no(condition: bool) -> str:
         return "yes" if condition else "no"
@@ -266,7 +266,7 @@ def columns(name: str) -> str:
             code(column),
             kinds[str(schema.field(column).type)],
             "yes" if column in described.key else "",
-            sentence(meanings[column]),
+            sentence(meanings.get(f"{name}.{column}", meanings[column])),
         )
         for column in (*described.key, *described.columns)
     ]

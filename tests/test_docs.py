@@ -130,6 +130,34 @@ def test_the_start_page_links_every_page_of_the_site() -> None:
     assert expected <= set(_LINK.findall(page("index.md")))
 
 
+def test_the_start_page_lists_the_pages_in_the_order_of_the_site() -> None:
+    site = re.findall(r"^ *- file: docs/(\S+)$", (DOCS / "toc.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    listed = [target.removesuffix(".md") for target in _LINK.findall(page("index.md"))]
+
+    assert [name for name in listed if name in site] == [name for name in site if name in listed]
+
+
+BRITISH = re.compile(
+    r"\w*(?:behaviour|neighbour|colour|favour|honour|labelled|modelled|cancelled|analys(?:e[ds]|ing)"
+    r"|(?:organ|normal|serial|recogn|summar|optim|minim|initial)is(?:e|ing|ation))\w*",
+    re.IGNORECASE,
+)
+OF_OTHERS = {"ui-field-behaviour", "CancelledError", "labelledby"}
+"""Names that Airflow, Python and HTML spell so."""
+
+
+def test_english_is_spelled_as_in_airflow() -> None:
+    folders = ("airflow_provider_engagement", "docs", "example_dags", "scripts", "tests")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.suffix in {".py", ".js", ".sql"}]
+    written = {*PAGES, *(file for file in files if "_build" not in file.parts)} - {Path(__file__)}
+    found = {}
+    for path in written:
+        text = re.sub("|".join(OF_OTHERS), "", path.read_text(encoding="utf-8"))
+        found[name_of(path)] = BRITISH.findall(text) + re.findall(r"(?i)\be-mail|\b1800 days", text)
+
+    assert {name: words for name, words in found.items() if words} == {}
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_a_page_installs_the_package_from_a_clone_until_there_is_a_release(path: Path) -> None:
     assert not re.search(r"pip install \S*airflow-provider-engagement", path.read_text(encoding="utf-8"))

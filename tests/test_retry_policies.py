@@ -1,4 +1,4 @@
-"""Waiting by retries: when, how long, and for which failures."""
+"""Waiting by retrying: when, how long, and for which failures."""
 
 from __future__ import annotations
 

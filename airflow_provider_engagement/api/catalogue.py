@@ -146,7 +146,7 @@ class AgeLimit:
     @property
     def message(self) -> str:
         """The reason why a Tweet has no value."""
-        return f"the Tweet is more than {self.max_age.days} days old"
+        return f"the Tweet is more than {self.max_age.days:,} days old"
 
 
 ENGAGEMENT_AGE_LIMIT: Final = timedelta(days=90)
@@ -269,7 +269,7 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
             Metric(name="permalink_clicks", meaning="clicks on the permanent link to the Tweet"),
             Metric(name="app_install_attempts", meaning="attempts to install an app from the Tweet"),
             Metric(name="app_opens", meaning="apps opened from the Tweet"),
-            Metric(name="email_tweet", meaning="times the Tweet was shared by e-mail"),
+            Metric(name="email_tweet", meaning="times the Tweet was shared by email"),
             Metric(name="user_follows", meaning="follows of the Tweet's author from the Tweet"),
             Metric(name="user_profile_clicks", meaning="clicks on the author's profile from the Tweet"),
         )
@@ -341,7 +341,7 @@ METRIC_CHANGES: Final = (
         on=date(2021, 8, 16),
         metric="video_views",
         endpoints=_EVERYWHERE,
-        what="Tweets more than 1800 days old are listed as unsupported. Before, they had the value 0.",
+        what="Tweets more than 1,800 days old are listed as unsupported. Before, they had the value 0.",
         effect="A zero that was stored before that day may mean that there was no value.",
         source="changelog, August 2021",
     ),

@@ -204,7 +204,7 @@ def plan_after_post(query: Query, *, days: int, repetition: int = 1) -> list[Req
         if hours is not None:
             wanted.append((tweet_id, hours))
     requests = []
-    for batch in _batches_of_neighbours(wanted, _batch_size(query)):
+    for batch in _batches_of_neighbors(wanted, _batch_size(query)):
         for window in split(TimeRange(batch[0][1].start, batch[-1][1].end)):
             tweet_ids = tuple(tweet_id for tweet_id, hours in batch if hours.intersection(window) is not None)
             if tweet_ids:
@@ -236,7 +236,7 @@ def wanted_hours(tweet_id: str, time_range: TimeRange) -> TimeRange | None:
     return _from_hour(time_range, _creation_hour(tweet_id))
 
 
-def _batches_of_neighbours(wanted: list[tuple[str, TimeRange]], batch_size: int) -> list[list[tuple[str, TimeRange]]]:
+def _batches_of_neighbors(wanted: list[tuple[str, TimeRange]], batch_size: int) -> list[list[tuple[str, TimeRange]]]:
     """Divide Tweets, with their hours, into batches that need the fewest windows in total.
 
     Starts and ends of the hours both ascend. The fewest windows for the first Tweets follow from the fewest for even

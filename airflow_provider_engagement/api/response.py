@@ -44,7 +44,7 @@ class Outcome(StrEnum):
     OK = "ok"
 
 
-_OLDER = "The Tweet is more than {0.days} days old".format
+_OLDER = "The Tweet is more than {0.days:,} days old".format
 OUTCOME_MEANINGS: Final[Mapping[Outcome, tuple[str, str]]] = MappingProxyType(
     {
         Outcome.FAILED: ("The request that names the Tweet has no response", "all counts"),

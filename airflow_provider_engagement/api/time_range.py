@@ -21,7 +21,7 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 class TimeRange:
     """A half-open range of whole hours: it includes ``start`` and excludes ``end``.
 
-    The API rounds an unaligned start down and an unaligned end up, so two neighbouring ranges would both count the hour
+    The API rounds an unaligned start down and an unaligned end up, so two neighboring ranges would both count the hour
     between them (reference, "Start and End Date"). For this reason an unaligned range is an error.
 
     :param start: first hour, aware.
@@ -115,7 +115,7 @@ def check_plausible(time: datetime, *, field: str) -> datetime:
 
     :param time: an aware time.
     :param field: the parameter that an error names.
-    :raises InvalidQueryError: if the time is not between :data:`EARLIEST` and :data:`LATEST`.
+    :raises InvalidQueryError: if the time is not between ``EARLIEST`` and ``LATEST``.
     """
     if not EARLIEST <= time <= LATEST:
         raise InvalidQueryError(

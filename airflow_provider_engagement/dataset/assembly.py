@@ -43,8 +43,8 @@ def check_accounts(
 ) -> set[Account]:
     """Return the accounts whose rows are not written, because the task does not accept the outcome of a Tweet.
 
-    An owner whose access token is rejected does not keep the rows of other owners from their tables. The rows of one
-    owner are written completely or not at all.
+    An owner whose access token is rejected does not prevent the rows of other owners from being written. The rows of
+    one owner are written completely or not at all.
 
     :param assembled: counts the outcomes, and keeps the error that fails the task afterwards.
     :param fetched: what happened to the requests.

@@ -23,7 +23,7 @@ def merge_rows(rows: pyarrow.Table, table: Table) -> pyarrow.Table:
     """Return one row for each key, ordered by key, with the newest known count of each metric.
 
     A null of a newer read does not replace a count: the read may not have requested the metric, or the API may not
-    return it any more. The column ``older_counts`` then names the metric and the time of its count, so that a read from
+    return it anymore. The column ``older_counts`` then names the metric and the time of its count, so that a read from
     between the two still replaces it when it is merged later. The column ``runs`` has
     the runs of all reads. The other columns are those of the newest read.
 

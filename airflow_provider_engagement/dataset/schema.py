@@ -104,8 +104,10 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "tweet_id": "the id of the Tweet",
         "snapshot_at": "the time of the snapshot, the same in every execution of the run",
         "auth": "the kind of credentials: ``user`` or ``app``",
-        "owner": "the id of the user whose credentials the pull used; null with app credentials. In the table "
-        "``tweet_status`` also null for Tweets of other users. In ``owner_ledger``, the owner whose data was requested",
+        "owner": "the id of the user whose credentials the pull used; null with app credentials",
+        "tweet_status.owner": "the id of the user whose credentials the pull used; null with app credentials, and for "
+        "Tweets of other users",
+        "owner_ledger.owner": "the id of the owner whose data was requested",
         "tweet_created_at": "the creation time of the Tweet, from its id; null for ids from before 2010-11-04",
         "fetched_at": "when the API returned the counts. If they come from several responses, the time of the latest",
         OLDER_COUNTS: "the metrics whose counts come from an earlier read than ``fetched_at``, each with the time of "
@@ -122,7 +124,8 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "nothing about ``older_counts``",
         "run_id": "the id of the run",
         "task": "the name of the DAG, of the task and, for a mapped task, the map index",
-        "outcome": "the outcome of the Tweet; in ``coverage``, its outcome in this request",
+        "outcome": "the outcome of the Tweet",
+        "coverage.outcome": "the outcome of the Tweet in this request",
         "metrics_affected": "the metrics that are null for the Tweet, separated by commas",
         "message": "the reason for the outcome, in words",
         "author": "the id of the user who posted the Tweet, if that is another user and the API names the id",
@@ -139,7 +142,7 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "requested_at": "when the API last returned a response about a Tweet of the owner",
     }
 )
-"""What each column holds. A name means the same in all tables."""
+"""What each column holds. A key with the name of a table replaces the text for the column of this table."""
 
 _INTEGERS = frozenset({"hour_of_day", "old_value", "new_value", "tweets"})
 _TIMESTAMPS = frozenset(

@@ -67,7 +67,7 @@ class StagingFolder:
         ]
 
     def mark_published(self, files: Iterable[StagedFile], *, now: float) -> None:
-        """Mark files whose rows are published, and delete those that no other run needs any more.
+        """Mark files whose rows are published, and delete those that no other run needs anymore.
 
         :param files: the files.
         :param now: the current time in epoch seconds.

@@ -29,7 +29,7 @@ class TidiedTable:
 
     :param version: its version afterwards.
     :param files_compacted: how many files were replaced by larger ones.
-    :param files_deleted: how many files were deleted that no version of the retention needs.
+    :param files_deleted: how many files were deleted that no version within the retention period needs.
     """
 
     version: int

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 SHARED_RUN_TYPES = ("backfill",)
-"""Types of runs of which many start at once, for neighbouring intervals of the same Tweets."""
+"""Types of runs of which many start at once, for neighboring intervals of the same Tweets."""
 
 RUN_TYPES_WITH_INTERVAL = ("scheduled", "backfill")
 """Types of runs that a timetable creates for an interval. A timetable lends other runs the interval of its last run."""
@@ -30,7 +30,7 @@ class RunContext:
         from which the run could start.
     :param partition_key: the partition key of the run, if it has one.
     :param data_interval: start and end of the data interval, if the run has one.
-    :param is_shared: whether the run is one of many with neighbouring intervals, as in a backfill.
+    :param is_shared: whether the run is one of many with neighboring intervals, as in a backfill.
     :param attempt_start: when this attempt started, before any of its waits.
     :param start: when the run started, or started again after a clear.
     """

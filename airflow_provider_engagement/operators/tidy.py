@@ -29,8 +29,8 @@ class EngagementTidyOperator(BaseOperator):
 
     :param output_path: the path or URL of the dataset folder. (templated)
     :param retention_hours: how long to keep the files of earlier versions of a Delta table, in hours; 168 by default,
-        at least 24. Readers of a version that is older than this fail. A pull that has written its files and not yet
-        committed them needs them for less time than that. (templated)
+        at least 24. Readers of a version that is older than this fail. An uncommitted pull needs its files for
+        less time than that. (templated)
     """
 
     template_fields: Sequence[str] = ("output_path", "retention_hours")

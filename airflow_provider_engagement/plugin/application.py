@@ -1,7 +1,7 @@
 """The application behind the page: the page itself, its errors, and the routes of its data.
 
 Every route checks that the user can see the page, and a route of a DAG that the user can read the DAG's XComs. A route
-reads only datasets that tasks of that DAG wrote.
+reads only datasets that the XComs of that DAG name, that the configuration allows, and that contain the same manifest.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from airflow_provider_engagement.plugin.page_roots import open_storage, store_of
 from airflow_provider_engagement.plugin.progress_states import find_progress
 from airflow_provider_engagement.plugin.store_work import RecentResults, StoreWork
 
-NO_REPORT = "The report does not exist any more, or the API server cannot read its storage."
+NO_REPORT = "The report no longer exists, or the API server cannot read its storage."
 MAX_REPORT_BYTES = 20_000_000
 
 OF_DATASET = ("series", "top", "rhythm", "top_totals", "snapshots")

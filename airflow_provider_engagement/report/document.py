@@ -109,7 +109,7 @@ def to_html(report: Report, *, move: Callable[[int, int], None] | None = None) -
 </ul>
 </section>
 </main>
-<footer><p class="subtitle">Made at {made_at:%Y-%m-%d %H:%M} UTC.</p></footer>
+<footer><p class="subtitle">Generated on {made_at:%Y-%m-%d %H:%M} UTC.</p></footer>
 </body>
 </html>
 """

@@ -25,7 +25,7 @@ class GroupedCounts:
     :param metrics: the metrics of the response.
     :param window: the window of the series; ``None`` if each series is a single total.
     :param shuffler: shuffles the keys; ``None`` leaves them sorted.
-    :param switches: the behaviour of the API.
+    :param switches: the behavior of the API.
     """
 
     def __init__(

@@ -53,7 +53,7 @@ def response_body(
     :param identity: the app and user that sent it.
     :param world: the Tweets and their counts.
     :param now: the time of the data clock.
-    :param switches: the behaviour of the API.
+    :param switches: the behavior of the API.
     :raises RejectedRequest: a metric or a Tweet is forbidden, or no Tweet is available.
     """
     _check_metric_access(request, identity, switches)

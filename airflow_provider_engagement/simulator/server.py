@@ -38,7 +38,7 @@ class Simulator:
             requests.post(simulator.base_url + "/insights/engagement/totals", ...)
 
     :param world: the data behind the API; by default a generated world.
-    :param switches: the behaviour where the documentation leaves it open.
+    :param switches: the behavior where the documentation leaves it open.
     :param clock: the data clock, which decides windows and ages; by default the real time.
     :param rate_clock: the clock of quotas, ``Date`` headers and the journal; by default the real time.
     :param signature_clock: the clock that OAuth timestamps are compared with; by default the real time, because
@@ -124,7 +124,7 @@ class Simulator:
 
     @property
     def switches(self) -> Switches:
-        """The behaviour of the API. You can assign other :class:`Switches`."""
+        """The behavior of the API. You can assign other :class:`Switches`."""
         return self.api.switches
 
     @switches.setter

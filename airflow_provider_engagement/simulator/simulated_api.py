@@ -45,7 +45,7 @@ class SimulatedApi:
     """The Engagement API and its token endpoint.
 
     :param world: the data behind the API.
-    :param switches: the behaviour where the documentation leaves it open.
+    :param switches: the behavior where the documentation leaves it open.
     :param clock: the data clock, which decides windows and ages.
     :param rate_clock: the clock of quotas, ``Date`` headers and the journal.
     :param signature_clock: the clock that OAuth timestamps are compared with. Clients sign with the real time.

@@ -1,4 +1,4 @@
-"""Switches: one for each behaviour that the documentation leaves open or contradicts."""
+"""Switches: one for each behavior that the documentation leaves open or contradicts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Switches:
-    """The choices for the behaviours that the documentation leaves open. The defaults are the most likely ones.
+    """The choices for the behaviors that the documentation leaves open. The defaults are the most likely ones.
 
     A correct client works under every combination.
 

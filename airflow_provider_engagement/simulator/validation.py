@@ -85,7 +85,7 @@ def parse_request(endpoint: Endpoint, body: Mapping[str, Any], *, now: datetime,
     :param endpoint: the endpoint that received it.
     :param body: the decoded body.
     :param now: the time of the data clock.
-    :param switches: the behaviour of the API.
+    :param switches: the behavior of the API.
     :raises RejectedRequest: the API rejects such a request. There is an error for each invalid field.
     """
     fields: dict[str, Any] = _all_or_errors(

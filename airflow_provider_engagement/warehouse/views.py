@@ -46,7 +46,8 @@ def create_views(
     :param database: the database.
     :param views: the views.
     :param target: the database's name and schema.
-    :param time_zone: the time zone of their days, dates and hours of day; see :func:`view_query`.
+    :param time_zone: the time zone of their days, dates and hours of day; see
+        :func:`~airflow_provider_engagement.warehouse.view_queries.view_query`.
     :raises WarehouseViewError: if the database rejects a view.
     """
     for view in views:

@@ -91,7 +91,7 @@ def test_the_lists_of_the_api_match_the_age_limits_of_the_metrics() -> None:
         assert {METRICS[name].totals_age_limit for name in limit.metrics} == {limit.max_age}
     assert [limit.message for limit in catalogue.AGE_LIMITS] == [
         "the Tweet is more than 90 days old",
-        "the Tweet is more than 1800 days old",
+        "the Tweet is more than 1,800 days old",
     ]
 
 

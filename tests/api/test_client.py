@@ -69,7 +69,7 @@ NEW, SECOND, OLD, VIDEO, ANCIENT, DELETED, FOREIGN, FOREIGN_TOO = (
     "2000000000000000001",
     "2000000000000000002",
     "1850000000000000001",  # more than 90 days
-    "1070059276213702656",  # more than 1800 days
+    "1070059276213702656",  # more than 1,800 days
     "20",  # older than snowflakes
     "2000000000000000003",
     "2000000000000000009",
@@ -114,11 +114,11 @@ def world() -> World:
 def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Close every client that a test makes."""
     made: list[EngagementClient] = []
-    initialise = EngagementClient.__init__
+    initialize = EngagementClient.__init__
 
     def noted(client: EngagementClient, *args: Any, **settings: Any) -> None:
         made.append(client)
-        initialise(client, *args, **settings)
+        initialize(client, *args, **settings)
 
     monkeypatch.setattr(EngagementClient, "__init__", noted)
     yield
@@ -984,7 +984,7 @@ def test_a_failed_connection_is_retried(problem: Exception, internet: responses.
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-# Every behaviour that the documentation leaves open
+# Every behavior that the documentation leaves open
 
 
 @pytest.fixture(scope="module")

@@ -165,7 +165,7 @@ def test_g7_video_views_of_old_tweets_are_null(
     too_old = ("479311209565413376", "477139122520219648")
     for tweet_id in too_old:
         expected[tweet_id]["video_views"] = None
-        assert response.statuses[tweet_id].message == "the Tweet is more than 1800 days old"
+        assert response.statuses[tweet_id].message == "the Tweet is more than 1,800 days old"
     assert response.groupings == {"grouping name": expected}
     assert outcomes(response) == {
         **dict.fromkeys(too_old, ("unsupported_video", ("video_views",))),

@@ -1,4 +1,4 @@
-"""The object store: SeaweedFS, a server of the S3 API that keeps objects on disk and honours conditional writes.
+"""The object store: SeaweedFS, a server of the S3 API that keeps objects on disk and honors conditional writes.
 
 A Delta Lake table loses commits if the store accepts two conditional writes of one key. ``moto`` does so under
 concurrent requests, and loses all objects when it restarts. So it cannot stand in for S3 here.

@@ -139,7 +139,7 @@ def test_each_tweet_has_a_status_with_the_reason(pull: Pull, request_for: MakeRe
             **shared,
             "outcome": "unsupported_video",
             "metrics_affected": "video_views",
-            "message": "the Tweet is more than 1800 days old",
+            "message": "the Tweet is more than 1,800 days old",
         },
     ]
 

@@ -1,4 +1,4 @@
-"""Pulls under behaviours that the documentation has, but not in every place: what they lose, and what they say."""
+"""Pulls under behaviors that the documentation has, but not in every place: what they lose, and what they say."""
 
 from __future__ import annotations
 

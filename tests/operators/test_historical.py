@@ -633,7 +633,7 @@ def test_hours_of_day_are_sums_over_the_interval_in_a_zone(
     assert found == summed(hourly_truth(world, ids, *interval), lambda hour: hour.astimezone(zone).hour)
 
 
-def test_rows_are_true_for_every_undocumented_behaviour_of_the_api(
+def test_rows_are_true_for_every_undocumented_behavior_of_the_api(
     pull: Callable[..., Any],
     ids: list[str],
     dataset: Any,

@@ -51,7 +51,7 @@ def test_the_newest_read_of_an_hour_counts_and_a_request_without_response_is_the
 
 def test_a_tweet_without_some_metrics_is_partial_with_the_reason() -> None:
     ((state, _, reason),) = states([window(START, START + DAY, "unsupported_video")], 1)
-    assert (state, reason) == (State.PARTIAL, "unsupported_video: The Tweet is more than 1800 days old")
+    assert (state, reason) == (State.PARTIAL, "unsupported_video: The Tweet is more than 1,800 days old")
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -1,4 +1,4 @@
-"""The behaviour under every switch."""
+"""The behavior under every switch."""
 
 from __future__ import annotations
 

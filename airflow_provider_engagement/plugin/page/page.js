@@ -74,7 +74,7 @@ async function request(path, query = {}) {
   if (response.ok) return response.json();
   let detail = null;
   try { detail = (await response.json()).detail; } catch { /* The response is no JSON. */ }
-  if (response.status === 401) detail = "You are not logged in any more. Reload Airflow.";
+  if (response.status === 401) detail = "You are no longer logged in. Reload Airflow.";
   if (response.status === 403 && (typeof detail !== "string" || detail === "Forbidden")) {
     detail = "You do not have permission to see this. Ask an administrator for the right to read the DAG and its XComs.";
   }
