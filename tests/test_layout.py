@@ -17,7 +17,7 @@ import airflow_provider_engagement
 PACKAGE = airflow_provider_engagement.__name__
 FOLDER = Path(airflow_provider_engagement.__file__).parent
 
-API = ("api", "exceptions")
+API = ("api", "exceptions", "quantities")
 DATASET = ("dataset", *API)
 INPUTS = ("inputs", "dataset.granularity", "dataset.storage", *API)
 TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *INPUTS, *DATASET)
@@ -38,6 +38,7 @@ ALLOWED = {
     "__main__": ("report", "inputs", "progress_bar", "hooks.storage_options", *DATASET),
     "simulator": ("simulator", "api.catalogue", "api.tweet_id"),
     "exceptions": (),
+    "quantities": (),
     "progress_bar": (),
     "get_provider_info": (),
     "__init__": (),
@@ -52,6 +53,7 @@ WITHOUT_AIRFLOW = (
     "warehouse",
     "exceptions",
     "progress_bar",
+    "quantities",
     "simulator",
     "get_provider_info",
     "__init__",

@@ -22,6 +22,7 @@ from airflow_provider_engagement.exceptions import (
     PermanentError,
     UnacceptedGapsError,
 )
+from airflow_provider_engagement.quantities import counted
 
 MAX_EXAMPLES = 10
 """How many Tweets the manifest names for each outcome. The table ``tweet_status`` has all of them."""
@@ -103,9 +104,10 @@ def completeness_error(
         return _merge_forbidden(forbidden) if len(forbidden) == len(errors) else errors[0]
     # The reasons of rejected credentials follow, by owner.
     reasons = {**outcomes.reasons, Outcome.UNAUTHORIZED: "see below"} if rejected else outcomes.reasons
+    number = sum(missing.values())
     details = ", ".join(
-        f"{number} {outcome} (for example {', '.join(outcomes.examples[outcome][:3])}: {reasons[outcome]})"
-        for outcome, number in missing.items()
+        f"{tweets} {outcome} (for example {', '.join(outcomes.examples[outcome][:3])}: {reasons[outcome]})"
+        for outcome, tweets in missing.items()
     )
     on_retry = "A retry returns the same result" if permanent else "A retry requests only what is missing"
     if permanent and Outcome.UNAUTHORIZED in missing:
@@ -113,8 +115,8 @@ def completeness_error(
     named = "; ".join(f"{describe_account(account)}: {error}" for account, error in _first(rejected).items())
     not_named = f" and {len(rejected) - MAX_EXAMPLES} more" if len(rejected) > MAX_EXAMPLES else ""
     message = (
-        f"{sum(missing.values())} of {outcomes.numbers.total()} Tweets are not complete: {details}. The responses are "
-        f"stored. {on_retry}. To accept an outcome, add it to accepted_outcomes."
+        f"{number:,} of {counted(outcomes.numbers.total(), 'Tweet')} {'is' if number == 1 else 'are'} not complete: "
+        f"{details}. The responses are stored. {on_retry}. To accept an outcome, add it to accepted_outcomes."
         + (f" Rejected credentials: {named}{not_named}." if rejected and Outcome.UNAUTHORIZED in missing else "")
     )
     return UnacceptedGapsError(message) if permanent else IncompletePullError(message)

@@ -27,6 +27,7 @@ from airflow_provider_engagement.exceptions import (
     TransientError,
     WaitRequired,
 )
+from airflow_provider_engagement.quantities import counted
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ def fetch_missing(
                     # A permanent error is about one request; a transient one is likely to hit the next request too.
                     consecutive_failures += isinstance(error, TransientError)
                     result.stopped_early |= consecutive_failures >= MAX_CONSECUTIVE_FAILURES
-                    log.warning("Request for %d Tweets failed: %s", len(request.tweet_ids), error)
+                    log.warning("Request for %s failed: %s", counted(len(request.tweet_ids), "Tweet"), error)
                 else:
                     stop = _more_severe(stop, error)
                     waiting.add(request.query.account)

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from airflow_provider_engagement.quantities import counted
+
 PROGRESS_KEY = "engagement_progress"
 """The key of a pull's progress in the state that Airflow keeps of the task since 3.3."""
 
@@ -64,8 +66,8 @@ class Progress:
             else f", about {self.minutes_left} min at {self.requests_per_minute} a minute"
         )
         return (
-            f"{self.share:.0%} done: {self.done} of {self.planned} requests ({self.succeeded} succeeded, {self.reused} "
-            f"reused, {self.failed} failed). {left} left{time}."
+            f"{self.share:.0%} done: {self.done:,} of {counted(self.planned, 'request')} "
+            f"({self.succeeded:,} succeeded, {self.reused:,} reused, {self.failed:,} failed). {left:,} left{time}."
         )
 
 

@@ -11,6 +11,7 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.id_source import FIELD, MAX_LINE_LENGTH, FoundId, IdSource
 from airflow_provider_engagement.inputs.lists import quoted, quoted_names
 from airflow_provider_engagement.inputs.tweet_id_forms import holds_long_number, stripped
+from airflow_provider_engagement.quantities import counted
 
 _DELIMITERS = (",", ";", "\t", "|")
 _DELIMITER_OF_EXCEL = re.compile(r"sep=([,;\t|])\s*")
@@ -111,21 +112,21 @@ class _Rows:
     def _number(self, column: object, field: str) -> int:
         number = int(str(column))
         if number > self._width:
-            problem = f"{self._source.name} has only {self._width} columns, not {number}"
+            problem = f"{self._source.name} has only {counted(self._width, 'column')}, not {number}"
             raise InvalidQueryError(field, problem, "Count the columns from 1.")
         return number - 1
 
     def _found(self, row: list[str]) -> FoundId:
         width = len(row)
         if width > self._width and any(map(str.strip, row[self._width :])):
-            problem = f"has {width} cells, but the first row has {self._width}"
+            problem = f"has {counted(width, 'cell')}, but the first row has {self._width}"
             raise self._source.error(f"line {self._line}", problem, "Put quotes around cells with delimiters.")
         value = row[self._place].strip() if self._place < width else ""
         if not value:
             raise self._source.error(f"line {self._line}", "has no id", "Fill it in or remove the line.")
         if self._place and width < self._width:
             # The missing cell can be one before the id.
-            problem = f"has {width} cells, but the first row has {self._width}"
+            problem = f"has {counted(width, 'cell')}, but the first row has {self._width}"
             raise self._source.error(f"line {self._line}", problem, "Fill the line in or remove it.")
         place = self._owner_place
         owner = row[place] if place is not None and place < width else None

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.times import parse_hours
+from airflow_provider_engagement.quantities import counted
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the clocks of two machines may differ. A time of the next minutes is not a time to come."""
@@ -45,7 +46,7 @@ def past_run_error(time: datetime, *, endpoint: str, now: datetime) -> InvalidQu
     :param now: the current time.
     """
     age = now - time
-    ago = f"{age.days} days" if age >= timedelta(days=2) else f"{age / timedelta(hours=1):.0f} hours"
+    ago = f"{age.days} days" if age >= timedelta(days=2) else counted(round(age / timedelta(hours=1)), "hour")
     return InvalidQueryError(
         "max_delay_hours",
         f"the time of the run, {time.isoformat(timespec='seconds')}, is {ago} ago, and {endpoint} has only current "

@@ -14,6 +14,7 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.id_columns import IdColumns
 from airflow_provider_engagement.inputs.lists import parse_list, quoted
 from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id, stripped
+from airflow_provider_engagement.quantities import counted
 
 log = logging.getLogger(__name__)
 
@@ -214,9 +215,9 @@ def warn_of_old_ids(tweet_ids: Collection[str]) -> None:
     old = [tweet_id for tweet_id in tweet_ids if len(tweet_id) <= 11 and int(tweet_id) < FIRST_SNOWFLAKE_ID]
     if old:
         log.warning(
-            "%d of %d ids are from before 2010-11-04, such as %s. If your Tweets are newer, these are not the ids of "
+            "%s of %s from before 2010-11-04, such as %s. If your Tweets are newer, these are not the ids of "
             "Tweets but, for example, the numbers of rows.",
-            len(old),
-            len(tweet_ids),
+            f"{len(old):,}",
+            counted(len(tweet_ids), "id"),
             old[0],
         )

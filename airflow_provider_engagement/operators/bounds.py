@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_engagement.exceptions import BoundExceededError
 from airflow_provider_engagement.inputs.numbers import parse_whole_number
+from airflow_provider_engagement.quantities import counted
 
 if TYPE_CHECKING:
     from airflow_provider_engagement.operators.base import EngagementPullOperator
@@ -25,11 +26,15 @@ def check_bounds(
     :raises BoundExceededError: if the pull exceeds a bound.
     """
     new = set(owners).difference(ledger)
+    all_owners = len(new) + len(ledger)
     in_month = f", {len(new)} of them new in this month" if ledger else ""
     sizes = {
-        "max_tweets": (tweets, f"the pull requests {tweets} Tweets"),
-        "max_requests": (requests, f"the pull sends {requests} requests"),
-        "max_owners": (len(new) + len(ledger), f"there are {len(new) + len(ledger)} owners{in_month}"),
+        "max_tweets": (tweets, f"the pull requests {counted(tweets, 'Tweet')}"),
+        "max_requests": (requests, f"the pull sends {counted(requests, 'request')}"),
+        "max_owners": (
+            all_owners,
+            f"there {'is' if all_owners == 1 else 'are'} {counted(all_owners, 'owner')}{in_month}",
+        ),
     }
     for bound, (size, subject) in sizes.items():
         limit = getattr(operator, bound)

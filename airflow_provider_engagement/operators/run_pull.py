@@ -42,6 +42,7 @@ from airflow_provider_engagement.operators.bounds import check_bounds
 from airflow_provider_engagement.operators.lineage import pull_lineage
 from airflow_provider_engagement.operators.observability import count_manifest, count_requests, span
 from airflow_provider_engagement.operators.progress_report import reported_progress
+from airflow_provider_engagement.quantities import counted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -160,9 +161,9 @@ def _estimate(
         requests_per_minute=operator.hook.requests_per_minute,
     )
     operator.log.info(
-        "The pull would send %d of %d planned requests. Nothing is sent.",
-        estimated.requests,
-        estimated.planned_requests,
+        "The pull would send %s of %s. Nothing is sent.",
+        f"{estimated.requests:,}",
+        counted(estimated.planned_requests, "planned request"),
     )
     return estimated.to_dict()
 
@@ -205,11 +206,11 @@ def _fetch(
     quota_key = operator.hook.quota_key
     to_send = _count_missing(requests, store)
     operator.log.info(
-        "Pulling %s of %d Tweets with %s credentials: %d requests planned.",
+        "Pulling %s of %s with %s credentials: %s planned.",
         operator.endpoint,
-        len(pull.query.tweet_ids),
+        counted(len(pull.query.tweet_ids), "Tweet"),
         auth_names(pull.queries),
-        len(requests),
+        counted(len(requests), "request"),
     )
     with operator.hook.get_conn(
         # A temporary folder does not outlive the worker, so its responses would be requested again.
@@ -257,7 +258,7 @@ def _fetch_by_author(
     statuses = TweetStatuses.of(fetched, store)
     moved: set[str] = set()
     while readable := statuses.by_author(operator.hook.accounts.has_token, except_for=moved):
-        number = sum(map(len, readable.values()))
+        others = counted(sum(map(len, readable.values())), "Tweet")
         moved.update(*readable.values())
         queries = [
             replace(pull.query, auth=Auth.USER, owner=author, tweet_ids=tuple(tweet_ids))
@@ -266,14 +267,14 @@ def _fetch_by_author(
         more = pull.requests_of(queries)
         if not spare_requests.take(_count_missing(more, store)):
             operator.log.warning(
-                "%d Tweets belong to other owners than listed. max_requests does not allow to request them again.",
-                number,
+                "Another owner than listed: %s. max_requests does not allow to request them again.",
+                others,
             )
             break
         operator.log.warning(
-            "%d Tweets belong to other owners than listed. Requesting them with the tokens of their %d authors.",
-            number,
-            len(readable),
+            "Another owner than listed: %s. Requesting them with the tokens of %s.",
+            others,
+            counted(len(readable), "author"),
         )
         later = fetch(more)
         fetched = fetched.followed_by(later)
@@ -340,11 +341,11 @@ def _metric_changes(pull: Pull) -> tuple[MetricChange, ...]:
 def _log_summary(operator: EngagementPullOperator, manifest: dict[str, Any]) -> None:
     gaps = "".join(f", {gap['tweets']} {outcome}" for outcome, gap in manifest["missing"].items())
     operator.log.info(
-        "Done: %d of %d Tweets complete%s; %d requests sent, %d reused; %.1f s with waits.",
-        manifest["complete"],
-        manifest["requested"],
+        "Done: %s of %s complete%s; %s sent, %d reused; %.1f s with waits.",
+        f"{manifest['complete']:,}",
+        counted(manifest["requested"], "Tweet"),
         gaps,
-        manifest["requests"]["sent"],
+        counted(manifest["requests"]["sent"], "request"),
         manifest["requests"]["reused"],
         manifest["seconds"]["attempt"],
     )

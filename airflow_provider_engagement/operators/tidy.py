@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
+from airflow_provider_engagement.quantities import counted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,10 +56,10 @@ class EngagementTidyOperator(BaseOperator):
             done = tidy(path, retention=timedelta(hours=hours), address_of=table_address)
             for name, table in done["tables"].items():
                 self.log.info(
-                    "%s: %d files compacted, %d files deleted; version %d.",
+                    "%s: %s compacted, %s deleted; version %d.",
                     name,
-                    table["files_compacted"],
-                    table["files_deleted"],
+                    counted(table["files_compacted"], "file"),
+                    counted(table["files_deleted"], "file"),
                     table["version"],
                 )
             return done

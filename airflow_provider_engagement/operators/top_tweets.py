@@ -14,6 +14,7 @@ from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.links import BestTweetLink, DatasetLink
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.run_context import RunContext
+from airflow_provider_engagement.quantities import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -142,8 +143,8 @@ class EngagementTopTweetsOperator(BaseOperator):
             if self.metrics is None:
                 ranking = {metric: ranked for metric, ranked in ranking.items() if ranked}
             outputs = {}
-            title = f"Top {number} Tweets by metric"
-            subtitle = f"Of {tweets:,} Tweets, {_in_words(period)}."
+            title = f"Top {counted(number, 'Tweet')} by metric"
+            subtitle = f"Of {counted(tweets, 'Tweet')}, {_in_words(period)}."
             for name, path, text in (
                 ("csv", self.csv_path, ranking_as_csv(ranking)),
                 ("markdown", self.markdown_path, ranking_as_markdown(ranking, title=title, subtitle=subtitle)),
@@ -153,7 +154,9 @@ class EngagementTopTweetsOperator(BaseOperator):
                     outputs[name] = path
             self.lineage = top_tweets_lineage(self.output_path, table, self.granularity, outputs.values())
             self.best_tweet = next((ranked[0].link for ranked in ranking.values() if ranked), None)
-            self.log.info("Ranked %d Tweets by %d metrics, %s.", tweets, len(ranking), _in_words(period))
+            self.log.info(
+                "Ranked %s by %s, %s.", counted(tweets, "Tweet"), counted(len(ranking), "metric"), _in_words(period)
+            )
             extra = {"dataset": self.output_path, "table": table, **period, "tweets": tweets, "outputs": outputs}
             describe_outlets(self, extra, context)
             return {

@@ -11,6 +11,7 @@ import pyarrow
 import pyarrow.compute as compute
 
 from airflow_provider_engagement.api.response import OUTCOME_MEANINGS, Outcome
+from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.coverage_map import Span
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
@@ -193,7 +194,7 @@ def restatements_figure(selection: Selection, rows: pyarrow.Table) -> Figure:
     largest = sorted(changes, key=lambda item: (-abs(item[0]), item[1]["tweet_id"], item[1]["period_start"]))
     totals = Counter({metric: sum(days.values()) for metric, days in by_period.items()})
     notes = tuple(
-        f"{words(metric)}: {number:,} count{'' if number == 1 else 's'} changed, {total:+,} in total."
+        f"{words(metric)}: {counted(number, 'count')} changed, {total:+,} in total."
         for metric, total in sorted(totals.items())
         for number in [sum(row["metric"] == metric for _, row in changes)]
     )
@@ -307,7 +308,7 @@ def _change_notes(change: Change, selection: Selection) -> Iterator[str]:
         if count.known:
             yield (
                 f"{words(metric)}, {change.auth} credentials: {count.value:+,} since the snapshot of "
-                f"{since:%Y-%m-%d %H:%M}, for the {count.known:,} Tweets in both."
+                f"{since:%Y-%m-%d %H:%M}, for the {counted(count.known, 'Tweet')} in both."
             )
 
 

@@ -16,6 +16,7 @@ from airflow_provider_engagement.api.response import OUTCOME_MEANINGS, Outcome
 from airflow_provider_engagement.api.time_range import HOUR, TimeRange, floor_to_hour
 from airflow_provider_engagement.api.tweet_id import created_at
 from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.report.selection import periods_of
 
 _OUTCOMES = tuple(Outcome)
@@ -150,7 +151,7 @@ def _state(hours: Counter[int]) -> tuple[State, str]:
         if code not in (_COMPLETE, _NOT_READ)
     ]
     if unread:
-        reasons.append(f"{unread} of {total} hours not yet read")
+        reasons.append(f"{unread:,} of {counted(total, 'hour')} not yet read")
     is_missing = all(code in _WITHOUT_COUNTS for code in hours)
     return State.MISSING if is_missing else State.PARTIAL, "; ".join(reasons)
 
@@ -162,7 +163,7 @@ def _joined_states(hours: Counter[tuple[State, str]]) -> tuple[State, str]:
     unread = hours[State.NOT_READ, ""]
     reasons = sorted({reason for _, reason in hours if reason})
     if unread:
-        reasons.append(f"{unread} of {hours.total()} hours not yet read")
+        reasons.append(f"{unread:,} of {counted(hours.total(), 'hour')} not yet read")
     states = {state for state, _ in hours}
     return states.pop() if len(states) == 1 else State.PARTIAL, "; ".join(reasons)
 

@@ -13,6 +13,7 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.report.csv_text import to_csv
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
 from airflow_provider_engagement.report.images import svg
@@ -159,7 +160,7 @@ def _table(figure: Figure) -> str:
     cut = "" if len(rows) == len(figure.rows) else f"The first {MAX_ROWS:,} of {len(figure.rows):,} rows. "
     is_open = " open" if not figure.plots else ""
     content = base64.b64encode(to_csv(figure, max_rows=MAX_ROWS).encode()).decode()
-    return f"""<details{is_open}><summary>{cut}Table ({len(rows):,} row{"" if len(rows) == 1 else "s"})</summary>
+    return f"""<details{is_open}><summary>{cut}Table ({counted(len(rows), "row")})</summary>
 <div class="table" tabindex="0" role="region" aria-label="{escape(figure.title, quote=True)}">
 <table><thead><tr>{heading}</tr></thead><tbody>{body}</tbody></table></div>
 <p class="download"><a download="{escape(figure.name)}.csv" href="data:text/csv;base64,{content}">Download as CSV</a>

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from airflow_provider_engagement.api.tweet_id import created_at
 from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.dataset.ranking import TopTweet
+from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
 from airflow_provider_engagement.report.period_sums import KnownSum, SummedRows, Sums, by_step, sum_all
@@ -52,8 +53,8 @@ def summary_figure(selection: Selection, now: SummedRows, before: SummedRows) ->
     if has_before and left_out:
         notes = (
             *notes,
-            f"Rows exist in only one of the two intervals for {len(left_out):,} Tweets. The change leaves out these "
-            "Tweets, and those with an unknown count.",
+            f"Rows exist in only one of the two intervals for {counted(len(left_out), 'Tweet')}. "
+            "The change leaves out these Tweets, and those with an unknown count.",
         )
     if not has_before:
         notes = (
@@ -253,7 +254,7 @@ def _ranking_figure(
             charts.bars(
                 [(tweet.tweet_id, tweet.count) for tweet in first],
                 title=words(shown),
-                description=f"The {len(first)} Tweets with the most {words(shown)}",
+                description=f"The {counted(len(first), 'Tweet')} with the most {words(shown)}",
             ),
         )
         if first

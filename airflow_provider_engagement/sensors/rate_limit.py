@@ -16,6 +16,7 @@ from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.waiting import TRIGGERER_GRACE, attempt_start, spread
+from airflow_provider_engagement.quantities import counted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -93,7 +94,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
             snapshot = from_manifest or self.hook.read_rate_limit()
             if snapshot.limit is not None and needed > snapshot.limit:
                 raise QuotaTooSmallError(
-                    f"min_remaining is {needed}, but the quota is {snapshot.limit} requests a minute. Set "
+                    f"min_remaining is {needed}, but the quota is {counted(snapshot.limit, 'request')} a minute. Set "
                     f"min_remaining to at most {snapshot.limit}. The pull waits for further requests itself."
                 )
             now = time.time()
@@ -104,7 +105,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
             is_held = snapshot.held_until is not None and now < snapshot.held_until
             is_done = not is_held and (remaining is None or remaining >= needed - own_request)
             self.log.info(
-                "%s of %s requests remain; waiting for %d.",
+                "Requests that remain: %s of %s; waiting for %d.",
                 "An unknown number" if remaining is None else remaining,
                 "an unknown number" if snapshot.limit is None else snapshot.limit,
                 needed,

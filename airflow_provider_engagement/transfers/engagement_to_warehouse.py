@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
+from airflow_provider_engagement.quantities import counted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -143,13 +144,18 @@ class EngagementToWarehouseOperator(BaseOperator):
                 full_refresh=full_refresh,
             )
             for name, table in report["tables"].items():
+                new, changed, unchanged = table["rows"].values()
+                loaded, skipped = table["partitions"].values()
                 self.log.info(
-                    "%s, schema %s, %s: %d rows new, %d changed, %d unchanged; %d partitions loaded, %d skipped.",
+                    "%s, schema %s, %s: %s new, %d changed, %d unchanged; %s loaded, %d skipped.",
                     target.name,
                     target.schema,
                     name,
-                    *table["rows"].values(),
-                    *table["partitions"].values(),
+                    counted(new, "row"),
+                    changed,
+                    unchanged,
+                    counted(loaded, "partition"),
+                    skipped,
                 )
             self.loaded_rows = {
                 name: table["rows"]["new"] + table["rows"]["changed"] for name, table in report["tables"].items()

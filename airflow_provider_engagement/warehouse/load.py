@@ -28,6 +28,7 @@ from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress
 from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
 from airflow_provider_engagement.exceptions import WarehouseTableError
+from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.load_errors import named_errors
 from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, Precedence
@@ -177,7 +178,7 @@ def _compare(source: SourceTable, database: TargetDatabase, target: Target, *, f
     record = database.record(name)
     is_complete = columns.keys() >= set(arrow_schema(source.table).names)
     if is_complete and record.rows and (gone := record.rows - database.count(name)) > 0:
-        log.warning("%s: %d rows of %s are gone. All partitions are loaded again.", target.name, gone, name)
+        log.warning("%s: %s has lost %s. All partitions are loaded again.", target.name, name, counted(gone, "row"))
         is_complete = False
     known = record.partitions if record.partitions and is_complete and not full_refresh else {}
     return _Table(source=source, changed=changes(source, known), record=record, is_complete=is_complete)

@@ -13,6 +13,7 @@ import tenacity
 
 from airflow_provider_engagement.dataset.schema import Table
 from airflow_provider_engagement.exceptions import WarehouseError
+from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.merge_statements import Precedence
 
@@ -175,4 +176,4 @@ def check_counts(target: Target, table: Table, *, read: int, merged: int) -> Non
     """
     if read != merged:
         place = f"{target.schema}.{table.name}"
-        raise WarehouseError(target.name, f"{read} rows were read for the table {place}, but {merged} arrived")
+        raise WarehouseError(target.name, f"{merged:,} of {counted(read, 'row')} arrived in the table {place}")

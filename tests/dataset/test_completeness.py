@@ -132,3 +132,9 @@ def test_deleted_tweets_and_unsupported_metrics_are_accepted_by_default() -> Non
 def test_other_outcomes_are_not_accepted_by_default() -> None:
     for outcome in (Outcome.FAILED, Outcome.FORBIDDEN, Outcome.NO_DATA):
         assert outcomes(t1=outcome).not_accepted(ACCEPTED_BY_DEFAULT) == {outcome: 1}
+
+
+def test_one_missing_tweet_is_named_in_the_singular() -> None:
+    error = completeness_error(outcomes(t1=Outcome.NO_DATA), [], [])
+
+    assert str(error).startswith("1 of 1 Tweet is not complete: 1 no_data")

@@ -16,7 +16,7 @@ def progress(done: int, planned: int = 1000, **changes: int) -> Progress:
 
 def test_progress_says_what_is_done_what_is_left_and_how_long_that_takes() -> None:
     assert str(progress(240, reused=10, requests_per_minute=60)) == (
-        "25% done: 250 of 1000 requests (240 succeeded, 10 reused, 0 failed). 750 left, about 13 min at 60 a minute."
+        "25% done: 250 of 1,000 requests (240 succeeded, 10 reused, 0 failed). 750 left, about 13 min at 60 a minute."
     )
 
 

@@ -467,7 +467,7 @@ def test_an_id_of_this_moment_is_read_and_one_of_tomorrow_is_not() -> None:
 def test_ids_from_before_november_2010_are_pulled_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     pull = EngagementTotalsOperator(task_id="pull", tweet_ids=["20", A])
     assert list(pull.read_tweets()) == ["20", A]
-    assert "1 of 2 ids are from before 2010-11-04, such as 20" in caplog.text
+    assert "1 of 2 ids from before 2010-11-04, such as 20" in caplog.text
     caplog.clear()
     EngagementTotalsOperator(task_id="pull", tweet_ids=[A, B]).read_tweets()
     assert caplog.text == ""

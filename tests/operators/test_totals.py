@@ -578,6 +578,20 @@ def test_the_log_has_one_line_at_the_start_and_one_at_the_end(
         assert part in lines[1]
 
 
+def test_one_tweet_and_one_request_are_logged_in_the_singular(
+    pull: Pull, execute: Execute, mine: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(pull(tweet_ids=mine[:1], output_path=None))
+
+    logged = capsys.readouterr().out
+    for part in (
+        "Pulling totals of 1 Tweet with user credentials: 1 request planned.",
+        "of 1 Tweet complete",
+        "; 1 request sent, 0 reused;",
+    ):
+        assert part in logged
+
+
 # Secrets
 
 
