@@ -27,12 +27,17 @@ _TRANSIENT_STATUSES = (408, 425)
 _NOT_ENTITLED = "application id is not authorized"
 _NOT_AUTHENTICATED = "could not be authenticated"
 _FORBIDDEN_METRICS = "forbidden to access metrics"
+# A server chooses these texts, so every repetition of a pattern that can overlap with another has a bound.
 _FORBIDDEN_TWEETS = re.compile(
-    r"forbidden to access tweets(?: for author id (?P<author>[0-9]+))?:\s*(?P<ids>[0-9]+(?:\s*,\s*[0-9]+)*)\s*[,;]?\s*",
+    r"forbidden to access tweets(?: for author id (?P<author>[0-9]{1,19}))?:\s*"
+    r"(?P<ids>[0-9]{1,19}(?:\s*,\s*[0-9]{1,19})*)",
     re.IGNORECASE,
 )
+_SEPARATORS = " \t\r\n,;"
 _UNSUPPORTED_GROUPING = "groupbys you have specified are not supported"
-_UNAVAILABLE = re.compile(r"(?:(?P<number>[0-9]+)\s+)?Tweet ID\(s\)\s+are\s+unavailable", re.IGNORECASE)
+_UNAVAILABLE = re.compile(
+    r"(?:(?<![0-9])(?P<number>[0-9]{1,9})\s{1,9})?Tweet ID\(s\)\s{1,9}are\s{1,9}unavailable", re.IGNORECASE
+)
 
 
 def error_for_response(
@@ -121,13 +126,12 @@ def _message(error: Any) -> str:
 
 def forbidden_tweets(messages: Sequence[str]) -> dict[str | None, tuple[str, ...]]:
     """Return the Tweets of other users that error messages name, by user (``None`` if the user is not named)."""
-    by_author: dict[str | None, tuple[str, ...]] = {}
+    by_author: dict[str | None, dict[str, None]] = {}
     for message in messages:
-        match = _FORBIDDEN_TWEETS.fullmatch(message.strip())
+        match = _FORBIDDEN_TWEETS.fullmatch(message.strip(_SEPARATORS))
         if match:
-            ids = tuple(re.findall("[0-9]+", match["ids"]))
-            by_author[match["author"]] = tuple(dict.fromkeys(by_author.get(match["author"], ()) + ids))
-    return by_author
+            by_author.setdefault(match["author"], {}).update(dict.fromkeys(re.findall("[0-9]+", match["ids"])))
+    return {author: tuple(ids) for author, ids in by_author.items()}
 
 
 def lacks_entitlement(messages: Sequence[str]) -> bool:
@@ -167,11 +171,12 @@ def forbidden_summary(forbidden: Mapping[str | None, tuple[str, ...]]) -> str:
     :param forbidden: the Tweet ids by user, or by ``None`` if the API did not name the user.
     """
     number = sum(map(len, forbidden.values()))
-    named = "; ".join(
+    named = [
         f"{f'user {author}' if author else 'unknown user'}: {_abbreviated(ids)}" for author, ids in forbidden.items()
-    )
+    ]
+    users = "; ".join(named[:5]) + (f"; and Tweets of {len(named) - 5:,} more users" if len(named) > 5 else "")
     return (
-        f"The user of the access token did not post {number} of the Tweets ({named}), and the API rejects a request "
+        f"The user of the access token did not post {number} of the Tweets ({users}), and the API rejects a request "
         "that names one of them. Leave them out, use the access token of the user who posted them, request public "
         "metrics with app credentials, or accept the outcome 'forbidden'."
     )

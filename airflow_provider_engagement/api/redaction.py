@@ -16,6 +16,12 @@ MASK: Final = "***"
 LONGEST_TEXT: Final = 500
 """How many characters of a server's or a library's text are shown."""
 
+LONGEST_READ: Final = 50_000
+"""How many characters of a text are searched for secrets. The rest is left out, and so is what may be half a secret."""
+
+LONGEST_FORM: Final = 20_000
+"""How many characters a secret has at most, however it is escaped."""
+
 MOST_TEXTS: Final = 10
 """How many texts of one response are shown."""
 
@@ -87,8 +93,9 @@ def presentable(text: str, secrets: Iterable[str] = ()) -> str:
     :param text: the text.
     :param secrets: the secrets that it may contain.
     """
-    # Half a secret is not recognized, so the text is shortened last.
-    masked = redact(text, secrets)
+    # Half a secret is not recognized, so the text is shortened last, and a long text loses what may be such a half.
+    masked = redact(text[:LONGEST_READ], secrets)
+    masked = masked[:-LONGEST_FORM] if len(text) > LONGEST_READ else masked
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in masked).split())
     return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}..."
 

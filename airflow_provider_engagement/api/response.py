@@ -25,7 +25,15 @@ from airflow_provider_engagement.api.groupings import (
     from_hourly_rows,
 )
 from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.time_range import HOUR, TimeRange, ceil_to_hour, floor_to_hour, time_range_or_none
+from airflow_provider_engagement.api.time_range import (
+    EARLIEST,
+    HOUR,
+    LATEST,
+    TimeRange,
+    ceil_to_hour,
+    floor_to_hour,
+    time_range_or_none,
+)
 from airflow_provider_engagement.exceptions import InvalidResponseError
 
 UNAVAILABLE_MESSAGE: Final = "deleted or no longer public"
@@ -145,7 +153,8 @@ def parse_response(request: Request, body: Mapping[str, Any]) -> ParsedResponse:
     start, end = (_returned_time(body, key) for key in catalogue.WINDOW_KEYS)
     nulls = _reported_nulls(request, body)
     rows = body.get(query.rows_grouping)
-    counts = _count_columns(request, rows, nulls, _covered_hours(request, rows, start, end))
+    covered = None if query.endpoint is Endpoint.TOTALS else _covered_hours(request, rows, start, end)
+    counts = _count_columns(request, rows, nulls, covered)
     null_metrics = {tweet_id: status.metrics_affected for tweet_id, status in nulls.items()}
     unavailable = {tweet_id for tweet_id, status in nulls.items() if status.outcome is Outcome.UNAVAILABLE}
     groupings = {}
@@ -194,10 +203,13 @@ def _returned_time(body: Mapping[str, Any], key: str) -> datetime | None:
     if value is None:
         return None
     try:
-        time = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise InvalidResponseError(f"{key} in the response is {describe_value(value)}, which is not a time.") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        given = datetime.fromisoformat(value)
+        time = given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        time = None
+    if time is None or not EARLIEST <= time <= LATEST:
+        raise InvalidResponseError(f"{key} in the response is {describe_value(value)}, which is not a time.")
+    return time
 
 
 def _reported_nulls(request: Request, body: Mapping[str, Any]) -> dict[str, TweetStatus]:
@@ -239,6 +251,11 @@ def _covered_hours(request: Request, rows: Any, start: datetime | None, end: dat
             first += HOUR
         if last > end and not _has_hour(request, rows, last - HOUR):
             last -= HOUR
+        if last - first > catalogue.MAX_WINDOW:
+            raise InvalidResponseError(
+                f"The response covers {start.isoformat()} to {end.isoformat()}, which is more than "
+                f"{catalogue.MAX_WINDOW.days} days."
+            )
         return time_range_or_none(first, last)
     covered = time_range_or_none(floor_to_hour(start), ceil_to_hour(end))
     if covered != window:
@@ -267,7 +284,7 @@ def _count_columns(
     """
     parser = CountParser(request.query.rows_grouping)
     is_hourly = request.query.endpoint is not Endpoint.TOTALS
-    # A response without a window has no data.
+    # An hourly response without a window has no data.
     hours = [covered.start + number * HOUR for number in range(covered.hours)] if covered else []
     hours_by_day: dict[str, tuple[str, ...]] = {}
     for hour in hours:

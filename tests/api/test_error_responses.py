@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from airflow_provider_engagement.api.error_responses import (
     reports_unavailable_tweets,
     unavailable_count,
 )
+from airflow_provider_engagement.api.redaction import LONGEST_READ, presentable, presentable_texts
 from airflow_provider_engagement.exceptions import (
     ApiError,
     AuthenticationError,
@@ -86,6 +89,41 @@ DOCUMENTED = [
     (599, "network", ServerError),
     (200, "something went wrong", ServerError),
 ]
+
+
+HUGE = 2_000_000
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        ["Forbidden to access tweets: 1" + " " * HUGE + "x"],
+        ["Forbidden to access tweets: 1" + " ," * HUGE + "x"],
+        ["Forbidden to access tweets: " + "1" * HUGE],
+        ["Forbidden to access tweets for author id " + "1" * HUGE + ": 1"],
+        ["Forbidden to access tweets for author id 7: 101,"] * (HUGE // 20) + ["x"],
+        ["1" * HUGE],
+        ["1" * HUGE + " Tweet ID(s) are unavailable"],
+        ["1 " * HUGE + "Tweet ID(s)" + " " * HUGE],
+        [f"Forbidden to access tweets for author id {number}: 101" for number in range(HUGE // 20)],
+    ],
+)
+def test_a_huge_text_of_a_server_takes_no_time_and_gives_a_short_error(messages: list[str]) -> None:
+    started = time.process_time()
+    error = error_for_response(
+        endpoint="totals", status=403, messages=messages, host="https://x.com", shown=presentable_texts
+    )
+    unavailable_count(messages)
+    reports_unavailable_tweets(messages)
+    # A pattern that tries every start again would take hours.
+    assert time.process_time() - started < 20
+    assert len(str(error)) < 10_000
+
+
+def test_half_a_secret_at_the_end_of_what_is_read_is_not_shown() -> None:
+    secret = "canary" * 20
+    for signs in range(LONGEST_READ - len(secret) - 5, LONGEST_READ + 5):
+        assert "canary" not in presentable(" " * signs + secret + " " * LONGEST_READ, [secret])
 
 
 @pytest.mark.parametrize(("status", "text", "kind"), DOCUMENTED)

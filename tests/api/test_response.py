@@ -383,6 +383,23 @@ def test_a_start_that_is_not_a_time_is_rejected() -> None:
             parse_response(totals(A), {"start": value, "total": {A: {"favorites": "1"}}})
 
 
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00Z", "9999"]
+)
+def test_a_time_outside_the_calendar_of_tweets_is_rejected(time: str) -> None:
+    for key in ("start", "end"):
+        with pytest.raises(InvalidResponseError, match=f"{key} in the response is .*, which is not a time"):
+            parse_response(last_28_hours(), {key: time, "by_hour": {}})
+
+
+def test_a_window_of_years_is_rejected_before_its_hours_are_counted() -> None:
+    body = {"start": "1970-01-01T00:00:00Z", "end": "2199-12-31T00:00:00Z"}
+    with pytest.raises(InvalidResponseError, match="which is more than 28 days"):
+        parse_response(last_28_hours(), body)
+    # Totals have no hours, whatever the response states.
+    assert parse_response(totals("101"), body).counts.periods == (None,)
+
+
 def test_a_list_of_ids_that_is_not_a_list_is_rejected() -> None:
     with pytest.raises(InvalidResponseError, match="is not a list of ids"):
         listed_ids({"unavailable_tweet_ids": 5}, "unavailable_tweet_ids")
