@@ -38,8 +38,13 @@ def ensure_key(database: TargetDatabase, table: Table, target: Target) -> None:
     except Exception as error:
         if "could not create unique index" not in str(error):
             raise
-        problem = f"rows of it have the same {', '.join(table.key)}. Delete all but one of each"
-        raise WarehouseTableError(f"{target.name}, table {target.schema}.{table.name}", problem) from None
+        raise same_key_error(table, target) from None
+
+
+def same_key_error(table: Table, target: Target) -> WarehouseTableError:
+    """Return the error for a table that has several rows with the same key."""
+    problem = f"rows of it have the same {', '.join(table.key)}. Delete all but one of each"
+    return WarehouseTableError(f"{target.name}, table {target.schema}.{table.name}", problem)
 
 
 def _indexes_of_own_table(database: TargetDatabase, table: Table, target: Target) -> set[str] | None:

@@ -37,7 +37,7 @@ _OTHER_SHAPE = re.compile(
     r"contract on `?data_type|DataValidationError|invalid input syntax|could not convert|conversion error"
     r"|is not a table|cannot change|type mismatch|is of type .* but expression|violates [a-z-]+ constraint"
     r"|value too long|out of range|invalid byte sequence|constraint (failed|violated)"
-    r"|cannot (copy to|insert into|update) view",
+    r"|cannot (copy to|insert into|update) view|generated column",
     re.IGNORECASE,
 )
 """What dlt and databases say if a table cannot hold the rows."""

@@ -17,6 +17,7 @@ import pyarrow
 from airflow_provider_engagement.dataset.schema import Table, arrow_schema
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.guarded_batches import CountedBatches
+from airflow_provider_engagement.warehouse.keys import same_key_error
 from airflow_provider_engagement.warehouse.merge_statements import (
     CHANGES,
     LOAD_COLUMN,
@@ -176,7 +177,10 @@ class SqlDatabase(ABC):
         return Written(read=rows.number, new=arrived, changed=0)
 
     def _merge(self, load: TableLoad) -> Written:
-        """Merge rows into a table that has some already."""
+        """Merge rows into a table that has some already.
+
+        :raises WarehouseTableError: if several rows of the table have the key of one that was read.
+        """
         table = load.table
         place = self.qualified(table.name)
         statements = MergeStatements(table=table, place=place, time_text=self.time_text, load_id=self.load_id)
@@ -186,9 +190,14 @@ class SqlDatabase(ABC):
         self.analyze(STAGED)
         self.execute(statements.find_changes(load.precedence))
         self.analyze(CHANGES)
+        to_change = self._number(f"SELECT count(*) FROM {CHANGES}")  # noqa: S608
         changed = self.modify(statements.apply_changes())
         new = self.modify(statements.insert_new())
-        check_counts(self._target, table, read=rows.number, merged=self._number(statements.count_merged()))
+        merged = self._number(statements.count_merged())
+        if merged > rows.number:
+            raise same_key_error(table, self._target)
+        # A trigger, a rule or a policy of the table can keep rows as they are.
+        check_counts(self._target, table, read=rows.number, merged=merged - (to_change - changed))
         for name in (STAGED, CHANGES):
             self.execute(f"DROP TABLE {name}")
         return Written(read=rows.number, new=new, changed=changed)

@@ -111,6 +111,57 @@ def test_a_rule_of_your_own_that_the_rows_break_is_named_and_not_retried(make_po
 
 
 @pytest.mark.parametrize(
+    "rule",
+    [
+        """CREATE FUNCTION mart.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER keep BEFORE UPDATE ON mart.tweet_metrics FOR EACH ROW EXECUTE FUNCTION mart.keep()""",
+        """CREATE FUNCTION mart.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER keep BEFORE INSERT ON mart.tweet_metrics FOR EACH ROW EXECUTE FUNCTION mart.keep()""",
+    ],
+    ids=["no row changes", "no row is added"],
+)
+def test_a_rule_of_your_own_that_keeps_the_old_rows_is_not_taken_for_a_load(
+    make_postgres, write_day, load, rule
+) -> None:
+    database = make_postgres()
+    write_day()
+    load(database)
+    before = database.rows()
+    database.query(rule)
+    write_day(added=5)
+    write_day(DAY + timedelta(days=1))
+
+    for _ in range(2):
+        with pytest.raises(WarehouseError, match=r"144 rows were read for the table .*, but [0-9]+ arrived"):
+            load(database)
+
+    assert database.rows() == before
+
+
+def test_a_generated_column_is_named_and_not_retried(make_postgres, write_day, load) -> None:
+    database = make_postgres()
+    write_day()
+    load(database)
+    database.query("ALTER TABLE mart.tweet_metrics DROP COLUMN app_opens")
+    database.query("ALTER TABLE mart.tweet_metrics ADD COLUMN app_opens bigint GENERATED ALWAYS AS (favorites) STORED")
+    write_day(added=5)
+
+    with pytest.raises(WarehouseTableError, match='column "app_opens"'):
+        load(database)
+
+
+def test_a_row_that_was_inserted_twice_by_hand_is_named_and_not_retried(make_duckdb, write_day, load) -> None:
+    database = make_duckdb()
+    write_day()
+    load(database)
+    database.query("INSERT INTO mart.tweet_metrics SELECT * FROM mart.tweet_metrics LIMIT 1")
+    write_day(added=1)
+
+    with pytest.raises(WarehouseTableError, match="rows of it have the same tweet_id, period_start"):
+        load(database)
+
+
+@pytest.mark.parametrize(
     ("table", "problem"),
     [
         ("CREATE TABLE mart.tweet_metrics (a integer)", "it has no column tweet_id"),
