@@ -135,7 +135,7 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "metrics": "the requested metrics, separated by commas",
         "metric": "the metric whose count changed",
         "old_value": "the count before; null if there was none",
-        "new_value": "the count that replaced it; never null",
+        "new_value": "the count that replaced it",
         "old_fetched_at": "when the API returned the old count",
         "new_fetched_at": "when the API returned the new count",
         "tweets": "how many Tweets of the owner the API returned a response for",
