@@ -78,6 +78,8 @@ def task_failures(conn_id: str | None = None) -> Iterator[None]:
 
 def _one_line(error: Exception, conn_id: str | None) -> str:
     message = " ".join(str(error).split())
-    if conn_id and isinstance(error, _ABOUT_A_CONNECTION) and conn_id not in message:
+    # An error about another connection, such as that of the owners, names it.
+    names_another = isinstance(error, InvalidConnectionError) and message.startswith("Connection ")
+    if conn_id and isinstance(error, _ABOUT_A_CONNECTION) and conn_id not in message and not names_another:
         return f"Connection {conn_id}: {message}"
     return message

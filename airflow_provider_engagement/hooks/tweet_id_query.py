@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_engagement.api.tweet_id import newest_id_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.hooks.airflow_connections import find_connection
 from airflow_provider_engagement.inputs.id_columns import IdColumns, parse_id_columns
 from airflow_provider_engagement.inputs.lists import quoted
 from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id
@@ -74,17 +75,18 @@ def _tweet_of(name: str, value: object, owner: object, newest: int) -> ListedTwe
 def _hook_of(conn_id: str | None) -> Any:
     if not conn_id:
         raise InvalidQueryError("tweet_ids_conn_id", "is not set", "Set the connection of the database.")
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    try:
-        connection: Any = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        problem = f"there is no connection {conn_id!r}"
-        raise InvalidQueryError("tweet_ids_conn_id", problem, "Create it, or correct the id.") from None
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.sdk.exceptions import AirflowException
 
-    hook = connection.get_hook()
+    connection: Any = find_connection(conn_id, field="tweet_ids_conn_id")
+    try:
+        hook = connection.get_hook()
+    except (AirflowException, ImportError):
+        raise InvalidQueryError(
+            "tweet_ids_conn_id",
+            f"no installed provider has a hook for the connection {conn_id!r} of type {connection.conn_type!r}",
+            "Install the provider of the database on the workers, or correct the type of the connection.",
+        ) from None
     if not isinstance(hook, DbApiHook):
         raise InvalidQueryError(
             "tweet_ids_conn_id",

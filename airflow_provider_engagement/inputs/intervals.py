@@ -21,6 +21,9 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.lists import quoted
 from airflow_provider_engagement.inputs.times import parse_time
 
+_TOO_OLD = "older than the oldest hour that the API has"
+_NOT_OVER = "after the last complete hour"
+
 
 class OnUnaligned(StrEnum):
     """What to do with a start or end that is not a whole hour."""
@@ -73,6 +76,11 @@ class ResolvedInterval:
     time_range: TimeRange
     adjustments: tuple[Adjustment, ...] = ()
 
+    @property
+    def clipped(self) -> tuple[str, ...]:
+        """The edges that were clipped to the hours that the API has: ``start`` or ``end``, or both."""
+        return tuple(change.edge for change in self.adjustments if change.reason in (_TOO_OLD, _NOT_OVER))
+
 
 def resolve_interval(
     start: object,
@@ -122,11 +130,11 @@ def resolve_interval(
                 f"{edges['start'].isoformat()} is before {oldest.isoformat()}, the oldest hour that the API has",
                 "Pass a later start, or set on_out_of_range to clip.",
             )
-        adjust("start", oldest, "older than the oldest hour that the API has")
+        adjust("start", oldest, _TOO_OLD)
     if edges["end"] > newest:
         if on_out_of_range is OnOutOfRange.FAIL:
             check_is_over(edges["end"], now=now, remedy="run the task later, or set on_out_of_range to clip")
-        adjust("end", newest, "after the last complete hour")
+        adjust("end", newest, _NOT_OVER)
     if edges["start"] >= edges["end"]:
         raise InvalidQueryError(
             "start", f"no hour between {start!s} and {end!s} is available", "Pass another interval."
@@ -194,8 +202,8 @@ def _check_order(start: datetime, end: datetime) -> None:
         raise InvalidQueryError(
             "start",
             f"the interval is empty: start and end are both {start.isoformat()}",
-            "In Airflow 3, a cron schedule has an empty data interval by default. Schedule the DAG with "
-            "CronDataIntervalTimetable, or set start and end.",
+            "Set start to a time before end. In Airflow 3, a cron schedule has an empty data interval by default. "
+            "Schedule the DAG with CronDataIntervalTimetable, or set start and end.",
         )
     if start > end:
         raise InvalidQueryError("start", f"{start.isoformat()} is after end, {end.isoformat()}", "Swap start and end.")

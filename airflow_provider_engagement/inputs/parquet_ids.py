@@ -90,8 +90,9 @@ def _check_type(source: IdSource, column: pyarrow.Field, content: str) -> None:
         reason = "which holds several values in a row"
     else:
         reason = f"which cannot hold {content}"
+    remedy = f"Write {content} as strings or 64-bit integers."
     raise source.error(
         f"column {quoted(column.name)}",
         f"has the type {str(column.type)[:60]}, {reason}",
-        f"Write {content} as strings or 64-bit integers.",
+        source.columns.remedy_of_owner(remedy) if content == "owners" else remedy,
     )

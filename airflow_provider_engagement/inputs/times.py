@@ -73,7 +73,7 @@ def parse_time_zone(value: object) -> ZoneInfo:
     :raises InvalidQueryError: if there is no zone of that name.
     """
     try:
-        return ZoneInfo(str(value))
+        return ZoneInfo(str(value).strip())
     except (KeyError, ValueError, OSError):
         raise InvalidQueryError(
             "time_zone", f"{quoted(value)} is not a known time zone", "Pass an IANA name such as Europe/Prague."

@@ -34,7 +34,7 @@ _MARKED_AS_TEXT = (
 )
 
 _EXPONENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?[eE][+-]?[0-9]+", re.ASCII)
-_FRACTION = re.compile(r"[+-]?[0-9]+[.,][0-9]+", re.ASCII)
+_FRACTION = re.compile(r"[+-]?[0-9]+[.,][0-9]{1,14}", re.ASCII)  # more digits are another id
 _GROUPS = re.compile(r"[0-9]{1,3}(?:([.,' \u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})+")
 _MISSING = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a"})
 

@@ -6,7 +6,9 @@ import logging
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
+from numbers import Real
 from typing import NamedTuple
 
 from airflow_provider_engagement.api.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS, newest_id_at
@@ -139,8 +141,8 @@ def _items(value: object) -> Sequence[object] | Iterator[object]:
         raise InvalidQueryError(
             FIELD, f"{quoted(value)} has an address with a comma in it", "Separate addresses with spaces."
         )
-    # A template that is rendered as a native object leaves one number, whose type has its own error.
-    return [value] if isinstance(value, float) else parse_list(value, field=FIELD)
+    # A template that is rendered as a native object leaves one number, whose type has its own rule.
+    return [value] if isinstance(value, (Real, Decimal)) else parse_list(value, field=FIELD)
 
 
 def _numbers_in(value: object) -> set[str] | None:

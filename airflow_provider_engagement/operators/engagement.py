@@ -333,7 +333,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         )
 
     def _interval(self, run: RunContext, granularity: Granularity, zone: ZoneInfo) -> ResolvedInterval:
-        from airflow_provider_engagement.api.time_range import oldest_available_hour
+        from airflow_provider_engagement.api.time_range import TimeRange, oldest_available_hour
         from airflow_provider_engagement.dataset.days import local_day
         from airflow_provider_engagement.dataset.granularity import Granularity
         from airflow_provider_engagement.inputs.choices import parse_choice
@@ -375,7 +375,13 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             on_out_of_range=parse_choice(self.on_out_of_range, OnOutOfRange, field="on_out_of_range"),
             max_age=self._max_age,
         )
-        return replace(resolved, adjustments=(*adjustments, *resolved.adjustments))
+        adjustments = (*adjustments, *resolved.adjustments)
+        if granularity is Granularity.DAY and self.after_post_days is None:
+            # The limits of the API move with the current time, too.
+            hours = resolved.time_range
+            start, end, changes = shrink_to_days(hours.start, hours.end, zone, relative=resolved.clipped)
+            resolved, adjustments = replace(resolved, time_range=TimeRange(start, end)), (*adjustments, *changes)
+        return replace(resolved, adjustments=adjustments)
 
     def _plan(self, query: Query, days: int | None, repetition: int, run: RunContext) -> Sequence[Request]:
         from airflow_provider_engagement.api.planner import plan, plan_after_post, plan_shared

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_engagement.exceptions import EngagementError, InvalidConnectionError
+from airflow_provider_engagement.exceptions import EngagementError, InvalidConnectionError, UnknownConnectionError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.simulator import Clock, Fault, Simulator, World
@@ -275,3 +275,10 @@ def test_an_error_of_another_library_is_not_shown_by_the_test(
     assert not accepted
     assert message.startswith("The test failed with RuntimeError")
     assert "canary" not in message
+
+
+def test_an_error_about_another_connection_names_only_that_one() -> None:
+    with pytest.raises(AirflowFailException) as raised, task_failures("app"):
+        raise UnknownConnectionError("Connection owners does not exist.")
+
+    assert str(raised.value) == "Connection owners does not exist."

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, UnknownConnectionError
 from airflow_provider_engagement.hooks import tweet_id_query
 from airflow_provider_engagement.hooks.tweet_id_query import query_tweet_ids
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
@@ -98,7 +98,7 @@ def test_a_result_without_ids_is_an_error(
 
 
 def test_a_connection_that_does_not_exist_is_an_error() -> None:
-    with pytest.raises(InvalidQueryError, match="there is no connection 'nowhere'"):
+    with pytest.raises(UnknownConnectionError, match=r"Connection nowhere does not exist.*correct tweet_ids_conn_id"):
         list(query_tweet_ids("SELECT 1", "nowhere"))
     with pytest.raises(InvalidQueryError, match="tweet_ids_conn_id: is not set"):
         list(query_tweet_ids("SELECT 1", None))
@@ -107,6 +107,18 @@ def test_a_connection_that_does_not_exist_is_an_error() -> None:
 def test_a_connection_of_another_kind_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", "engagement://")
     with pytest.raises(InvalidQueryError, match="'other' of type 'engagement' is not one of a database"):
+        list(query_tweet_ids("SELECT 1", "other"))
+
+
+def test_an_id_that_no_connection_can_have_is_an_error() -> None:
+    with pytest.raises(InvalidConnectionError, match="tweet_ids_conn_id: 'a b' is not the id of a connection"):
+        list(query_tweet_ids("SELECT 1", "a b"))
+
+
+def test_a_connection_whose_provider_is_not_installed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", "unheardof://")
+    problem = "no installed provider has a hook for the connection 'other' of type 'unheardof'. Install the provider"
+    with pytest.raises(InvalidQueryError, match=problem):
         list(query_tweet_ids("SELECT 1", "other"))
 
 

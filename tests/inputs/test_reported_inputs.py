@@ -136,6 +136,7 @@ REFUSED = {
     "null in a list": ("ids.json", json.dumps([A, None]), "line 1, item 2: there is no id"),
     "commas at the ends": ("ids.txt", f"{A},\n", f"line 1: '{A},' is not a Tweet id"),
     "a delimiter in a text": ("ids.csv", f"text,tweet_id\na, b,{A}\n", "line 2: has 3 cells, but the first row has 2"),
+    "two ids and a comma on a line of text": ("ids.txt", f"{A},{B}\n", f"line 1: '{A},{B}' is not a Tweet id"),
     "a cell too few": ("ids.csv", f"text,tweet_id,reply\n{A},{B}\n", "line 2: has 2 cells, but the first row has 3"),
     "two delimiters": ("ids.csv", f"tweet_id,a;tweet_id\n{A},b;{B}\n", "line 1: .* has several delimiters"),
     "two ids on a line of text": ("ids.txt", f"{A} {B}\n", "line 1: .* is not a Tweet id"),
@@ -323,6 +324,17 @@ def test_parquet_of_another_type_is_refused_with_the_true_reason(
 ) -> None:
     parquet.write_table(pyarrow.table({"tweet_id": column, "text": ["a"]}), tmp_path / "ids.parquet")
     assert re.search(problem, error_of(tmp_path / "ids.parquet"))
+
+
+def test_parquet_with_owners_of_another_type_says_how_not_to_read_them(tmp_path: Path) -> None:
+    columns = {"tweet_id": [A], "owner": pyarrow.array([12.0])}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "ids.parquet")
+
+    error = error_of(tmp_path / "ids.parquet")
+
+    assert "column 'owner': has the type double, which rounds ids" in error
+    assert "Set owner_column=False to ignore it" in error
+    assert ids_in(tmp_path / "ids.parquet", owner_column=False) == [A]
 
 
 def test_damaged_parquet_is_an_error_of_this_package(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_hours_that_are_no_duration_are_an_error(value: object) -> None:
 
 
 def test_a_time_zone_has_an_iana_name() -> None:
-    assert parse_time_zone("Europe/Prague").key == "Europe/Prague"
+    assert parse_time_zone("Europe/Prague").key == parse_time_zone(" Europe/Prague\n").key == "Europe/Prague"
 
 
 @pytest.mark.parametrize("value", ["Mars/Olympus", "", "../etc", None])

@@ -593,6 +593,22 @@ def test_a_rolling_interval_of_days_means_the_whole_days_within(
     assert f"the whole days in {zone} are pulled" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "whole"),
+    [
+        ("2014-09-01", "2025-01-20", "UTC", ("2025-01-13T00:00:00Z", "2025-01-20T00:00:00Z")),
+        ("400d", "2025-01-20", "Europe/Berlin", ("2025-01-12T23:00:00Z", "2025-01-19T23:00:00Z")),
+        ("2026-01-10", "2026-01-20", "America/New_York", ("2026-01-10T05:00:00Z", "2026-01-12T05:00:00Z")),
+    ],
+)
+def test_an_interval_of_days_is_clipped_to_whole_days(
+    pull: Callable[..., Any], start: str, end: str, zone: str, whole: tuple[str, str]
+) -> None:
+    manifest = pull(start=start, end=end, granularity="day", time_zone=zone, on_out_of_range="clip")
+    assert interval_of(manifest) == whole
+    assert manifest["adjustments"][-1]["reason"] == f"granularity is day, so the whole days in {zone} are pulled"
+
+
 def test_a_rolling_interval_without_a_whole_day_is_an_error(pull: Callable[..., Any]) -> None:
     interval = utc(2026, 1, 11, 6), utc(2026, 1, 11, 7)
     with pytest.raises(AirflowFailException, match="start: there is no whole day in UTC from"):

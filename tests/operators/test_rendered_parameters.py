@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def rendered(operator: type[BaseOperator], params: dict[str, Any], **parameters:
     return task
 
 
-@pytest.mark.parametrize("value", [A, int(A), f"[{A}]", f"['{A}']", f"https://x.com/a/status/{A}"])
+@pytest.mark.parametrize("value", [A, int(A), Decimal(A), f"[{A}]", f"['{A}']", f"https://x.com/a/status/{A}"])
 def test_one_id_in_a_native_template_is_that_id(value: object) -> None:
     task = rendered(EngagementTotalsOperator, {"ids": value}, tweet_ids="{{ params.ids }}")
     assert task.read_tweets() == {A: None}
