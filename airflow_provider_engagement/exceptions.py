@@ -265,6 +265,20 @@ class StorageError(TransientError):
         super().__init__(f"The table {address} cannot be read or written: {problem}. Check the storage.")
 
 
+class TweetIdQueryError(TransientError):
+    """The database failed to answer the query of ``tweet_ids_sql``. No request is sent.
+
+    Usually no action is needed: the retry runs the query again. If the error persists, read the message of the
+    database.
+
+    :param conn_id: the connection of the database.
+    :param problem: what the database reports.
+    """
+
+    def __init__(self, conn_id: str, problem: str) -> None:
+        super().__init__(f"tweet_ids_sql: the database of the connection {conn_id} failed: {_sentence(problem)}")
+
+
 class PathError(PermanentError):
     """The task may not read or write a path: its rights do not suffice, or a file is where a folder has to be.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowException
+
+from airflow_provider_engagement.api.redaction import presentable
 from airflow_provider_engagement.api.tweet_id import newest_id_at
-from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.hooks.airflow_connections import find_connection
+from airflow_provider_engagement.exceptions import EngagementError, InvalidQueryError, TweetIdQueryError
+from airflow_provider_engagement.hooks.airflow_connections import extra_of, find_connection
 from airflow_provider_engagement.inputs.id_columns import IdColumns, parse_id_columns
 from airflow_provider_engagement.inputs.lists import quoted
 from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id
@@ -20,6 +24,23 @@ FIELD = "tweet_ids_sql"
 
 ROWS_AT_ONCE = 10_000
 """How many rows are fetched from the database at once."""
+
+SHORTEST_SECRET = 8
+"""How many characters a value of the connection's extra has at least, if errors are not to show it."""
+
+_STATES_OF_MISTAKES = ("22", "28", "3D", "3F", "42")
+"""How the SQLSTATE of an error begins that a retry cannot change: data, credentials, names, and syntax or rights."""
+
+_MISTAKE = re.compile(
+    r"no such (table|column|function)|syntax|parse error|does not exist|doesn't exist"
+    r"|invalid (identifier|object|column)|unknown (column|table|database|function)|not found: (table|dataset)"
+    r"|unrecognized name|no viable alternative"
+    r"|(table|view|column)\w* (was )?not[ _]found|unresolved_column|permission denied|access denied|not authorized"
+    r"|insufficient privilege|(password )?authentication failed|catalog error|binder error|one statement at a time"
+    r"|unable to open database file|file is not a database|incomplete input",
+    re.IGNORECASE,
+)
+"""What databases say if a query or a connection has to be corrected. A retry fails in the same way."""
 
 _SERVER_SIDE = ("psycopg", "psycopg2")
 """Drivers whose cursors hold the whole result on the client unless they have a name."""
@@ -36,13 +57,22 @@ def query_tweet_ids(
         ``id_str``, else ``id``, else the only column.
     :param owner_column: the column that holds the owners; by default ``owner``, if there is one. ``False`` to read no
         owners.
-    :raises InvalidQueryError: if there is no such connection or column, or if a value is not an id beyond doubt. The
-        error names the row.
+    :raises InvalidConnectionError: if there is no such connection.
+    :raises InvalidQueryError: if there is no such table or column, or if a value is not an id beyond doubt. The error
+        names the row.
+    :raises TweetIdQueryError: if the database fails.
     """
     columns = parse_id_columns(column, owner_column)
     newest = newest_id_at(datetime.now(UTC))
-    hook = _hook_of(conn_id)
-    with closing(hook.get_conn()) as connection, closing(_cursor(connection)) as cursor:
+    if not conn_id:
+        raise InvalidQueryError("tweet_ids_conn_id", "is not set", "Set the connection of the database.")
+    database = find_connection(conn_id, field="tweet_ids_conn_id")
+    hook = _hook_of(database)
+    with (
+        _named_errors(database),
+        closing(hook.get_conn()) as connection,
+        closing(_cursor(connection)) as cursor,
+    ):
         cursor.execute(sql)
         rows = cursor.fetchmany(ROWS_AT_ONCE)
         # A cursor on the server knows the columns only after the first rows.
@@ -72,28 +102,60 @@ def _tweet_of(name: str, value: object, owner: object, newest: int) -> ListedTwe
     return ListedTweet(parse_tweet_id(value, field=FIELD, newest=newest), parse_owner(owner))
 
 
-def _hook_of(conn_id: str | None) -> Any:
-    if not conn_id:
-        raise InvalidQueryError("tweet_ids_conn_id", "is not set", "Set the connection of the database.")
+def _hook_of(connection: Any) -> Any:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
-    from airflow.sdk.exceptions import AirflowException
 
-    connection: Any = find_connection(conn_id, field="tweet_ids_conn_id")
     try:
         hook = connection.get_hook()
     except (AirflowException, ImportError):
-        raise InvalidQueryError(
-            "tweet_ids_conn_id",
-            f"no installed provider has a hook for the connection {conn_id!r} of type {connection.conn_type!r}",
-            "Install the provider of the database on the workers, or correct the type of the connection.",
-        ) from None
+        hook = None
     if not isinstance(hook, DbApiHook):
         raise InvalidQueryError(
             "tweet_ids_conn_id",
-            f"the connection {conn_id!r} of type {connection.conn_type!r} is not one of a database with SQL",
-            "Use a connection whose hook is based on DbApiHook.",
+            f"the connection {connection.conn_id!r} of type {connection.conn_type!r} is not one of a database with "
+            "SQL, or the worker lacks Airflow's provider for this type",
+            "Use a connection whose hook is based on DbApiHook, and install its provider on the workers.",
         )
     return hook
+
+
+@contextmanager
+def _named_errors(database: Any) -> Iterator[None]:
+    """Raise an error of the database as one of this package, without what is secret in its connection.
+
+    :raises InvalidQueryError: if the query or the connection has to be corrected first.
+    :raises TweetIdQueryError: if anything else fails.
+    """
+    try:
+        yield
+    except EngagementError:
+        raise
+    except Exception as error:
+        message = presentable(str(error) or type(error).__name__, _secrets_of(database))
+        # Drivers of PostgreSQL call the SQLSTATE differently. Others have none, or only in the text.
+        state = str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
+        if state.startswith(_STATES_OF_MISTAKES) or (not state and _MISTAKE.search(message)):
+            problem = f"the database of the connection {database.conn_id} reports: {message.rstrip('.')}"
+            raise InvalidQueryError(FIELD, problem, "Correct the query, or the connection and its rights.") from None
+        raise TweetIdQueryError(database.conn_id, message) from None
+
+
+def _secrets_of(database: Any) -> list[str]:
+    """Return the texts of a connection that an error must not show: the password, and what a field of the extra holds.
+
+    Short values, such as the mode of encryption, are words that messages need.
+    """
+    return [*filter(None, [database.password]), *_long_texts(extra_of(database))]
+
+
+def _long_texts(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _long_texts(item)
+    elif isinstance(value, str) and len(value) >= SHORTEST_SECRET:
+        yield value
 
 
 def _cursor(connection: Any) -> Any:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow.sdk import BaseHook, Connection
-from airflow.sdk.exceptions import AirflowFailException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, UnknownConnectionError
+from airflow_provider_engagement.exceptions import (
+    InvalidConnectionError,
+    InvalidQueryError,
+    TweetIdQueryError,
+    UnknownConnectionError,
+)
 from airflow_provider_engagement.hooks import tweet_id_query
 from airflow_provider_engagement.hooks.tweet_id_query import query_tweet_ids
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
@@ -98,7 +105,7 @@ def test_a_result_without_ids_is_an_error(
 
 
 def test_a_connection_that_does_not_exist_is_an_error() -> None:
-    with pytest.raises(UnknownConnectionError, match=r"Connection nowhere does not exist.*correct tweet_ids_conn_id"):
+    with pytest.raises(UnknownConnectionError, match=r"Connection nowhere does not exist.*tweet_ids_conn_id"):
         list(query_tweet_ids("SELECT 1", "nowhere"))
     with pytest.raises(InvalidQueryError, match="tweet_ids_conn_id: is not set"):
         list(query_tweet_ids("SELECT 1", None))
@@ -117,7 +124,7 @@ def test_an_id_that_no_connection_can_have_is_an_error() -> None:
 
 def test_a_connection_whose_provider_is_not_installed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", "unheardof://")
-    problem = "no installed provider has a hook for the connection 'other' of type 'unheardof'. Install the provider"
+    problem = "the connection 'other' of type 'unheardof' .* lacks Airflow's provider .* install its provider"
     with pytest.raises(InvalidQueryError, match=problem):
         list(query_tweet_ids("SELECT 1", "other"))
 
@@ -180,10 +187,62 @@ def test_a_query_on_postgresql_leaves_no_connection_open(postgres: Callable[[str
     assert list(query_tweet_ids(others, "warehouse")) == [("100", None)]
 
 
-def test_an_error_of_the_database_is_not_permanent(postgres: Callable[[str], None]) -> None:
-    with pytest.raises(Exception, match="no_such_table") as raised:
-        list(query_tweet_ids("SELECT tweet_id FROM no_such_table", "warehouse"))
-    assert not isinstance(raised.value, (InvalidQueryError, AirflowFailException))
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT tweet_id FROM no_such_table",
+        "SELECT no_such_column AS tweet_id",
+        "SELEC 1",
+        "SELECT 'x'::int AS tweet_id",
+        "SELECT no_such_function() AS tweet_id",
+    ],
+)
+def test_a_mistake_in_a_query_on_postgresql_is_permanent(postgres: Callable[[str], None], sql: str) -> None:
+    with pytest.raises(InvalidQueryError, match="tweet_ids_sql: the database of the connection warehouse reports: "):
+        list(query_tweet_ids(sql, "warehouse"))
+
+
+def test_a_failure_of_postgresql_is_not_permanent(postgres: Callable[[str], None]) -> None:
+    with pytest.raises(TweetIdQueryError, match=r"the database of the connection warehouse failed: .*terminat"):
+        list(query_tweet_ids("SELECT pg_terminate_backend(pg_backend_pid())::int + 100 AS tweet_id", "warehouse"))
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT tweet_id FROM nowhere", "SELECT x FROM tweets", "SELEC 1", "SELECT (1", "SELECT 1; SELECT 2"]
+)
+def test_a_mistake_in_a_query_is_permanent(database: sqlite3.Connection, sql: str) -> None:
+    with pytest.raises(InvalidQueryError, match="tweet_ids_sql: the database of the connection warehouse reports: "):
+        list(query_tweet_ids(sql, "warehouse"))
+
+
+@pytest.mark.parametrize(
+    "password", ["pass canary", "p%C3%A4ss/canary+1", "line one canary\nline two canary", "'canary\"\\"]
+)
+@pytest.mark.parametrize("form", [str, repr, lambda text: quote(text, safe=""), lambda text: text.replace(" ", "\n  ")])
+@pytest.mark.parametrize("kind", ["syntax error", "server closed the connection"])
+def test_an_error_of_the_database_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, password: str, form: Callable[[str], str], kind: str
+) -> None:
+    class FailingHook(SqliteHook):
+        def get_conn(self) -> sqlite3.Connection:
+            raise RuntimeError(f"{kind}: password={form(password)} token={form('token of ' + password)} " + "x" * 9_000)
+
+    extra = {"options": {"tokens": ["token of " + password]}}
+    connection = {"conn_type": "sqlite", "password": password, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    monkeypatch.setattr(Connection, "get_hook", lambda self, **options: FailingHook())
+    with pytest.raises((InvalidQueryError, TweetIdQueryError)) as raised:
+        list(query_tweet_ids("SELECT 1", "warehouse"))
+    shown = "".join(traceback.format_exception(raised.value))
+    assert kind in shown
+    assert "canary" not in shown.replace(f"{__file__}", "")
+    assert len(str(raised.value)) < 1_000
+
+
+def test_a_provider_that_is_not_installed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "no-such-type://")
+    with pytest.raises(InvalidQueryError, match="install its provider on the workers"):
+        list(query_tweet_ids("SELECT 1", "warehouse"))
 
 
 @pytest.mark.parametrize(
