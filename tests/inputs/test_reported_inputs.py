@@ -483,3 +483,21 @@ def test_ids_from_before_november_2010_are_pulled_with_a_warning(caplog: pytest.
     caplog.clear()
     EngagementTotalsOperator(task_id="pull", tweet_ids=[A, B]).read_tweets()
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("ids.csv", "tweet_id\n"),
+        ("ids.csv", ""),
+        ("ids.txt", "# none\n"),
+        ("ids.json", "[]"),
+        ("ids.jsonl", "\n"),
+        ("tweets.js", "window.YTD.tweets.part0 = [ ]"),
+    ],
+)
+def test_a_file_without_ids_is_an_error_that_names_it(write: Write, name: str, content: str) -> None:
+    path = write(name, content)
+    pull = EngagementTotalsOperator(task_id="pull", tweet_ids_file=str(path))
+    with pytest.raises(InvalidQueryError, match=rf"tweet_ids_file: \S*{re.escape(name)} contains no ids"):
+        pull.read_tweets()
