@@ -141,6 +141,7 @@ REFUSED = {
     "null in a list": ("ids.json", json.dumps([A, None]), "line 1, item 2: there is no id"),
     "commas at the ends": ("ids.txt", f"{A},\n", f"line 1: '{A},' is not a Tweet id"),
     "a delimiter in a text": ("ids.csv", f"text,tweet_id\na, b,{A}\n", "line 2: has 3 cells, but the first row has 2"),
+    "two columns of the same name": ("ids.csv", f"tweet_id,tweet_id\n{A},{B}\n", "Give each column a name of its own"),
     "a quote in a text that is not doubled": (
         "ids.csv",
         f'tweet_id,text\n{A},"hi\n{B},you"\n{A},x\n',
