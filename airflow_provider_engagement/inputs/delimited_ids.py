@@ -49,19 +49,22 @@ class _Rows:
         self._owner_place: int | None = None
         self._line = 1
         self._length = 0
+        self._record: list[str] = []
 
     def ids(self, lines: Iterable[tuple[int, str]]) -> Iterator[FoundId]:
         """Yield the values."""
         rows = csv.reader(self._records(lines), strict=True, delimiter=self._delimiter)
         try:
             for row in rows:
-                self._length = 0
+                record, self._record, self._length = self._record, [], 0
                 if not any(map(str.strip, row)):
                     continue
                 if self._width == 0:
                     self._width = len(row)
                     if self._is_header(row):
                         continue
+                if len(record) > 1:
+                    self._check_quotes(record)
                 yield self._found(row)
         except csv.Error as error:
             raise self._source.error(f"line {self._line}", f"is not CSV ({error})", "Correct it.") from None
@@ -72,7 +75,23 @@ class _Rows:
             self._length += len(line)
             if self._length > MAX_LINE_LENGTH:
                 raise self._source.too_large(f"line {self._line}", f"{MAX_LINE_LENGTH:,} characters in a record")
+            self._record.append(line)
             yield line
+
+    def _check_quotes(self, record: Sequence[str]) -> None:
+        """Reject a cell of several lines that may have swallowed rows, because a quote in a text is not doubled.
+
+        :param record: the lines of one record.
+        :raises InvalidQueryError: if several of them look like a row with an id.
+        """
+        rows = [line.rstrip("\r\n").split(self._delimiter) for line in record]
+        cells = [row[self._place] for row in rows if len(row) == self._width]
+        if sum(holds_long_number(cell) and not re.search(r"\s", cell) for cell in cells) > 1:
+            raise self._source.error(
+                f"line {self._line - len(record) + 1}",
+                f"has a cell in quotes that contains what looks like a row, until line {self._line}",
+                "Double the quotes in texts, and put quotes around these texts.",
+            )
 
     def _is_header(self, row: Sequence[str]) -> bool:
         """Return whether the first row is a header, and remember which columns to read."""

@@ -70,9 +70,10 @@ class IdColumns:
         try:
             return _place_of_ids(tuple(names), None if self.ids is None else str(self.ids))
         except LookupError as problem:
-            raise InvalidQueryError(
-                field, f"{source}: {problem}", "Set tweet_ids_column to the column that holds the ids."
-            ) from None
+            remedy = "Set tweet_ids_column to the column that holds the ids."
+            if len(set(names)) < len(names):
+                remedy = f"Give each column a name of its own. {remedy}"
+            raise InvalidQueryError(field, f"{source}: {problem}", remedy) from None
 
     def place_of_owners(self, names: Sequence[str], *, field: str, source: str) -> int | None:
         """Return the index of the column of the owners, or ``None`` if there is none.

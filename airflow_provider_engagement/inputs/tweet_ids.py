@@ -191,8 +191,9 @@ def divide_object(document: Mapping[str, object], columns: IdColumns, *, field: 
     if value is None:
         raise InvalidQueryError(field, f"has the key {quoted(key)} without a value", "Fill it in or remove the object.")
     owner = None if owner_key is None else document.get(owner_key)
-    # Without owner_column, the key may belong to another kind of object.
-    return value, owner if columns.owners is not None or isinstance(owner, (str, int)) else None
+    # Without owner_column, the key may hold another kind of object.
+    is_object = isinstance(owner, (Mapping, list, tuple))
+    return value, None if is_object and columns.owners is None else owner
 
 
 def _can_be_tweet(value: object) -> bool:

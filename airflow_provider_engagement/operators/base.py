@@ -263,6 +263,12 @@ class EngagementPullOperator(BaseOperator):
 
         owner = parse_owner(self.tweet_owner, field="tweet_owner")
         owners = parse_tweets(self._read_tweet_ids())
+        if not owners and self.tweet_ids_file is not None:
+            raise InvalidQueryError(
+                "tweet_ids_file", f"{self.tweet_ids_file} contains no ids", "Check the file, or what writes it."
+            )
+        if not owners and self.tweet_ids_sql is not None:
+            raise InvalidQueryError("tweet_ids_sql", "the result has no rows", "Check the query.")
         warn_of_old_ids(owners)
         return {tweet_id: listed or owner for tweet_id, listed in owners.items()}
 

@@ -145,8 +145,8 @@ def owners_figure(manifest: Mapping[str, Any]) -> Figure:
     return Figure(
         name="owners",
         title="Rejected owners",
-        text=f"The pull requested Tweets of {values.get('requested', 0)} owners. The Tweets of these owners have no "
-        "new counts, because the API rejected their tokens or they have none.",
+        text=f"Owners in the pull: {values.get('requested', 0)}. The Tweets of these owners have no new counts, "
+        "because the API rejected their tokens or they have none.",
         columns=(Column("owner", "Owner"), Column("reason", "Reason")),
         rows=[(str(owner), str(reason)) for owner, reason in rows],
     )

@@ -153,6 +153,14 @@ def test_an_operator_reads_ids_and_owners_from_a_query(database: sqlite3.Connect
     assert pull.read_tweets() == {"101": "7", "102": "9", "103": "8"}
 
 
+def test_a_query_without_a_row_is_an_error_of_the_query(database: sqlite3.Connection) -> None:
+    pull = EngagementTotalsOperator(
+        task_id="pull", tweet_ids_sql="SELECT tweet_id FROM tweets WHERE 0", tweet_ids_conn_id="warehouse"
+    )
+    with pytest.raises(InvalidQueryError, match="tweet_ids_sql: the result has no rows"):
+        pull.read_tweets()
+
+
 @pytest.fixture
 def postgres(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Define the connection ``warehouse`` to PostgreSQL, and return a function that executes SQL there."""

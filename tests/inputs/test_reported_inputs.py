@@ -56,6 +56,11 @@ def error_of(path: Path, **columns: Any) -> str:
 
 
 READ = {
+    "texts of several lines between two columns of ids": (
+        "ids.csv",
+        f'n,tweet_id,text,reply_to\n1,{A},"a\n\nb, c",{B}\n2,{B},"d\ne",{A}\n',
+    ),
+    "texts of several lines before the id": ("ids.csv", f'text,tweet_id\n"a\nb, {A}\nc",{A}\n"d\n",{B}\n'),
     "marks of direction around the first id": ("ids.csv", f"\u202a{A}\u202c\n{B}\n"),
     "an address in the first line": ("ids.csv", f"https://x.com/a/status/{A}\n{B}\n"),
     "a zero-width space after each id": ("ids.txt", f"{A}\u200b\n{B}\u200b\n"),
@@ -136,6 +141,18 @@ REFUSED = {
     "null in a list": ("ids.json", json.dumps([A, None]), "line 1, item 2: there is no id"),
     "commas at the ends": ("ids.txt", f"{A},\n", f"line 1: '{A},' is not a Tweet id"),
     "a delimiter in a text": ("ids.csv", f"text,tweet_id\na, b,{A}\n", "line 2: has 3 cells, but the first row has 2"),
+    "two columns of the same name": ("ids.csv", f"tweet_id,tweet_id\n{A},{B}\n", "Give each column a name of its own"),
+    "a quote in a text that is not doubled": (
+        "ids.csv",
+        f'tweet_id,text\n{A},"hi\n{B},you"\n{A},x\n',
+        "line 2: has a cell in quotes that contains what looks like a row, until line 3",
+    ),
+    "a quote in a text before the id": (
+        "ids.tsv",
+        f'text\ttweet_id\nx\t{A}\n"hi\t{A}\nyou"\t{B}\n',
+        "line 3: has a cell in quotes that contains what looks like a row, until line 4",
+    ),
+    "a decimal owner": ("ids.jsonl", json.dumps({"tweet_id": A, "owner": 12.5}), "line 1: 12.5 is not an owner"),
     "two ids and a comma on a line of text": ("ids.txt", f"{A},{B}\n", f"line 1: '{A},{B}' is not a Tweet id"),
     "a cell too few": ("ids.csv", f"text,tweet_id,reply\n{A},{B}\n", "line 2: has 2 cells, but the first row has 3"),
     "two delimiters": ("ids.csv", f"tweet_id,a;tweet_id\n{A},b;{B}\n", "line 1: .* has several delimiters"),
@@ -483,3 +500,21 @@ def test_ids_from_before_november_2010_are_pulled_with_a_warning(caplog: pytest.
     caplog.clear()
     EngagementTotalsOperator(task_id="pull", tweet_ids=[A, B]).read_tweets()
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("ids.csv", "tweet_id\n"),
+        ("ids.csv", ""),
+        ("ids.txt", "# none\n"),
+        ("ids.json", "[]"),
+        ("ids.jsonl", "\n"),
+        ("tweets.js", "window.YTD.tweets.part0 = [ ]"),
+    ],
+)
+def test_a_file_without_ids_is_an_error_that_names_it(write: Write, name: str, content: str) -> None:
+    path = write(name, content)
+    pull = EngagementTotalsOperator(task_id="pull", tweet_ids_file=str(path))
+    with pytest.raises(InvalidQueryError, match=rf"tweet_ids_file: \S*{re.escape(name)} contains no ids"):
+        pull.read_tweets()

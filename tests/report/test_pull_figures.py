@@ -43,7 +43,7 @@ def test_the_rejected_owners_are_named_with_the_reason(hours: Pulled) -> None:
     figure = owners_figure(rejected)
 
     assert figure.records() == [{"owner": "42", "reason": "The token is revoked."}]
-    assert "Tweets of 300 owners" in figure.text
+    assert "Owners in the pull: 300." in figure.text
 
 
 @pytest.mark.parametrize("owners", [None, [], {"rejected": ["42"]}])

@@ -318,7 +318,7 @@ def test_rows_that_are_gone_are_found_and_loaded_again(database, write_day, load
     assert 0 < gone < 144
     assert numbers(report) == (gone, 0, 144 - gone, 2, 0)
     assert database.rows() == expected(rows)
-    assert f"{gone} rows of tweet_metrics are gone" in caplog.text
+    assert f"tweet_metrics has lost {gone} rows" in caplog.text
     assert numbers(load(database)) == (0, 0, 0, 0, 2)
 
 
