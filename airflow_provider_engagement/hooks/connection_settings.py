@@ -88,7 +88,7 @@ def read_owner_secrets(conn_id: str) -> dict[str, str] | None:
 
 
 def _about(conn_id: str, error: InvalidConnectionError | InvalidQueryError) -> InvalidConnectionError:
-    if isinstance(error, InvalidConnectionError) and conn_id in str(error):
+    if isinstance(error, InvalidConnectionError) and str(error).startswith("Connection "):
         return error.with_traceback(None)
     return InvalidConnectionError(f"Connection {conn_id}: {error}")
 
