@@ -152,7 +152,7 @@ def get_provider_info() -> dict[str, Any]:
                     "max_response_megabytes": {
                         "label": "Maximum response size (MB)",
                         "description": "The largest response to read, in megabytes after decompression. The default is "
-                        "256. A full response has about 3.",
+                        "32. A full response has about 3.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                 },

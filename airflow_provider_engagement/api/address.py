@@ -13,6 +13,9 @@ MAX_LABEL_LENGTH = 63
 
 _FORBIDDEN = "@?#\\"
 
+LONGEST_TIMEOUT = 86_400.0
+"""How many seconds a timeout can have. A clock cannot count very long ones."""
+
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
@@ -32,15 +35,17 @@ class Address:
     token_url: str = catalogue.DEFAULT_TOKEN_URL
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
-    max_response_megabytes: int = 256
+    max_response_megabytes: int = 32
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
         for name in ("base_url", "token_url"):
             _check_url(name, getattr(self, name))
         for name in ("connect_timeout", "read_timeout"):
-            if not getattr(self, name) > 0:
-                raise InvalidConnectionError(f"{name}: {getattr(self, name)} is not above 0. Pass seconds above 0.")
+            if not 0 < getattr(self, name) <= LONGEST_TIMEOUT:
+                raise InvalidConnectionError(
+                    f"{name}: {getattr(self, name)} is not above 0 and at most {LONGEST_TIMEOUT:.0f}. Correct it."
+                )
         if self.max_response_megabytes < 1:
             raise InvalidConnectionError(
                 f"max_response_megabytes: {self.max_response_megabytes} is below 1. Pass a number of at least 1."

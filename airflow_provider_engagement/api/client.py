@@ -255,7 +255,7 @@ class EngagementClient:
             ) from None
         except InvalidResponseError as error:
             raise InvalidResponseError(self._signer.presentable(str(error))) from None
-        except (exceptions.RequestException, OSError, ValueError, TypeError) as error:
+        except (exceptions.RequestException, OSError, ValueError, TypeError, OverflowError) as error:
             # The text of the error is left out, because it can quote a header that contains a secret.
             raise InvalidConnectionError(
                 f"{subject}: the request cannot be sent to {address} ({type(error).__name__}). Check the URLs and the "

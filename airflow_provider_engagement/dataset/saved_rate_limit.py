@@ -9,12 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from itertools import islice
 
+from airflow_provider_engagement.api.rate_headers import LONGEST_PERIOD
 from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.dataset.storage import StoragePath, write_atomically
 from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 
 FOLDER = "_rate_limit"
+
+LARGEST = 10_000
+"""How many bytes a file has at most. A larger one was not written by a task."""
+
+MOST_SAVED = 1_000
+"""How many quotas of a dataset are read at most."""
 
 
 def save_rate_limit(
@@ -53,7 +61,8 @@ def saved_rate_limits(folder: StoragePath) -> dict[str, RateLimitSnapshot]:
     :raises OSError: if the storage cannot be read.
     """
     saved = folder / FOLDER
-    paths = [path for path in saved.iterdir() if path.name.endswith(".json")] if saved.exists() else []
+    named = (path for path in saved.iterdir() if path.name.endswith(".json")) if saved.exists() else ()
+    paths = islice(named, MOST_SAVED)
     found = {path.name.removesuffix(".json"): _snapshot_of(path) for path in paths}
     return {quota: snapshot for quota, snapshot in found.items() if snapshot is not None}
 
@@ -61,11 +70,22 @@ def saved_rate_limits(folder: StoragePath) -> dict[str, RateLimitSnapshot]:
 def _snapshot_of(path: StoragePath) -> RateLimitSnapshot | None:
     try:
         with path.open("rb") as file:
-            snapshot = RateLimitSnapshot.from_dict(json.loads(file.read()))
-        times = (snapshot.observed_at, snapshot.resets_at or 0.0, snapshot.held_until or 0.0)
-        return snapshot if all(isinstance(time, int | float) for time in times) else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            return None
+        snapshot = RateLimitSnapshot.from_dict(json.loads(content))
+        return snapshot if _is_plausible(snapshot) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def _is_plausible(snapshot: RateLimitSnapshot) -> bool:
+    """Return whether the values are numbers, and no time of them is later than any limit renews."""
+    values = [value for value in snapshot.to_dict().values() if value is not None]
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return False
+    latest = time.time() + LONGEST_PERIOD
+    return all(abs(value) <= latest for value in values)
 
 
 def _path(folder: StoragePath, quota_key: str) -> StoragePath:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from airflow_provider_engagement.dataset.storage import StoragePath, local_path
+from airflow_provider_engagement.dataset.storage import StoragePath, local_path, refuse_way_out
 from airflow_provider_engagement.dataset.temporary_files import SUFFIX as TEMPORARY_SUFFIX
 from airflow_provider_engagement.dataset.temporary_files import FileOrigin
 
@@ -51,6 +51,7 @@ class StagingFolder:
     def add(self, temporary: StoragePath) -> StoragePath:
         """Move a complete temporary file to the staged files, and return its new path."""
         path = self._folder / f"{temporary.name.removesuffix(TEMPORARY_SUFFIX)}{_ROWS}"
+        refuse_way_out(path, temporary)
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary.replace(path)
         return path

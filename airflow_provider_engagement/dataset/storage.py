@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -88,6 +89,21 @@ def refuse_link(path: StoragePath) -> None:
         raise PathError(str(local), "it is a symbolic link. Files outside the dataset could be changed.")
 
 
+def refuse_way_out(path: StoragePath, temporary: StoragePath) -> None:
+    """Refuse a file that would be written outside the dataset, because a folder on its way is a symbolic link.
+
+    :param path: the file's final path. An object store has no links.
+    :param temporary: its path until then. The folder that has both is the dataset, which can be a link itself.
+    :raises PathError: if the final path is elsewhere.
+    """
+    local, other = local_path(path), local_path(temporary)
+    if local is None or other is None:
+        return
+    dataset = os.path.realpath(os.path.commonpath([local.parent.absolute(), other.parent.absolute()]))
+    if os.path.commonpath([dataset, os.path.realpath(local.parent)]) != dataset:
+        raise PathError(str(local.parent), "it is a symbolic link. Files outside the dataset could be changed.")
+
+
 TableAddress = Callable[[StoragePath], tuple[str, Mapping[str, str]]]
 """Returns the address of a table, and the storage options that delta-rs needs to access it."""
 
@@ -112,7 +128,9 @@ def write_atomically(path: StoragePath, temporary: StoragePath) -> Iterator[IO[b
 
     :param path: the final path; its folder is created.
     :param temporary: the path until then, on the same file system.
+    :raises PathError: if a link leads from the folder of both to another one.
     """
+    refuse_way_out(path, temporary)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("wb") as file:

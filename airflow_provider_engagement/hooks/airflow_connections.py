@@ -35,7 +35,7 @@ def find_connection(conn_id: str, *, field: str, conn_types: Collection[str] = (
     """
     if not isinstance(conn_id, str) or len(conn_id) > LONGEST_ID or _UNSAFE.search(conn_id):
         raise InvalidConnectionError(
-            f"{field}: {str(conn_id)[:LONGEST_ID]!r} is not the id of a connection. Correct it."
+            f"Connection {str(conn_id)[:LONGEST_ID]!r}: this is not the id of a connection. Correct {field}."
         )
     try:
         connection = BaseHook.get_connection(conn_id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_engagement.api.address import Address
+from airflow_provider_engagement.api.address import LONGEST_TIMEOUT, Address
 from airflow_provider_engagement.api.auth import Credentials
 from airflow_provider_engagement.api.catalogue import DEFAULT_BASE_URL, DEFAULT_TOKEN_URL
 from airflow_provider_engagement.api.redaction import check_secret
@@ -88,7 +88,7 @@ def read_owner_secrets(conn_id: str) -> dict[str, str] | None:
 
 
 def _about(conn_id: str, error: InvalidConnectionError | InvalidQueryError) -> InvalidConnectionError:
-    if isinstance(error, InvalidConnectionError) and conn_id in str(error):
+    if isinstance(error, InvalidConnectionError) and str(error).startswith("Connection "):
         return error.with_traceback(None)
     return InvalidConnectionError(f"Connection {conn_id}: {error}")
 
@@ -134,7 +134,7 @@ def _parse_address(host: str | None, port: int | None, given: Mapping[str, Any])
     url = (host or "").strip() or DEFAULT_BASE_URL
     url = url if "://" in url else f"https://{url}"
     limits: dict[str, Any] = {
-        name: parse_number(given[name], field=name, above=0)
+        name: parse_number(given[name], field=name, above=0, maximum=LONGEST_TIMEOUT)
         for name in ("connect_timeout", "read_timeout")
         if name in given
     }

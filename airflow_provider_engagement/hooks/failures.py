@@ -78,8 +78,6 @@ def task_failures(conn_id: str | None = None) -> Iterator[None]:
 
 def _one_line(error: Exception, conn_id: str | None) -> str:
     message = " ".join(str(error).split())
-    # An error about another connection, such as that of the owners, names it.
-    names_another = isinstance(error, InvalidConnectionError) and message.startswith("Connection ")
-    if conn_id and isinstance(error, _ABOUT_A_CONNECTION) and conn_id not in message and not names_another:
+    if conn_id and isinstance(error, _ABOUT_A_CONNECTION) and not message.startswith("Connection "):
         return f"Connection {conn_id}: {message}"
     return message

@@ -126,12 +126,13 @@ def _named_errors(database: Any) -> Iterator[None]:
     :raises InvalidQueryError: if the query or the connection has to be corrected first.
     :raises TweetIdQueryError: if anything else fails.
     """
+    secrets = _secrets_of(database)
     try:
         yield
     except EngagementError:
         raise
     except Exception as error:
-        message = presentable(str(error) or type(error).__name__, _secrets_of(database))
+        message = presentable(str(error) or type(error).__name__, secrets)
         # Drivers of PostgreSQL call the SQLSTATE differently. Others have none, or only in the text.
         state = str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
         if state.startswith(_STATES_OF_MISTAKES) or (not state and _MISTAKE.search(message)):

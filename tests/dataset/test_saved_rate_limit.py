@@ -42,12 +42,30 @@ def test_a_rate_limit_expires_at_its_reset_or_at_the_end_of_a_hold(tmp_path: Pat
     assert load_rate_limit(tmp_path, "7") == held
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"observed_at": 1, "resets_at": "soon"}'])
+VALID = '"observed_at": 1, "limit": 60, "remaining": 0, "resets_at": SOON'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "{}", "[" * 9_999, '{"observed_at": 1, "resets_at": "soon"}'),
+        *(f'{{{VALID}, "{name}": {value}}}' for name in ("limit", "sent") for value in ('"x"', "true", "[]", "NaN")),
+        *(f'{{{VALID}, "held_until": {value}}}' for value in ("Infinity", "1e15", "-1e400", "1" * 400, '""')),
+        f'{{{VALID}, "x": "{"x" * 20_000}"}}',
+    ],
+)
 def test_an_unreadable_file_is_no_rate_limit(tmp_path: Path, content: str) -> None:
     save_rate_limit(tmp_path, "7", used_up(resets_in=30))
     (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
-    file.write_text(content)
+    file.write_text(content.replace("SOON", str(time.time() + 30)))
     assert load_rate_limit(tmp_path, "7") is None
+
+
+def test_an_unknown_key_of_a_file_is_ignored(tmp_path: Path) -> None:
+    save_rate_limit(tmp_path, "7", used_up(resets_in=30))
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    file.write_text(f'{{{VALID}, "x": 1}}'.replace("SOON", str(time.time() + 30)))
+    assert load_rate_limit(tmp_path, "7") is not None
 
 
 def test_all_saved_rate_limits_are_read_with_expired_ones(tmp_path: Path) -> None:

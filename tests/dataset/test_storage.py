@@ -15,7 +15,9 @@ from airflow.sdk.io import attach
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_engagement.dataset.staged_files import StagingFolder
 from airflow_provider_engagement.dataset.storage import local_path, safe_name, unique_name, write_atomically
+from airflow_provider_engagement.exceptions import PathError
 
 
 class Interrupted(BaseException):
@@ -128,6 +130,40 @@ def test_a_file_that_cannot_be_put_in_place_is_deleted(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"c\.txt"), written(tmp_path / "c.txt") as file:
         file.write(b"whole")
     assert names_in(tmp_path) == ["c.txt"]
+
+
+@pytest.mark.parametrize("link", ["table", "table/day"])
+@pytest.mark.parametrize("kind", [Path, lambda path: ObjectStoragePath(f"file://{path}")])
+def test_a_file_is_not_written_through_a_link_out_of_the_dataset(tmp_path: Path, link: str, kind: Any) -> None:
+    (tmp_path / "other" / "day").mkdir(parents=True)
+    (tmp_path / "dataset" / link).parent.mkdir(parents=True)
+    (tmp_path / "dataset" / link).symlink_to(tmp_path / "other", target_is_directory=True)
+    (tmp_path / "dataset" / "_temporary").mkdir()
+    temporary = kind(tmp_path / "dataset" / "_temporary" / "a.tmp")
+
+    with (
+        pytest.raises(PathError, match="is a symbolic link"),
+        write_atomically(kind(tmp_path / "dataset" / "table" / "day" / "new" / "a.parquet"), temporary) as file,
+    ):
+        file.write(b"rows")
+    temporary.open("wb").close()
+    with pytest.raises(PathError, match="is a symbolic link"):
+        StagingFolder(kind(tmp_path / "dataset" / "table" / "day")).add(temporary)
+
+    assert [path.name for path in (tmp_path / "other").rglob("*")] == ["day"]
+
+
+def test_a_dataset_can_be_a_link_and_have_links_within(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "table").mkdir(parents=True)
+    (tmp_path / "disk" / "_temporary").mkdir()
+    (tmp_path / "disk" / "alias").symlink_to(tmp_path / "disk" / "table", target_is_directory=True)
+    (tmp_path / "dataset").symlink_to(tmp_path / "disk", target_is_directory=True)
+    dataset = tmp_path / "dataset"
+
+    with write_atomically(dataset / "alias" / "a.parquet", dataset / "_temporary" / "a.tmp") as file:
+        file.write(b"rows")
+
+    assert (tmp_path / "disk" / "table" / "a.parquet").read_bytes() == b"rows"
 
 
 @pytest.mark.parametrize("prefix", ["", "file://", "local://"])

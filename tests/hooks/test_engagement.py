@@ -97,7 +97,7 @@ def test_a_connection_with_only_a_bearer_token_has_the_defaults_of_the_api(conne
     assert address.base_url == "https://data-api.twitter.com"
     assert address.token_url == "https://api.twitter.com/oauth2/token"
     assert (address.connect_timeout, address.read_timeout) == (10.0, 60.0)
-    assert address.max_response_megabytes == 256
+    assert address.max_response_megabytes == 32
     assert hook.requests_per_minute is None
 
 
@@ -179,6 +179,8 @@ def test_a_token_url_without_encryption_is_an_error(connect: Connect) -> None:
         ("connect_timeout", True),
         ("read_timeout", -1),
         ("read_timeout", "inf"),
+        ("read_timeout", 1e19),
+        ("connect_timeout", "86401"),
         ("read_timeout", [1]),
         ("requests_per_minute", "0"),
         ("requests_per_minute", 0.5),
@@ -199,7 +201,7 @@ def test_an_empty_field_of_the_form_has_its_default(connect: Connect, value: obj
     names = ("token_url", "requests_per_minute", "connect_timeout", "read_timeout", "max_response_megabytes", *USER)
     hook = connect(value, **{"bearer_token": "token", **dict.fromkeys(names, value)})
     assert hook.get_conn().address.connect_timeout == 10.0
-    assert hook.get_conn().address.max_response_megabytes == 256
+    assert hook.get_conn().address.max_response_megabytes == 32
     assert hook.credentials.given == ("bearer_token",)
 
 

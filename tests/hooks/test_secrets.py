@@ -14,6 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.exceptions import EngagementError, InvalidConnectionError, UnknownConnectionError
+from airflow_provider_engagement.hooks.airflow_connections import find_connection
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.simulator import Clock, Fault, Simulator, World
@@ -252,6 +253,26 @@ def test_a_failed_task_ends_with_one_line_that_holds_the_message(caplog: pytest.
 
     (record,) = caplog.records
     assert (record.levelname, record.getMessage()) == ("ERROR", "Connection app: first second")
+
+
+@pytest.mark.parametrize("conn_id", ["api_key", "c", "line"])
+def test_a_connection_is_named_even_if_its_id_is_a_word_of_the_message(
+    conn_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = {"api_key": "two\nlines", "api_key_secret": "secret"}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps({"conn_type": "engagement", "extra": extra}))
+    with pytest.raises(InvalidConnectionError, match=f"^Connection {conn_id}: api_key contains a line break"):
+        EngagementHook(conn_id).credentials  # noqa: B018
+    with pytest.raises(AirflowFailException, match=f"^Connection {conn_id}: api_key of a line"), task_failures(conn_id):
+        raise InvalidConnectionError("api_key of a line")
+
+
+@pytest.mark.parametrize("other", ["nowhere", "a?b", ".."])
+def test_an_error_of_another_connection_is_not_ascribed_to_that_of_the_api(other: str) -> None:
+    with pytest.raises(AirflowFailException, match=r"tweet_ids_conn_id") as raised, task_failures("app"):
+        find_connection(other, field="tweet_ids_conn_id")
+
+    assert "Connection app" not in str(raised.value)
 
 
 def test_the_used_up_quota_says_when_to_test_again(connect: Connect, simulator: Simulator) -> None:
