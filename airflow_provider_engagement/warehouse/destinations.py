@@ -37,7 +37,7 @@ class Traits:
 TRAITS: Mapping[Warehouse, Traits] = MappingProxyType(
     {
         Warehouse.DUCKDB: Traits(),
-        Warehouse.POSTGRES: Traits(file_format="csv"),
+        Warehouse.POSTGRES: Traits(file_format="insert_values"),
         Warehouse.SNOWFLAKE: Traits(),
         Warehouse.BIGQUERY: Traits(),
         Warehouse.REDSHIFT: Traits(file_format=None, strategy="delete-insert"),
@@ -47,7 +47,8 @@ TRAITS: Mapping[Warehouse, Traits] = MappingProxyType(
     }
 )
 """What each kind of database needs. Redshift and ClickHouse have no statement that updates and inserts at once. DuckDB
-and PostgreSQL do not need dlt, but the tests use them in place of the databases that do."""
+and PostgreSQL do not need dlt, but the tests use them in place of the databases that do: PostgreSQL with the format of
+Redshift."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

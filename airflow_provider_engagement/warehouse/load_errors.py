@@ -26,8 +26,9 @@ _PACKAGES: Mapping[str, str] = MappingProxyType(
 """What to install if a module is missing. The other modules belong to one kind of database."""
 
 _NO_ACCESS = re.compile(
-    r"read[- ]only|permission denied|insufficient privilege|not authorized|access denied|authentication failed"
-    r"|no password supplied|does not exist: role|role \"[^\"]*\" does not exist|database \"[^\"]*\" does not exist"
+    r"read[- ]only|permission denied|must be owner|insufficient privilege|not authorized|access denied"
+    r"|authentication failed|no password supplied"
+    r"|does not exist: role|role \"[^\"]*\" does not exist|database \"[^\"]*\" does not exist"
     r"|invalid token|cannot open file|not a valid DuckDB database",
     re.IGNORECASE,
 )

@@ -34,6 +34,9 @@ _BYTES_PER_MESSAGE = 262_144
 _TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout")
 """The settings that end a session while it reads files, which takes as long as it takes."""
 
+_SHORTEST_WAIT = 10.0
+"""How long to wait for a table or view at least, in seconds. The server's own upkeep gives way after one second."""
+
 _HOLDS: Mapping[str, pyarrow.DataType] = MappingProxyType(
     {
         "text": pyarrow.string(),
@@ -164,10 +167,10 @@ def open_postgres(target: Target, dataset: str, *, lock_timeout: float) -> Itera
 
     :param target: the database.
     :param dataset: the dataset's name in the record.
-    :param lock_timeout: how long to wait for the lock, in seconds.
+    :param lock_timeout: how long to wait for the lock, and for others who lock a table or a view, in seconds.
     :raises WarehouseError: if another task holds the lock for longer.
     """
-    connection = until_free(lambda: _connect_and_lock(target), target, lock_timeout)
+    connection = until_free(lambda: _connect_and_lock(target, lock_timeout), target, lock_timeout)
     try:
         yield PostgresDatabase(connection, target, dataset)
         connection.commit()
@@ -177,7 +180,7 @@ def open_postgres(target: Target, dataset: str, *, lock_timeout: float) -> Itera
             connection.close()
 
 
-def _connect_and_lock(target: Target) -> Any:
+def _connect_and_lock(target: Target, lock_timeout: float) -> Any:
     """Begin a transaction in a new session, and lock the schema in it. A session that waits is not kept."""
     connection = _connect(target)
     try:
@@ -186,6 +189,8 @@ def _connect_and_lock(target: Target) -> Any:
         with connection.cursor() as cursor:
             names = ", ".join(map(literal, _TIMEOUTS))
             cursor.execute(f"SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ({names})")  # noqa: S608
+            milliseconds = int(max(lock_timeout, _SHORTEST_WAIT) * 1000)
+            cursor.execute(f"SELECT set_config('lock_timeout', '{milliseconds}', true)")
             cursor.execute(
                 f"SELECT pg_try_advisory_xact_lock(hashtextextended({literal(f'{_LOCK_NAME}:{target.schema}')}, 0))"
             )

@@ -17,6 +17,11 @@ from airflow_provider_engagement.warehouse.view_queries import MARK, view_query
 _OTHER_COLUMNS = re.compile(r"cannot (change (name|data type) of|drop columns from) view")
 """What PostgreSQL says if a view would be replaced by one with other columns."""
 
+_FOREIGN = "view that this package has not made"
+
+_COMPARED = "engagement_compared"
+"""The temporary view whose query PostgreSQL compares with that of a view."""
+
 
 def check_views(database: TargetDatabase, views: Sequence[View], target: Target) -> None:
     """Refuse views whose names are taken. Call it before rows are loaded.
@@ -28,12 +33,11 @@ def check_views(database: TargetDatabase, views: Sequence[View], target: Target)
     """
     found = _definitions(database, target) if views else {}
     for view in views:
-        definition = found.get(view.value, MARK)
-        if definition is None or MARK not in definition:
-            kind = "table" if definition is None else "view"
+        kind, definition = found.get(view.value, (_FOREIGN, MARK))
+        if MARK not in definition:
             raise WarehouseViewError(
                 _place(view, target),
-                f"there is a {kind} of this name that this package has not made",
+                f"its name is that of a {kind}",
                 rows_are_loaded=False,
             )
 
@@ -70,12 +74,16 @@ def _place(view: View, target: Target) -> str:
     return f"{target.name}, view {target.schema}.{view.value}"
 
 
-def _definitions(database: TargetDatabase, target: Target) -> dict[str, str | None]:
-    """Return the definition of each view in the schema by name; ``None`` for what is not a view of this user."""
+def _definitions(database: TargetDatabase, target: Target) -> dict[str, tuple[str, str]]:
+    """Return what is in the schema by name: its kind, and its definition if it is a view of this user."""
     schema = literal(target.schema)
     if target.warehouse is Warehouse.POSTGRES:
         rows = database.execute(
-            "SELECT relname, CASE WHEN relkind = 'v' AND pg_has_role(relowner, 'USAGE') THEN pg_get_viewdef(oid) END "  # noqa: S608
+            "SELECT relname, CASE WHEN relkind = 'm' THEN 'materialized view' "  # noqa: S608
+            "WHEN relkind = 'v' AND NOT pg_has_role(relowner, 'USAGE') THEN 'view of another user' "
+            f"WHEN relkind = 'v' THEN {literal(_FOREIGN)} "
+            "WHEN relkind = 'S' THEN 'sequence' WHEN relkind = 'i' THEN 'index' ELSE 'table' END, "
+            "CASE WHEN relkind = 'v' AND pg_has_role(relowner, 'USAGE') THEN pg_get_viewdef(oid) END "
             f"FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema})"
         )
     else:
@@ -85,16 +93,19 @@ def _definitions(database: TargetDatabase, target: Target) -> dict[str, str | No
                 return {}
             catalogue = f"{database.qualified('x').rpartition('.')[0]}.INFORMATION_SCHEMA"
         rows = database.execute(
-            "SELECT tables.table_name, views.view_definition "  # noqa: S608
+            f"SELECT tables.table_name, CASE WHEN views.table_name IS NULL THEN 'table' ELSE {literal(_FOREIGN)} END, "  # noqa: S608
+            "views.view_definition "
             f"FROM {catalogue}.tables AS tables LEFT JOIN {catalogue}.views AS views "
             "ON views.table_schema = tables.table_schema AND views.table_name = tables.table_name "
             f"WHERE lower(tables.table_schema) = lower({schema})"
         )
-    return {str(name).lower(): None if text is None else str(text) for name, text in rows}
+    return {str(name).lower(): (str(kind), "" if text is None else str(text)) for name, kind, text in rows}
 
 
 def _replace(database: TargetDatabase, name: str, query: str, target: Target) -> str | None:
     """Create or replace a view, and return what the database says if it rejects that."""
+    if target.warehouse is Warehouse.POSTGRES and _has_query(database, name, query):
+        return None
     problem = database.attempt(f"CREATE OR REPLACE VIEW {name} AS {query}")
     if problem is None or target.warehouse is not Warehouse.POSTGRES or not _OTHER_COLUMNS.search(problem):
         return problem
@@ -108,3 +119,18 @@ def _replace(database: TargetDatabase, name: str, query: str, target: Target) ->
         for privilege, grantee in grants:
             database.execute(f"GRANT {privilege} ON {name} TO {grantee}")
     return problem
+
+
+def _has_query(database: TargetDatabase, name: str, query: str) -> bool:
+    """Return whether a view of PostgreSQL has a query already.
+
+    To replace a view would wait for each session that has read it in a transaction, and let new readers wait too.
+    """
+    if database.attempt(f"CREATE TEMPORARY VIEW {_COMPARED} AS {query}") is not None:
+        return False
+    found = f"to_regclass({literal(name)})"
+    ((has_query,),) = database.execute(
+        f"SELECT {found} IS NOT NULL AND pg_get_viewdef({found}) = pg_get_viewdef('pg_temp.{_COMPARED}'::regclass)"
+    )
+    database.execute(f"DROP VIEW pg_temp.{_COMPARED}")
+    return bool(has_query)

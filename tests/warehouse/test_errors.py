@@ -132,10 +132,28 @@ def test_a_rule_of_your_own_that_keeps_the_old_rows_is_not_taken_for_a_load(
     write_day(DAY + timedelta(days=1))
 
     for _ in range(2):
-        with pytest.raises(WarehouseError, match=r"144 rows were read for the table .*, but [0-9]+ arrived"):
+        with pytest.raises(WarehouseError, match=r"of 144 rows arrived in the table"):
             load(database)
 
     assert database.rows() == before
+
+
+def test_a_table_of_another_user_that_lacks_a_column_is_named_and_not_retried(make_postgres, write_day, load) -> None:
+    database = make_postgres()
+    write_day()
+    load(database)
+    database.query("ALTER TABLE mart.tweet_metrics DROP COLUMN app_opens")
+    role = f"engagement_{uuid.uuid4().hex[:12]}"
+    database.query(f"CREATE ROLE {role} LOGIN")
+    try:
+        database.query(f"GRANT ALL ON SCHEMA mart TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA mart TO {role}")
+        credentials = {**database.target.settings["credentials"], "username": role}
+        database.target = replace(database.target, settings={"credentials": credentials})
+
+        with pytest.raises(WarehouseAccessError, match="must be owner of table tweet_metrics"):
+            load(database)
+    finally:
+        database.query(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_a_generated_column_is_named_and_not_retried(make_postgres, write_day, load) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import uuid
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import psycopg2
 import pytest
 
 from airflow_provider_engagement.dataset.schema import TWEET_METRICS
-from airflow_provider_engagement.exceptions import WarehouseViewError
+from airflow_provider_engagement.exceptions import WarehouseError, WarehouseViewError
+from airflow_provider_engagement.warehouse import postgres_database
 from airflow_provider_engagement.warehouse.view_names import TABLES_OF, View
 from airflow_provider_engagement.warehouse.view_queries import MARK, view_query
 
@@ -390,6 +396,61 @@ def test_a_view_on_which_another_one_depends_is_named_and_no_row_is_loaded(
 
     assert database.rows() == expected(rows)
     assert database.query("SELECT count(*) FROM mart.mine") == [(72,)]
+
+
+def test_a_reader_who_leaves_a_transaction_open_does_not_hold_up_a_load_with_the_same_views(
+    make_postgres, write_day, load, numbers
+) -> None:
+    database = make_postgres()
+    write_day()
+    load(database, views=[View.ENGAGEMENT_BY_DAY])
+    write_day(added=1)
+    with closing(connected(database)) as reader:
+        reader.cursor().execute("SELECT count(*) FROM mart.engagement_by_day")
+
+        report = load(database, views=[View.ENGAGEMENT_BY_DAY])
+
+    assert numbers(report) == (0, 72, 0, 1, 0)
+
+
+def test_a_table_that_another_session_has_locked_is_waited_for_and_then_worth_a_retry(
+    make_postgres, write_day, load, monkeypatch
+) -> None:
+    monkeypatch.setattr(postgres_database, "_SHORTEST_WAIT", 0.05)
+    database = make_postgres()
+    write_day()
+    load(database)
+    write_day(added=1)
+    with closing(connected(database)) as other:
+        other.cursor().execute("LOCK TABLE mart.tweet_metrics IN ACCESS EXCLUSIVE MODE")
+
+        with pytest.raises(WarehouseError, match="lock timeout"):
+            load(database, lock_timeout=0.05)
+
+    load(database)
+
+
+def test_a_view_of_another_user_is_named_as_such(make_postgres, write_day, load) -> None:
+    database = make_postgres()
+    write_day()
+    load(database, views=[View.ENGAGEMENT_BY_DAY])
+    role = f"engagement_{uuid.uuid4().hex[:12]}"
+    database.query(f"CREATE ROLE {role} LOGIN")
+    try:
+        database.query(f"GRANT ALL ON SCHEMA mart TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA mart TO {role}")
+        credentials = {**database.target.settings["credentials"], "username": role}
+        database.target = replace(database.target, settings={"credentials": credentials})
+
+        with pytest.raises(WarehouseViewError, match=r"is that of a view of another user\. No row is loaded"):
+            load(database, views=[View.ENGAGEMENT_BY_DAY])
+        load(database)
+    finally:
+        database.query(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def connected(database) -> Any:
+    credentials = database.target.settings["credentials"]
+    return psycopg2.connect(host="127.0.0.1", port=5432, user="postgres", dbname=credentials["database"])
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "snowflake", "bigquery", "redshift", "databricks"])
