@@ -118,7 +118,7 @@ def test_a_connection_of_another_kind_is_an_error(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_id_that_no_connection_can_have_is_an_error() -> None:
-    with pytest.raises(InvalidConnectionError, match="'a b'.*is not the id of a connection"):
+    with pytest.raises(InvalidConnectionError, match=r"'a b'.*is not the id of a connection"):
         list(query_tweet_ids("SELECT 1", "a b"))
 
 
