@@ -67,6 +67,7 @@ _WHOLE_SUM = "CASE WHEN COUNT({metric}) = COUNT(*) THEN CAST(SUM({metric}) AS BI
 _COLUMNS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
         "metrics": (_SERIES, "{metric}"),
+        "metrics_of_days": (_SERIES, "COALESCE(stored.{metric}, of_hours.{metric}) AS {metric}"),
         "sums": (_SERIES, _WHOLE_SUM),
         "metrics_wanted": (
             _SERIES,
@@ -162,6 +163,7 @@ def _filled(template: str, time_zone: str | None) -> str:
         ),
         "reasons": _reasons(),
         "snapshots": _template("snapshots"),
+        "summed_days": _template("summed_days"),
         "zone": _text(time_zone or "UTC"),
         "zones": _template("zone_given" if time_zone else "zones"),
         **{name: _for_each(metrics, expression) for name, (metrics, expression) in _COLUMNS.items()},

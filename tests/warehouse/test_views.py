@@ -223,6 +223,23 @@ def status(endpoint: str, outcome: str, hour: int | None, *, task: str = "dag.ta
     }
 
 
+@pytest.mark.parametrize("first", [0, 9], ids=["an older Tweet", "the day of its creation"])
+def test_a_count_that_a_day_does_not_have_is_the_sum_of_its_hours(database, write_rows, hours, load, first) -> None:
+    created = {"tweet_created_at": DAY + first * HOUR + timedelta(minutes=5)}
+    all_hours = hours(DAY, tweets=["1070059276213702656"], impressions=3, engagements=None)
+    day = [row | created for row in all_hours[first:]]
+    write_rows("tweet_metrics/hour/partition_date=2026-01-05/rows.parquet", "tweet_metrics", day)
+    stored = {**day[0], "period_start": DAY, "period_end": DAY + 24 * HOUR, "granularity": "day"}
+    stored |= {"impressions": None, "engagements": 7, "favorites": None, "retweets": None}
+    write_rows("tweet_metrics/day/partition_date=2026-01-01/rows.parquet", "tweet_metrics", [stored])
+
+    load(database, views=[View.ENGAGEMENT_BY_DAY, View.ENGAGEMENT_RATES])
+
+    days = "SELECT impressions, engagements, favorites, retweets FROM mart.engagement_by_day"
+    assert database.query(days) == [(3 * len(day), 7, sum(row["favorites"] for row in day), None)]
+    assert database.query("SELECT engagements, impressions FROM mart.engagement_rates") == [(7, 3 * len(day))]
+
+
 def test_the_newest_status_is_that_of_each_endpoint(database, write_rows, load) -> None:
     statuses = [
         status("totals", "unsupported_90d", 1, task="dag.users"),
