@@ -82,7 +82,9 @@ class TemporaryFiles:
         path = self.new()
         with path.open("wb"):
             pass
-        path.unlink()
+        # A new attempt of the task may have deleted the file in the meantime.
+        with suppress(FileNotFoundError):
+            path.unlink()
 
     def delete_leftovers(self) -> None:
         """Delete what earlier attempts of this task left, and files of any task that are more than a day old.

@@ -96,6 +96,10 @@ class DltDatabase:
             return str(error)
         return None
 
+    def has_view(self, name: str, query: str) -> bool:
+        """Return that nothing is known of a view: it is replaced."""
+        return False
+
     def columns(self, name: str) -> dict[str, FoundColumn]:
         """Return the columns of a table by name in lower case, or none if there is no such table."""
         with self._pipeline.destination_client() as client:

@@ -29,6 +29,9 @@ from airflow_provider_engagement.warehouse.target_database import Busy, FoundCol
 _LOCK_NAME = "airflow-provider-engagement"
 
 _SAVEPOINT = "engagement_attempt"
+
+_COMPARED = "engagement_compared"
+"""The temporary view whose query is compared with that of a view."""
 _BYTES_PER_MESSAGE = 262_144
 
 _TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout")
@@ -83,6 +86,21 @@ class PostgresDatabase(SqlDatabase):
             self.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
             return str(error)
         return None
+
+    def has_view(self, name: str, query: str) -> bool:
+        """Return whether a view has a query already.
+
+        To replace a view would wait for each session that has read it in a transaction, and let new readers wait too.
+        """
+        # PostgreSQL stores a query in a form of its own, which a temporary view of this session has too.
+        if self.attempt(f"CREATE TEMPORARY VIEW {_COMPARED} AS {query}") is not None:
+            return False
+        found = f"to_regclass({literal(name)})"
+        ((has_query,),) = self.execute(
+            f"SELECT {found} IS NOT NULL AND pg_get_viewdef({found}) = pg_get_viewdef('pg_temp.{_COMPARED}'::regclass)"
+        )
+        self.execute(f"DROP VIEW pg_temp.{_COMPARED}")
+        return bool(has_query)
 
     def modify(self, statement: str) -> int:
         """Execute a statement that writes rows, and return how many."""

@@ -92,6 +92,10 @@ class SqlDatabase(ABC):
     def attempt(self, statement: str) -> str | None:
         """Execute a statement, and return what the database says if it rejects it."""
 
+    def has_view(self, name: str, query: str) -> bool:
+        """Return whether a view is known to have a query already. If it is not known, the view is replaced."""
+        return False
+
     @abstractmethod
     def modify(self, statement: str) -> int:
         """Execute a statement that writes rows, and return how many."""

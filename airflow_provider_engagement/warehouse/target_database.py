@@ -109,6 +109,14 @@ class TargetDatabase(Protocol):
         """
         ...
 
+    def has_view(self, name: str, query: str) -> bool:
+        """Return whether a view is known to have a query already, so that it need not be replaced.
+
+        :param name: the quoted name of the view, with its schema.
+        :param query: the query.
+        """
+        ...
+
     def columns(self, name: str) -> dict[str, FoundColumn]:
         """Return the columns of a table, or none if there is no such table."""
         ...

@@ -19,9 +19,6 @@ _OTHER_COLUMNS = re.compile(r"cannot (change (name|data type) of|drop columns fr
 
 _FOREIGN = "view that this package has not made"
 
-_COMPARED = "engagement_compared"
-"""The temporary view whose query PostgreSQL compares with that of a view."""
-
 
 def check_views(database: TargetDatabase, views: Sequence[View], target: Target) -> None:
     """Refuse views whose names are taken. Call it before rows are loaded.
@@ -104,7 +101,7 @@ def _definitions(database: TargetDatabase, target: Target) -> dict[str, tuple[st
 
 def _replace(database: TargetDatabase, name: str, query: str, target: Target) -> str | None:
     """Create or replace a view, and return what the database says if it rejects that."""
-    if target.warehouse is Warehouse.POSTGRES and _has_query(database, name, query):
+    if database.has_view(name, query):
         return None
     problem = database.attempt(f"CREATE OR REPLACE VIEW {name} AS {query}")
     if problem is None or target.warehouse is not Warehouse.POSTGRES or not _OTHER_COLUMNS.search(problem):
@@ -119,18 +116,3 @@ def _replace(database: TargetDatabase, name: str, query: str, target: Target) ->
         for privilege, grantee in grants:
             database.execute(f"GRANT {privilege} ON {name} TO {grantee}")
     return problem
-
-
-def _has_query(database: TargetDatabase, name: str, query: str) -> bool:
-    """Return whether a view of PostgreSQL has a query already.
-
-    To replace a view would wait for each session that has read it in a transaction, and let new readers wait too.
-    """
-    if database.attempt(f"CREATE TEMPORARY VIEW {_COMPARED} AS {query}") is not None:
-        return False
-    found = f"to_regclass({literal(name)})"
-    ((has_query,),) = database.execute(
-        f"SELECT {found} IS NOT NULL AND pg_get_viewdef({found}) = pg_get_viewdef('pg_temp.{_COMPARED}'::regclass)"
-    )
-    database.execute(f"DROP VIEW pg_temp.{_COMPARED}")
-    return bool(has_query)

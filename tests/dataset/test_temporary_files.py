@@ -123,3 +123,17 @@ def test_whether_the_dataset_can_be_written_leaves_no_file(tmp_path: Path) -> No
     TemporaryFiles(tmp_path).check_writable()
 
     assert list((tmp_path / "_temporary").iterdir()) == []
+
+
+def test_another_attempt_can_delete_the_file_of_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new attempt of a task deletes what the one before it has written, which may still run."""
+    unlink = Path.unlink
+
+    def unlink_twice(path: Path) -> None:
+        unlink(path)
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", unlink_twice)
+    TemporaryFiles(tmp_path).check_writable()
+
+    assert list((tmp_path / "_temporary").iterdir()) == []
