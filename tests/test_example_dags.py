@@ -266,6 +266,8 @@ def test_the_totals_pull_writes_a_user_snapshot_and_a_public_snapshot(
 def test_the_report_ranks_the_tweets_of_the_snapshot_that_started_it(
     run: Callable[..., Any], simulator: Simulator, folder: Path, world: World, owner: Handle
 ) -> None:
+    # A popular Tweet is viewed between the pull and the comparison.
+    simulator.clock.freeze()
     run("engagement_brand_totals")
     run("engagement_brand_report")
     impressions = {row["tweet_id"]: row["impressions"] for row in rows(folder, "tweet_totals") if row["impressions"]}
@@ -289,6 +291,7 @@ def test_the_agency_loads_the_totals_of_its_users_into_a_database(
 ) -> None:
     duckdb = pytest.importorskip("duckdb")
     pytest.importorskip("dlt")
+    simulator.clock.freeze()
     run("engagement_agency")
     with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as database:
         loaded = database.execute("SELECT tweet_id, favorites FROM engagement.tweet_totals").fetchall()
