@@ -121,7 +121,7 @@ def _folder(dataset: str) -> dict[str, Any]:
         return {"folder": Path(dataset)}
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_engagement.hooks.storage_options import table_address
+    from airflow_provider_engagement.connections.storage_options import table_address
 
     folder = ObjectStoragePath(dataset)
     try:

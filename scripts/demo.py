@@ -31,7 +31,7 @@ import pyarrow.compute
 import pyarrow.dataset
 from airflow import __version__ as airflow_version
 
-from airflow_provider_engagement.dataset.ranking import TopTweet, top_tweets
+from airflow_provider_engagement.report.ranking import TopTweet, top_tweets
 from airflow_provider_engagement.simulator import Tweet, World
 
 SEED, HANDLES, TWEETS = 28, 3, 5000

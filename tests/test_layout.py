@@ -17,26 +17,35 @@ import airflow_provider_engagement
 PACKAGE = airflow_provider_engagement.__name__
 FOLDER = Path(airflow_provider_engagement.__file__).parent
 
-API = ("api", "exceptions", "quantities")
-DATASET = ("dataset", *API)
-INPUTS = ("inputs", "dataset.granularity", "dataset.storage", *API)
-TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *INPUTS, *DATASET)
+BASE = ("exceptions", "quantities")
+HTTP = ("http", "engagement_api", *BASE)
+API = ("engagement_api", "http", *BASE)
+STORAGE = ("storage", *BASE)
+TABLES = ("tables", "engagement_api", "http", *STORAGE)
+PULL = ("pull", "tables", *STORAGE, *API)
+INPUTS = ("inputs", "tables.granularity", "storage.paths", *API)
+CONNECTIONS = ("connections", "storage.paths", *INPUTS)
+TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *CONNECTIONS, *PULL)
 
 ALLOWED = {
-    "api": API,
-    "dataset": DATASET,
+    "http": HTTP,
+    "engagement_api": API,
+    "storage": STORAGE,
+    "tables": TABLES,
     "inputs": INPUTS,
-    "hooks": ("hooks", "inputs", "dataset.storage", *API),
-    "assets": ("dataset.granularity",),
+    "pull": PULL,
+    "connections": CONNECTIONS,
+    "hooks": ("hooks", *CONNECTIONS),
+    "assets": ("tables.granularity",),
     "operators": TASKS,
     "sensors": TASKS,
     "retry_policies": TASKS,
-    "report": ("report", *DATASET),
-    "plugin": ("plugin", "report", "inputs", "hooks.storage_options", *DATASET),
+    "report": ("report", *PULL),
+    "plugin": ("plugin", "inputs", "connections.storage_options", "report", *PULL),
     "transfers": ("transfers", "warehouse", *TASKS),
-    "warehouse": ("warehouse", *DATASET),
-    "__main__": ("report", "inputs", "progress_bar", "hooks.storage_options", *DATASET),
-    "simulator": ("simulator", "api.catalogue", "api.tweet_id"),
+    "warehouse": ("warehouse", *PULL),
+    "__main__": ("report", "inputs", "progress_bar", "connections.storage_options", *PULL),
+    "simulator": ("simulator", "engagement_api.catalogue", "engagement_api.tweet_id"),
     "exceptions": (),
     "quantities": (),
     "progress_bar": (),
@@ -46,8 +55,11 @@ ALLOWED = {
 """What each room of the package can import, by prefix. Every module can read the version from the root."""
 
 WITHOUT_AIRFLOW = (
-    "api",
-    "dataset",
+    "http",
+    "engagement_api",
+    "storage",
+    "tables",
+    "pull",
     "inputs",
     "report",
     "warehouse",
@@ -143,20 +155,20 @@ def test_the_rules_find_a_forbidden_import(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "simulator").mkdir()
     module = tmp_path / "simulator" / "forbidden.py"
     module.write_text(
-        "from ..api import planner\n"
+        "from ..engagement_api import planner\n"
         "def later():\n"
         "    import airflow.models.dag\n"
-        "    from airflow_provider_engagement.api.catalogue import METRICS\n"
+        "    from airflow_provider_engagement.engagement_api.catalogue import METRICS\n"
     )
     monkeypatch.setattr(sys.modules[__name__], "FOLDER", tmp_path)
 
     assert list(imports(module)) == [
-        f"{PACKAGE}.api.planner",
+        f"{PACKAGE}.engagement_api.planner",
         "airflow.models.dag",
-        f"{PACKAGE}.api.catalogue.METRICS",
+        f"{PACKAGE}.engagement_api.catalogue.METRICS",
     ]
-    assert not is_in("api.planner", ALLOWED["simulator"])
-    assert is_in("api.catalogue.METRICS", ALLOWED["simulator"])
+    assert not is_in("engagement_api.planner", ALLOWED["simulator"])
+    assert is_in("engagement_api.catalogue.METRICS", ALLOWED["simulator"])
 
 
 def loaded_by(*modules: str) -> set[str]:
@@ -178,7 +190,9 @@ def test_what_dag_files_import_loads_nothing_slow() -> None:
     assert loaded_by(*(f"{PACKAGE}.{module}" for module in modules)).isdisjoint(SLOW_TO_IMPORT)
 
 
-def test_the_api_loads_nothing_of_airflow() -> None:
-    modules = [".".join([PACKAGE, "api", path.stem]) for path in (FOLDER / "api").glob("[!_]*.py")]
+@pytest.mark.parametrize("room", ["http", "engagement_api"])
+def test_the_wire_and_the_api_load_nothing_of_airflow(room: str) -> None:
+    files = [path.relative_to(FOLDER.parent).with_suffix("") for path in (FOLDER / room).rglob("[!_]*.py")]
+    modules = [".".join(path.parts) for path in files]
 
     assert "airflow" not in loaded_by(*modules)

@@ -14,8 +14,8 @@ import pytest
 from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
 
 from airflow_provider_engagement import __version__
+from airflow_provider_engagement.connections.connection_settings import SECRETS, SETTINGS
 from airflow_provider_engagement.get_provider_info import get_provider_info
-from airflow_provider_engagement.hooks.connection_settings import SECRETS, SETTINGS
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 
 SCHEMAS = Path(airflow.__file__).parent

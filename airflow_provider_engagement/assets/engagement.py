@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.tables.granularity import Granularity
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from airflow_provider_engagement import __version__
-from airflow_provider_engagement.api.catalogue import ENDPOINTS, Auth, Endpoint, metrics_of
+from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, Auth, Endpoint, metrics_of
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
@@ -27,15 +27,15 @@ from airflow_provider_engagement.exceptions import (
 from airflow_provider_engagement.hooks.failures import airflow_failures
 
 if TYPE_CHECKING:
-    from airflow_provider_engagement.api.auth import Credentials
-    from airflow_provider_engagement.api.client import EngagementClient
-    from airflow_provider_engagement.api.planner import Estimate
-    from airflow_provider_engagement.api.query import Query
-    from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
-    from airflow_provider_engagement.api.response import ParsedResponse
-    from airflow_provider_engagement.api.time_range import TimeRange
-    from airflow_provider_engagement.hooks.accounts import Accounts
-    from airflow_provider_engagement.hooks.connection_settings import ConnectionSettings
+    from airflow_provider_engagement.connections.accounts import Accounts
+    from airflow_provider_engagement.connections.connection_settings import ConnectionSettings
+    from airflow_provider_engagement.engagement_api.client import EngagementClient
+    from airflow_provider_engagement.engagement_api.planner import Estimate
+    from airflow_provider_engagement.engagement_api.query import Query
+    from airflow_provider_engagement.engagement_api.response import ParsedResponse
+    from airflow_provider_engagement.engagement_api.time_range import TimeRange
+    from airflow_provider_engagement.http.auth import Credentials
+    from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 
 OWNER_FIELD = "{owner}"
 """What stands for the owner in ``owner_conn_id``."""
@@ -68,7 +68,7 @@ class EngagementHook(BaseHook):
 
     @cached_property
     def _settings(self) -> ConnectionSettings:
-        from airflow_provider_engagement.hooks.connection_settings import read_settings
+        from airflow_provider_engagement.connections.connection_settings import read_settings
 
         return read_settings(self.engagement_conn_id)
 
@@ -86,7 +86,7 @@ class EngagementHook(BaseHook):
 
         :raises InvalidConnectionError: if ``account_tokens`` of the connection or ``owner_conn_id`` is invalid.
         """
-        from airflow_provider_engagement.hooks.accounts import Accounts
+        from airflow_provider_engagement.connections.accounts import Accounts
 
         if self.owner_conn_id is not None and OWNER_FIELD not in self.owner_conn_id:
             raise InvalidQueryError(
@@ -98,8 +98,8 @@ class EngagementHook(BaseHook):
         return Accounts(self.credentials, self._settings.accounts, look_up=look_up)
 
     def _secrets_of_owner(self, owner: str) -> Mapping[str, str] | None:
-        from airflow_provider_engagement.hooks.accounts import OWNER
-        from airflow_provider_engagement.hooks.connection_settings import read_owner_secrets
+        from airflow_provider_engagement.connections.accounts import OWNER
+        from airflow_provider_engagement.connections.connection_settings import read_owner_secrets
 
         if not OWNER.fullmatch(owner):
             raise OwnerTokenError(
@@ -164,10 +164,10 @@ class EngagementHook(BaseHook):
         :param max_connections: how many connections to keep open.
         :param known_rate_limit: what an earlier client knew of the rate limit.
         """
-        from airflow_provider_engagement.api.client import EngagementClient
-        from airflow_provider_engagement.api.limiter import Limiter
-        from airflow_provider_engagement.api.rate_limit import RateLimit
-        from airflow_provider_engagement.hooks.airflow_connections import mask
+        from airflow_provider_engagement.connections.airflow_connections import mask
+        from airflow_provider_engagement.engagement_api.client import EngagementClient
+        from airflow_provider_engagement.http.limits.limiter import Limiter
+        from airflow_provider_engagement.http.limits.rate_limit import RateLimit
 
         def mask_obtained(bearer_token: str) -> None:
             mask([bearer_token])
@@ -213,7 +213,7 @@ class EngagementHook(BaseHook):
         :raises InvalidQueryError: if the API would reject the query.
         :raises InvalidConnectionError: if the connection has no credentials that read these metrics.
         """
-        from airflow_provider_engagement.api.query import Query
+        from airflow_provider_engagement.engagement_api.query import Query
         from airflow_provider_engagement.inputs.intervals import check_is_over
         from airflow_provider_engagement.inputs.query_fields import choose_auth, parse_groupings, parse_metrics
         from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
@@ -262,7 +262,7 @@ class EngagementHook(BaseHook):
         :param query: a query, from :meth:`query`.
         :return: one response for each request.
         """
-        from airflow_provider_engagement.api.planner import plan
+        from airflow_provider_engagement.engagement_api.planner import plan
 
         with airflow_failures(), self.get_conn() as client:
             for request in plan(query):
@@ -304,7 +304,7 @@ class EngagementHook(BaseHook):
         :param metrics: metric names; ``None`` for all.
         :return: one response for every 25 Tweets and 28 days.
         """
-        from airflow_provider_engagement.api.time_range import TimeRange
+        from airflow_provider_engagement.engagement_api.time_range import TimeRange
 
         with airflow_failures():
             query = self.query(Endpoint.HISTORICAL, tweet_ids, metrics=metrics, interval=TimeRange(start, end))
@@ -316,7 +316,7 @@ class EngagementHook(BaseHook):
         :param query: a query, from :meth:`query`.
         :param requests_per_minute: the quota; by default the connection's own limit, if it sets one.
         """
-        from airflow_provider_engagement.api.planner import estimate, plan
+        from airflow_provider_engagement.engagement_api.planner import estimate, plan
 
         rate = requests_per_minute or self.requests_per_minute
         return estimate([query], plan(query), requests_per_minute=rate)
@@ -368,7 +368,7 @@ class EngagementHook(BaseHook):
             return False, f"The test failed with {type(error).__name__}. The log of the program that ran it says more."
 
     def _fetch_public_tweet(self, client: EngagementClient, *, app: bool) -> None:
-        from airflow_provider_engagement.api.planner import plan
+        from airflow_provider_engagement.engagement_api.planner import plan
 
         auth = Auth.APP if app else Auth.USER
         (request,) = plan(self.query(Endpoint.TOTALS, PUBLIC_TWEET, metrics="favorites", auth=auth))

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeVar
 
-from airflow_provider_engagement.api.response import Outcome
-from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.lists import parse_list, quoted
+from airflow_provider_engagement.tables.granularity import Granularity
 
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 

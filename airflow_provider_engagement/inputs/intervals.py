@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from airflow_provider_engagement.api.catalogue import HISTORY_MAX_AGE
-from airflow_provider_engagement.api.time_range import (
+from airflow_provider_engagement.engagement_api.catalogue import HISTORY_MAX_AGE
+from airflow_provider_engagement.engagement_api.time_range import (
     DAY,
     HOUR,
     TimeRange,

@@ -11,7 +11,7 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.id_source import FIELD
 
 if TYPE_CHECKING:
-    from airflow_provider_engagement.dataset.storage import StoragePath
+    from airflow_provider_engagement.storage.paths import StoragePath
 
 _HIDDEN = (".", "_")
 """How the names of files start that describe others, such as ``_SUCCESS``."""

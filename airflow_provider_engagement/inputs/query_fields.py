@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_engagement.api import catalogue
-from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint
+from airflow_provider_engagement.engagement_api import catalogue
+from airflow_provider_engagement.engagement_api.catalogue import Auth, Dimension, Endpoint
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.lists import parse_list, parse_literal, quoted
@@ -21,8 +21,8 @@ def parse_metrics(value: object, *, endpoint: Endpoint, auth: Auth) -> tuple[str
     :param value: a list of names, or a string of them; ``None`` for every metric that the endpoint offers.
     :param endpoint: the endpoint of the query.
     :param auth: the kind of credentials of the query.
-    :raises InvalidQueryError: if a value is not a string. :class:`~airflow_provider_engagement.api.query.Query` checks
-        whether the API has the metric.
+    :raises InvalidQueryError: if a value is not a string. Whether the API has the metric is checked by
+        :class:`~airflow_provider_engagement.engagement_api.query.Query`.
     """
     if value is None:
         return catalogue.metrics_of(endpoint, auth)

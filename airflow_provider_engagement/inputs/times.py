@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.api.time_range import floor_to_hour
+from airflow_provider_engagement.engagement_api.time_range import floor_to_hour
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.lists import quoted
 from airflow_provider_engagement.inputs.numbers import parse_number

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from airflow_provider_engagement.api.tweet_id import newest_id_at
+from airflow_provider_engagement.engagement_api.tweet_id import newest_id_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.delimited_ids import csv_ids, text_ids
 from airflow_provider_engagement.inputs.id_columns import IdColumns, parse_id_columns
@@ -30,7 +30,7 @@ from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id
 from airflow_provider_engagement.inputs.tweet_ids import ListedTweet, parse_owner
 
 if TYPE_CHECKING:
-    from airflow_provider_engagement.dataset.storage import StoragePath
+    from airflow_provider_engagement.storage.paths import StoragePath
 
 PARQUET = ".parquet"
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from numbers import Real
 from typing import NamedTuple
 
-from airflow_provider_engagement.api.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS, newest_id_at
+from airflow_provider_engagement.engagement_api.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS, newest_id_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.id_columns import IdColumns
 from airflow_provider_engagement.inputs.lists import parse_list, quoted

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
 
-from airflow_provider_engagement.api.catalogue import Endpoint
-from airflow_provider_engagement.api.time_range import DAY, to_api, whole_days_within
 from airflow_provider_engagement.assets.engagement import create_asset, table_uri
+from airflow_provider_engagement.engagement_api.catalogue import Endpoint
+from airflow_provider_engagement.engagement_api.time_range import DAY, to_api, whole_days_within
 from airflow_provider_engagement.exceptions import InvalidQueryError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_engagement.api.client import EngagementClient
+    from airflow_provider_engagement.engagement_api.client import EngagementClient
 
 
 @dataclass(frozen=True, slots=True)

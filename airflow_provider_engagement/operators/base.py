@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, conf
 
-from airflow_provider_engagement.api.catalogue import Auth, Endpoint
+from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import task_failures
@@ -24,11 +24,11 @@ from airflow_provider_engagement.operators.waiting import wait_until
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_engagement.api.client import EngagementClient
-    from airflow_provider_engagement.api.query import Query
-    from airflow_provider_engagement.dataset.task_run import TaskRun
+    from airflow_provider_engagement.engagement_api.client import EngagementClient
+    from airflow_provider_engagement.engagement_api.query import Query
     from airflow_provider_engagement.operators.lineage import Lineage
     from airflow_provider_engagement.operators.pull import Pull
+    from airflow_provider_engagement.pull.task_run import TaskRun
 
     Owners = Mapping[str, str | None]
 
@@ -289,7 +289,7 @@ class EngagementPullOperator(BaseOperator):
         :param owners: the Tweets, with their owners.
         :param run: the run of the task.
         """
-        from airflow_provider_engagement.api.routing import route
+        from airflow_provider_engagement.engagement_api.routing import route
 
         if query.auth is Auth.APP:
             return [query]
@@ -329,8 +329,8 @@ class EngagementPullOperator(BaseOperator):
 
     def task_run(self, run: RunContext) -> TaskRun:
         """Return the run that the rows of the pull belong to."""
-        from airflow_provider_engagement.dataset.task_run import TaskRun
         from airflow_provider_engagement.inputs.choices import parse_accepted_outcomes
+        from airflow_provider_engagement.pull.task_run import TaskRun
 
         return TaskRun(
             run_id=run.run_id,
@@ -355,7 +355,7 @@ class EngagementPullOperator(BaseOperator):
             problem = f"{' and '.join(given)} are set" if given else f"none of {', '.join(sources)} is set"
             raise InvalidQueryError("tweet_ids", problem, "Set one of them.")
         if self.tweet_ids_sql is not None:
-            from airflow_provider_engagement.hooks.tweet_id_query import query_tweet_ids
+            from airflow_provider_engagement.connections.tweet_id_query import query_tweet_ids
 
             return query_tweet_ids(
                 self.tweet_ids_sql,
@@ -365,7 +365,7 @@ class EngagementPullOperator(BaseOperator):
             )
         if self.tweet_ids_file is None:
             return self.tweet_ids
-        from airflow_provider_engagement.hooks.storage_options import storage_path
+        from airflow_provider_engagement.connections.storage_options import storage_path
         from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
 
         return read_tweet_ids(

@@ -32,8 +32,8 @@ def _check(option: str, value: str) -> None:
     # The pool and the path are read when a DAG file is parsed, so nothing is imported for them.
     field = f"[{SECTION}] {option}"
     if option == "default_output_format":
-        from airflow_provider_engagement.dataset.formats import OutputFormat
         from airflow_provider_engagement.inputs.choices import parse_choice
+        from airflow_provider_engagement.tables.formats import OutputFormat
 
         parse_choice(value, OutputFormat, field=field)
     elif option in BOUNDS:

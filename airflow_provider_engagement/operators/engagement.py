@@ -16,10 +16,10 @@ from airflow_provider_engagement.operators.run_context import RunContext
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from airflow_provider_engagement.api.planner import Request
-    from airflow_provider_engagement.api.query import Query
-    from airflow_provider_engagement.dataset.granularity import Granularity
+    from airflow_provider_engagement.engagement_api.planner import Request
+    from airflow_provider_engagement.engagement_api.query import Query
     from airflow_provider_engagement.inputs.intervals import Adjustment, ResolvedInterval
+    from airflow_provider_engagement.tables.granularity import Granularity
 
 HOURLY_TEMPLATE_FIELDS = (*EngagementPullOperator.template_fields, "granularity", "time_zone")
 
@@ -60,11 +60,11 @@ class EngagementTotalsOperator(EngagementPullOperator):
 
     def plan_pull(self, run: RunContext) -> Pull:
         """Return the pull of one snapshot."""
-        from airflow_provider_engagement.api.planner import plan
-        from airflow_provider_engagement.dataset.response_store import always_reuse
-        from airflow_provider_engagement.dataset.totals import assemble_totals
+        from airflow_provider_engagement.engagement_api.planner import plan
         from airflow_provider_engagement.inputs.run_times import check_not_to_come, last_start
         from airflow_provider_engagement.inputs.times import parse_time
+        from airflow_provider_engagement.pull.response_store import always_reuse
+        from airflow_provider_engagement.pull.totals import assemble_totals
 
         now, snapshot_at = datetime.now(UTC), run.time
         check_not_to_come(run.time, field="logical_date", now=now)
@@ -137,13 +137,13 @@ class Engagement28HourOperator(EngagementPullOperator):
 
     def plan_pull(self, run: RunContext) -> Pull:
         """Return the pull of the hours that the API has now."""
-        from airflow_provider_engagement.api.planner import plan
-        from airflow_provider_engagement.dataset.response_store import always_reuse
-        from airflow_provider_engagement.dataset.series_rows import SeriesRows
-        from airflow_provider_engagement.dataset.time_series import assemble_time_series
+        from airflow_provider_engagement.engagement_api.planner import plan
         from airflow_provider_engagement.inputs.choices import parse_granularity
         from airflow_provider_engagement.inputs.run_times import check_not_to_come, last_start
         from airflow_provider_engagement.inputs.times import parse_hours, parse_time_zone
+        from airflow_provider_engagement.pull.response_store import always_reuse
+        from airflow_provider_engagement.pull.series_rows import SeriesRows
+        from airflow_provider_engagement.pull.time_series import assemble_time_series
 
         check_not_to_come(run.time, field="logical_date", now=datetime.now(UTC))
         granularity = parse_granularity(self.granularity, self.granularities, endpoint=self.endpoint)
@@ -265,14 +265,14 @@ class EngagementHistoricalOperator(EngagementPullOperator):
 
     def plan_pull(self, run: RunContext) -> Pull:
         """Return the pull of one interval."""
-        from airflow_provider_engagement.dataset.days import check_whole_days
-        from airflow_provider_engagement.dataset.granularity import Granularity
-        from airflow_provider_engagement.dataset.response_store import reuse_final
-        from airflow_provider_engagement.dataset.series_rows import SeriesRows
-        from airflow_provider_engagement.dataset.time_series import assemble_time_series
         from airflow_provider_engagement.inputs.choices import parse_granularity
         from airflow_provider_engagement.inputs.numbers import parse_whole_number
         from airflow_provider_engagement.inputs.times import parse_hours, parse_time_zone
+        from airflow_provider_engagement.pull.response_store import reuse_final
+        from airflow_provider_engagement.pull.series_rows import SeriesRows
+        from airflow_provider_engagement.pull.time_series import assemble_time_series
+        from airflow_provider_engagement.tables.days import check_whole_days
+        from airflow_provider_engagement.tables.granularity import Granularity
 
         granularity = parse_granularity(self.granularity, self.granularities, endpoint=self.endpoint)
         zone = parse_time_zone(self.time_zone)
@@ -333,13 +333,13 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         )
 
     def _interval(self, run: RunContext, granularity: Granularity, zone: ZoneInfo) -> ResolvedInterval:
-        from airflow_provider_engagement.api.time_range import TimeRange, oldest_available_hour
-        from airflow_provider_engagement.dataset.days import local_day
-        from airflow_provider_engagement.dataset.granularity import Granularity
+        from airflow_provider_engagement.engagement_api.time_range import TimeRange, oldest_available_hour
         from airflow_provider_engagement.inputs.choices import parse_choice
         from airflow_provider_engagement.inputs.intervals import OnOutOfRange, OnUnaligned, resolve_interval
         from airflow_provider_engagement.inputs.times import is_relative, parse_hours, parse_time
         from airflow_provider_engagement.operators.whole_days import check_days, shrink_to_days
+        from airflow_provider_engagement.tables.days import local_day
+        from airflow_provider_engagement.tables.granularity import Granularity
 
         if (self.start is None) != (self.end is None):
             missing, given = ("start", "end") if self.start is None else ("end", "start")
@@ -384,8 +384,8 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         return replace(resolved, adjustments=adjustments)
 
     def _plan(self, query: Query, days: int | None, repetition: int, run: RunContext) -> Sequence[Request]:
-        from airflow_provider_engagement.api.planner import plan, plan_after_post, plan_shared
-        from airflow_provider_engagement.api.time_range import oldest_available_hour, whole_days_within
+        from airflow_provider_engagement.engagement_api.planner import plan, plan_after_post, plan_shared
+        from airflow_provider_engagement.engagement_api.time_range import oldest_available_hour, whole_days_within
 
         if days is not None:
             return plan_after_post(query, days=days, repetition=repetition)

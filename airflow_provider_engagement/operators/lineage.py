@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_engagement.api.catalogue import ENDPOINTS, Endpoint
 from airflow_provider_engagement.assets.engagement import GRANULARITIES_OF, lineage_name, parse_uri, table_uri
+from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def table_data(output_path: str, table: str, granularity: str | None = None, *, 
     :param granularity: the granularity of its rows, if it has a folder of its own.
     :param rows: how many rows were written.
     """
-    from airflow_provider_engagement.dataset.schema import TABLES, arrow_schema
+    from airflow_provider_engagement.tables.schema import TABLES, arrow_schema
 
     columns = {field.name: str(field.type) for field in arrow_schema(TABLES[table])} if table in TABLES else {}
     known = granularity if granularity in GRANULARITIES_OF.get(table, ()) else None

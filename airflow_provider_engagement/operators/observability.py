@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry import trace
 
 if TYPE_CHECKING:
-    from airflow_provider_engagement.api.client import EngagementClient
+    from airflow_provider_engagement.engagement_api.client import EngagementClient
 
 _tracer = trace.get_tracer(__name__)
 

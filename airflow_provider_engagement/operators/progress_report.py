@@ -8,20 +8,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_engagement.dataset.progress import (
+from airflow_provider_engagement.exceptions import WaitRequired
+from airflow_provider_engagement.progress_bar import progress_bar
+from airflow_provider_engagement.pull.progress import (
     PROGRESS_KEY,
     Progress,
     ProgressRecord,
     ProgressSteps,
     ReportProgress,
 )
-from airflow_provider_engagement.exceptions import WaitRequired
-from airflow_provider_engagement.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_engagement.api.client import EngagementClient
+    from airflow_provider_engagement.engagement_api.client import EngagementClient
     from airflow_provider_engagement.operators.base import EngagementPullOperator
 
 

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_engagement.api.planner import Request
-    from airflow_provider_engagement.api.query import Query
-    from airflow_provider_engagement.dataset.assembly import AssembledTables
-    from airflow_provider_engagement.dataset.fetch import FetchResult
-    from airflow_provider_engagement.dataset.folder import DatasetFolder
-    from airflow_provider_engagement.dataset.response_store import ResponseStore, ReuseRule
-    from airflow_provider_engagement.dataset.task_run import TaskRun
-    from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
+    from airflow_provider_engagement.engagement_api.planner import Request
+    from airflow_provider_engagement.engagement_api.query import Query
     from airflow_provider_engagement.inputs.intervals import ResolvedInterval
+    from airflow_provider_engagement.pull.assembly import AssembledTables
+    from airflow_provider_engagement.pull.fetch import FetchResult
+    from airflow_provider_engagement.pull.response_store import ResponseStore, ReuseRule
+    from airflow_provider_engagement.pull.task_run import TaskRun
+    from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+    from airflow_provider_engagement.tables.folder import DatasetFolder
 
     Assemble = Callable[[FetchResult, TweetStatuses, ResponseStore, DatasetFolder], AssembledTables]
     Plan = Callable[[Query], Sequence[Request]]

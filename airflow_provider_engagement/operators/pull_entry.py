@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_engagement.dataset.manifest import PULL_KEY, pull_entry
+from airflow_provider_engagement.pull.manifest import PULL_KEY, pull_entry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

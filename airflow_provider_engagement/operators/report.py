@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, conf
 
-from airflow_provider_engagement.api.time_range import to_api
+from airflow_provider_engagement.engagement_api.time_range import to_api
 from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
 from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
 
-    from airflow_provider_engagement.dataset.storage import StoragePath
     from airflow_provider_engagement.report.dataset_reader import DatasetReader
+    from airflow_provider_engagement.storage.paths import StoragePath
 
 FOLDER = "_reports"
 """The folder of reports. Readers of datasets ignore names that start with an underscore."""
@@ -135,16 +135,16 @@ class EngagementReportOperator(BaseOperator):
             raise MissingExtraError(
                 "A report", "airflow-provider-engagement[report]", "altair and vl-convert-python draw its plots"
             )
-        from airflow_provider_engagement.dataset.storage import write_atomically
-        from airflow_provider_engagement.dataset.task_run import TaskRun
-        from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
+        from airflow_provider_engagement.connections.storage_options import storage_path, table_address
         from airflow_provider_engagement.inputs.choices import parse_choice
+        from airflow_provider_engagement.pull.task_run import TaskRun
         from airflow_provider_engagement.report.choice import choose
         from airflow_provider_engagement.report.contents import images_of, make_report, warning_of
         from airflow_provider_engagement.report.dataset_figures import DatasetFigures
         from airflow_provider_engagement.report.dataset_reader import DatasetReader
         from airflow_provider_engagement.report.document import to_html
         from airflow_provider_engagement.report.images import ImageFormat
+        from airflow_provider_engagement.storage.paths import write_atomically
 
         image_format = parse_choice(self.image_format, ImageFormat, field="image_format") if self.image_format else None
         manifest = self._manifest()
@@ -184,8 +184,8 @@ class EngagementReportOperator(BaseOperator):
         return manifest
 
     def _folder(self, manifest: Mapping[str, Any] | None) -> StoragePath:
-        from airflow_provider_engagement.dataset.manifest import folder_of
-        from airflow_provider_engagement.hooks.storage_options import storage_path
+        from airflow_provider_engagement.connections.storage_options import storage_path
+        from airflow_provider_engagement.pull.manifest import folder_of
 
         if self.output_path:
             return storage_path(self.output_path, field="output_path")
@@ -199,9 +199,9 @@ class EngagementReportOperator(BaseOperator):
         return storage_path(path, field="pull")
 
     def _options(self, reader: DatasetReader, manifest: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
-        from airflow_provider_engagement.dataset.schema import TWEET_METRICS
         from airflow_provider_engagement.inputs.report_options import parse_report_options
         from airflow_provider_engagement.report.pull_selection import options_of_pull
+        from airflow_provider_engagement.tables.schema import TWEET_METRICS
 
         options = parse_report_options(
             start=self.start,

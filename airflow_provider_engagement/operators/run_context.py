@@ -47,7 +47,7 @@ class RunContext:
     @classmethod
     def of(cls, context: Context) -> Self:
         """Return the run of a context."""
-        from airflow_provider_engagement.dataset.storage import unique_name
+        from airflow_provider_engagement.storage.paths import unique_name
 
         dag_run, task_instance = context["dag_run"], context["ti"]
         start, end = context.get("data_interval_start"), context.get("data_interval_end")

@@ -11,28 +11,14 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_engagement.api.catalogue import Auth, MetricChange, changes_between
-from airflow_provider_engagement.api.planner import Request, auth_names, estimate
-from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
-from airflow_provider_engagement.api.rejected_tweets import SpareRequests
-from airflow_provider_engagement.api.response import Outcome
-from airflow_provider_engagement.api.time_range import to_api
-from airflow_provider_engagement.dataset.assembly import AssembledTables
-from airflow_provider_engagement.dataset.completeness import doubt_about_ids, owners_to_dict
-from airflow_provider_engagement.dataset.fetch import FetchResult, fetch_missing
-from airflow_provider_engagement.dataset.folder import DatasetFolder
-from airflow_provider_engagement.dataset.formats import OutputFormat
-from airflow_provider_engagement.dataset.manifest import Manifest, manifest_path
-from airflow_provider_engagement.dataset.owner_ledger import read_owners, write_owners
-from airflow_provider_engagement.dataset.response_store import ResponseStore
-from airflow_provider_engagement.dataset.saved_rate_limit import load_rate_limit, save_rate_limit
-from airflow_provider_engagement.dataset.schema import OWNER_LEDGER
-from airflow_provider_engagement.dataset.storage import StoragePath
-from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
-from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
-from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
+from airflow_provider_engagement.connections.storage_options import storage_path, table_address
+from airflow_provider_engagement.engagement_api.catalogue import Auth, MetricChange, changes_between
+from airflow_provider_engagement.engagement_api.planner import Request, auth_names, estimate
+from airflow_provider_engagement.engagement_api.rejected_tweets import SpareRequests
+from airflow_provider_engagement.engagement_api.response import Outcome
+from airflow_provider_engagement.engagement_api.time_range import to_api
 from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
-from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
+from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
 from airflow_provider_engagement.inputs.run_times import past_run_error
@@ -42,7 +28,21 @@ from airflow_provider_engagement.operators.bounds import check_bounds
 from airflow_provider_engagement.operators.lineage import pull_lineage
 from airflow_provider_engagement.operators.observability import count_manifest, count_requests, span
 from airflow_provider_engagement.operators.progress_report import reported_progress
+from airflow_provider_engagement.pull.assembly import AssembledTables
+from airflow_provider_engagement.pull.completeness import doubt_about_ids, owners_to_dict
+from airflow_provider_engagement.pull.fetch import FetchResult, fetch_missing
+from airflow_provider_engagement.pull.manifest import Manifest, manifest_path
+from airflow_provider_engagement.pull.owner_ledger import read_owners, write_owners
+from airflow_provider_engagement.pull.response_store import ResponseStore
+from airflow_provider_engagement.pull.saved_rate_limit import load_rate_limit, save_rate_limit
+from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.quantities import counted
+from airflow_provider_engagement.storage.paths import StoragePath
+from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
+from airflow_provider_engagement.storage.worker_folder import WorkerFolder
+from airflow_provider_engagement.tables.folder import DatasetFolder
+from airflow_provider_engagement.tables.formats import OutputFormat
+from airflow_provider_engagement.tables.schema import OWNER_LEDGER
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -45,9 +45,9 @@ class EngagementTidyOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Tidy up the dataset, and return what was done to each Delta table."""
 
-        from airflow_provider_engagement.dataset.tidying import tidy
-        from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
+        from airflow_provider_engagement.connections.storage_options import storage_path, table_address
         from airflow_provider_engagement.inputs.numbers import parse_number
+        from airflow_provider_engagement.tables.tidying import tidy
 
         with task_failures():
             unset_blank_parameters(self)

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import pyarrow
     from airflow.sdk import Context
 
-    from airflow_provider_engagement.api.time_range import TimeRange
-    from airflow_provider_engagement.dataset.ranking import TopTweet
-    from airflow_provider_engagement.dataset.storage import StoragePath
+    from airflow_provider_engagement.engagement_api.time_range import TimeRange
     from airflow_provider_engagement.operators.lineage import Lineage
+    from airflow_provider_engagement.report.ranking import TopTweet
+    from airflow_provider_engagement.storage.paths import StoragePath
 
     ReadCounts = Callable[[Sequence[str]], pyarrow.Table]
 
@@ -116,11 +116,11 @@ class EngagementTopTweetsOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Rank the Tweets, write the files, and return the ranking."""
 
-        from airflow_provider_engagement.dataset.ranking import rank
-        from airflow_provider_engagement.dataset.ranking_documents import ranking_as_csv, ranking_as_markdown
-        from airflow_provider_engagement.hooks.storage_options import storage_path
+        from airflow_provider_engagement.connections.storage_options import storage_path
         from airflow_provider_engagement.inputs.numbers import parse_whole_number
         from airflow_provider_engagement.operators.lineage import top_tweets_lineage
+        from airflow_provider_engagement.report.ranking import rank
+        from airflow_provider_engagement.report.ranking_documents import ranking_as_csv, ranking_as_markdown
 
         with task_failures():
             unset_blank_parameters(self)
@@ -180,9 +180,9 @@ class EngagementTopTweetsOperator(BaseOperator):
         return to_openlineage(self.lineage)
 
     def _table_and_metrics(self) -> tuple[str, tuple[str, ...]]:
-        from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS
         from airflow_provider_engagement.inputs.choices import parse_name
         from airflow_provider_engagement.inputs.lists import parse_list
+        from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_TOTALS
 
         tables = {table.name: table for table in (TWEET_TOTALS, TWEET_METRICS)}
         table = tables[parse_name(self.table, tables, field="table")]
@@ -200,9 +200,9 @@ class EngagementTopTweetsOperator(BaseOperator):
         return self._interval_reader(folder, run)
 
     def _snapshot_reader(self, folder: StoragePath, run: RunContext) -> tuple[ReadCounts, dict[str, Any]]:
-        from airflow_provider_engagement.dataset.tweet_counts import newest_snapshot, snapshot_counts
-        from airflow_provider_engagement.hooks.storage_options import table_address
+        from airflow_provider_engagement.connections.storage_options import table_address
         from airflow_provider_engagement.inputs.times import parse_time
+        from airflow_provider_engagement.report.tweet_counts import newest_snapshot, snapshot_counts
 
         newest = newest_snapshot(folder, address_of=table_address)
         if newest is None:
@@ -224,12 +224,12 @@ class EngagementTopTweetsOperator(BaseOperator):
         return read, {"snapshot_at": snapshot_at.isoformat()}
 
     def _interval_reader(self, folder: StoragePath, run: RunContext) -> tuple[ReadCounts, dict[str, Any]]:
-        from airflow_provider_engagement.api.time_range import to_api
-        from airflow_provider_engagement.dataset.granularity import Granularity
-        from airflow_provider_engagement.dataset.tweet_counts import interval_counts
-        from airflow_provider_engagement.hooks.storage_options import table_address
+        from airflow_provider_engagement.connections.storage_options import table_address
+        from airflow_provider_engagement.engagement_api.time_range import to_api
         from airflow_provider_engagement.inputs.choices import parse_choice
         from airflow_provider_engagement.inputs.times import parse_time, parse_time_zone
+        from airflow_provider_engagement.report.tweet_counts import interval_counts
+        from airflow_provider_engagement.tables.granularity import Granularity
 
         if (self.start is None) != (self.end is None):
             missing, given = ("start", "end") if self.start is None else ("end", "start")
@@ -259,8 +259,8 @@ def _whole_periods(start: datetime, end: datetime, *, zone: ZoneInfo | None, is_
     :param is_of_run: whether the times are those of the run, which an error says.
     :raises InvalidQueryError: if there are none.
     """
-    from airflow_provider_engagement.api.time_range import ceil_to_hour, floor_to_hour, time_range_or_none
-    from airflow_provider_engagement.dataset.days import check_days_of_hours, whole_days_of
+    from airflow_provider_engagement.engagement_api.time_range import ceil_to_hour, floor_to_hour, time_range_or_none
+    from airflow_provider_engagement.tables.days import check_days_of_hours, whole_days_of
 
     if start >= end and not is_of_run:
         raise InvalidQueryError(
@@ -293,7 +293,7 @@ def _in_words(period: dict[str, Any]) -> str:
 def _write(path: StoragePath, text: str) -> None:
     import uuid
 
-    from airflow_provider_engagement.dataset.storage import write_atomically
+    from airflow_provider_engagement.storage.paths import write_atomically
 
     with write_atomically(path, path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp") as file:
         file.write(text.encode())

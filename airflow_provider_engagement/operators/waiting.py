@@ -53,7 +53,7 @@ def wait_until(
 
 def spread(time: datetime, context: Context | None) -> datetime:
     """Return a time shortly after another, the same for every call of one task and different between tasks."""
-    from airflow_provider_engagement.api.rate_limit import wake_at
+    from airflow_provider_engagement.http.limits.rate_limit import wake_at
 
     key = task_key(context) if context else ""
     return datetime.fromtimestamp(wake_at(time.timestamp(), key=key, spread=SPREAD_SECONDS), UTC)

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.api.catalogue import HISTORY_START
-from airflow_provider_engagement.api.time_range import DAY, ceil_to_hour, floor_to_hour, time_range_or_none
-from airflow_provider_engagement.dataset.days import check_days_of_hours, local_day
+from airflow_provider_engagement.engagement_api.catalogue import HISTORY_START
+from airflow_provider_engagement.engagement_api.time_range import DAY, ceil_to_hour, floor_to_hour, time_range_or_none
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.intervals import Adjustment
+from airflow_provider_engagement.tables.days import check_days_of_hours, local_day
 
 
 def check_days(start: datetime, end: datetime, zone: ZoneInfo, *, now: datetime) -> None:

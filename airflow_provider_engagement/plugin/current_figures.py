@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
-from airflow_provider_engagement.api.time_range import LATEST
+from airflow_provider_engagement.engagement_api.time_range import LATEST
+from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.plugin.manifests import FoundDataset, FoundManifest
 from airflow_provider_engagement.plugin.page_roots import without_user
 from airflow_provider_engagement.plugin.progress_states import UnfinishedPull

@@ -105,7 +105,7 @@ def reader_of(folder: str) -> Any:
     """
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_engagement.hooks.storage_options import table_address
+    from airflow_provider_engagement.connections.storage_options import table_address
     from airflow_provider_engagement.report.dataset_reader import DatasetReader
 
     return DatasetReader(ObjectStoragePath(folder), address_of=table_address)

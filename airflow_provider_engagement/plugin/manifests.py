@@ -22,7 +22,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import aliased
 
-from airflow_provider_engagement.dataset.manifest import PULL_KEY, folder_of
+from airflow_provider_engagement.pull.manifest import PULL_KEY, folder_of
 from airflow_provider_engagement.report.pull_figures import is_manifest
 
 MAX_MANIFESTS = 5_000

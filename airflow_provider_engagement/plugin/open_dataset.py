@@ -12,14 +12,14 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from airflow_provider_engagement.dataset.contained_paths import is_contained
-from airflow_provider_engagement.dataset.manifest import FOLDER as MANIFESTS
-from airflow_provider_engagement.dataset.storage import StoragePath
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.plugin.manifests import LONGEST_LIST, FoundManifest
 from airflow_provider_engagement.plugin.page_roots import open_storage, without_user
+from airflow_provider_engagement.pull.manifest import FOLDER as MANIFESTS
 from airflow_provider_engagement.report.dataset_reader import DatasetReader, read_manifest
 from airflow_provider_engagement.report.pull_figures import is_manifest
+from airflow_provider_engagement.storage.contained_paths import is_contained
+from airflow_provider_engagement.storage.paths import StoragePath
 
 
 def open_dataset(

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from airflow.configuration import conf
 
-from airflow_provider_engagement.dataset.contained_paths import is_contained
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.storage.contained_paths import is_contained
 
 DEFAULT_ROOTS = ("file:///", "s3://", "gs://", "abfs://", "abfss://", "adl://")
 """Local folders and object stores. An address of the web is none, so a path cannot send a request to any host."""

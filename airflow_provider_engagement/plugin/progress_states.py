@@ -11,7 +11,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import State
 from sqlalchemy import select
 
-from airflow_provider_engagement.dataset.progress import PROGRESS_KEY, ProgressRecord
+from airflow_provider_engagement.pull.progress import PROGRESS_KEY, ProgressRecord
 
 MAX_PULLS = 200
 """How many unfinished pulls are read at most."""

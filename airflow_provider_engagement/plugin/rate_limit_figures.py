@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.api.time_range import TimeRange, ceil_to_hour, floor_to_hour
-from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.engagement_api.time_range import TimeRange, ceil_to_hour, floor_to_hour
 from airflow_provider_engagement.plugin.manifests import MAX_MANIFESTS, FoundManifest, OpenBackfill
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
 from airflow_provider_engagement.report.selection import periods_of
+from airflow_provider_engagement.tables.granularity import Granularity
 
 DAY = timedelta(days=1)
 

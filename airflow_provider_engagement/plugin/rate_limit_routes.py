@@ -13,9 +13,7 @@ from typing import Any
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, HTTPException
 
-from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
-from airflow_provider_engagement.dataset.contained_paths import check_contained
-from airflow_provider_engagement.dataset.saved_rate_limit import FOLDER, saved_rate_limits
+from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.plugin.access import datasets_for, manifests_for, readable_dags, unfinished_pulls_for
 from airflow_provider_engagement.plugin.current_figures import MAX_FOLDERS, saved_figure
 from airflow_provider_engagement.plugin.figure_responses import (
@@ -33,6 +31,8 @@ from airflow_provider_engagement.plugin.manifests import (
 )
 from airflow_provider_engagement.plugin.page_roots import store_of
 from airflow_provider_engagement.plugin.store_work import BusyError, StoreWork
+from airflow_provider_engagement.pull.saved_rate_limit import FOLDER, saved_rate_limits
+from airflow_provider_engagement.storage.contained_paths import check_contained
 
 NAMES = ("unfinished", "use", "saved", "pulls", "backfills")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
 
-from airflow_provider_engagement.dataset.progress import ProgressRecord
 from airflow_provider_engagement.plugin.access import CAN_READ_DAG
 from airflow_provider_engagement.plugin.dataset_routes import reader_of
 from airflow_provider_engagement.plugin.figure_responses import (
@@ -25,6 +24,7 @@ from airflow_provider_engagement.plugin.manifests import FoundManifest, find_man
 from airflow_provider_engagement.plugin.page_roots import open_storage, store_of, without_user
 from airflow_provider_engagement.plugin.progress_states import find_progress
 from airflow_provider_engagement.plugin.store_work import RecentResults, StoreWork
+from airflow_provider_engagement.pull.progress import ProgressRecord
 
 NO_REPORT = "The report no longer exists, or the API server cannot read its storage."
 MAX_REPORT_BYTES = 20_000_000

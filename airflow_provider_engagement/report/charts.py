@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import altair
 
-from airflow_provider_engagement.api.response import Outcome
+from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.report.coverage_map import Span, State
 
 LINE_HEIGHT = 150

@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.api.time_range import DAY, TimeRange, check_plausible, time_range_or_none
-from airflow_provider_engagement.dataset.days import check_days_of_hours
-from airflow_provider_engagement.dataset.granularity import Granularity
-from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS
+from airflow_provider_engagement.engagement_api.time_range import DAY, TimeRange, check_plausible, time_range_or_none
 from airflow_provider_engagement.exceptions import IncompatibleTableError, InvalidQueryError
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.report.selection import DEFAULT_METRICS, STEPS, Selection
+from airflow_provider_engagement.tables.days import check_days_of_hours
+from airflow_provider_engagement.tables.granularity import Granularity
+from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_TOTALS
 
 DEFAULT_DAYS = 28
 """How many days are shown by default: the last ones of the dataset."""

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.api.response import OUTCOME_MEANINGS, Outcome
+from airflow_provider_engagement.engagement_api.response import OUTCOME_MEANINGS, Outcome
 from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.coverage_map import Span

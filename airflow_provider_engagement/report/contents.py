@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_engagement.api.catalogue import Endpoint
+from airflow_provider_engagement.engagement_api.catalogue import Endpoint
 from airflow_provider_engagement.report.dataset_figures import FIGURES, DatasetFigures
 from airflow_provider_engagement.report.document import Report
 from airflow_provider_engagement.report.figure import Figure

@@ -7,8 +7,8 @@ import io
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_engagement.dataset.spreadsheet_text import inert
 from airflow_provider_engagement.report.figure import Figure
+from airflow_provider_engagement.tables.spreadsheet_text import inert
 
 
 def to_csv(figure: Figure, *, max_rows: int | None = None) -> str:

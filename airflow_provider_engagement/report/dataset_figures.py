@@ -12,16 +12,7 @@ from typing import Any
 import pyarrow
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.api.time_range import TimeRange
-from airflow_provider_engagement.dataset.granularity import Granularity
-from airflow_provider_engagement.dataset.ranking import top_tweets
-from airflow_provider_engagement.dataset.schema import (
-    COVERAGE,
-    RESTATEMENTS,
-    TWEET_METRICS,
-    TWEET_STATUS,
-    TWEET_TOTALS,
-)
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.report.completeness_figures import (
     coverage_figure,
@@ -38,6 +29,7 @@ from airflow_provider_engagement.report.figure import Figure
 from airflow_provider_engagement.report.newest_rows import STATUS_COLUMNS, newest_statuses
 from airflow_provider_engagement.report.period_sums import SummedRows, sum_batches
 from airflow_provider_engagement.report.pull_figures import is_manifest
+from airflow_provider_engagement.report.ranking import top_tweets
 from airflow_provider_engagement.report.selection import Selection
 from airflow_provider_engagement.report.series_figures import (
     TOP_TWEETS,
@@ -49,6 +41,14 @@ from airflow_provider_engagement.report.series_figures import (
 )
 from airflow_provider_engagement.report.snapshots import Change, Snapshot, differences, newest_totals, sum_snapshots
 from airflow_provider_engagement.report.value_checks import check_ids
+from airflow_provider_engagement.tables.granularity import Granularity
+from airflow_provider_engagement.tables.schema import (
+    COVERAGE,
+    RESTATEMENTS,
+    TWEET_METRICS,
+    TWEET_STATUS,
+    TWEET_TOTALS,
+)
 
 TWEETS_OF_COVERAGE = 30
 """How many Tweets the map of the coverage shows."""

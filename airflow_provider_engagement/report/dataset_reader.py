@@ -16,15 +16,15 @@ from typing import Any
 import pyarrow
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.api.redaction import presentable
-from airflow_provider_engagement.api.time_range import TimeRange
-from airflow_provider_engagement.dataset.contained_paths import check_contained
-from airflow_provider_engagement.dataset.manifest import FOLDER as MANIFESTS
-from airflow_provider_engagement.dataset.schema import Table, arrow_schema
-from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_address
-from airflow_provider_engagement.dataset.table_batches import read_batches, table_files
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import InvalidQueryError, StorageError
+from airflow_provider_engagement.http.redaction import presentable
+from airflow_provider_engagement.pull.manifest import FOLDER as MANIFESTS
 from airflow_provider_engagement.report.value_checks import check_rows
+from airflow_provider_engagement.storage.contained_paths import check_contained
+from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address
+from airflow_provider_engagement.tables.schema import Table, arrow_schema
+from airflow_provider_engagement.tables.table_batches import read_batches, table_files
 
 MAX_ROWS = 100_000_000
 """How many rows a figure reads at most: a year of hours of 10,000 Tweets."""

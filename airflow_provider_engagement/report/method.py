@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from airflow_provider_engagement.api.catalogue import (
+from airflow_provider_engagement.engagement_api.catalogue import (
     METRICS,
     ZERO_BEFORE,
     ZERO_METRICS,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_engagement.api.time_range import EARLIEST, LATEST
+from airflow_provider_engagement.engagement_api.time_range import EARLIEST, LATEST
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
 

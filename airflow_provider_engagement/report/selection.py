@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.api.catalogue import METRICS
-from airflow_provider_engagement.api.time_range import TimeRange, floor_to_hour
-from airflow_provider_engagement.dataset.days import local_day
-from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.engagement_api.catalogue import METRICS
+from airflow_provider_engagement.engagement_api.time_range import TimeRange, floor_to_hour
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.tables.days import local_day
+from airflow_provider_engagement.tables.granularity import Granularity
 
 DEFAULT_METRICS = ("impressions", "engagements", "favorites", "retweets", "replies")
 STEPS = (Granularity.HOUR, Granularity.DAY)

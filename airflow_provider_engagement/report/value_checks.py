@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyarrow
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.api.response import Outcome
-from airflow_provider_engagement.api.time_range import EARLIEST, LATEST
-from airflow_provider_engagement.api.tweet_id import MAX_DIGITS
-from airflow_provider_engagement.dataset.schema import TWEET_METRICS, Table, arrow_schema
+from airflow_provider_engagement.engagement_api.response import Outcome
+from airflow_provider_engagement.engagement_api.time_range import EARLIEST, LATEST
+from airflow_provider_engagement.engagement_api.tweet_id import MAX_DIGITS
 from airflow_provider_engagement.exceptions import IncompatibleTableError
+from airflow_provider_engagement.tables.schema import TWEET_METRICS, Table, arrow_schema
 
 _REMEDY = "Correct or remove the files that this package did not write"
 _NEVER_NULL = frozenset({"outcome", "new_value"})

@@ -21,7 +21,7 @@ from airflow_provider_engagement.quantities import counted
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
+    from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 
 
 class EngagementRateLimitSensor(BaseSensorOperator):
@@ -114,7 +114,7 @@ class EngagementRateLimitSensor(BaseSensorOperator):
 
     def _read_manifest(self, now: float) -> RateLimitSnapshot | None:
         """Return the state of the rate limit in the manifest, if it says how many requests remain."""
-        from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
+        from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 
         if self.manifest is None:
             return None

@@ -20,7 +20,7 @@ from itertools import accumulate
 from struct import unpack
 from typing import Final, Protocol
 
-from airflow_provider_engagement.api.catalogue import METRICS
+from airflow_provider_engagement.engagement_api.catalogue import METRICS
 from airflow_provider_engagement.simulator.entities import Tweet
 
 _ENGAGEMENTS: Final = "engagements"

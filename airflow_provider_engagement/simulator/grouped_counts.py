@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_engagement.api.catalogue import METRICS, Dimension
+from airflow_provider_engagement.engagement_api.catalogue import METRICS, Dimension
 from airflow_provider_engagement.simulator.counts import hours_since_1970
 from airflow_provider_engagement.simulator.switches import Switches
 from airflow_provider_engagement.simulator.validation import RequestedWindow, present_name

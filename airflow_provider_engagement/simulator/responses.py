@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from airflow_provider_engagement.api.catalogue import (
+from airflow_provider_engagement.engagement_api.catalogue import (
     ENGAGEMENT_AGE_LIMIT,
     ERRORS_KEY,
     UNAVAILABLE_KEY,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote, unquote, urlsplit
 
-from airflow_provider_engagement.api.catalogue import Auth
+from airflow_provider_engagement.engagement_api.catalogue import Auth
 from airflow_provider_engagement.simulator.clock import Clock
 from airflow_provider_engagement.simulator.entities import App, Handle
 from airflow_provider_engagement.simulator.errors import TOKEN_NOT_FOUND, UNKNOWN_AUTHORIZATION

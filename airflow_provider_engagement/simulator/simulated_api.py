@@ -11,7 +11,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from airflow_provider_engagement.api.catalogue import ENDPOINTS, Endpoint
+from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, Endpoint
 from airflow_provider_engagement.simulator.clock import Clock
 from airflow_provider_engagement.simulator.errors import (
     INTERNAL_ERROR,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from airflow_provider_engagement.api.catalogue import (
+from airflow_provider_engagement.engagement_api.catalogue import (
     ENDPOINTS,
     FOUR_ITEM_ORDERS,
     HISTORY_MAX_AGE,
@@ -23,7 +23,7 @@ from airflow_provider_engagement.api.catalogue import (
     Dimension,
     Endpoint,
 )
-from airflow_provider_engagement.api.tweet_id import is_tweet_id
+from airflow_provider_engagement.engagement_api.tweet_id import is_tweet_id
 from airflow_provider_engagement.simulator.errors import RejectedRequest, unsupported_dimensions_message
 from airflow_provider_engagement.simulator.json_values import decode
 from airflow_provider_engagement.simulator.switches import Switches

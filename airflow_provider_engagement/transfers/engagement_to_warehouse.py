@@ -93,8 +93,8 @@ class EngagementToWarehouseOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the dataset, and return what the load did to each table."""
 
+        from airflow_provider_engagement.connections.storage_options import storage_path, table_address
         from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
-        from airflow_provider_engagement.hooks.storage_options import storage_path, table_address
         from airflow_provider_engagement.inputs.numbers import parse_number
         from airflow_provider_engagement.inputs.warehouse_options import (
             parse_full_refresh,
@@ -167,7 +167,7 @@ class EngagementToWarehouseOperator(BaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Return what the task has read and written, for the provider of OpenLineage."""
-        from airflow_provider_engagement.hooks.warehouse_credentials import warehouse_address
+        from airflow_provider_engagement.connections.warehouse_credentials import warehouse_address
         from airflow_provider_engagement.operators.lineage import load_lineage, to_openlineage
 
         if self.loaded_rows is None:
@@ -181,8 +181,8 @@ class EngagementToWarehouseOperator(BaseOperator):
 
     def _target(self) -> Target:
         """Return the database, from a path or from the connection."""
+        from airflow_provider_engagement.connections.warehouse_credentials import warehouse_settings
         from airflow_provider_engagement.exceptions import InvalidQueryError
-        from airflow_provider_engagement.hooks.warehouse_credentials import warehouse_settings
         from airflow_provider_engagement.inputs.choices import parse_choice
         from airflow_provider_engagement.inputs.warehouse_options import parse_database, parse_schema
         from airflow_provider_engagement.warehouse.destinations import Target, Warehouse

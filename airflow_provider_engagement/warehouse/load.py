@@ -24,11 +24,11 @@ from typing import Any
 
 import pyarrow
 
-from airflow_provider_engagement.dataset.schema import Table, arrow_schema
-from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress
-from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
 from airflow_provider_engagement.exceptions import WarehouseTableError
 from airflow_provider_engagement.quantities import counted
+from airflow_provider_engagement.storage.paths import StoragePath, TableAddress
+from airflow_provider_engagement.storage.worker_folder import WorkerFolder
+from airflow_provider_engagement.tables.schema import Table, arrow_schema
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.load_errors import named_errors
 from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, Precedence

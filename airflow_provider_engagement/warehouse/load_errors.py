@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
-from airflow_provider_engagement.api.redaction import presentable
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     MissingExtraError,
@@ -15,6 +14,7 @@ from airflow_provider_engagement.exceptions import (
     WarehouseError,
     WarehouseTableError,
 )
+from airflow_provider_engagement.http.redaction import presentable
 from airflow_provider_engagement.warehouse.destinations import Target
 
 _PACKAGES: Mapping[str, str] = MappingProxyType(

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_engagement.dataset.folder import DELTA_LOG_FOLDER
-from airflow_provider_engagement.dataset.schema import TABLES, TWEET_METRICS, Table
-from airflow_provider_engagement.dataset.storage import StoragePath, TableAddress, local_path
-from airflow_provider_engagement.dataset.table_batches import table_files
+from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_path
+from airflow_provider_engagement.tables.folder import DELTA_LOG_FOLDER
+from airflow_provider_engagement.tables.schema import TABLES, TWEET_METRICS, Table
+from airflow_provider_engagement.tables.table_batches import table_files
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +106,7 @@ def _delta_version(place: StoragePath, address_of: TableAddress) -> int | None:
     # The package deltalake is an optional dependency.
     from deltalake import DeltaTable
 
-    from airflow_provider_engagement.dataset.delta_log import storage_errors
+    from airflow_provider_engagement.tables.delta_log import storage_errors
 
     address, options = address_of(place)
     with storage_errors(address, options):

@@ -8,16 +8,16 @@ from typing import Any
 
 import pyarrow
 
-from airflow_provider_engagement.dataset.merging import merge_rows
-from airflow_provider_engagement.dataset.schema import (
+from airflow_provider_engagement.storage.paths import TableAddress
+from airflow_provider_engagement.tables.merging import merge_rows
+from airflow_provider_engagement.tables.schema import (
     RESTATEMENTS,
     TWEET_HOURS_OF_DAY,
     TWEET_METRICS,
     Table,
     arrow_schema,
 )
-from airflow_provider_engagement.dataset.storage import TableAddress
-from airflow_provider_engagement.dataset.table_batches import read_batches
+from airflow_provider_engagement.tables.table_batches import read_batches
 from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches
 from airflow_provider_engagement.warehouse.merge_statements import quoted, quoted_list, time_column
 from airflow_provider_engagement.warehouse.source_partitions import SourceFolder, SourceTable, changed_folders

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import pyarrow
 
-from airflow_provider_engagement.dataset.schema import Table, arrow_schema
+from airflow_provider_engagement.tables.schema import Table, arrow_schema
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.guarded_batches import CountedBatches
 from airflow_provider_engagement.warehouse.keys import same_key_error

@@ -3,9 +3,9 @@
 # [START estimate]
 from datetime import datetime
 
-from airflow_provider_engagement.api.catalogue import Endpoint
-from airflow_provider_engagement.api.planner import Estimate
-from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.engagement_api.catalogue import Endpoint
+from airflow_provider_engagement.engagement_api.planner import Estimate
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 
 

@@ -17,7 +17,7 @@ from airflow_provider_engagement.assets.engagement import (
     sanitize_uri,
     table_uri,
 )
-from airflow_provider_engagement.dataset.schema import TABLES
+from airflow_provider_engagement.tables.schema import TABLES
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from pathlib import Path
 from figures import figure, timed
 from histories import END, hourly_query, spread_tweets
 
-from airflow_provider_engagement.api.planner import Request, lower_bound, plan, plan_shared
-from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
-from airflow_provider_engagement.api.response import all_unavailable
-from airflow_provider_engagement.api.time_range import TimeRange
-from airflow_provider_engagement.dataset.fetch import fetch_missing
-from airflow_provider_engagement.dataset.response_store import ResponseStore
+from airflow_provider_engagement.engagement_api.planner import Request, lower_bound, plan, plan_shared
+from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
+from airflow_provider_engagement.engagement_api.response import all_unavailable
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
+from airflow_provider_engagement.pull.fetch import fetch_missing
+from airflow_provider_engagement.pull.response_store import ResponseStore
 
 DAY = timedelta(days=1)
 

@@ -19,10 +19,10 @@ from contract import single_requests
 from figures import figure
 from simulators import Simulation, simulation
 
-from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
-from airflow_provider_engagement.dataset.fetch import fetch_missing
-from airflow_provider_engagement.dataset.response_store import ResponseStore
+from airflow_provider_engagement.engagement_api.planner import Request
+from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
+from airflow_provider_engagement.pull.fetch import fetch_missing
+from airflow_provider_engagement.pull.response_store import ResponseStore
 
 TOTALS = "insights/engagement/totals"
 

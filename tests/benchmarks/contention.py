@@ -15,8 +15,8 @@ from email.utils import formatdate
 
 from figures import figure
 
-from airflow_provider_engagement.api.rate_headers import read_headers
-from airflow_provider_engagement.api.rate_limit import RateLimit
+from airflow_provider_engagement.http.limits.headers import read_headers
+from airflow_provider_engagement.http.limits.rate_limit import RateLimit
 
 LATENCY = 0.2
 START = 1_768_089_600.0

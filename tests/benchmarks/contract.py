@@ -18,14 +18,14 @@ from pathlib import Path
 from figures import figure
 from simulators import Simulation, simulation
 
-from airflow_provider_engagement.api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.api.planner import Request, plan
-from airflow_provider_engagement.api.query import Query
-from airflow_provider_engagement.api.rate_limit import wake_at
-from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
-from airflow_provider_engagement.dataset.fetch import fetch_missing
-from airflow_provider_engagement.dataset.response_store import ResponseStore
+from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint
+from airflow_provider_engagement.engagement_api.planner import Request, plan
+from airflow_provider_engagement.engagement_api.query import Query
+from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.exceptions import WaitRequired
+from airflow_provider_engagement.http.limits.rate_limit import wake_at
+from airflow_provider_engagement.pull.fetch import fetch_missing
+from airflow_provider_engagement.pull.response_store import ResponseStore
 
 LIMITS = (6, 60, 300)
 SPREAD = 10.0

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from airflow_provider_engagement.api.catalogue import Auth, Endpoint, metrics_of
-from airflow_provider_engagement.api.planner import Request, plan
-from airflow_provider_engagement.api.query import Query
-from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
-from airflow_provider_engagement.api.response import parse_response
-from airflow_provider_engagement.api.time_range import HOUR, TimeRange, to_api
-from airflow_provider_engagement.api.tweet_id import first_id_at
+from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint, metrics_of
+from airflow_provider_engagement.engagement_api.planner import Request, plan
+from airflow_provider_engagement.engagement_api.query import Query
+from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
+from airflow_provider_engagement.engagement_api.response import parse_response
+from airflow_provider_engagement.engagement_api.time_range import HOUR, TimeRange, to_api
+from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 
 END = datetime(2026, 1, 12, tzinfo=UTC)
 ALL_METRICS = metrics_of(Endpoint.HISTORICAL, Auth.USER)

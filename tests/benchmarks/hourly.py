@@ -17,20 +17,20 @@ from zoneinfo import ZoneInfo
 from figures import MEGABYTE, Spent, figure, in_own_process, peak_memory, timed
 from histories import END, body, full_hourly_request
 
-from airflow_provider_engagement.api.planner import Request
-from airflow_provider_engagement.api.query import Query
-from airflow_provider_engagement.api.rejected_tweets import FetchedResponse
-from airflow_provider_engagement.api.response import Outcome, parse_response
-from airflow_provider_engagement.api.response_body import decode_json
-from airflow_provider_engagement.dataset.fetch import FetchResult
-from airflow_provider_engagement.dataset.folder import DatasetFolder
-from airflow_provider_engagement.dataset.formats import OutputFormat
-from airflow_provider_engagement.dataset.granularity import Granularity
-from airflow_provider_engagement.dataset.response_store import ResponseStore, StoredResponse
-from airflow_provider_engagement.dataset.series_rows import SeriesRows
-from airflow_provider_engagement.dataset.task_run import TaskRun
-from airflow_provider_engagement.dataset.time_series import assemble_time_series
-from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.engagement_api.planner import Request
+from airflow_provider_engagement.engagement_api.query import Query
+from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
+from airflow_provider_engagement.engagement_api.response import Outcome, parse_response
+from airflow_provider_engagement.http.response_body import decode_json
+from airflow_provider_engagement.pull.fetch import FetchResult
+from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
+from airflow_provider_engagement.pull.series_rows import SeriesRows
+from airflow_provider_engagement.pull.task_run import TaskRun
+from airflow_provider_engagement.pull.time_series import assemble_time_series
+from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.folder import DatasetFolder
+from airflow_provider_engagement.tables.formats import OutputFormat
+from airflow_provider_engagement.tables.granularity import Granularity
 
 GOAL = ">= 3000000"
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 import operators
 from figures import figure
 
-from airflow_provider_engagement.api.tweet_id import first_id_at
+from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.simulator import Clock, Handle, Simulator, Tweet, World
 
 BATCH_SIZE = 250

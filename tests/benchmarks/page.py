@@ -30,8 +30,8 @@ import pyarrow.compute as compute
 import pyarrow.parquet
 from figures import MEGABYTE, figure, in_own_process, peak_memory
 
-from airflow_provider_engagement.dataset.manifest import PULL_KEY
-from airflow_provider_engagement.dataset.schema import COVERAGE, TWEET_METRICS, TWEET_STATUS, Table, columns_to_table
+from airflow_provider_engagement.pull.manifest import PULL_KEY
+from airflow_provider_engagement.tables.schema import COVERAGE, TWEET_METRICS, TWEET_STATUS, Table, columns_to_table
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 START = datetime(2025, 1, 1, tzinfo=UTC)

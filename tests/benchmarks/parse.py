@@ -13,9 +13,9 @@ from figures import figure, in_own_process
 from histories import full_hourly_request, spread_tweets
 from hourly import rates, raw_response, store_responses
 
-from airflow_provider_engagement.api.catalogue import Auth, Endpoint, metrics_of
-from airflow_provider_engagement.api.planner import Request, plan
-from airflow_provider_engagement.api.query import Query
+from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint, metrics_of
+from airflow_provider_engagement.engagement_api.planner import Request, plan
+from airflow_provider_engagement.engagement_api.query import Query
 
 
 def main(totals: int = 200, hourly: int = 10) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from figures import MEGABYTE, figure, in_own_process, peak_memory, timed
 from histories import hourly_query, spread_tweets
 
-from airflow_provider_engagement.api.planner import lower_bound, plan
+from airflow_provider_engagement.engagement_api.planner import lower_bound, plan
 from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
 
 CASES = ((10_000, 365), (3_200, 365), (1_000, 90), (50_000, 28))

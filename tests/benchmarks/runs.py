@@ -19,15 +19,15 @@ from figures import figure, timed
 from histories import END, fetch, hourly_query, spread_tweets
 from hourly import rows_of, task_run
 
-from airflow_provider_engagement.api.planner import plan
-from airflow_provider_engagement.api.time_range import TimeRange
-from airflow_provider_engagement.dataset.fetch import fetch_missing
-from airflow_provider_engagement.dataset.folder import DatasetFolder
-from airflow_provider_engagement.dataset.formats import OutputFormat
-from airflow_provider_engagement.dataset.response_store import ResponseStore
-from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
-from airflow_provider_engagement.dataset.time_series import assemble_time_series
-from airflow_provider_engagement.dataset.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.engagement_api.planner import plan
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
+from airflow_provider_engagement.pull.fetch import fetch_missing
+from airflow_provider_engagement.pull.response_store import ResponseStore
+from airflow_provider_engagement.pull.time_series import assemble_time_series
+from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
+from airflow_provider_engagement.tables.folder import DatasetFolder
+from airflow_provider_engagement.tables.formats import OutputFormat
 
 DAY = timedelta(days=1)
 

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_engagement.api.address import Address
-from airflow_provider_engagement.api.auth import Credentials
-from airflow_provider_engagement.api.client import EngagementClient
-from airflow_provider_engagement.api.limiter import Limiter
-from airflow_provider_engagement.api.rate_limit import RateLimit
+from airflow_provider_engagement.engagement_api.client import EngagementClient
+from airflow_provider_engagement.http.address import Address
+from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.limits.limiter import Limiter
+from airflow_provider_engagement.http.limits.rate_limit import RateLimit
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -15,8 +15,8 @@ import pyarrow
 import pyarrow.parquet
 from figures import MEGABYTE, figure, in_own_process, peak_memory, timed
 
-from airflow_provider_engagement.dataset.schema import TWEET_METRICS, TWEET_TOTALS, Table, columns_to_table
 from airflow_provider_engagement.operators.top_tweets import EngagementTopTweetsOperator
+from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_TOTALS, Table, columns_to_table
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -21,11 +21,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_engagement.api.client import EngagementClient
-from airflow_provider_engagement.dataset import delta_table
-from airflow_provider_engagement.dataset.delta_log import DeltaLog
+from airflow_provider_engagement.engagement_api.client import EngagementClient
 from airflow_provider_engagement.operators import run_pull
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+from airflow_provider_engagement.tables import delta_table
+from airflow_provider_engagement.tables.delta_log import DeltaLog
 
 CONCURRENT_REQUESTS = 2
 COMMITTING, COMMITTED = "committing", "committed"

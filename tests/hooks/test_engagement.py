@@ -14,9 +14,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.log import redact
 
 from airflow_provider_engagement import __version__
-from airflow_provider_engagement.api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.api.client import EngagementClient
-from airflow_provider_engagement.api.planner import plan
+from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint
+from airflow_provider_engagement.engagement_api.client import EngagementClient
+from airflow_provider_engagement.engagement_api.planner import plan
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, WaitRequired
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.simulator import App, Clock, ExplicitCounts, Fault, Handle, Simulator, Tweet, World

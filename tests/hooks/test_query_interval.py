@@ -10,8 +10,8 @@ import pytest
 import time_machine
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_engagement.api.catalogue import Endpoint
-from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.engagement_api.catalogue import Endpoint
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.simulator import Simulator, World, connection

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_engagement.connections.airflow_connections import find_connection
 from airflow_provider_engagement.exceptions import EngagementError, InvalidConnectionError, UnknownConnectionError
-from airflow_provider_engagement.hooks.airflow_connections import find_connection
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.simulator import Clock, Fault, Simulator, World
@@ -290,7 +290,7 @@ def test_an_error_of_another_library_is_not_shown_by_the_test(
     def broken(self: object, request: object) -> None:
         raise RuntimeError("Authorization: canary")
 
-    monkeypatch.setattr("airflow_provider_engagement.api.client.EngagementClient.fetch", broken)
+    monkeypatch.setattr("airflow_provider_engagement.engagement_api.client.EngagementClient.fetch", broken)
     accepted, message = connect({}).test_connection()
 
     assert not accepted

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_engagement.api.response import Outcome
-from airflow_provider_engagement.dataset.formats import OutputFormat
-from airflow_provider_engagement.dataset.granularity import Granularity
+from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.choices import (
     ACCEPTED_BY_DEFAULT,
@@ -14,6 +12,8 @@ from airflow_provider_engagement.inputs.choices import (
     parse_choice,
     parse_granularity,
 )
+from airflow_provider_engagement.tables.formats import OutputFormat
+from airflow_provider_engagement.tables.granularity import Granularity
 
 
 def test_a_choice_is_read_from_its_name_or_its_member() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.api.time_range import TimeRange, to_api
+from airflow_provider_engagement.engagement_api.time_range import TimeRange, to_api
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.intervals import (
     Adjustment,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_engagement.api.catalogue import Auth, Dimension, Endpoint, metrics_of
+from airflow_provider_engagement.engagement_api.catalogue import Auth, Dimension, Endpoint, metrics_of
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.query_fields import choose_auth, parse_groupings, parse_metrics
 

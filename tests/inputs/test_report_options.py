@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_engagement.api.time_range import to_api
+from airflow_provider_engagement.engagement_api.time_range import to_api
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.report_options import parse_report_options
 

@@ -16,8 +16,8 @@ import time_machine
 from airflow.sdk import DAG, BaseOperator
 from pyarrow import parquet
 
-from airflow_provider_engagement.api.limiter import Limiter
-from airflow_provider_engagement.api.tweet_id import first_id_at
+from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
+from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.simulator import Clock, Handle, Simulator, Tweet, World
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from airflow_provider_engagement.dataset.task_run import TaskRun
-from airflow_provider_engagement.dataset.temporary_files import FOLDER as TEMPORARY_FOLDER
-from airflow_provider_engagement.dataset.temporary_files import TemporaryFiles
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.simulator import Simulator, World
+from airflow_provider_engagement.storage.temporary_files import FOLDER as TEMPORARY_FOLDER
+from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 
 WORKERS = 2
 pytestmark = pytest.mark.usefixtures("real_time")

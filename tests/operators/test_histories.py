@@ -27,13 +27,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from airflow_provider_engagement.dataset.delta_log import DeltaLog
 from airflow_provider_engagement.operators.engagement import (
     Engagement28HourOperator,
     EngagementHistoricalOperator,
     EngagementTotalsOperator,
 )
 from airflow_provider_engagement.simulator import Clock, Simulator, World
+from airflow_provider_engagement.tables.delta_log import DeltaLog
 from airflow_provider_engagement.transfers.engagement_to_warehouse import EngagementToWarehouseOperator
 
 from .history_model import (

@@ -9,8 +9,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError, TaskDeferred
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from airflow_provider_engagement.dataset.progress import PROGRESS_KEY, Progress, ProgressRecord
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.pull.progress import PROGRESS_KEY, Progress, ProgressRecord
 from airflow_provider_engagement.simulator import Handle, Simulator
 
 

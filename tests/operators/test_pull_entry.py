@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_engagement.dataset.manifest import PULL_KEY, folder_of
 from airflow_provider_engagement.operators.pull_entry import push_entry
+from airflow_provider_engagement.pull.manifest import PULL_KEY, folder_of
 
 MANIFEST = {
     "outputs": {"manifest": "s3://conn@bucket/data/_manifests/a.json"},

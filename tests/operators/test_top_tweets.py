@@ -16,11 +16,11 @@ import pytest
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_engagement.dataset.ranking import TopTweet
-from airflow_provider_engagement.dataset.ranking_documents import ranking_as_csv, ranking_as_markdown
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
 from airflow_provider_engagement.operators.links import BestTweetLink
 from airflow_provider_engagement.operators.top_tweets import EngagementTopTweetsOperator
+from airflow_provider_engagement.report.ranking import TopTweet
+from airflow_provider_engagement.report.ranking_documents import ranking_as_csv, ranking_as_markdown
 from airflow_provider_engagement.simulator import Handle, Simulator, World
 
 Execute = Callable[..., Any]

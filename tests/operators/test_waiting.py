@@ -19,7 +19,7 @@ import time_machine
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, TaskDeferred
 from pyarrow import parquet
 
-from airflow_provider_engagement.api.limiter import Limiter
+from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS, wait_until
 from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World
@@ -42,14 +42,14 @@ def time_travel(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Travel
 
         monkeypatch.setattr(Limiter, "wait", wait)
         # Plan many requests for few Tweets.
-        monkeypatch.setattr("airflow_provider_engagement.api.catalogue.ENDPOINTS", small_requests())
+        monkeypatch.setattr("airflow_provider_engagement.engagement_api.catalogue.ENDPOINTS", small_requests())
         yield traveller
 
 
 def small_requests() -> dict[Any, Any]:
     from dataclasses import replace
 
-    from airflow_provider_engagement.api import catalogue
+    from airflow_provider_engagement.engagement_api import catalogue
 
     return {name: replace(rule, tweets_per_request=2) for name, rule in catalogue.ENDPOINTS.items()}
 

@@ -16,9 +16,9 @@ from airflow.sdk import DAG, task
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from airflow_provider_engagement.dataset.progress import PROGRESS_KEY, Progress, ProgressRecord
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
 from airflow_provider_engagement.operators.report import EngagementReportOperator
+from airflow_provider_engagement.pull.progress import PROGRESS_KEY, Progress, ProgressRecord
 from airflow_provider_engagement.simulator import Clock, Simulator, World
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

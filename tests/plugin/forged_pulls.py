@@ -11,8 +11,8 @@ from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from sqlalchemy import delete, select
 
-from airflow_provider_engagement.dataset.manifest import PULL_KEY
 from airflow_provider_engagement.plugin.manifests import dataset_id_of
+from airflow_provider_engagement.pull.manifest import PULL_KEY
 
 from .conftest import DAG_ID, Pulled
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from airflow_provider_engagement.dataset.progress import ProgressRecord
+from airflow_provider_engagement.pull.progress import ProgressRecord
 
 from .conftest import DAG_ID, DAYS, METRICS, NEEDS_TASK_STATE, REQUESTS_PER_MINUTE, TODAY, Pulled, keep_state
 

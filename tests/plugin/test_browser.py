@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_engagement.dataset.progress import ProgressRecord
+from airflow_provider_engagement.pull.progress import ProgressRecord
 
 from .api_server import PASSWORD, api_server, chromium
 from .conftest import (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_engagement.hooks.connection_settings import SECRETS
+from airflow_provider_engagement.connections.connection_settings import SECRETS
 from airflow_provider_engagement.simulator import Clock, Simulator, World
 
 from .api_server import PASSWORD, api_server

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
+from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.plugin.current_figures import MAX_FOLDERS, saved_figure
 from airflow_provider_engagement.plugin.manifests import FoundManifest
 from airflow_provider_engagement.report.figure import Figure

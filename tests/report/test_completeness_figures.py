@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow
 
-from airflow_provider_engagement.api.response import Outcome
-from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.engagement_api.response import Outcome
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.report.charts import OUTCOME_COLORS
 from airflow_provider_engagement.report.completeness_figures import (
     gaps_figure,

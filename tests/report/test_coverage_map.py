@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from airflow_provider_engagement.api.response import Outcome
-from airflow_provider_engagement.api.time_range import TimeRange
-from airflow_provider_engagement.api.tweet_id import first_id_at
+from airflow_provider_engagement.engagement_api.response import Outcome
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
+from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.report.coverage_map import State, spans_by_task, spans_by_tweet
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import altair
 import pytest
 
-from airflow_provider_engagement.dataset.granularity import Granularity
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.report.choice import choose
 from airflow_provider_engagement.report.dataset_figures import FIGURES, DatasetFigures
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
+from airflow_provider_engagement.tables.granularity import Granularity
 
 from .conftest import METRICS, TODAY, Pulled
 

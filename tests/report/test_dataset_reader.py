@@ -9,9 +9,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from airflow_provider_engagement.api.time_range import TimeRange
-from airflow_provider_engagement.dataset.schema import TWEET_METRICS, columns_to_table
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
+from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)

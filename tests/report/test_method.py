@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_engagement.api.catalogue import Endpoint
-from airflow_provider_engagement.api.time_range import TimeRange
+from airflow_provider_engagement.engagement_api.catalogue import Endpoint
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.report.choice import choose
 from airflow_provider_engagement.report.contents import make_report
 from airflow_provider_engagement.report.dataset_figures import DatasetFigures

@@ -16,8 +16,8 @@ from airflow.sdk import Asset, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.__main__ import main
-from airflow_provider_engagement.dataset.task_run import TaskRun
 from airflow_provider_engagement.operators.report import EngagementReportOperator
+from airflow_provider_engagement.pull.task_run import TaskRun
 
 from .conftest import TODAY, Pulled, execute, run_context
 

@@ -14,7 +14,7 @@ import time_machine
 from airflow.sdk.bases import sensor as base
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 
-from airflow_provider_engagement.api.limiter import Limiter
+from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.sensors.rate_limit import EngagementRateLimitSensor
 from airflow_provider_engagement.simulator import Simulator, World, connection
 

@@ -14,9 +14,9 @@ import time_machine
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-from airflow_provider_engagement.api.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.exceptions import ServerError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
+from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.sensors.rate_limit import EngagementRateLimitSensor
 from airflow_provider_engagement.simulator import Fault, Simulator, Switches
 

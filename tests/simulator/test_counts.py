@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.api.catalogue import METRICS
-from airflow_provider_engagement.api.tweet_id import first_id_at
+from airflow_provider_engagement.engagement_api.catalogue import METRICS
+from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.simulator import ExplicitCounts, SeededCounts, Tweet, World
 
 CREATED = datetime(2025, 12, 14, 0, 28, 52, tzinfo=UTC)

@@ -17,7 +17,7 @@ import pytest
 import requests
 from requests_oauthlib import OAuth1
 
-from airflow_provider_engagement.api.catalogue import Auth, Endpoint, metrics_of
+from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint, metrics_of
 from airflow_provider_engagement.simulator import Simulator, World
 from airflow_provider_engagement.simulator.__main__ import main
 

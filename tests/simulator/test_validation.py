@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_engagement.api.catalogue import Endpoint
+from airflow_provider_engagement.engagement_api.catalogue import Endpoint
 from airflow_provider_engagement.simulator import Switches
 from airflow_provider_engagement.simulator.errors import RejectedRequest
 from airflow_provider_engagement.simulator.validation import ParsedRequest, parse_body, parse_request

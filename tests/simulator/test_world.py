@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_engagement.api.tweet_id import FIRST_SNOWFLAKE_ID, created_at
+from airflow_provider_engagement.engagement_api.tweet_id import FIRST_SNOWFLAKE_ID, created_at
 from airflow_provider_engagement.simulator import App, Handle, World
 
 START, END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,9 +15,9 @@ import duckdb
 import psycopg2
 import pytest
 
-from airflow_provider_engagement.dataset.formats import FileFormat, open_writer
-from airflow_provider_engagement.dataset.schema import TABLES, arrow_schema, columns_to_table
-from airflow_provider_engagement.dataset.storage import local_address
+from airflow_provider_engagement.storage.paths import local_address
+from airflow_provider_engagement.tables.formats import FileFormat, open_writer
+from airflow_provider_engagement.tables.schema import TABLES, arrow_schema, columns_to_table
 from airflow_provider_engagement.warehouse import load as load_module
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.dlt_database import open_with_dlt

@@ -16,7 +16,7 @@ from typing import Any
 from dlt.destinations import job_client_impl
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
-from airflow_provider_engagement.dataset.storage import local_address
+from airflow_provider_engagement.storage.paths import local_address
 from airflow_provider_engagement.warehouse import dlt_database, load
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.duckdb_database import DuckDbDatabase

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.dataset.storage import local_address
+from airflow_provider_engagement.storage.paths import local_address
 from airflow_provider_engagement.warehouse.load import load_dataset
 from airflow_provider_engagement.warehouse.source_partitions import table_names
 

@@ -21,9 +21,9 @@ PROGRAM = """
 import sys
 from pathlib import Path
 
-from airflow_provider_engagement.dataset.storage import local_address
+from airflow_provider_engagement.storage.paths import local_address
 from airflow_provider_engagement.exceptions import EngagementError
-from airflow_provider_engagement.hooks.warehouse_credentials import warehouse_settings
+from airflow_provider_engagement.connections.warehouse_credentials import warehouse_settings
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.load import load_dataset
 

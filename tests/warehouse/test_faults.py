@@ -19,8 +19,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from airflow_provider_engagement.dataset.storage import local_address
 from airflow_provider_engagement.exceptions import WarehouseError
+from airflow_provider_engagement.storage.paths import local_address
 from airflow_provider_engagement.warehouse import load as load_module
 from airflow_provider_engagement.warehouse import target_database
 from airflow_provider_engagement.warehouse.load import load_dataset

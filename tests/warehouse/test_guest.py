@@ -15,8 +15,8 @@ from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime import telemetry
 
-from airflow_provider_engagement.dataset.worker_folder import WorkerFolder
 from airflow_provider_engagement.exceptions import WarehouseError
+from airflow_provider_engagement.storage.worker_folder import WorkerFolder
 from airflow_provider_engagement.warehouse import dlt_database
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_engagement.dataset.worker_folder import SECONDS_UNTIL_ABANDONED
+from airflow_provider_engagement.storage.worker_folder import SECONDS_UNTIL_ABANDONED
 
 pytestmark = pytest.mark.system
 

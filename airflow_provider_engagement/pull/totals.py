@@ -1,0 +1,98 @@
+"""Assemble stored responses of ``totals`` to the tables ``tweet_totals`` and ``tweet_status``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pyarrow
+
+from airflow_provider_engagement.engagement_api.catalogue import Endpoint
+from airflow_provider_engagement.engagement_api.groupings import merge_groupings
+from airflow_provider_engagement.engagement_api.planner import Request
+from airflow_provider_engagement.engagement_api.tweet_id import created_at
+from airflow_provider_engagement.pull.assembly import AssembledTables, check_accounts, status_tables
+from airflow_provider_engagement.pull.fetch import FetchResult
+from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
+from airflow_provider_engagement.pull.task_run import TaskRun
+from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.folder import DatasetFolder
+from airflow_provider_engagement.tables.schema import RUNS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
+
+
+def assemble_totals(
+    fetched: FetchResult,
+    statuses: TweetStatuses,
+    store: ResponseStore,
+    folder: DatasetFolder,
+    *,
+    run: TaskRun,
+    snapshot_at: datetime,
+) -> AssembledTables:
+    """Write the status of each Tweet, and the snapshot of the totals of all owners whose Tweets are complete.
+
+    :param fetched: what happened to the requests.
+    :param statuses: the status of each Tweet.
+    :param store: where the responses are stored.
+    :param folder: where the tables are written.
+    :param run: the run of the task.
+    :param snapshot_at: the time of the snapshot.
+    :raises EngagementError: if no owner's Tweets are complete. Only ``tweet_status`` is written then.
+    """
+    assembled = AssembledTables()
+    with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{run.file_path}"}) as files:
+        for rows in status_tables(statuses, run, Endpoint.TOTALS):
+            files[TWEET_STATUS.name].append(rows)
+        assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
+    incomplete = check_accounts(assembled, fetched, statuses, run.accepted)
+    target = folder.open_merged(TWEET_TOTALS, TWEET_TOTALS.name, _partition_of, file_of=_file_of, time=snapshot_at)
+    without_row = dict.fromkeys(tweet_id for tweet_id, _ in statuses.items())
+    try:
+        for request in fetched.requests:
+            response = None if request.query.account in incomplete else store.read(request)
+            if response is not None:
+                assembled.groupings = merge_groupings(assembled.groupings, response.groupings)
+                rows = _total_rows(request, response, run, snapshot_at)
+                target.stage(rows)
+                for tweet_id in rows["tweet_id"].to_pylist():
+                    without_row.pop(tweet_id, None)
+        # A Tweet that can no longer be read keeps the counts that the run read before.
+        target.replace_rows_of(run.digest, snapshot_at, keeps=pyarrow.array(without_row, pyarrow.string()))
+    except BaseException:
+        target.discard()
+        raise
+    target.publish()
+    assembled.rows[TWEET_TOTALS.name] = target.rows
+    if assembled.groupings:
+        folder.write_json("groupings", f"groupings/{run.file_path}.json", assembled.groupings)
+    return assembled
+
+
+def _partition_of(snapshot_at: datetime) -> str:
+    return f"snapshot_date={snapshot_at:%Y-%m-%d}"
+
+
+def _file_of(snapshot_at: datetime) -> str:
+    """Return the name of the file of a snapshot, to the millisecond. Only runs that share a snapshot share a file."""
+    return f"{snapshot_at:%Y%m%dT%H%M%S}{snapshot_at.microsecond // 1000:03}"
+
+
+def _total_rows(request: Request, response: StoredResponse, run: TaskRun, snapshot_at: datetime) -> pyarrow.Table:
+    counts = response.counts
+    tweet_ids = counts["tweet_id"].to_pylist()
+    constants: dict[str, Any] = {
+        "snapshot_at": snapshot_at,
+        "owner": request.query.owner,
+        "auth": str(request.query.auth),
+        "fetched_at": response.fetched_at,
+        RUNS: run.digest,
+    }
+    return columns_to_table(
+        TWEET_TOTALS,
+        {
+            "tweet_id": tweet_ids,
+            "tweet_created_at": [created_at(tweet_id) for tweet_id in tweet_ids],
+            **{column: [value] * len(tweet_ids) for column, value in constants.items()},
+            **{metric: counts[metric] for metric in TWEET_TOTALS.metrics if metric in counts.column_names},
+        },
+    )

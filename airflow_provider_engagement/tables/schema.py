@@ -1,0 +1,210 @@
+"""The tables of the dataset: columns, types, keys.
+
+Every run writes the same columns. A metric is null if it was not requested, or if the API had no value for it; the
+table ``tweet_status`` says which. Metric columns have the API's names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+import pyarrow
+
+from airflow_provider_engagement.engagement_api.catalogue import METRICS, Endpoint
+
+OLDER_COUNTS = "older_counts"
+
+RUNS = "runs"
+"""The column with the digests of the runs that have a row."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """One table of the dataset.
+
+    :param name: the name of the table and of its folder.
+    :param key: the columns that identify a row: a rerun replaces rows of the same key.
+    :param columns: the other columns except metrics, in order.
+    :param metrics: the metric columns.
+    :param time: the column that determines the partition of a row.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    metrics: tuple[str, ...] = ()
+    time: str = "period_start"
+
+
+def _metrics_of(*endpoints: Endpoint) -> tuple[str, ...]:
+    return tuple(metric.name for metric in METRICS.values() if not metric.endpoints.isdisjoint(endpoints))
+
+
+TWEET_TOTALS = Table(
+    name="tweet_totals",
+    key=("tweet_id", "snapshot_at", "auth"),
+    columns=("owner", "tweet_created_at", "fetched_at", OLDER_COUNTS, RUNS),
+    metrics=_metrics_of(Endpoint.TOTALS),
+    time="snapshot_at",
+)
+TWEET_METRICS = Table(
+    name="tweet_metrics",
+    key=("tweet_id", "period_start", "period_end", "granularity", "time_zone"),
+    columns=("period_date", "owner", "tweet_created_at", "endpoint", "fetched_at", OLDER_COUNTS, "is_final"),
+    metrics=_metrics_of(Endpoint.LAST_28_HOURS, Endpoint.HISTORICAL),
+)
+TWEET_HOURS_OF_DAY = Table(
+    name="tweet_hours_of_day",
+    key=("tweet_id", "period_start", "period_end", "hour_of_day", "time_zone"),
+    columns=("owner", "tweet_created_at", "endpoint", "fetched_at", OLDER_COUNTS, "is_final"),
+    metrics=TWEET_METRICS.metrics,
+)
+RESTATEMENTS = Table(
+    name="restatements",
+    key=("tweet_id", "period_start", "period_end", "granularity", "time_zone", "metric", "new_fetched_at"),
+    columns=("old_value", "new_value", "old_fetched_at"),
+)
+TWEET_STATUS = Table(
+    name="tweet_status",
+    key=("tweet_id", "run_id", "task"),
+    columns=("owner", "endpoint", "outcome", "metrics_affected", "message", "author", "checked_at"),
+)
+COVERAGE = Table(
+    name="coverage",
+    key=("tweet_id", "window_start", "window_end", "granularity", "time_zone", "run_id", "task"),
+    columns=("metrics", "outcome", "fetched_at"),
+)
+OWNER_LEDGER = Table(
+    name="owner_ledger",
+    key=("owner", "run_id", "task", "requested_at"),
+    columns=("endpoint", "tweets"),
+    time="requested_at",
+)
+
+TABLES: Mapping[str, Table] = MappingProxyType(
+    {
+        table.name: table
+        for table in (
+            TWEET_TOTALS,
+            TWEET_METRICS,
+            TWEET_HOURS_OF_DAY,
+            TWEET_STATUS,
+            COVERAGE,
+            RESTATEMENTS,
+            OWNER_LEDGER,
+        )
+    }
+)
+
+COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "tweet_id": "the id of the Tweet",
+        "snapshot_at": "the time of the snapshot, the same in every execution of the run",
+        "auth": "the kind of credentials: ``user`` or ``app``",
+        "owner": "the id of the user whose credentials the pull used; null with app credentials",
+        "tweet_status.owner": "the id of the user whose credentials the pull used; null with app credentials, and for "
+        "Tweets of other users",
+        "owner_ledger.owner": "the id of the owner whose data was requested",
+        "tweet_created_at": "the creation time of the Tweet, from its id; null for ids from before 2010-11-04",
+        "fetched_at": "when the API returned the counts. If they come from several responses, the time of the latest",
+        OLDER_COUNTS: "the metrics whose counts come from an earlier read than ``fetched_at``, each with the time of "
+        'that read, as JSON such as ``{"favorites":"2026-01-12T09:30:15.250Z"}``; null if there are none',
+        RUNS: "the runs that have the row, as in the names of their files, separated by commas",
+        "period_start": "the start of the period",
+        "period_date": "the date on which the period starts in ``time_zone``",
+        "period_end": "the end of the period, which is not part of it",
+        "granularity": "the granularity of the rows: ``hour``, ``day``, ``total`` or ``hour_of_day``",
+        "time_zone": "the IANA name of the time zone of the days or hours of day; ``UTC`` for hours and totals",
+        "hour_of_day": "the hour of the day in the time zone, 0 to 23",
+        "endpoint": "the endpoint: ``totals``, ``28hr`` or ``historical``",
+        "is_final": "whether all hours of the period were older than the settling time at ``fetched_at``. It says "
+        "nothing about ``older_counts``",
+        "run_id": "the id of the run",
+        "task": "the name of the DAG, of the task and, for a mapped task, the map index",
+        "outcome": "the outcome of the Tweet",
+        "coverage.outcome": "the outcome of the Tweet in this request",
+        "metrics_affected": "the metrics that are null for the Tweet, separated by commas",
+        "message": "the reason for the outcome, in words",
+        "author": "the id of the user who posted the Tweet, if that is another user and the API names the id",
+        "checked_at": "when the API last returned a response about the Tweet",
+        "window_start": "the start of the first hour that was requested",
+        "window_end": "the end of the last hour that was requested",
+        "metrics": "the requested metrics, separated by commas",
+        "metric": "the metric whose count changed",
+        "old_value": "the count before; null if there was none",
+        "new_value": "the count that replaced it",
+        "old_fetched_at": "when the API returned the old count",
+        "new_fetched_at": "when the API returned the new count",
+        "tweets": "how many Tweets of the owner the API returned a response for",
+        "requested_at": "when the API last returned a response about a Tweet of the owner",
+    }
+)
+"""What each column holds. A key with the name of a table replaces the text for the column of this table."""
+
+_INTEGERS = frozenset({"hour_of_day", "old_value", "new_value", "tweets"})
+_TIMESTAMPS = frozenset(
+    {
+        "snapshot_at",
+        "tweet_created_at",
+        "fetched_at",
+        "period_start",
+        "period_end",
+        "window_start",
+        "window_end",
+        "checked_at",
+        "old_fetched_at",
+        "new_fetched_at",
+        "requested_at",
+    }
+)
+
+
+@cache
+def arrow_schema(table: Table) -> pyarrow.Schema:
+    """Return a table's schema: strings, UTC timestamps in milliseconds, 64-bit counts. Only keys are not nullable."""
+
+    def kind(column: str) -> pyarrow.DataType:
+        if column in table.metrics or column in _INTEGERS:
+            return pyarrow.int64()
+        if column in _TIMESTAMPS:
+            return pyarrow.timestamp("ms", "UTC")
+        if column == "period_date":
+            return pyarrow.date32()
+        return pyarrow.bool_() if column == "is_final" else pyarrow.string()
+
+    names = (*table.key, *table.columns, *table.metrics)
+    return pyarrow.schema([pyarrow.field(name, kind(name), nullable=name not in table.key) for name in names])
+
+
+def partition_field(column: str) -> pyarrow.Field:
+    """Return the column that partitions a table: a date such as ``2026-01-05``, or a month such as ``2026-01``."""
+    return pyarrow.field(column, pyarrow.date32() if column.endswith("_date") else pyarrow.string())
+
+
+def columns_to_table(
+    table: Table, columns: Mapping[str, Sequence[object] | pyarrow.Array | pyarrow.ChunkedArray]
+) -> pyarrow.Table:
+    """Return rows of a table, with null in every column that is not given.
+
+    :param table: the table.
+    :param columns: the values of each given column, all of the same length.
+    """
+    schema = arrow_schema(table)
+    unknown = columns.keys() - set(schema.names)
+    if unknown:
+        raise ValueError(f"{table.name} has no column {min(unknown)}.")
+    length = len(next(iter(columns.values())))
+    arrays = [
+        pyarrow.nulls(length, field.type) if field.name not in columns else _array(columns[field.name], field.type)
+        for field in schema
+    ]
+    return pyarrow.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(values: Sequence[object] | pyarrow.Array | pyarrow.ChunkedArray, kind: pyarrow.DataType) -> pyarrow.Array:
+    if isinstance(values, pyarrow.ChunkedArray):
+        return values.combine_chunks()
+    return values if isinstance(values, pyarrow.Array) else pyarrow.array(values, kind)
