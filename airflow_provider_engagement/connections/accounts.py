@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_engagement.exceptions import InvalidConnectionError, OwnerTokenError
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.redaction import check_secret
 
 ACCOUNTS = "account_tokens"

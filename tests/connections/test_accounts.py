@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_engagement.connections.accounts import Accounts, parse_accounts
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, OwnerTokenError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 
 APP = Credentials(api_key="key", api_key_secret="secret", access_token="7-canary", access_token_secret="own-canary")
 
