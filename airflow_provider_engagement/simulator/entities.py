@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
+from airflow_provider_engagement.tweet_id import created_at
 
 MONTHLY_TWEETS = 3_000_000
 """How many Tweets an app that pays by use can read in a month (pricing page, 2026-08)."""
