@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
 from airflow_provider_engagement.simulator.counts import fractions
 from airflow_provider_engagement.simulator.entities import Handle
 from airflow_provider_engagement.simulator.tweet_order import TweetOrder
+from airflow_provider_engagement.tweet_id import created_at
 
 _FIRST_ACCOUNT: Final = datetime(2007, 3, 1, tzinfo=UTC)
 _DAYS_OF_OLD_ACCOUNTS: Final = 3000
