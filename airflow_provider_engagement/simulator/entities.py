@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
+from airflow_provider_engagement.tweet_id import created_at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
-from airflow_provider_engagement.engagement_api.tweet_id import FIRST_SNOWFLAKE_ID, first_id_at
 from airflow_provider_engagement.simulator.entities import App, Handle, Tweet
+from airflow_provider_engagement.tweet_id import FIRST_SNOWFLAKE_ID, first_id_at
 
 _SNOWFLAKE_START = datetime(2010, 11, 5, tzinfo=UTC)
 
