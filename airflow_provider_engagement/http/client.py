@@ -37,7 +37,7 @@ from airflow_provider_engagement.http.signatures import OwnerCredentials, Signat
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-transaction-id", "x-transaction")
 READ_TIMEOUTS = 10
-"""How many times ``read_timeout`` the body of a response may take in total."""
+"""How many times ``read_timeout`` a request and its response may take in total."""
 
 _BACKOFF = tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)
 _RETRIED = (ServerError, NoResponseError, InvalidResponseError)
@@ -276,6 +276,12 @@ class ApiClient(ABC, Generic[Planned, Parsed]):
         :param url: the URL.
         :param content: the parameters, the body and the signature, as ``requests`` accepts them.
         """
+        from airflow_provider_engagement.http.deadline import Deadline
+
+        with Deadline(READ_TIMEOUTS * self.address.read_timeout, subject=subject):
+            return self._receive(subject, method, address, url, **content)
+
+    def _receive(self, subject: str, method: str, address: str, url: str, **content: Any) -> ReceivedResponse:
         from requests import exceptions
         from urllib3.exceptions import HTTPError
 
@@ -289,12 +295,7 @@ class ApiClient(ABC, Generic[Planned, Parsed]):
                 stream=True,
                 **content,
             ) as response:
-                return receive(
-                    response,
-                    subject=subject,
-                    max_megabytes=self.address.max_response_megabytes,
-                    max_seconds=READ_TIMEOUTS * self.address.read_timeout,
-                )
+                return receive(response, subject=subject, max_megabytes=self.address.max_response_megabytes)
         except exceptions.SSLError as error:
             raise InvalidConnectionError(
                 f"{address} has no valid certificate: {self._redacted(error)}. Check the host, and which certificates "

@@ -44,8 +44,10 @@ class Sessions:
 
         import requests
 
+        from airflow_provider_engagement.http.deadline import DeadlineAdapter
+
         session = requests.Session()
-        adapter = requests.adapters.HTTPAdapter(pool_connections=2, pool_maxsize=self._max_connections, max_retries=0)
+        adapter = DeadlineAdapter(pool_connections=2, pool_maxsize=self._max_connections, max_retries=0)
         session.trust_env = uses_environment
         session.mount("https://", adapter)
         session.mount("http://", adapter)
