@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
+from array import array
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy
+import pandas
+import polars
 import pyarrow
 import pytest
 from airflow.sdk import ObjectStoragePath
@@ -146,6 +152,27 @@ REFUSED = {
         "ids.csv",
         f'tweet_id,text\n{A},"hi\n{B},you"\n{A},x\n',
         "line 2: has a cell in quotes that contains what looks like a row, until line 3",
+    ),
+    "a quote that swallows a shorter row": (
+        "ids.csv",
+        f'tweet_id,text,lang\n{A},"hi\n{B},you"\n',
+        "line 2: has a cell in quotes that contains what looks like a row, until line 3.*only the column of the ids",
+    ),
+    "a quote that swallows longer rows": (
+        "ids.csv",
+        f'text,tweet_id\n"oh, no,{A}\nyou",{B}\n',
+        "line 2: has a cell in quotes that contains what looks like a row, until line 3",
+    ),
+    "a quote in the header": (
+        "ids.csv",
+        f'tweet_id,"text\n{A},x"\n{B},y\n',
+        "line 1: has a cell in quotes that contains what looks like a row, until line 2",
+    ),
+    "a quote that swallows old Tweets": ("ids.csv", 'tweet_id,text,x\n20,"a\n21,b"\n', "line 2: has a cell in quotes"),
+    "a quote without an end": (
+        "ids.csv",
+        f'tweet_id,text\n{A},x\n{A},"hi\n{B},x\n',
+        r"line 3: is not CSV until line 4 \(.*Double the quotes in texts",
     ),
     "a quote in a text before the id": (
         "ids.tsv",
@@ -483,6 +510,89 @@ Integral.register(Int64)
 def test_integers_of_other_libraries_are_exact() -> None:
     assert parse_tweet_ids([Int64(), B]) == (A, B)
     assert parse_tweet_ids([Decimal(A), Decimal(f"{B}.00")]) == (A, B)
+
+
+NUMBERS = [int(A), int(B)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        numpy.array(NUMBERS),
+        numpy.array([A, B]),
+        numpy.array([int(A), B], dtype=object),
+        [numpy.array(int(A)), numpy.str_(B)],
+        pandas.Series(NUMBERS),
+        pandas.Series([A, B], dtype="category"),
+        pandas.Index([A, B]),
+        pyarrow.array(NUMBERS, pyarrow.uint64()),
+        pyarrow.chunked_array([[A], [B]]),
+        pyarrow.array([A, B]).dictionary_encode(),
+        pyarrow.array([{"tweet_id": A, "owner": None}, {"tweet_id": B, "owner": None}]),
+        polars.Series(NUMBERS),
+        polars.Series([A, B]),
+        array("Q", NUMBERS),
+        deque([A, B]),
+        (number for number in NUMBERS),
+        dict.fromkeys([A, B]).keys(),
+        {1: A, 2: B}.values(),
+        io.StringIO(f"{A}\n{B}\n"),
+    ],
+    ids=lambda value: type(value).__module__ + "." + type(value).__qualname__,
+)
+def test_the_lists_of_other_libraries_are_read_exactly(value: object) -> None:
+    ids = parse_tweet_ids(value)
+    assert ids == (A, B)
+    assert {type(tweet_id) for tweet_id in ids} == {str}
+
+
+@pytest.mark.parametrize("value", [numpy.array(int(A)), numpy.array(A), numpy.uint64(A), pyarrow.scalar(int(A))])
+def test_a_scalar_of_another_library_is_one_id(value: object) -> None:
+    assert parse_tweet_ids(value) == (A,)
+
+
+def test_a_set_has_each_id_once_and_items_name_owners() -> None:
+    assert set(parse_tweet_ids({A, int(B)})) == set(parse_tweet_ids(frozenset([A, B]))) == {A, B}
+    assert parse_tweets({A: "7", B: None}.items()) == {A: "7", B: None}
+    assert parse_tweets([(numpy.int64(A), numpy.int64(7)), pyarrow.scalar([B, "8"])]) == {A: "7", B: "8"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        A.encode(),
+        bytearray(A.encode()),
+        memoryview(A.encode()),
+        [bytearray(b"20")],
+        io.BytesIO(A.encode()),
+        numpy.array([[int(A), int(B)], [int(B), int(A)]]),
+        numpy.array([float(A)]),
+        numpy.float64(A),
+        numpy.bool_(True),
+        numpy.datetime64("2026-01-01"),
+        numpy.ma.array(NUMBERS, mask=[False, True]),
+        [(numpy.int64(A), numpy.int64(B))],
+        pandas.Series([A, None]),
+        pandas.Series([int(A), None]),
+        pandas.DataFrame({"tweet_id": NUMBERS}),
+        pandas.NA,
+        pyarrow.array([int(A), None]),
+        pyarrow.scalar(None, pyarrow.int64()),
+        pyarrow.array([[A, B], [B, A]]),
+        pyarrow.table({"tweet_id": [A]}),
+        polars.Series([A, None]),
+        polars.DataFrame({"tweet_id": [A]}),
+        polars.lit(A),
+        list,
+        object(),
+        ...,
+    ],
+    ids=lambda value: type(value).__module__ + "." + type(value).__qualname__,
+)
+def test_another_object_is_one_error_of_this_package(value: object) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^(tweet_ids|owner): .*[^.]\. [A-Z]") as error:
+        parse_tweet_ids(value)
+    assert len(str(error.value)) < 300
 
 
 def test_an_id_of_this_moment_is_read_and_one_of_tomorrow_is_not() -> None:
