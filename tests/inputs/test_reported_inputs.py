@@ -214,8 +214,32 @@ REFUSED = {
         "line 1, item 1 has no key tweet_id",
     ),
     "UTF-16 cut short": ("ids.txt", b"\xff\xfe1", "is not UTF-16"),
-    "UTF-16 without a mark": ("ids.txt", A.encode("utf-16-le"), "line 1: .* is not a Tweet id"),
-    "a workbook": ("ids.csv", b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xff", "line 1: is not UTF-8"),
+    "UTF-16 without a mark cut short": ("ids.txt", A.encode("utf-16-le")[:-1], "line 1: is not UTF-16-LE"),
+    "UTF-16 without a mark that starts with a sign above 255": (
+        "ids.csv",
+        f"Šport,tweet_id\nx,{A}\n".encode("utf-16-le"),
+        "line 1: contains a NUL byte, which UTF-8 text does not.*Save the file as UTF-8",
+    ),
+    "two files of different encodings in one": (
+        "ids.txt",
+        f"{A}\n".encode() + f"{B}\n".encode("utf-16-le"),
+        "line 2: contains a NUL byte",
+    ),
+    "Windows-1252": (
+        "ids.csv",
+        f"tweet_id,text\n{A},x\n{B},Grüße\n".encode("cp1252"),
+        r"line 3: is not UTF-8 \(byte 0xFC\), but perhaps Windows-1252.*in Excel, as the type CSV UTF-8",
+    ),
+    "Shift JIS": ("ids.csv", f"tweet_id,text\n{A},表\n".encode("shift_jis"), r"line 2: is not UTF-8 \(byte 0x95\)"),
+    "a NUL byte": ("ids.csv", f"tweet_id,text\n{A},x\0\n", "line 2: contains a NUL byte"),
+    "a NUL byte in an id": ("ids.txt", f"{A}\n{B}\0\n", "line 2: contains a NUL byte"),
+    "a NUL byte in JSON": ("ids.jsonl", f'"{A}"\n"{B}\0"\n', "line 2: contains a NUL byte"),
+    "a disk's zeros at the end": ("ids.txt", f"{A}\n".encode() + bytes(4096), "line 2: contains a NUL byte"),
+    "a workbook": (
+        "ids.csv",
+        b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xff",
+        "line 1: is not UTF-8 but a workbook or a zip archive.*Export the sheet as CSV",
+    ),
 }
 
 
@@ -224,6 +248,24 @@ def test_a_file_in_doubt_is_refused_with_its_place(write: Write, case: str) -> N
     name, content, problem = REFUSED[case]
     message = error_of(write(name, content))
     assert re.search(problem, message), message
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16", "utf-32", "utf-8-sig"]
+)
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("ids.txt", f"{A}\n{B}\n"),
+        ("ids.csv", f"tweet_id;text\r\n{A};Grüße\r\n{B};\u20ac\r\n"),
+        ("ids.jsonl", f'{{"id_str": "{A}", "text": "\u20ac"}}\n{{"id_str": "{B}"}}\n'),
+        ("ids.json", json.dumps([A, B], indent=1)),
+    ],
+)
+def test_every_encoding_of_unicode_is_read_with_and_without_a_mark(
+    write: Write, name: str, content: str, encoding: str
+) -> None:
+    assert ids_in(write(name, content.encode(encoding))) == [A, B]
 
 
 def test_a_file_without_a_header_can_be_said_to_have_none(write: Write) -> None:
