@@ -117,7 +117,7 @@ def without_user(path: str) -> str:
 
 def _roots() -> list[_Place]:
     listed = [root.strip() for root in conf.get("engagement", "page_roots", fallback="").split(",") if root.strip()]
-    own = conf.get("engagement", "default_output_path", fallback="").strip()
+    own = conf.get("engagement", "default_dataset_path", fallback="").strip()
     places = []
     for root in listed or DEFAULT_ROOTS:
         place = _place_of(f"{root}//" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:", root) else root)

@@ -12,7 +12,7 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.plugin.page_roots import RefusedPathError, check_root, without_user
 
 ROOTS = "AIRFLOW__ENGAGEMENT__PAGE_ROOTS"
-OWN = "AIRFLOW__ENGAGEMENT__DEFAULT_OUTPUT_PATH"
+OWN = "AIRFLOW__ENGAGEMENT__DEFAULT_DATASET_PATH"
 
 
 def is_allowed(path: str) -> bool:
@@ -104,7 +104,7 @@ def test_with_roots_only_paths_below_them_are_allowed(
     assert [path for path in refused if is_allowed(path)] == []
 
 
-def test_the_default_output_path_is_always_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_dataset_path_is_always_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ROOTS, "/data")
     monkeypatch.setenv(OWN, "s3://bucket/engagement")
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.storage.contained_paths import check_contained, is_contained
 from airflow_provider_engagement.tables.delta_log import compact
-from airflow_provider_engagement.tables.formats import FileFormat, OutputFormat
+from airflow_provider_engagement.tables.formats import DatasetFormat, FileFormat
 
 from .test_table_batches import PLACE, read, write
 
@@ -75,8 +75,8 @@ def forge(folder: Path, path: str) -> None:
 @pytest.mark.parametrize("form", ["absolute", "up", "encoded", "scheme"])
 def test_a_file_that_the_log_of_a_delta_table_names_outside_it_is_not_read(tmp_path: Path, form: str) -> None:
     folder, other = tmp_path / "own", tmp_path / "other"
-    write(folder, OutputFormat.DELTA)
-    write(other, OutputFormat.DELTA)
+    write(folder, DatasetFormat.DELTA)
+    write(other, DatasetFormat.DELTA)
     secret = next((other / PLACE).glob("*/*.parquet"))
     up = f"../../../other/{PLACE}/{secret.parent.name}/{secret.name}"
     forge(
@@ -96,13 +96,13 @@ def test_a_file_that_the_log_of_a_delta_table_names_outside_it_is_not_read(tmp_p
     assert secret.exists()
 
 
-@pytest.mark.parametrize("output_format", list(FileFormat))
+@pytest.mark.parametrize("dataset_format", list(FileFormat))
 @pytest.mark.parametrize("what", ["file", "partition"])
-def test_a_link_out_of_a_table_is_refused_by_name(tmp_path: Path, output_format: FileFormat, what: str) -> None:
+def test_a_link_out_of_a_table_is_refused_by_name(tmp_path: Path, dataset_format: FileFormat, what: str) -> None:
     folder, other = tmp_path / "own", tmp_path / "other"
-    write(folder, OutputFormat(output_format))
-    write(other, OutputFormat(output_format))
-    secret = next((other / PLACE).glob(f"*/*.{output_format}"))
+    write(folder, DatasetFormat(dataset_format))
+    write(other, DatasetFormat(dataset_format))
+    secret = next((other / PLACE).glob(f"*/*.{dataset_format}"))
     own = folder / PLACE / secret.parent.name
     place = own / secret.name if what == "file" else own
     shutil.rmtree(place) if place.is_dir() else place.unlink()
@@ -115,7 +115,7 @@ def test_a_link_out_of_a_table_is_refused_by_name(tmp_path: Path, output_format:
 @pytest.mark.parametrize("what", ["log", "entry", "file"])
 def test_a_link_out_of_a_delta_table_is_refused_by_name(tmp_path: Path, what: str) -> None:
     folder, other = tmp_path / "own", tmp_path / "other"
-    write(folder, OutputFormat.DELTA)
+    write(folder, DatasetFormat.DELTA)
     log = folder / PLACE / "_delta_log"
     place = {"log": log, "entry": max(log.glob("*.json")), "file": next((folder / PLACE).glob("*/*.parquet"))}[what]
     other.mkdir()
@@ -126,9 +126,9 @@ def test_a_link_out_of_a_delta_table_is_refused_by_name(tmp_path: Path, what: st
         read(folder)
 
 
-@pytest.mark.parametrize("output_format", list(OutputFormat))
-def test_a_folder_that_is_itself_a_link_is_read(tmp_path: Path, output_format: OutputFormat) -> None:
-    rows = write(tmp_path / "real", output_format)
+@pytest.mark.parametrize("dataset_format", list(DatasetFormat))
+def test_a_folder_that_is_itself_a_link_is_read(tmp_path: Path, dataset_format: DatasetFormat) -> None:
+    rows = write(tmp_path / "real", dataset_format)
     (tmp_path / "link").symlink_to(tmp_path / "real")
 
     assert set(read(tmp_path / "link")) == rows
