@@ -24,7 +24,7 @@ STORAGE = ("storage", *BASE)
 TABLES = ("tables", "engagement_api", "http", *STORAGE)
 PULL = ("pull", "tables", *STORAGE, *API)
 INPUTS = ("inputs", "tables.granularity", "storage.paths", *API)
-CONNECTIONS = ("connections", "storage.paths", *INPUTS)
+CONNECTIONS = ("connections", "storage.paths", "storage.user_information", *INPUTS)
 TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *CONNECTIONS, *PULL)
 
 ALLOWED = {
@@ -36,7 +36,7 @@ ALLOWED = {
     "pull": PULL,
     "connections": CONNECTIONS,
     "hooks": ("hooks", *CONNECTIONS),
-    "assets": ("tables.granularity",),
+    "assets": ("tables.granularity", "storage.user_information"),
     "operators": TASKS,
     "sensors": TASKS,
     "retry_policies": TASKS,

@@ -12,6 +12,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from airflow_provider_engagement.storage.user_information import (
+    NO_CONNECTION,
+    USE_CONNECTION,
+    holds_secret,
+    without_user,
+)
 from airflow_provider_engagement.tables.granularity import Granularity
 
 if TYPE_CHECKING:
@@ -63,10 +69,12 @@ def table_uri(dataset_path: str, table: str, granularity: str | None = None) -> 
         left out. Airflow takes it for the id of a connection, and the data does not depend on it.
     :param table: the name of the table.
     :param granularity: for ``tweet_metrics``: ``hour``, ``day`` or ``total``, or ``None`` for all of them.
-    :raises ValueError: if the path is a template, is relative, or has empty components, ``.`` or ``..``, or if there is
-        no such table.
+    :raises ValueError: if the path is a template, is relative, can contain a secret, or has empty components, ``.`` or
+        ``..``, or if there is no such table.
     """
     _reject_template(dataset_path, "dataset_path")
+    if holds_secret(dataset_path):
+        raise ValueError(f"dataset_path: {NO_CONNECTION}. {USE_CONNECTION}")
     scheme, separator, rest = dataset_path.partition("://")
     storage, path = (scheme.lower(), rest) if separator else ("file", dataset_path)
     storage = _SAME_STORAGES.get(storage, storage)
@@ -138,7 +146,7 @@ def lineage_name(address: TableAddress) -> tuple[str, str]:
 
 
 def _parse(uri: SplitResult) -> TableAddress:
-    shown = repr(f"{uri.scheme}://{uri.netloc.rpartition('@')[2]}{uri.path}")
+    shown = repr(without_user(f"{uri.scheme}://{uri.netloc}{uri.path}"))
     _reject_template(uri.netloc + uri.path, "The asset URI")
     if uri.scheme != SCHEME:
         raise ValueError(f"{shown} does not start with {SCHEME}://.")

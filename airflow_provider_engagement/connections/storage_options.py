@@ -21,6 +21,7 @@ from airflow_provider_engagement.exceptions import InvalidConnectionError, Inval
 from airflow_provider_engagement.http.redaction import presentable
 from airflow_provider_engagement.inputs.lists import quoted
 from airflow_provider_engagement.storage.paths import StoragePath, local_path
+from airflow_provider_engagement.storage.user_information import NO_CONNECTION, USE_CONNECTION, holds_secret
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection, ObjectStoragePath
@@ -109,12 +110,13 @@ def storage_path(path: str, *, field: str) -> ObjectStoragePath:
 
     :param path: the path or URL.
     :param field: the parameter that holds it, for errors.
-    :raises InvalidQueryError: if it is not the path or URL of a storage.
+    :raises InvalidQueryError: if it is not the path or URL of a storage, or can contain a secret.
     :raises MissingExtraError: if the package for the storage is not installed.
     :raises UnknownConnectionError: if the URL names a connection that does not exist.
     """
     from airflow.sdk import ObjectStoragePath
 
+    check_user_information(path, field=field)
     try:
         found = ObjectStoragePath(path)
     except (AttributeError, TypeError, ValueError):
@@ -134,6 +136,17 @@ def storage_path(path: str, *, field: str) -> ObjectStoragePath:
         problem = f"'{protocol}://' is not a storage that Airflow can access here"
         raise InvalidQueryError(field, problem, _SUPPORTED) from None
     return found
+
+
+def check_user_information(path: str, *, field: str) -> None:
+    """Refuse a path or URL that can contain a secret: manifests, logs and XComs show paths.
+
+    :param path: the path or URL.
+    :param field: the parameter that holds it, for the error, which does not quote it.
+    :raises InvalidQueryError: if it can.
+    """
+    if isinstance(path, str) and holds_secret(path):
+        raise InvalidQueryError(field, NO_CONNECTION, USE_CONNECTION)
 
 
 _SUPPORTED = "Use a local folder, s3, gs or abfs."

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_engagement.assets.engagement import GRANULARITIES_OF, lineage_name, parse_uri, table_uri
 from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, Endpoint
+from airflow_provider_engagement.storage.user_information import without_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,10 @@ def table_data(
 
 def storage_name(path: str) -> tuple[str, str]:
     """Return the namespace and the name of a path or URL. The user information of a URL is left out."""
-    parts = urlsplit(path)
+    parts = urlsplit(without_user(path))
     if parts.scheme in ("", "file", "local"):
         return "file", str(Path(parts.path).absolute())
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts.path.lstrip("/")
+    return f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")
 
 
 def to_openlineage(lineage: Lineage | None) -> Any:

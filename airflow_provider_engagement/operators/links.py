@@ -12,6 +12,8 @@ from urllib.parse import quote, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
+from airflow_provider_engagement.storage.user_information import without_user
+
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
@@ -61,8 +63,8 @@ def storage_link(path: object) -> str:
     """
     if not path:
         return ""
-    parts = urlsplit(str(path))
-    bucket, key = parts.netloc.rpartition("@")[2], parts.path.lstrip("/")
+    parts = urlsplit(without_user(str(path)))
+    bucket, key = parts.netloc, parts.path.lstrip("/")
     if not parts.scheme:
         return f"file://{quote(parts.path)}"
     if parts.scheme in _CONSOLES:

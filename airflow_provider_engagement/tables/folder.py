@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow
 
 from airflow_provider_engagement.exceptions import IncompatibleTableError
+from airflow_provider_engagement.storage.contained_paths import check_contained
 from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address, write_atomically
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 from airflow_provider_engagement.tables.formats import (
@@ -112,9 +113,10 @@ class DatasetFolder:
             such file.
         :param time: the time of all rows of the pull, if they have the same. The manifest then names their file.
         :param on_change: called with published rows and newer rows of a partition.
-        :raises IncompatibleTableError: if the table has another format.
+        :raises IncompatibleTableError: if the table has another format, or is a link out of the dataset.
         """
         place = self._folder / path
+        check_contained(self._folder, place)
         self._check_format(place)
         self._tables[place] = table
         self.locations[path] = str(
@@ -163,6 +165,7 @@ class DatasetFolder:
         place = self._folder / path
         found = [arrow_schema(table).empty_table()]
         for file_format, file_path in _files_in_any_format(place.parent, place.name):
+            check_contained(self._folder, file_path)
             with file_path.open("rb") as file:
                 found.append(read_table(file, arrow_schema(table), file_format))
         return pyarrow.concat_tables(found)
@@ -177,6 +180,7 @@ class DatasetFolder:
         for file_path in sorted(place.iterdir(), key=str) if place.exists() else ():
             for file_format in FileFormat:
                 if file_path.name.endswith(f".{file_format}"):
+                    check_contained(self._folder, file_path)
                     with file_path.open("rb") as file:
                         yield read_table(file, arrow_schema(table), file_format)
 

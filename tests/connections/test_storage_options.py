@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import threading
+import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -645,3 +646,10 @@ def test_a_url_with_the_id_of_no_connection_is_an_error() -> None:
 
 def test_a_local_path_needs_no_package(tmp_path: Path) -> None:
     assert str(storage_path(str(tmp_path), field="dataset_path")) == str(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["s3://key:canary@bucket/x", "s3://key:canary/+@bucket/x", "s3:/key:canary@bucket/x"])
+def test_a_url_with_a_secret_is_refused_without_showing_it(path: str) -> None:
+    with pytest.raises(InvalidQueryError, match=r"dataset_path: .*Keep secrets in an Airflow connection") as caught:
+        storage_path(path, field="dataset_path")
+    assert "canary" not in "".join(traceback.format_exception(caught.value))

@@ -163,3 +163,8 @@ def test_a_pull_needs_no_provider_of_openlineage(
     assert execute(pull)["requested"] == 1
     with pytest.raises(ImportError):
         pull.get_openlineage_facets_on_complete(task_instance=None)
+
+
+def test_the_lineage_of_a_failed_task_never_shows_a_secret_in_a_path() -> None:
+    found = table_data("s3://key:canary/+@bucket/folder", "tweet_totals")
+    assert "canary" not in f"{found.namespace} {found.name}"

@@ -84,3 +84,7 @@ def test_the_links_of_a_pull_lead_to_its_dataset_and_its_manifest(
 
     assert DatasetLink().get_link(pull, ti_key=KEY) == f"file://{tmp_path}"
     assert unquote(ManifestLink().get_link(pull, ti_key=KEY)) == f"file://{manifest['outputs']['manifest']}"
+
+
+def test_a_link_never_shows_a_secret_in_a_path() -> None:
+    assert "canary" not in storage_link("s3://key:canary/+@bucket/folder")

@@ -724,6 +724,22 @@ def test_an_unsuitable_connection_fails_the_task_before_any_request(
     assert len(simulator.journal) == 0
 
 
+@pytest.mark.parametrize("field", ["dataset_path", "tweet_ids_file"])
+def test_a_secret_in_a_path_fails_the_task_before_any_request_and_is_in_no_log(
+    pull: Pull, execute: Execute, simulator: Simulator, field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments: dict[str, Any] = {field: "s3://key:canary@bucket/file.txt"}
+    if field == "tweet_ids_file":
+        arguments["tweet_ids"] = None
+    with (
+        caplog.at_level("DEBUG"),
+        pytest.raises(AirflowFailException, match=f"^{field}: .*Keep secrets in an Airflow connection") as raised,
+    ):
+        execute(pull(**arguments))
+    assert "canary" not in f"{raised.value} {raised.value.__cause__!r} {caplog.text}"
+    assert len(simulator.journal) == 0
+
+
 # Waiting for the rate limit
 
 
