@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_engagement.connections.airflow_connections import RepeatedKeyError, without_repeated_keys
 from airflow_provider_engagement.exceptions import InvalidConnectionError, OwnerTokenError
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.redaction import check_secret
 
 ACCOUNTS = "account_tokens"

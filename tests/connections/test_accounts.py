@@ -13,7 +13,7 @@ from airflow_provider_engagement.connections.accounts import Accounts, parse_acc
 from airflow_provider_engagement.connections.airflow_connections import extra_of
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, OwnerTokenError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 
 APP = Credentials(api_key="key", api_key_secret="secret", access_token="7-canary", access_token_secret="own-canary")
 

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 
 from airflow_provider_engagement.http.limits.headers import (
     ExceededLimit,
+    HeaderNames,
     RateHeaders,
     exceeded_limit,
     read_headers,
     wait_after_429,
 )
+
+NAMES = HeaderNames(window="x-per-minute", second="x-per-second")
 
 START = 1_768_089_600.0  # a whole minute: 2026-01-11T00:00:00Z
 
@@ -30,7 +33,7 @@ def test_all_headers_are_read_in_any_case() -> None:
         "retry-after": "7",
         "Date": "Sun, 11 Jan 2026 00:00:30 GMT",
     }
-    assert read_headers(headers, received_at=START) == RateHeaders(
+    assert read_headers(headers, NAMES, received_at=START) == RateHeaders(
         limit=60,
         remaining=0,
         reset_at=START + 60,
@@ -43,35 +46,35 @@ def test_all_headers_are_read_in_any_case() -> None:
 
 
 def test_missing_headers_are_unknown() -> None:
-    assert read_headers({}, received_at=START) == RateHeaders()
+    assert read_headers({}, NAMES, received_at=START) == RateHeaders()
 
 
 @pytest.mark.parametrize("value", ["", "many", "-1", "6.5", "nan", "60, 60", "٦٠", "0x3c", "99999999999"])
 def test_invalid_counts_are_unknown(value: str) -> None:
-    headers = read_headers({"x-per-minute-limit": value, "x-per-minute-remaining": value}, received_at=START)
+    headers = read_headers({"x-per-minute-limit": value, "x-per-minute-remaining": value}, NAMES, received_at=START)
     assert headers == RateHeaders()
 
 
 @pytest.mark.parametrize("value", ["", "soon", "nan", "inf", "-1768089660", "1768089660000", "42", "0", "1e300"])
 def test_invalid_resets_are_unknown(value: str) -> None:
-    headers = read_headers({"x-per-minute-reset": value, "x-per-second-reset": value}, received_at=START)
+    headers = read_headers({"x-per-minute-reset": value, "x-per-second-reset": value}, NAMES, received_at=START)
     assert headers == RateHeaders()
 
 
 def test_a_date_in_retry_after_is_compared_with_the_date_header() -> None:
     headers = {"Retry-After": "Sun, 11 Jan 2026 00:00:50 GMT", "Date": "Sun, 11 Jan 2026 00:00:30 GMT"}
-    assert read_headers(headers, received_at=START + 600).retry_after == 20.0
+    assert read_headers(headers, NAMES, received_at=START + 600).retry_after == 20.0
 
 
 def test_a_date_in_retry_after_without_date_header_is_compared_with_the_clients_clock() -> None:
     headers = {"Retry-After": "Sun, 11 Jan 2026 00:00:50 GMT"}
-    assert read_headers(headers, received_at=START + 10).retry_after == 40.0
-    assert read_headers(headers, received_at=START + 90).retry_after == 0.0
+    assert read_headers(headers, NAMES, received_at=START + 10).retry_after == 40.0
+    assert read_headers(headers, NAMES, received_at=START + 90).retry_after == 0.0
 
 
 @given(st.dictionaries(st.sampled_from(["Date", "Retry-After", "x-per-minute-limit", "x-per-minute-reset"]), st.text()))
 def test_any_header_text_can_be_read(headers: Mapping[str, str]) -> None:
-    read = read_headers(headers, received_at=START)
+    read = read_headers(headers, NAMES, received_at=START)
     assert read.retry_after is None or read.retry_after >= 0
 
 

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.http.limits.headers import ExceededLimit, RateHeaders, read_headers
+from airflow_provider_engagement.http.limits.headers import ExceededLimit, HeaderNames, RateHeaders, read_headers
 from airflow_provider_engagement.http.limits.rate_limit import RateLimit, RateLimitSnapshot, wake_at
+
+NAMES = HeaderNames(window="x-per-minute", second="x-per-second")
 
 START = 1_768_089_600.0  # a whole minute: 2026-01-11T00:00:00Z
 Headers = dict[str, str]
@@ -367,7 +369,7 @@ class Run:
             later(now + back, lambda received: receive(rate_limit, received, status, headers, lost))
 
         def receive(rate_limit: RateLimit, now: float, status: int, headers: Headers, lost: bool) -> None:
-            read = read_headers(headers, received_at=now)
+            read = read_headers(headers, NAMES, received_at=now)
             if lost:
                 rate_limit.failed(now)
             elif status == 429:

@@ -28,6 +28,18 @@ LONGEST_PERIOD: Final = 366 * 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HeaderNames:
+    """How an API names its rate limit headers. Each name is followed by ``-limit``, ``-remaining`` or ``-reset``.
+
+    :param window: the name of the limit of a window.
+    :param second: the name of the limit of a second, if there is one.
+    """
+
+    window: str
+    second: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RateHeaders:
     """The rate limit headers of a response; ``None`` for a header that is missing or unreadable.
 
@@ -59,10 +71,11 @@ class RateHeaders:
         return left if 0 < left <= MINUTE + 1 else None
 
 
-def read_headers(headers: Mapping[str, str], *, received_at: float) -> RateHeaders:
+def read_headers(headers: Mapping[str, str], names: HeaderNames, *, received_at: float) -> RateHeaders:
     """Read the rate limit headers of a response. The case of their names does not matter.
 
     :param headers: all headers of the response.
+    :param names: how the API names them.
     :param received_at: when the response arrived; used as the server's time if there is no ``Date``.
     """
     by_name = {name.lower(): value.strip() for name, value in headers.items()}
@@ -77,12 +90,12 @@ def read_headers(headers: Mapping[str, str], *, received_at: float) -> RateHeade
     if retry_after is not None:
         retry_after = min(retry_after, LONGEST_PERIOD)
     return RateHeaders(
-        limit=_count(text("x-per-minute-limit")),
-        remaining=_count(text("x-per-minute-remaining")),
-        reset_at=_epoch(text("x-per-minute-reset")),
-        second_limit=_count(text("x-per-second-limit")),
-        second_remaining=_count(text("x-per-second-remaining")),
-        second_reset_at=_epoch(text("x-per-second-reset")),
+        limit=_count(text(f"{names.window}-limit")),
+        remaining=_count(text(f"{names.window}-remaining")),
+        reset_at=_epoch(text(f"{names.window}-reset")),
+        second_limit=_count(text(f"{names.second}-limit")),
+        second_remaining=_count(text(f"{names.second}-remaining")),
+        second_reset_at=_epoch(text(f"{names.second}-reset")),
         retry_after=retry_after,
         server_time=server_time,
     )
