@@ -25,7 +25,7 @@ STORAGE_PACKAGES = {
 """The package that opens the URLs of a scheme."""
 
 OPTIONS = {
-    "output_path": "DATASET",
+    "dataset_path": "DATASET",
     "start": "--start",
     "end": "--end",
     "metrics": "--metrics",

@@ -89,12 +89,12 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
     url = f"{protocol}://{address.lstrip('/')}"
     storage = _STORAGES.get(protocol)
     if storage is None:
-        problem = f"'{url}' is not a storage that output_format delta supports"
-        raise InvalidQueryError("output_path", problem, _SUPPORTED)
+        problem = f"'{url}' is not a storage that dataset_format delta supports"
+        raise InvalidQueryError("dataset_path", problem, _SUPPORTED)
     bucket, _, key = address.partition("/")
     if "%" in key or "//" in key:
-        problem = f"'{url}' contains '%' or '//', which output_format delta does not support"
-        raise InvalidQueryError("output_path", problem, "Use another folder.")
+        problem = f"'{url}' contains '%' or '//', which dataset_format delta does not support"
+        raise InvalidQueryError("dataset_path", problem, "Use another folder.")
     _require_provider(protocol, storage.package, url)
     try:
         options = storage.options(getattr(path, "conn_id", None), bucket)
@@ -156,7 +156,7 @@ def _require_provider(protocol: str, package: str, url: str) -> None:
     from airflow.sdk.io import has_fs
 
     if not has_fs(protocol):
-        raise MissingExtraError(f"output_path '{url}'", package, f"no provider has the storage {protocol}")
+        raise MissingExtraError(f"dataset_path '{url}'", package, f"no provider has the storage {protocol}")
 
 
 def _s3_options(conn_id: str | None, bucket: str) -> dict[str, str]:
@@ -176,7 +176,7 @@ def _s3_options(conn_id: str | None, bucket: str) -> dict[str, str]:
     endpoint, config = client.meta.endpoint_url, client.meta.config
     if endpoint == _GLOBAL_S3_ENDPOINT and session.region_name is None:
         raise InvalidConnectionError(
-            f"{_source(conn_id)}: region_name is missing. output_format delta needs the region of the bucket. "
+            f"{_source(conn_id)}: region_name is missing. dataset_format delta needs the region of the bucket. "
             "Set region_name in the extra of the connection, or AWS_DEFAULT_REGION on the worker."
         )
     anonymous = config.signature_version is UNSIGNED
@@ -203,7 +203,7 @@ def _s3_credentials(conn_id: str | None, credentials: Any) -> dict[str, str]:
     stray = [name for name in os.environ if name.lower() in _SESSION_TOKEN_VARIABLES]
     if stray and not frozen.token:
         raise InvalidConnectionError(
-            f"{_source(conn_id)}: the keys have no session token, but with output_format delta the environment "
+            f"{_source(conn_id)}: the keys have no session token, but with dataset_format delta the environment "
             f"variable {stray[0]} of the worker would be sent as one. Remove the variable from the worker."
         )
     return {
@@ -335,7 +335,7 @@ def _extra(connection: Connection | None, conn_type: str) -> dict[str, Any]:
 
 
 def _unsupported(conn_id: str | None, setting: str, remedy: str) -> InvalidConnectionError:
-    return InvalidConnectionError(f"{_source(conn_id)}: output_format delta does not support {setting}. {remedy}")
+    return InvalidConnectionError(f"{_source(conn_id)}: dataset_format delta does not support {setting}. {remedy}")
 
 
 def _source(conn_id: str | None) -> str:

@@ -42,8 +42,8 @@ class DatasetLink(BaseOperatorLink):
     name = "Dataset"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """Return the URL of the folder. It is empty without ``output_path``."""
-        return storage_link(getattr(operator, "output_path", None))
+        """Return the URL of the folder. It is empty without ``dataset_path``."""
+        return storage_link(getattr(operator, "dataset_path", None))
 
 
 class ManifestLink(BaseOperatorLink):

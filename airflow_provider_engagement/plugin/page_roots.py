@@ -114,9 +114,9 @@ def store_of(folder: str) -> str:
 
 def _roots() -> list[_Place]:
     listed = [root.strip() for root in conf.get("engagement", "page_roots", fallback="").split(",") if root.strip()]
-    own = conf.get("engagement", "default_output_path", fallback="").strip()
+    own = conf.get("engagement", "default_dataset_path", fallback="").strip()
     places = []
-    for option, paths in (("page_roots", listed), ("default_output_path", [own])):
+    for option, paths in (("page_roots", listed), ("default_dataset_path", [own])):
         if any(map(holds_secret, paths)):
             raise InvalidQueryError(f"[engagement] {option}", NO_CONNECTION, USE_CONNECTION)
     for root in listed or DEFAULT_ROOTS:

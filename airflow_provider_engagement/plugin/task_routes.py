@@ -129,7 +129,7 @@ def task_routes(work: StoreWork, database: StoreWork) -> APIRouter:
             return figure_response(of_manifest(manifest), form)
         folder = manifest.folder
         if folder is None:
-            raise HTTPException(404, "The pull has no dataset. Set output_path to see its Tweets.")
+            raise HTTPException(404, "The pull has no dataset. Set dataset_path to see its Tweets.")
         figure = await foreseen(work.run(partial(of_dataset, manifest, folder), store=store_of(folder)))
         return figure_response(figure, form)
 

@@ -16,8 +16,8 @@ from airflow_provider_engagement.storage.paths import StoragePath, TableAddress,
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 from airflow_provider_engagement.tables.formats import (
     BatchWriter,
+    DatasetFormat,
     FileFormat,
-    OutputFormat,
     open_writer,
     read_table,
     to_json_value,
@@ -39,7 +39,7 @@ class DatasetFolder:
     """Writes the tables and documents of one pull below a folder.
 
     :param folder: the dataset's folder.
-    :param output_format: the format of the tables.
+    :param dataset_format: the format of the tables.
     :param writer: identifies the run of the task, the same in every attempt.
     :param address_of: returns the address of a Delta table and the storage options for it.
     """
@@ -47,7 +47,7 @@ class DatasetFolder:
     def __init__(
         self,
         folder: StoragePath,
-        output_format: OutputFormat,
+        dataset_format: DatasetFormat,
         *,
         writer: str | None = None,
         address_of: TableAddress = local_address,
@@ -55,8 +55,8 @@ class DatasetFolder:
         self._folder = folder
         self._address_of = address_of
         self._temporary = TemporaryFiles(folder, writer=writer)
-        self._format = output_format.of_files
-        self._has_delta_tables = output_format is OutputFormat.DELTA
+        self._format = dataset_format.of_files
+        self._has_delta_tables = dataset_format is DatasetFormat.DELTA
         self._tables: dict[StoragePath, Table] = {}
         self.locations: dict[str, str] = {}
         """The path of each table and document that the pull wrote, for the manifest."""
@@ -199,10 +199,12 @@ class DatasetFolder:
         """Refuse to add rows in one format to a table of another: readers would see only one of them."""
         is_delta = (place / DELTA_LOG_FOLDER).exists()
         if is_delta and not self._has_delta_tables:
-            raise IncompatibleTableError(str(place), "it is a Delta table", "Set output_format to delta")
+            raise IncompatibleTableError(str(place), "it is a Delta table", "Set dataset_format to delta")
         if self._has_delta_tables and not is_delta and place.exists() and any(True for _ in place.iterdir()):
             raise IncompatibleTableError(
-                str(place), "its files are not those of a Delta table", "Use the format of the dataset as output_format"
+                str(place),
+                "its files are not those of a Delta table",
+                "Use the format of the dataset as dataset_format",
             )
 
     def _files(self, place: StoragePath) -> list[StoragePath]:

@@ -100,7 +100,7 @@ class MergedTable(PublishedTable):
         elif interrupted:
             log.warning(
                 "Another pull publishes to %s at the same time, or was interrupted while it published. Its rows are "
-                'merged too: %s. If several pulls write to a partition at the same time, use output_format="delta".',
+                'merged too: %s. If several pulls write to a partition at the same time, use dataset_format="delta".',
                 self._folder,
                 ", ".join(interrupted),
             )

@@ -113,7 +113,7 @@ def drive(
         done = Driven()
         parameters = {
             "tweet_ids": sorted(api.world.tweets),
-            "output_path": str(tmp_path / f"{mode}{map_index}"),
+            "dataset_path": str(tmp_path / f"{mode}{map_index}"),
             "max_inline_wait": 100_000 if mode == "sleeping" else 0,
             "concurrent_requests": 1,
             "deferrable": mode == "deferring",

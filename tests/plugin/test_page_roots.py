@@ -13,7 +13,7 @@ from airflow_provider_engagement.plugin.page_roots import RefusedPathError, chec
 from airflow_provider_engagement.storage.user_information import without_user
 
 ROOTS = "AIRFLOW__ENGAGEMENT__PAGE_ROOTS"
-OWN = "AIRFLOW__ENGAGEMENT__DEFAULT_OUTPUT_PATH"
+OWN = "AIRFLOW__ENGAGEMENT__DEFAULT_DATASET_PATH"
 
 
 def is_allowed(path: str) -> bool:
@@ -105,7 +105,7 @@ def test_with_roots_only_paths_below_them_are_allowed(
     assert [path for path in refused if is_allowed(path)] == []
 
 
-def test_the_default_output_path_is_always_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_dataset_path_is_always_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ROOTS, "/data")
     monkeypatch.setenv(OWN, "s3://bucket/engagement")
 
