@@ -93,14 +93,14 @@ class BoundExceededError(PermanentError):
 class IncompatibleTableError(PermanentError):
     """The dataset has a table that the pull cannot add rows to: another format, other types or another layout.
 
-    Use the output format of the dataset, or another ``output_path``.
+    Use the format of the dataset, or another ``dataset_path``.
 
     :param address: the path or URL of the table.
     :param problem: what is wrong with it.
     :param remedy: what to do about it.
     """
 
-    def __init__(self, address: str, problem: str, remedy: str = "Use another output_path") -> None:
+    def __init__(self, address: str, problem: str, remedy: str = "Use another dataset_path") -> None:
         super().__init__(f"The table {address} is not compatible: {problem}. {remedy}.")
 
 

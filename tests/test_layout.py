@@ -17,14 +17,14 @@ import airflow_provider_engagement
 PACKAGE = airflow_provider_engagement.__name__
 FOLDER = Path(airflow_provider_engagement.__file__).parent
 
-BASE = ("exceptions", "quantities")
-HTTP = ("http", "engagement_api", *BASE)
+BASE = ("exceptions", "quantities", "tweet_id")
+HTTP = ("http", "exceptions", "quantities")
 API = ("engagement_api", "http", *BASE)
 STORAGE = ("storage", *BASE)
 TABLES = ("tables", "engagement_api", "http", *STORAGE)
 PULL = ("pull", "tables", *STORAGE, *API)
 INPUTS = ("inputs", "tables.granularity", "storage.paths", *API)
-CONNECTIONS = ("connections", "storage.paths", *INPUTS)
+CONNECTIONS = ("connections", "storage.paths", "storage.user_information", *INPUTS)
 TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *CONNECTIONS, *PULL)
 
 ALLOWED = {
@@ -36,7 +36,7 @@ ALLOWED = {
     "pull": PULL,
     "connections": CONNECTIONS,
     "hooks": ("hooks", *CONNECTIONS),
-    "assets": ("tables.granularity",),
+    "assets": ("tables.granularity", "storage.user_information"),
     "operators": TASKS,
     "sensors": TASKS,
     "retry_policies": TASKS,
@@ -45,9 +45,10 @@ ALLOWED = {
     "transfers": ("transfers", "warehouse", *TASKS),
     "warehouse": ("warehouse", *PULL),
     "__main__": ("report", "inputs", "progress_bar", "connections.storage_options", *PULL),
-    "simulator": ("simulator", "engagement_api.catalogue", "engagement_api.tweet_id"),
+    "simulator": ("simulator", "engagement_api.catalogue", "tweet_id"),
     "exceptions": (),
     "quantities": (),
+    "tweet_id": (),
     "progress_bar": (),
     "get_provider_info": (),
     "__init__": (),
@@ -66,6 +67,7 @@ WITHOUT_AIRFLOW = (
     "exceptions",
     "progress_bar",
     "quantities",
+    "tweet_id",
     "simulator",
     "get_provider_info",
     "__init__",
@@ -87,10 +89,10 @@ SLOW_TO_IMPORT = (
     "sqlglot",
 )
 
-SAME_IN_EVERY_ROOM = ("engagement.py", "rate_limit.py", "__main__.py")
+SAME_IN_EVERY_ROOM = ("engagement.py", "rate_limit.py", "client.py", "__main__.py")
 """The hook, the operators and the sensor have the name of what they are for, as in Airflow's own providers.
 
-Two packages are programs.
+The client of an API extends that of the wire. Two packages are programs.
 """
 
 MODULES = sorted(FOLDER.rglob("*.py"))

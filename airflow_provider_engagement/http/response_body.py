@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from airflow_provider_engagement.engagement_api.groupings import describe_value
-from airflow_provider_engagement.exceptions import InvalidResponseError, NoResponseError, ResponseTooLargeError
+from airflow_provider_engagement.exceptions import InvalidResponseError, ResponseTooLargeError
+from airflow_provider_engagement.http.redaction import describe_value
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -49,19 +47,17 @@ class ReceivedResponse:
     json_error: str | None = None
 
 
-def receive(response: Response, *, subject: str, max_megabytes: int, max_seconds: float = math.inf) -> ReceivedResponse:
+def receive(response: Response, *, subject: str, max_megabytes: int) -> ReceivedResponse:
     """Read the body of a response, and decode it.
 
     :param response: the response, of which only the headers were read.
     :param subject: the name of the request, for errors.
     :param max_megabytes: the largest body to read, in megabytes, compressed and decompressed.
-    :param max_seconds: how long the body may take in total, in seconds.
     :raises ResponseTooLargeError: if the body is larger. The rest of it is not read.
-    :raises NoResponseError: if the body takes longer. The rest of it is not read.
     :raises InvalidResponseError: if the body cannot be decompressed.
     """
     sent_at = datetime.now(UTC) - response.elapsed
-    content = _read(response, subject, max_megabytes, max_seconds)
+    content = _read(response, subject, max_megabytes)
     size, begins_like_json = len(content), re.match(rb"\s*[{\[]", content) is not None
     body = json_error = None
     try:
@@ -82,7 +78,7 @@ def receive(response: Response, *, subject: str, max_megabytes: int, max_seconds
     )
 
 
-def _read(response: Response, subject: str, max_megabytes: int, max_seconds: float) -> bytearray:
+def _read(response: Response, subject: str, max_megabytes: int) -> bytearray:
     encoding = response.headers.get("Content-Encoding", "identity").strip()
     if encoding.lower() not in ("gzip", "x-gzip", "identity"):
         # Other encodings can be as strongly compressed, and would each need a bound of their own.
@@ -97,21 +93,15 @@ def _read(response: Response, subject: str, max_megabytes: int, max_seconds: flo
             size += len(chunk)
             if size > max_megabytes * MEGABYTE:
                 raise ResponseTooLargeError(
-                    f"{subject}: HTTP {response.status_code} with a body of more than {max_megabytes} MB. A full "
-                    "response has about 3 MB, so check the host and the proxy. If the response is right, increase "
-                    "max_response_megabytes of the connection, or request fewer Tweets, metrics or groupings."
+                    f"{subject}: HTTP {response.status_code} with a body of more than {max_megabytes} MB. Check the "
+                    "host and the proxy. If the response is right, increase max_response_megabytes of the connection, "
+                    "or request less at once."
                 )
             yield chunk
 
     def arriving() -> Iterator[bytes]:
-        deadline = time.monotonic() + max_seconds
         # A read that waits for a whole chunk would end only when a slow server has sent one.
         while chunk := response.raw.read1(CHUNK_SIZE, decode_content=False):
-            if time.monotonic() > deadline:
-                raise NoResponseError(
-                    f"{subject}: the response takes longer than {max_seconds:.0f} s in total. Check the host and the "
-                    "proxy, or raise read_timeout of the connection."
-                )
             yield chunk
 
     content = bytearray()

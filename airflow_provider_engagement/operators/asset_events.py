@@ -42,12 +42,12 @@ def declared_asset(operator: EngagementPullOperator) -> Asset:
         raise InvalidQueryError(
             "asset_events", f"a pull of {operator.endpoint} has no interval of days", "Use asset_events='run'."
         )
-    path = operator.configured_output_path()
+    path = operator.configured_dataset_path()
     if not path:
-        raise InvalidQueryError("asset_events", "the pull has no output_path", "Set output_path.")
+        raise InvalidQueryError("asset_events", "the pull has no dataset_path", "Set dataset_path.")
     try:
         table, granularity = main_table(operator)
-        return create_asset(output_path=str(path), table=table, granularity=granularity)
+        return create_asset(dataset_path=str(path), table=table, granularity=granularity)
     except ValueError as error:
         raise InvalidQueryError(
             "asset_events", str(error).removesuffix("."), "Use a constant, or leave asset_events out and pass outlets."
@@ -73,7 +73,7 @@ def record_events(operator: EngagementPullOperator, pull: Pull, manifest: Mappin
     events = context.get("outlet_events")
     table, granularity = main_table(operator)
     try:
-        uri = table_uri(str(operator.output_path), table, granularity)
+        uri = table_uri(str(operator.dataset_path), table, granularity)
     except ValueError:
         # A relative path is good enough for a dataset, but no asset can have it.
         return

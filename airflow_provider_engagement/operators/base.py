@@ -37,7 +37,7 @@ class EngagementPullOperator(BaseOperator):
     """Base of the operators that pull engagement metrics.
 
     Each response is stored as it arrives, so a retry sends only the requests that have no response. The task's XCom is
-    the manifest of the pull. Without ``output_path``, the manifest contains the rows too.
+    the manifest of the pull. Without ``dataset_path``, the manifest contains the rows too.
 
     :param tweet_ids: the ids or addresses of the Tweets: a list, the XCom of a task that returns a list, or a string.
         An item of a list can be a mapping with ``tweet_id`` and ``owner``. (templated)
@@ -61,17 +61,18 @@ class EngagementPullOperator(BaseOperator):
         (templated)
     :param metrics: the names of the metrics to request; by default, all that the credentials can read. (templated)
     :param groupings: up to two additional groupings of the counts: ``{name: [dimension, …]}``. The task writes the
-        grouped counts to a JSON file. Without ``output_path``, it returns them in the manifest. (templated)
-    :param output_path: the path or URL of the dataset folder; by default, the option ``default_output_path`` of the
+        grouped counts to a JSON file. Without ``dataset_path``, it returns them in the manifest. (templated)
+    :param dataset_path: the path or URL of the dataset folder; by default, the option ``default_dataset_path`` of the
         configuration. If neither is set, or if it is ``''``, the task returns up to 1,000 rows as XCom. (templated)
-    :param output_format: ``parquet``, ``csv`` or ``jsonl`` for one writer at a time, or ``delta`` for Delta Lake tables
-        that several runs and machines write to at the same time. ``delta`` requires the extra ``delta`` of this
-        package. By default, the option ``default_output_format`` of the configuration, or else ``parquet``. (templated)
+    :param dataset_format: ``parquet``, ``csv`` or ``jsonl`` for one writer at a time, or ``delta`` for Delta Lake
+        tables that several runs and machines write to at the same time. ``delta`` requires the extra ``delta`` of this
+        package. By default, the option ``default_dataset_format`` of the configuration, or else ``parquet``.
+        (templated)
     :param accepted_outcomes: the outcomes to accept in addition to ``ok``; by default ``unavailable``,
         ``unsupported_90d`` and ``unsupported_video``. If a Tweet has any other outcome, the task fails. If you add
         ``forbidden``, the operator leaves out Tweets of other users and lists them in ``tweet_status``. (templated)
     :param write_owner_ledger: whether to add the owners of the pull to the table ``owner_ledger``, since X bills the
-        number of different users in a month. It requires ``output_path``.
+        number of different users in a month. It requires ``dataset_path``.
     :param max_owners: the number of different owners above which the task fails before it sends a request. With
         ``write_owner_ledger``, the owners of the calendar month count. By default, the option ``max_owners`` of the
         configuration.
@@ -81,11 +82,11 @@ class EngagementPullOperator(BaseOperator):
         ``max_tweets`` of the configuration.
     :param asset_events: ``run`` to declare the main table of the pull as an outlet of the task, and to emit one asset
         event for each run. On ``historical`` also ``day``, to emit one event for each whole UTC day of the interval,
-        with the day as its partition key. It requires a constant ``output_path``. By default, there are no events.
+        with the day as its partition key. It requires a constant ``dataset_path``. By default, there are no events.
     :param engagement_conn_id: the id of the connection. (templated)
     :param concurrent_requests: the maximum number of requests in flight at the same time; 8 by default.
     :param max_inline_wait: the longest time, in seconds, for which the task sleeps on its worker to wait for the rate
-        limit; 30 by default. For a longer wait, the task releases its worker slot. Without ``output_path``, the task
+        limit; 30 by default. For a longer wait, the task releases its worker slot. Without ``dataset_path``, the task
         always sleeps on its worker.
     :param max_wait: the time limit for waiting, in seconds from the start of the attempt; six hours by default. If the
         rate limit resets later than that, the task fails.
@@ -108,8 +109,8 @@ class EngagementPullOperator(BaseOperator):
         "owner_conn_id",
         "metrics",
         "groupings",
-        "output_path",
-        "output_format",
+        "dataset_path",
+        "dataset_format",
         "accepted_outcomes",
         "engagement_conn_id",
     )
@@ -131,8 +132,8 @@ class EngagementPullOperator(BaseOperator):
         owner_conn_id: str | None = None,
         metrics: Sequence[str] | str | None = None,
         groupings: Mapping[str, Any] | str | None = None,
-        output_path: str | None = None,
-        output_format: str | None = None,
+        dataset_path: str | None = None,
+        dataset_format: str | None = None,
         accepted_outcomes: Sequence[str] | str | None = None,
         write_owner_ledger: bool = False,
         max_owners: int | None = None,
@@ -161,10 +162,10 @@ class EngagementPullOperator(BaseOperator):
         self.owner_conn_id = owner_conn_id
         self.metrics = metrics
         self.groupings = groupings
-        self.output_path = output_path
-        self.has_dataset = output_path != ""
+        self.dataset_path = dataset_path
+        self.has_dataset = dataset_path != ""
         """Whether the task writes a dataset if a path is configured. An author writes an empty path to have none."""
-        self.output_format = output_format
+        self.dataset_format = dataset_format
         self.accepted_outcomes = accepted_outcomes
         self.write_owner_ledger = write_owner_ledger
         self.max_owners = max_owners
@@ -189,11 +190,11 @@ class EngagementPullOperator(BaseOperator):
         """The hook of the task's connection."""
         return EngagementHook(self.engagement_conn_id, owner_conn_id=self.owner_conn_id)
 
-    def configured_output_path(self) -> str | None:
+    def configured_dataset_path(self) -> str | None:
         """Return the path of the dataset folder: that of the task, or else that of the configuration."""
-        if self.output_path is None and self.has_dataset:
-            return configured("default_output_path")
-        return self.output_path
+        if self.dataset_path is None and self.has_dataset:
+            return configured("default_dataset_path")
+        return self.dataset_path
 
     def declare_outlet(self) -> None:
         """Declare the main table as an outlet of the task, if the task emits asset events for it.
@@ -341,9 +342,9 @@ class EngagementPullOperator(BaseOperator):
 
     def _complete_from_configuration(self) -> None:
         """Set what the DAG does not set to what the administrator has configured."""
-        self.output_path = self.configured_output_path()
-        if self.output_format is None:
-            self.output_format = configured("default_output_format") or "parquet"
+        self.dataset_path = self.configured_dataset_path()
+        if self.dataset_format is None:
+            self.dataset_format = configured("default_dataset_format") or "parquet"
         for bound in ("max_owners", "max_requests", "max_tweets"):
             if getattr(self, bound) is None:
                 setattr(self, bound, configured(bound))

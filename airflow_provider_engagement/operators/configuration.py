@@ -31,11 +31,11 @@ def configured(option: str) -> str | None:
 def _check(option: str, value: str) -> None:
     # The pool and the path are read when a DAG file is parsed, so nothing is imported for them.
     field = f"[{SECTION}] {option}"
-    if option == "default_output_format":
+    if option == "default_dataset_format":
         from airflow_provider_engagement.inputs.choices import parse_choice
-        from airflow_provider_engagement.tables.formats import OutputFormat
+        from airflow_provider_engagement.tables.formats import DatasetFormat
 
-        parse_choice(value, OutputFormat, field=field)
+        parse_choice(value, DatasetFormat, field=field)
     elif option in BOUNDS:
         from airflow_provider_engagement.inputs.numbers import parse_whole_number
 

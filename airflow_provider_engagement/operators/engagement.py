@@ -196,7 +196,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         0 by default. With granularity ``day``, each run pulls all days that contain these hours.
     :param after_post_days: how many days to pull for each Tweet, counted from the hour of its creation. If you do not
         set ``start`` and ``end``, the interval is everything that the API has. (templated)
-    :param after_post_repetition: which period of ``after_post_days`` days to pull: 1 for the first period after the
+    :param after_post_period: which period of ``after_post_days`` days to pull: 1 for the first period after the
         creation of the Tweet, 2 for the second, and so on. (templated)
     :param granularity: ``hour`` (default), ``day``, ``total`` or ``hour_of_day``. (templated)
     :param time_zone: the IANA name of the time zone for ``day`` and ``hour_of_day``, and of the dates in ``start`` and
@@ -224,7 +224,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         "start",
         "end",
         "after_post_days",
-        "after_post_repetition",
+        "after_post_period",
     )
 
     def __init__(
@@ -234,7 +234,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         end: Any = None,
         lookback_hours: float = 0,
         after_post_days: int | str | None = None,
-        after_post_repetition: int | str = 1,
+        after_post_period: int | str = 1,
         granularity: str = "hour",
         time_zone: str = "UTC",
         on_unaligned: str = "fail",
@@ -251,7 +251,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         self.end = end
         self.lookback_hours = lookback_hours
         self.after_post_days = after_post_days
-        self.after_post_repetition = after_post_repetition
+        self.after_post_period = after_post_period
         self.granularity = granularity
         self.time_zone = time_zone
         self.on_unaligned = on_unaligned
@@ -279,7 +279,7 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         settling_time = parse_hours(self.settling_hours, field="settling_hours")
         days = self.after_post_days
         after_post_days = None if days is None else parse_whole_number(days, field="after_post_days", minimum=1)
-        repetition = parse_whole_number(self.after_post_repetition, field="after_post_repetition", minimum=1)
+        period = parse_whole_number(self.after_post_period, field="after_post_period", minimum=1)
         if self.groupings and after_post_days is not None:
             raise InvalidQueryError(
                 "groupings",
@@ -307,13 +307,13 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             zone=zone,
             settling_time=settling_time,
             after_post_days=after_post_days,
-            after_post_repetition=repetition,
+            after_post_period=period,
         )
         return Pull(
             query=query,
             owners=owners,
             queries=self.route(query, owners, run),
-            plan=partial(self._plan, days=after_post_days, repetition=repetition, run=run),
+            plan=partial(self._plan, days=after_post_days, period=period, run=run),
             run=task_run,
             attempt_start=run.attempt_start,
             is_reusable=reuse_final(
@@ -383,12 +383,12 @@ class EngagementHistoricalOperator(EngagementPullOperator):
             resolved, adjustments = replace(resolved, time_range=TimeRange(start, end)), (*adjustments, *changes)
         return replace(resolved, adjustments=adjustments)
 
-    def _plan(self, query: Query, days: int | None, repetition: int, run: RunContext) -> Sequence[Request]:
+    def _plan(self, query: Query, days: int | None, period: int, run: RunContext) -> Sequence[Request]:
         from airflow_provider_engagement.engagement_api.planner import plan, plan_after_post, plan_shared
         from airflow_provider_engagement.engagement_api.time_range import oldest_available_hour, whole_days_within
 
         if days is not None:
-            return plan_after_post(query, days=days, repetition=repetition)
+            return plan_after_post(query, days=days, period=period)
         if self.share_backfill_requests and run.is_shared:
             now = datetime.now(UTC)
             available = whole_days_within(oldest_available_hour(now, self._max_age), now)

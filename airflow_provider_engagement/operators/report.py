@@ -55,7 +55,7 @@ class EngagementReportOperator(BaseOperator):
 
     .. seealso:: ``docs/report.md``
 
-    :param output_path: the path or URL of the dataset folder. By default, the dataset of ``pull``. (templated)
+    :param dataset_path: the path or URL of the dataset folder. By default, the dataset of ``pull``. (templated)
     :param pull: the XCom of a pull. The report is about its Tweets, interval and metrics, and says how the pull went.
         (templated)
     :param start: the start of the interval, in the formats of
@@ -79,7 +79,7 @@ class EngagementReportOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "output_path",
+        "dataset_path",
         "pull",
         "start",
         "end",
@@ -98,7 +98,7 @@ class EngagementReportOperator(BaseOperator):
     def __init__(
         self,
         *,
-        output_path: str | None = None,
+        dataset_path: str | None = None,
         pull: Any = None,
         start: Any = None,
         end: Any = None,
@@ -112,7 +112,7 @@ class EngagementReportOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.output_path = output_path
+        self.dataset_path = dataset_path
         self.pull = pull
         self.start = start
         self.end = end
@@ -187,14 +187,14 @@ class EngagementReportOperator(BaseOperator):
         from airflow_provider_engagement.connections.storage_options import storage_path
         from airflow_provider_engagement.pull.manifest import folder_of
 
-        if self.output_path:
-            return storage_path(self.output_path, field="output_path")
+        if self.dataset_path:
+            return storage_path(self.dataset_path, field="dataset_path")
         path = folder_of(manifest["outputs"]) if manifest else None
         if path is None:
             raise InvalidQueryError(
-                "output_path",
-                "neither output_path nor the pull names a dataset",
-                "Set output_path, or pass a pull with an output_path.",
+                "dataset_path",
+                "neither dataset_path nor the pull names a dataset",
+                "Set dataset_path, or pass a pull with a dataset_path.",
             )
         return storage_path(path, field="pull")
 

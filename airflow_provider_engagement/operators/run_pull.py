@@ -41,7 +41,7 @@ from airflow_provider_engagement.storage.paths import StoragePath
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 from airflow_provider_engagement.storage.worker_folder import WorkerFolder
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import OutputFormat
+from airflow_provider_engagement.tables.formats import DatasetFormat
 from airflow_provider_engagement.tables.schema import OWNER_LEDGER
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from airflow_provider_engagement.operators.pull import Pull
 
 MAX_ROWS_IN_XCOM = 1_000
-"""How many rows a pull without ``output_path`` returns at most."""
+"""How many rows a pull without ``dataset_path`` returns at most."""
 
 
 def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> dict[str, Any]:
@@ -63,19 +63,19 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
     :raises WaitRequired: if the next request has to wait longer than the operator waits in place.
     :raises EngagementError: if the pull fails or is not complete.
     """
-    output_format = _output_format(operator)
-    if not operator.output_path and pull.estimated_rows > MAX_ROWS_IN_XCOM:
+    dataset_format = _dataset_format(operator)
+    if not operator.dataset_path and pull.estimated_rows > MAX_ROWS_IN_XCOM:
         raise InvalidQueryError(
-            "output_path",
+            "dataset_path",
             f"the pull makes about {pull.estimated_rows} rows, but XCom holds at most {MAX_ROWS_IN_XCOM}",
-            "Set output_path to the folder of a dataset, or request fewer rows.",
+            "Set dataset_path to the folder of a dataset, or request fewer rows.",
         )
-    if operator.write_owner_ledger and not operator.output_path:
+    if operator.write_owner_ledger and not operator.dataset_path:
         raise InvalidQueryError(
-            "write_owner_ledger", "there is no dataset to keep the ledger in", "Set output_path, or leave it out."
+            "write_owner_ledger", "there is no dataset to keep the ledger in", "Set dataset_path, or leave it out."
         )
     requests = pull.requests_of(pull.queries)
-    with _open_dataset(operator.output_path) as path:
+    with _open_dataset(operator.dataset_path) as path:
         writer = pull.run.digest
         store = ResponseStore(
             path,
@@ -91,7 +91,7 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
         temporary_files = TemporaryFiles(path, writer=writer)
         temporary_files.delete_leftovers()
         temporary_files.check_writable()
-        folder = DatasetFolder(path, output_format, writer=writer, address_of=table_address)
+        folder = DatasetFolder(path, dataset_format, writer=writer, address_of=table_address)
         _check_bounds(operator, pull, requests, store, folder)
         started = time.monotonic()
         fetched, statuses, attempt, rate_limit = _fetch(operator, pull, requests, store, path, context)
@@ -109,11 +109,11 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
         operator.lineage = pull_lineage(
             operator.hook.base_url,
             operator.endpoint,
-            output_path=operator.output_path,
+            dataset_path=operator.dataset_path,
             granularity=getattr(operator, "granularity", None),
             rows=assembled.rows,
         )
-        if not operator.output_path:
+        if not operator.dataset_path:
             if assembled.error is not None:
                 raise assembled.error
             groupings = {"groupings": assembled.groupings} if assembled.groupings else {}
@@ -128,21 +128,21 @@ def run_pull(operator: EngagementPullOperator, pull: Pull, context: Context) -> 
         return manifest
 
 
-def _output_format(operator: EngagementPullOperator) -> OutputFormat:
-    output_format = parse_choice(operator.output_format, OutputFormat, field="output_format")
-    if output_format is OutputFormat.DELTA and find_spec("deltalake") is None:
+def _dataset_format(operator: EngagementPullOperator) -> DatasetFormat:
+    dataset_format = parse_choice(operator.dataset_format, DatasetFormat, field="dataset_format")
+    if dataset_format is DatasetFormat.DELTA and find_spec("deltalake") is None:
         raise MissingExtraError(
-            "output_format 'delta'", "airflow-provider-engagement[delta]", "deltalake writes the tables"
+            "dataset_format 'delta'", "airflow-provider-engagement[delta]", "deltalake writes the tables"
         )
-    # Without an output path, the tables are read again and deleted.
-    return output_format if operator.output_path else OutputFormat.PARQUET
+    # Without a dataset path, the tables are read again and deleted.
+    return dataset_format if operator.dataset_path else DatasetFormat.PARQUET
 
 
 @contextmanager
-def _open_dataset(output_path: str | None) -> Iterator[StoragePath]:
-    """Yield the folder of the dataset: the output path, or a temporary folder if there is none."""
-    if output_path:
-        yield storage_path(output_path, field="output_path")
+def _open_dataset(dataset_path: str | None) -> Iterator[StoragePath]:
+    """Yield the folder of the dataset: the dataset path, or a temporary folder if there is none."""
+    if dataset_path:
+        yield storage_path(dataset_path, field="dataset_path")
     else:
         folder = WorkerFolder()
         try:
@@ -214,7 +214,7 @@ def _fetch(
     )
     with operator.hook.get_conn(
         # A temporary folder does not outlive the worker, so its responses would be requested again.
-        max_inline_wait=max_inline_wait if operator.output_path else None,
+        max_inline_wait=max_inline_wait if operator.dataset_path else None,
         max_wait=max_wait,
         # The error response names the authors of Tweets, which another token may read.
         drop_forbidden=Outcome.FORBIDDEN in pull.run.accepted or not operator.hook.accounts.is_empty,

@@ -15,7 +15,6 @@ from airflow_provider_engagement.engagement_api.planner import Request, wanted_h
 from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.response import TweetStatus
 from airflow_provider_engagement.engagement_api.time_range import HOUR, TimeRange, range_after_post
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
 from airflow_provider_engagement.pull.response_store import StoredResponse
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.tables.days import whole_days_of
@@ -27,6 +26,7 @@ from airflow_provider_engagement.tables.schema import (
     Table,
     columns_to_table,
 )
+from airflow_provider_engagement.tweet_id import created_at
 
 _TIMESTAMP = pyarrow.timestamp("ms", "UTC")
 
@@ -40,7 +40,7 @@ class SeriesRows:
     :param zone: the time zone of days and hours of day.
     :param settling_time: how long after an hour its counts may still change.
     :param after_post_days: if set, only this many days of each Tweet's life are of interest.
-    :param after_post_repetition: 1 for the first ``after_post_days`` days, 2 for those that follow, and so on.
+    :param after_post_period: 1 for the first ``after_post_days`` days, 2 for those that follow, and so on.
     """
 
     query: Query
@@ -48,7 +48,7 @@ class SeriesRows:
     zone: ZoneInfo
     settling_time: timedelta
     after_post_days: int | None = None
-    after_post_repetition: int = 1
+    after_post_period: int = 1
 
     @property
     def table(self) -> Table:
@@ -83,7 +83,7 @@ class SeriesRows:
         interval = self.query.interval or available
         if self.after_post_days is None:
             return interval
-        days = range_after_post(tweet_id, days=self.after_post_days, repetition=self.after_post_repetition)
+        days = range_after_post(tweet_id, days=self.after_post_days, period=self.after_post_period)
         return days.intersection(interval) or interval
 
 

@@ -10,7 +10,6 @@ import pyarrow
 from airflow_provider_engagement.engagement_api.catalogue import Endpoint
 from airflow_provider_engagement.engagement_api.groupings import merge_groupings
 from airflow_provider_engagement.engagement_api.planner import Request
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
 from airflow_provider_engagement.pull.assembly import AssembledTables, check_accounts, status_tables
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
@@ -18,6 +17,7 @@ from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.schema import RUNS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
+from airflow_provider_engagement.tweet_id import created_at
 
 
 def assemble_totals(

@@ -24,7 +24,7 @@ class FileFormat(StrEnum):
     JSON_LINES = "jsonl"
 
 
-class OutputFormat(StrEnum):
+class DatasetFormat(StrEnum):
     """The format of a dataset."""
 
     PARQUET = "parquet"
@@ -36,7 +36,7 @@ class OutputFormat(StrEnum):
     @property
     def of_files(self) -> FileFormat:
         """The format of the files that only one run writes."""
-        return FileFormat.PARQUET if self is OutputFormat.DELTA else FileFormat(self.value)
+        return FileFormat.PARQUET if self is DatasetFormat.DELTA else FileFormat(self.value)
 
 
 class TableWriter(Protocol):

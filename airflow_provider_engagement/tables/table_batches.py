@@ -64,16 +64,12 @@ def table_files(
     :param address_of: returns the address of a Delta table and the storage options for it.
     :raises IncompatibleTableError: if a path leaves the folder of the table.
     """
-    log = place / DELTA_LOG_FOLDER
-    if log.exists():
+    if (place / DELTA_LOG_FOLDER).exists():
         # The package deltalake is an optional dependency.
         from airflow_provider_engagement.tables.delta_log import data_files
 
-        for entry in (log, *log.iterdir()):
-            check_contained(place, entry)
         for partition, file in data_files(*address_of(place)):
             if includes is None or includes(partition):
-                check_contained(place, place / file)
                 yield place / file, FileFormat.PARQUET
         return
     for folder in partitions(place):

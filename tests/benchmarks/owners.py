@@ -13,8 +13,8 @@ from datetime import timedelta
 import operators
 from figures import figure
 
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.simulator import Clock, Handle, Simulator, Tweet, World
+from airflow_provider_engagement.tweet_id import first_id_at
 
 BATCH_SIZE = 250
 PUBLIC = ("favorites", "retweets")
@@ -83,7 +83,7 @@ def _pull(simulator: Simulator, case: str, listed: list[tuple[str, str]], most: 
             max_delay_hours=None,
             task_id="pull",
             tweet_ids=listed,
-            output_path=f"file://{folder}",
+            dataset_path=f"file://{folder}",
             accepted_outcomes=["unavailable", "unsupported_video", "unsupported_90d", "unauthorized"],
             **parameters,
         )

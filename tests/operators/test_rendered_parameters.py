@@ -115,5 +115,5 @@ def test_a_text_that_a_native_template_makes_a_number_is_a_text(operator: type[B
 
 
 def test_a_text_that_a_native_template_makes_a_list_is_an_error(execute: Execute) -> None:
-    with pytest.raises(AirflowFailException, match="output_path: list is not a text"):
-        execute(EngagementHistoricalOperator(task_id="task", tweet_ids=[A], output_path=["a"]))
+    with pytest.raises(AirflowFailException, match="dataset_path: list is not a text"):
+        execute(EngagementHistoricalOperator(task_id="task", tweet_ids=[A], dataset_path=["a"]))

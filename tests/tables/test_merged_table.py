@@ -443,7 +443,7 @@ def test_the_log_says_once_that_another_run_was_killed_while_it_published(
         run_on_object_store(folder, SECOND, FETCHED_AT + HOUR)
         messages = warnings_of(caplog)
         assert len(messages) == is_unfinished, (step, messages)
-        assert all("partition_date=2026-01-05" in text and 'output_format="delta"' in text for text in messages)
+        assert all("partition_date=2026-01-05" in text and 'dataset_format="delta"' in text for text in messages)
         run_on_object_store(folder, SECOND, FETCHED_AT + 2 * HOUR)
         assert warnings_of(caplog) == []
         found.append(is_unfinished)

@@ -23,10 +23,10 @@ import pytest
 import time_machine
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_engagement.engagement_api.tweet_id import created_at, first_id_at
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
 from airflow_provider_engagement.simulator import Clock, Simulator, Tweet, World
 from airflow_provider_engagement.storage.paths import local_address
+from airflow_provider_engagement.tweet_id import created_at, first_id_at
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.load import load_dataset
 from airflow_provider_engagement.warehouse.source_partitions import table_names
@@ -107,7 +107,7 @@ def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pull the series of ten days three times, and totals twice with each kind of credentials."""
     folder = tmp_path_factory.mktemp("dataset")
     owned = list(OWNER.items())
-    output = {"output_path": f"file://{folder}", "max_inline_wait": 300}
+    output = {"dataset_path": f"file://{folder}", "max_inline_wait": 300}
     with Simulator(world, clock=Clock(NOW)) as simulator, pytest.MonkeyPatch.context() as patch:
         simulator.set_limit(per_minute=1_000_000)
         accounts = {
