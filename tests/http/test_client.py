@@ -23,6 +23,7 @@ from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.http.limits.rate_limit import RateLimit
 from airflow_provider_engagement.http.response_body import ReceivedResponse
 
+QUARTER = 900.0
 START = 1768089600.0
 IDS = "20,1070059276213702656"
 CREDENTIALS = Credentials(api_key="key", api_key_secret="canary1", access_token="7-t", access_token_secret="canary2")
@@ -92,7 +93,7 @@ def server() -> Iterator[Server]:
 def lookup(server: Server, slept: list[float] | None = None) -> Iterator[PostLookup]:
     """Connect a client whose waits take no time."""
     waits: list[float] = [] if slept is None else slept
-    rate_limit = RateLimit()
+    rate_limit = RateLimit(window_seconds=QUARTER)
     limiter = Limiter(rate_limit, clock=lambda: START + sum(waits), sleep=waits.append)
     address = Address(base_url=server.url, token_url=f"{server.url}/token")
     with PostLookup(CREDENTIALS, address=address, limiter=limiter, attempts=3) as client:
@@ -136,8 +137,23 @@ def test_errors_of_the_api_are_its_own_and_only_transient_ones_are_repeated(serv
     assert len(server.requests) == 2
 
 
+def test_a_window_of_fifteen_minutes_is_waited_for(server: Server) -> None:
+    spent = {
+        "x-rate-limit-limit": "1",
+        "x-rate-limit-remaining": "0",
+        "x-rate-limit-reset": str(int(START) + 700),
+        "Date": "Sun, 11 Jan 2026 00:00:00 GMT",
+    }
+    slept: list[float] = []
+    server.answers = [(200, spent, FOUND), (200, {}, FOUND)]
+    with lookup(server, slept) as client:
+        client.send(IDS)
+        client.send(IDS)
+    assert sum(slept) == pytest.approx(700, abs=1)
+
+
 def test_a_client_can_wait_for_each_endpoint_apart(server: Server) -> None:
-    apart = Limiter(RateLimit())
+    apart = Limiter(RateLimit(window_seconds=QUARTER))
 
     class Apart(PostLookup):
         def limiter_of(self, request: str) -> Limiter:
@@ -145,6 +161,6 @@ def test_a_client_can_wait_for_each_endpoint_apart(server: Server) -> None:
 
     server.answers = [(200, {}, FOUND)]
     address = Address(base_url=server.url, token_url=f"{server.url}/token")
-    with Apart(CREDENTIALS, address=address, limiter=Limiter(RateLimit())) as client:
+    with Apart(CREDENTIALS, address=address, limiter=Limiter(RateLimit(window_seconds=QUARTER))) as client:
         client.send(IDS)
         assert (apart.snapshot().sent, client.limiter.snapshot().sent) == (1, 0)
