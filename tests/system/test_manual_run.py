@@ -49,7 +49,7 @@ def trigger_in_the_browser(address: str, ids: list[str]) -> None:
         page.goto(f"/dags/{DAG_ID}")
         page.get_by_role("button", name=re.compile("Trigger")).first.click()
         form = page.get_by_role("dialog")
-        form.locator("[name=element_ids]").fill("\n".join(ids))
+        form.locator("[name=element_ids]").fill(" ".join(ids))
         with page.expect_response(lambda response: response.url.endswith("/dagRuns") and response.ok):
             form.get_by_role("button", name=re.compile("^Trigger")).click()
         browser.close()
