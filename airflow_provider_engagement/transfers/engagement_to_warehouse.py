@@ -27,7 +27,7 @@ class EngagementToWarehouseOperator(BaseOperator):
 
     .. seealso:: ``docs/operators/to-warehouse.md``
 
-    :param dataset_path: the path or URL of the dataset folder, which is the ``output_path`` of the pulls. (templated)
+    :param dataset_path: the path or URL of the dataset folder, which is the ``dataset_path`` of the pulls. (templated)
     :param tables: the names of the tables to load: a list, or a string of them; by default, all that the dataset has.
         (templated)
     :param destination: the kind of the database: ``duckdb`` (default), ``postgres``, ``snowflake``, ``bigquery``,
@@ -110,7 +110,7 @@ class EngagementToWarehouseOperator(BaseOperator):
             found = table_names(dataset)
             if not found:
                 raise InvalidQueryError(
-                    "dataset_path", f"{self.dataset_path} has no tables", "Set it to the output_path of a pull."
+                    "dataset_path", f"{self.dataset_path} has no tables", "Set it to the dataset_path of a pull."
                 )
             tables = found if self.tables is None else parse_names(self.tables, found, field="tables")
             views = [View(name) for name in parse_names(self.views, list(View), field="views")]
