@@ -131,6 +131,7 @@ class Price:
 
 
 DEFAULT_X_BASE_URL: Final = "https://api.x.com"
+DEFAULT_X_TOKEN_URL: Final = "https://api.x.com/oauth2/token"
 
 RATE_WINDOW: Final = timedelta(minutes=15)
 """How long the window of a rate limit is (guide, rate limits). Each endpoint has one for each app and each user."""
