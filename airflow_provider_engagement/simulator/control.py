@@ -111,12 +111,16 @@ def _limits(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
         if not 0 <= latency <= MAX_LATENCY:
             raise ValueError(f"latency: {latency} is out of range. Give 0 to {MAX_LATENCY} seconds.")
         api.latency = latency
+    for endpoint, limits in arguments.get("x_api", {}).items():
+        for scope, requests in limits.items():
+            api.x_api.windows.set_limit(endpoint, scope, requests)
     per_minute, per_second = api.quotas.limit(app)
     return {
         "consumer_key": app.consumer_key,
         "requests_per_minute": per_minute,
         "requests_per_second": per_second,
         "latency": api.latency,
+        "x_api": api.x_api.windows.limits(),
     }
 
 
@@ -149,6 +153,46 @@ def _clear_journal(api: SimulatedApi, arguments: Any) -> Any:
 def _switches(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
     api.switches = api.switches.changed(arguments)
     return asdict(api.switches)
+
+
+def _x_switches(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
+    api.x_api.switches = api.x_api.switches.changed(arguments)
+    return asdict(api.x_api.switches)
+
+
+def _billed_reads(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
+    """Return the reads that X API v2 has billed, and what each app has spent in US dollars."""
+    ledger = api.x_api.ledger
+    return {
+        "reads": [read.to_json() for read in ledger.reads],
+        "cost": {app.consumer_key: str(ledger.cost(app)) for app in api.world.apps.values()},
+    }
+
+
+def _tweet(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
+    """Return what a Tweet says, and its metrics on X API v2."""
+    tweet = api.world.tweets.get(arguments["tweet_id"])
+    if tweet is None:
+        raise _ControlError(404, f"Tweet {arguments['tweet_id']} does not exist in this world.")
+    content, figures = api.world.contents.of(tweet), api.x_api.figures()
+    return {
+        **asdict(content),
+        "kind": content.kind,
+        "versions": tweet.history,
+        "public_metrics": figures.public(tweet),
+        "non_public_metrics": figures.non_public(tweet),
+        "organic_metrics": figures.organic(tweet),
+        "promoted_metrics": figures.promoted(tweet),
+    }
+
+
+def _user(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
+    """Return a user as other people see it."""
+    profile = api.world.profiles.find(arguments["user_id"])
+    if profile is None:
+        raise _ControlError(404, f"User {arguments['user_id']} does not exist in this world.")
+    audience = api.world.profiles.audience(profile.user_id, api.clock.now())
+    return {**asdict(profile), "created": profile.created.isoformat(), **asdict(audience)}
 
 
 def _world(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
@@ -203,6 +247,11 @@ _ACTIONS: Mapping[tuple[str, str], Callable[[SimulatedApi, Any], Any]] = {
     ("DELETE", "journal"): _clear_journal,
     ("GET", "switches"): _switches,
     ("POST", "switches"): _switches,
+    ("GET", "x_switches"): _x_switches,
+    ("POST", "x_switches"): _x_switches,
+    ("GET", "billed_reads"): _billed_reads,
+    ("GET", "tweet"): _tweet,
+    ("GET", "user"): _user,
     ("GET", "world"): _world,
     ("POST", "world"): _change_world,
     ("GET", "truth"): _truth,
