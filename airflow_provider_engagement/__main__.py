@@ -25,7 +25,7 @@ STORAGE_PACKAGES = {
 """The package that opens the URLs of a scheme."""
 
 OPTIONS = {
-    "output_path": "DATASET",
+    "dataset_path": "DATASET",
     "start": "--start",
     "end": "--end",
     "metrics": "--metrics",
@@ -121,8 +121,9 @@ def _folder(dataset: str) -> dict[str, Any]:
         return {"folder": Path(dataset)}
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_engagement.connections.storage_options import table_address
+    from airflow_provider_engagement.connections.storage_options import check_user_information, table_address
 
+    check_user_information(dataset, field="dataset")
     folder = ObjectStoragePath(dataset)
     try:
         # Airflow looks for the package of the storage only now.

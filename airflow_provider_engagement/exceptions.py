@@ -93,14 +93,14 @@ class BoundExceededError(PermanentError):
 class IncompatibleTableError(PermanentError):
     """The dataset has a table that the pull cannot add rows to: another format, other types or another layout.
 
-    Use the output format of the dataset, or another ``output_path``.
+    Use the format of the dataset, or another ``dataset_path``.
 
     :param address: the path or URL of the table.
     :param problem: what is wrong with it.
     :param remedy: what to do about it.
     """
 
-    def __init__(self, address: str, problem: str, remedy: str = "Use another output_path") -> None:
+    def __init__(self, address: str, problem: str, remedy: str = "Use another dataset_path") -> None:
         super().__init__(f"The table {address} is not compatible: {problem}. {remedy}.")
 
 
@@ -213,6 +213,20 @@ class PeriodCapError(ApiError, PermanentError):
     def __init__(self, summary: str, *, renews_at: datetime, **details: Any) -> None:
         super().__init__(summary, **details)
         self.renews_at = renews_at
+
+
+class CreditsDepletedError(ApiError, PermanentError):
+    """The app pays by use, and its credits are spent (HTTP 402).
+
+    Buy credits in X's developer console, or pull fewer Tweets.
+    """
+
+
+class UsageCapError(ApiError, PermanentError):
+    """The app has read as many Tweets as it may in this billing cycle (HTTP 429). It is no rate limit.
+
+    Raise the cap in X's developer console, or run the task again in the next cycle.
+    """
 
 
 class ServerError(ApiError, TransientError):

@@ -50,12 +50,12 @@ def get_provider_info() -> dict[str, Any]:
             "engagement": {
                 "description": "What holds for the tasks that pull engagement metrics, unless a DAG sets it.",
                 "options": {
-                    "default_output_path": _option(
-                        "The dataset folder of tasks that do not set output_path. Pass output_path='' to opt out.",
+                    "default_dataset_path": _option(
+                        "The dataset folder of tasks that do not set dataset_path. Pass dataset_path='' to opt out.",
                         example="s3://warehouse/engagement",
                     ),
-                    "default_output_format": _option(
-                        "The format of the tables of tasks without output_format: parquet, csv, jsonl or delta.",
+                    "default_dataset_format": _option(
+                        "The format of the tables of tasks without dataset_format: parquet, csv, jsonl or delta.",
                         example="delta",
                         default="parquet",
                     ),
@@ -68,7 +68,7 @@ def get_provider_info() -> dict[str, Any]:
                     "max_requests": _option("The bound max_requests of tasks without it.", "integer", example="5000"),
                     "page_roots": _option(
                         "The folders and storages that the page in Airflow may read, separated by commas. By default, "
-                        "local folders and the object stores s3, gs, abfs, abfss and adl. default_output_path is "
+                        "local folders and the object stores s3, gs, abfs, abfss and adl. default_dataset_path is "
                         "always among them.",
                         example="s3://aws_default@warehouse/engagement, /data/engagement",
                     ),

@@ -41,7 +41,7 @@ with DAG(
         "tweet_ids_folder": Param(
             "tweet_ids", type="string", minLength=1, description="A folder of files of Tweet ids, on any storage."
         ),
-        "output_path": Param(
+        "dataset_path": Param(
             "engagement", type="string", minLength=1, description="The folder of the dataset, on any storage."
         ),
         "database": Param(
@@ -65,13 +65,13 @@ with DAG(
     # [START howto_engagement_agency]
     pull = EngagementTotalsOperator.partial(
         task_id="pull",
-        output_path="{{ params.output_path }}",
+        dataset_path="{{ params.dataset_path }}",
         pool="engagement",
         map_index_template="{{ task.engagement_conn_id }}",
     ).expand_kwargs(users())
     load = EngagementToWarehouseOperator(
         task_id="load",
-        dataset_path="{{ params.output_path }}",
+        dataset_path="{{ params.dataset_path }}",
         database="{{ params.database }}",
         trigger_rule="all_done",
     )

@@ -36,7 +36,7 @@ with DAG(
         "tweet_ids_file": Param(
             "tweet_ids.txt", type="string", minLength=1, description="A file of Tweet ids, on any storage."
         ),
-        "output_path": Param(
+        "dataset_path": Param(
             "engagement", type="string", minLength=1, description="The folder of the dataset, on any storage."
         ),
     },
@@ -45,7 +45,7 @@ with DAG(
         task_id="hours",
         tweet_ids_file="{{ params.tweet_ids_file }}",
         lookback_hours=72,
-        output_path="{{ params.output_path }}",
+        dataset_path="{{ params.dataset_path }}",
         pool="engagement",
         retries=3,
     )

@@ -36,7 +36,7 @@ with DAG(
         "tweet_ids_file": Param(
             "tweet_ids.txt", type="string", minLength=1, description="A file of Tweet ids, on any storage."
         ),
-        "output_path": Param(
+        "dataset_path": Param(
             "engagement_first_week",
             type="string",
             minLength=1,
@@ -48,7 +48,7 @@ with DAG(
         task_id="first_week",
         tweet_ids_file="{{ params.tweet_ids_file }}",
         after_post_days=7,
-        output_path="{{ params.output_path }}",
+        dataset_path="{{ params.dataset_path }}",
         pool="engagement",
         retries=3,
     )

@@ -27,7 +27,7 @@ with DAG(
     doc_md=__doc__,
     tags=["engagement", "example"],
     params={
-        "output_path": Param(
+        "dataset_path": Param(
             "engagement", type="string", minLength=1, description="The folder of the dataset, on any storage."
         ),
     },
@@ -37,6 +37,6 @@ with DAG(
         task_id="pull",
         tweet_ids_sql="SELECT tweet_id, owner FROM tweets ORDER BY tweet_id DESC LIMIT 10000",
         tweet_ids_conn_id="warehouse",
-        output_path="{{ params.output_path }}",
+        dataset_path="{{ params.dataset_path }}",
     )
     # [END howto_engagement_from_warehouse]

@@ -34,7 +34,7 @@ PARAMS = {
     "tweet_ids_folder": Param(
         "tweet_ids", type="string", minLength=1, description="A folder of files of Tweet ids, on any storage."
     ),
-    "output_path": Param(
+    "dataset_path": Param(
         "engagement", type="string", minLength=1, description="The folder of the dataset, on any storage."
     ),
 }
@@ -43,7 +43,7 @@ PARAMS = {
 SHARED: dict[str, Any] = {
     "engagement_conn_id": "engagement_{{ params.handle }}",
     "tweet_ids_file": "{{ params.tweet_ids_folder }}/{{ params.handle }}.txt",
-    "output_path": "{{ params.output_path }}",
+    "dataset_path": "{{ params.dataset_path }}",
     "pool": "engagement",
     "deferrable": True,
     # Ignore the weights of downstream tasks.

@@ -37,7 +37,7 @@ with DAG(
         "tweet_ids_folder": Param(
             "tweet_ids", type="string", minLength=1, description="A folder of files of Tweet ids, on any storage."
         ),
-        "output_path": Param(
+        "dataset_path": Param(
             "engagement", type="string", minLength=1, description="The folder of the dataset, on any storage."
         ),
     },
@@ -47,7 +47,7 @@ with DAG(
     arguments: dict[str, Any] = {
         "engagement_conn_id": connection,
         "tweet_ids_file": "{{ params.tweet_ids_folder }}/{{ params.handle }}.txt",
-        "output_path": "{{ params.output_path }}",
+        "dataset_path": "{{ params.dataset_path }}",
     }
     estimate = EngagementTotalsOperator(task_id="estimate", estimate_only=True, **arguments)
     wait = EngagementRateLimitSensor(

@@ -8,7 +8,7 @@ An asset has a constant URI. So the path of the dataset comes from the environme
 
 Prerequisites:
 
-* The environment variable ``ENGAGEMENT_OUTPUT_PATH``, on all machines of Airflow: the absolute path or the URL of the
+* The environment variable ``ENGAGEMENT_DATASET_PATH``, on all machines of Airflow: the absolute path or the URL of the
   dataset.
 * A connection ``engagement_default`` of type ``engagement`` with the user's access token.
 * A file of the user's Tweet ids.
@@ -26,10 +26,10 @@ from airflow_provider_engagement.assets.engagement import create_asset
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.top_tweets import EngagementTopTweetsOperator
 
-OUTPUT_PATH = os.environ.get("ENGAGEMENT_OUTPUT_PATH", "/opt/airflow/engagement")
+DATASET_PATH = os.environ.get("ENGAGEMENT_DATASET_PATH", "/opt/airflow/engagement")
 
 # [START howto_engagement_report_on_assets]
-totals = create_asset(output_path=OUTPUT_PATH, table="tweet_totals")
+totals = create_asset(dataset_path=DATASET_PATH, table="tweet_totals")
 
 with DAG(
     dag_id="engagement_brand_totals",
@@ -47,7 +47,7 @@ with DAG(
     EngagementTotalsOperator(
         task_id="pull",
         tweet_ids_file="{{ params.tweet_ids_file }}",
-        output_path=OUTPUT_PATH,
+        dataset_path=DATASET_PATH,
         asset_events="run",
     )
 
@@ -66,9 +66,9 @@ with DAG(
 
     top = EngagementTopTweetsOperator(
         task_id="top",
-        output_path=OUTPUT_PATH,
-        number=10,
-        markdown_path=f"{OUTPUT_PATH}/reports/top_tweets.md",
+        dataset_path=DATASET_PATH,
+        limit=10,
+        markdown_path=f"{DATASET_PATH}/reports/top_tweets.md",
     )
     describe() >> top
 # [END howto_engagement_report_on_assets]

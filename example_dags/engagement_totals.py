@@ -44,7 +44,7 @@ with DAG(
         "tweet_ids_folder": Param(
             "tweet_ids", type="string", minLength=1, description="A folder of files of Tweet ids, on any storage."
         ),
-        "output_path": Param(
+        "dataset_path": Param(
             "engagement", type="string", minLength=1, description="The folder of the dataset, on any storage."
         ),
     },
@@ -65,7 +65,7 @@ with DAG(
     # [START howto_operator_engagement_totals_owned]
     EngagementTotalsOperator.partial(
         task_id="owned",
-        output_path="{{ params.output_path }}",
+        dataset_path="{{ params.dataset_path }}",
         map_index_template="{{ task.engagement_conn_id }}",
     ).expand_kwargs(handles())
     # [END howto_operator_engagement_totals_owned]
@@ -76,6 +76,6 @@ with DAG(
         engagement_conn_id="engagement_public",
         auth="app",
         tweet_ids_file="{{ params.tweet_ids_folder }}/public.txt",
-        output_path="{{ params.output_path }}",
+        dataset_path="{{ params.dataset_path }}",
     )
     # [END howto_operator_engagement_totals_public]

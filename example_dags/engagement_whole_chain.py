@@ -39,7 +39,7 @@ with DAG(
         "tweet_ids_folder": Param(
             "tweet_ids", type="string", minLength=1, description="A folder of files of Tweet ids, on any storage."
         ),
-        "output_path": Param(
+        "dataset_path": Param(
             "engagement", type="string", minLength=1, description="The folder of the dataset, on any storage."
         ),
         "database": Param(
@@ -56,7 +56,7 @@ with DAG(
     pulls: dict[str, Any] = {
         "engagement_conn_id": "engagement_{{ params.handle }}",
         "tweet_ids_file": "{{ params.tweet_ids_folder }}/{{ params.handle }}.txt",
-        "output_path": "{{ params.output_path }}",
+        "dataset_path": "{{ params.dataset_path }}",
     }
     hours: dict[str, Any] = {"start": "{{ params.start }}", "end": "{{ params.end }}"}
 
@@ -71,13 +71,13 @@ with DAG(
     )
     history = EngagementHistoricalOperator(task_id="history", **pulls, **hours)
     load = EngagementToWarehouseOperator(
-        task_id="load", dataset_path="{{ params.output_path }}", database="{{ params.database }}"
+        task_id="load", dataset_path="{{ params.dataset_path }}", database="{{ params.database }}"
     )
     top = EngagementTopTweetsOperator(
         task_id="top",
-        output_path="{{ params.output_path }}",
+        dataset_path="{{ params.dataset_path }}",
         table="tweet_metrics",
-        markdown_path="{{ params.output_path }}/reports/top_tweets.md",
+        markdown_path="{{ params.dataset_path }}/reports/top_tweets.md",
         **hours,
     )
     totals >> estimate >> wait >> history >> load >> top

@@ -44,7 +44,7 @@ with DAG(
         "tweet_ids_file": Param(
             "tweet_ids.txt", type="string", minLength=1, description="A file of Tweet ids, on any storage."
         ),
-        "output_path": Param(
+        "dataset_path": Param(
             "engagement", type="string", minLength=1, description="The folder of the dataset, on any storage."
         ),
     },
@@ -54,7 +54,7 @@ with DAG(
         tweet_ids_file="{{ params.tweet_ids_file }}",
         granularity="day",
         on_out_of_range="clip",
-        output_path="{{ params.output_path }}",
+        dataset_path="{{ params.dataset_path }}",
         pool="engagement",
         retries=3,
     )

@@ -47,7 +47,7 @@ SETTINGS = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__PARALLELISM": "4",
     # The example DAG that starts from an asset needs an absolute path.
-    "ENGAGEMENT_OUTPUT_PATH": str(HOME / "engagement"),
+    "ENGAGEMENT_DATASET_PATH": str(HOME / "engagement"),
     # Only users of this machine reach its loopback address.
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
@@ -98,7 +98,7 @@ def run(programs: Programs) -> None:
         f"Simulator    {world['base_url']}\n"
         f"Connections  {', '.join(connections(world))}\n"
         f"Logs         {shown(LOGS)}\n"
-        f"Datasets     {shown(HOME)}/engagement, unless you set output_path in a run\n"
+        f"Datasets     {shown(HOME)}/engagement, unless you set dataset_path in a run\n"
         "Fails        engagement_from_warehouse, until you add a connection 'warehouse' to a database\n\n"
         "Ctrl-C stops everything."
     )

@@ -83,7 +83,7 @@ def main() -> int:
         migrate(environment)
         write_tweet_ids(world)
         say(f"Running the DAG {DAG_ID} in Airflow {airflow_version}.")
-        run_dag(environment, DAG_ID, {"tweet_ids_folder": str(TWEET_IDS), "output_path": str(DATASET)}, "airflow.log")
+        run_dag(environment, DAG_ID, {"tweet_ids_folder": str(TWEET_IDS), "dataset_path": str(DATASET)}, "airflow.log")
         received = requests_received(world["base_url"])
         say("Pulling a month of one handle's history, once in one pull and once day by day.")
         history = pull_history(environment, world["handles"][0]["screen_name"], now)
@@ -165,7 +165,7 @@ def run_chain(environment: Mapping[str, str], screen_name: str, now: datetime) -
     conf = {
         "handle": screen_name,
         "tweet_ids_folder": str(TWEET_IDS),
-        "output_path": str(CHAIN),
+        "dataset_path": str(CHAIN),
         "database": str(DATABASE),
         "start": (now - timedelta(days=CHAIN_DAYS)).isoformat(),
         "end": now.isoformat(),

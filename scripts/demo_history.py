@@ -92,7 +92,7 @@ def pull(
         tweet_ids=ids,
         metrics=METRICS,
         granularity="day",
-        output_path=output,
+        dataset_path=output,
     )
     return operator.execute(cast(Any, context))
 

@@ -119,7 +119,7 @@ PYTHON = [block for block in blocks() if block.language == "python"]
 def test_a_parameter_without_a_default_is_required() -> None:
     defaults = TABLES_OF_CODE.defaults(TABLES_OF_CODE.member("EngagementTidyOperator"))
 
-    assert defaults == {"output_path": "required", "retention_hours": "`168`"}
+    assert defaults == {"dataset_path": "required", "retention_hours": "`168`"}
 
 
 def test_the_start_page_links_every_page_of_the_site() -> None:
@@ -290,7 +290,8 @@ def test_every_list_of_the_code_has_a_generated_table() -> None:
     parameters = {f"parameters {cls.__name__}" for operator in public_operators() for cls in declaring(operator)}
     columns = {f"columns {name}" for name in TABLES}
     whole = {"metrics", "metric changes", "endpoints", "outcomes", "connection fields", "stats"}
-    whole |= {"configuration", "switches Switches", "switches XApiSwitches"}
+    whole |= {"configuration", "x metrics", "x endpoints", "x prices", "x outcomes"}
+    whole |= {"switches Switches", "switches XApiSwitches"}
 
     assert {call for call in regions() if not call.startswith("errors ")} == parameters | columns | whole
 
@@ -493,8 +494,8 @@ def test_a_pull_of_the_snippets_brings_a_number_for_every_tweet(
         operator.tweet_ids, operator.tweet_ids_sql = tweet_ids, None
     else:
         operator.tweet_ids_file = f"file://{ids_file(tmp_path, operator, tweet_ids)}"
-    if operator.output_path is not None:
-        operator.output_path = f"file://{tmp_path}/dataset"
+    if operator.dataset_path is not None:
+        operator.dataset_path = f"file://{tmp_path}/dataset"
     context = context_of(operator)
     operator.render_template_fields(context)
 
@@ -548,7 +549,7 @@ def test_the_snippet_for_tests_passes_as_a_test(tmp_path: Path) -> None:
     assert "1 passed" in done.stdout, done.stdout
 
 
-def pull_ten_days(folder: Path, tweet_ids: list[str], output_format: str) -> tuple[datetime, datetime]:
+def pull_ten_days(folder: Path, tweet_ids: list[str], dataset_format: str) -> tuple[datetime, datetime]:
     """Write the hourly impressions of ten days into a dataset, and return the first and the last instant."""
     from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
 
@@ -561,8 +562,8 @@ def pull_ten_days(folder: Path, tweet_ids: list[str], output_format: str) -> tup
             metrics=["impressions"],
             start=start,
             end=end,
-            output_path=f"file://{folder}",
-            output_format=output_format,
+            dataset_path=f"file://{folder}",
+            dataset_format=dataset_format,
         )
     operator.execute(context_of(operator))
     return start, end
@@ -642,7 +643,7 @@ def pattern_of(path: str) -> str:
     return pattern + re.escape(path[end:])
 
 
-def paths_written(simulator: Simulator, folder: Path, output_format: str) -> set[str]:
+def paths_written(simulator: Simulator, folder: Path, dataset_format: str) -> set[str]:
     """Return the paths of the files that pulls of every operator, granularity and option write into one dataset.
 
     Pulls move a file to its place, and delete some files. All paths of a file are included.
@@ -654,8 +655,8 @@ def paths_written(simulator: Simulator, folder: Path, output_format: str) -> set
     shared = {
         "tweet_ids": simulator.world.tweets_of(user.user_id),
         "metrics": ["favorites"],
-        "output_path": f"file://{folder}",
-        "output_format": output_format,
+        "dataset_path": f"file://{folder}",
+        "dataset_format": dataset_format,
     }
     past = {**shared, "start": end.subtract(days=2), "end": end, "write_restatements": True}
     moved: set[Path] = set()
@@ -681,7 +682,7 @@ def paths_written(simulator: Simulator, folder: Path, output_format: str) -> set
         ]
         for pull in pulls:
             pull.execute(context_of(pull))
-        made = report.EngagementReportOperator(task_id="report", output_path=f"file://{folder}")
+        made = report.EngagementReportOperator(task_id="report", dataset_path=f"file://{folder}")
         made.execute(context_of(made))
     written = moved | {path for path in folder.rglob("*") if path.is_file()}
     return {str(path.relative_to(folder)) for path in written if path.is_relative_to(folder)}

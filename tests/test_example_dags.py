@@ -150,7 +150,7 @@ def warehouse(folder: Path, world: World, owner: Handle, monkeypatch: pytest.Mon
 @pytest.fixture
 def run(airflow_database: None, folder: Path, warehouse: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a function that runs an example in Airflow, by default for yesterday."""
-    monkeypatch.setenv("ENGAGEMENT_OUTPUT_PATH", str(folder / "dataset"))
+    monkeypatch.setenv("ENGAGEMENT_DATASET_PATH", str(folder / "dataset"))
 
     def run_dag(name: str, **options: Any) -> Any:
         from airflow.dag_processing.bundles.manager import DagBundlesManager
@@ -172,7 +172,7 @@ def run(airflow_database: None, folder: Path, warehouse: None, monkeypatch: pyte
             "tweet_ids_file": str(folder / "handle_1.txt"),
             "database": str(folder / "warehouse.duckdb"),
         }
-        conf = {"output_path": str(folder / "dataset")} | {key: ids[key] for key in ids if key in dag.params}
+        conf = {"dataset_path": str(folder / "dataset")} | {key: ids[key] for key in ids if key in dag.params}
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         dag_run = dag.test(**{"logical_date": today, "run_after": today, "run_conf": conf | options})
         assert dag_run.state == "success"

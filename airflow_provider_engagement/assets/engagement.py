@@ -12,6 +12,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from airflow_provider_engagement.storage.user_information import (
+    NO_CONNECTION,
+    USE_CONNECTION,
+    holds_secret,
+    without_user,
+)
 from airflow_provider_engagement.tables.granularity import Granularity
 
 if TYPE_CHECKING:
@@ -56,29 +62,31 @@ class TableAddress(NamedTuple):
     granularity: str | None = None
 
 
-def table_uri(output_path: str, table: str, granularity: str | None = None) -> str:
+def table_uri(dataset_path: str, table: str, granularity: str | None = None) -> str:
     """Return the URI of a table of a dataset. The same folder always has the same URI.
 
-    :param output_path: the path or URL of the dataset folder, as for the operators. The user information of a URL is
+    :param dataset_path: the path or URL of the dataset folder, as for the operators. The user information of a URL is
         left out. Airflow takes it for the id of a connection, and the data does not depend on it.
     :param table: the name of the table.
     :param granularity: for ``tweet_metrics``: ``hour``, ``day`` or ``total``, or ``None`` for all of them.
-    :raises ValueError: if the path is a template, is relative, or has empty components, ``.`` or ``..``, or if there is
-        no such table.
+    :raises ValueError: if the path is a template, is relative, can contain a secret, or has empty components, ``.`` or
+        ``..``, or if there is no such table.
     """
-    _reject_template(output_path, "output_path")
-    scheme, separator, rest = output_path.partition("://")
-    storage, path = (scheme.lower(), rest) if separator else ("file", output_path)
+    _reject_template(dataset_path, "dataset_path")
+    if holds_secret(dataset_path):
+        raise ValueError(f"dataset_path: {NO_CONNECTION}. {USE_CONNECTION}")
+    scheme, separator, rest = dataset_path.partition("://")
+    storage, path = (scheme.lower(), rest) if separator else ("file", dataset_path)
     storage = _SAME_STORAGES.get(storage, storage)
     if storage == "file":
         if not path.startswith("/"):
-            raise ValueError(f"output_path: {output_path!r} is relative. An asset needs an absolute path or a URL.")
+            raise ValueError(f"dataset_path: {dataset_path!r} is relative. An asset needs an absolute path or a URL.")
         components = path[1:].rstrip("/").split("/")
     else:
         authority, _, key = path.rstrip("/").partition("/")
         components = [authority.rpartition("@")[2], *(key.split("/") if key else [])]
     address = TableAddress(storage, tuple(components), table, granularity)
-    _check(address, shown=repr(output_path.partition("://")[0] + "://…" if separator else output_path))
+    _check(address, shown=repr(dataset_path.partition("://")[0] + "://…" if separator else dataset_path))
     return _text(address)
 
 
@@ -101,11 +109,11 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
 
 
 def create_asset(
-    *, output_path: str, table: str, granularity: str | None = None, extra: dict[str, Any] | None = None
+    *, dataset_path: str, table: str, granularity: str | None = None, extra: dict[str, Any] | None = None
 ) -> Asset:
     """Return the asset of a table of a dataset. Use it in ``schedule``, ``inlets`` and ``outlets``.
 
-    :param output_path: the path or URL of the dataset folder, as for the operators.
+    :param dataset_path: the path or URL of the dataset folder, as for the operators.
     :param table: the name of the table, such as ``tweet_totals``.
     :param granularity: for ``tweet_metrics``: ``hour``, ``day`` or ``total``.
     :param extra: what to attach to the asset.
@@ -114,7 +122,7 @@ def create_asset(
     """
     from airflow.sdk import Asset
 
-    return Asset(uri=table_uri(output_path, table, granularity), extra=extra)
+    return Asset(uri=table_uri(dataset_path, table, granularity), extra=extra)
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:
@@ -138,7 +146,7 @@ def lineage_name(address: TableAddress) -> tuple[str, str]:
 
 
 def _parse(uri: SplitResult) -> TableAddress:
-    shown = repr(f"{uri.scheme}://{uri.netloc.rpartition('@')[2]}{uri.path}")
+    shown = repr(without_user(f"{uri.scheme}://{uri.netloc}{uri.path}"))
     _reject_template(uri.netloc + uri.path, "The asset URI")
     if uri.scheme != SCHEME:
         raise ValueError(f"{shown} does not start with {SCHEME}://.")

@@ -20,7 +20,8 @@ from airflow_provider_engagement.connections.airflow_connections import extra_of
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, MissingExtraError
 from airflow_provider_engagement.http.redaction import presentable
 from airflow_provider_engagement.inputs.lists import quoted
-from airflow_provider_engagement.storage.paths import StoragePath, local_path
+from airflow_provider_engagement.storage.paths import StorageOptions, StoragePath, local_path
+from airflow_provider_engagement.storage.user_information import NO_CONNECTION, USE_CONNECTION, holds_secret
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection, ObjectStoragePath
@@ -88,12 +89,12 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
     url = f"{protocol}://{address.lstrip('/')}"
     storage = _STORAGES.get(protocol)
     if storage is None:
-        problem = f"'{url}' is not a storage that output_format delta supports"
-        raise InvalidQueryError("output_path", problem, _SUPPORTED)
+        problem = f"'{url}' is not a storage that dataset_format delta supports"
+        raise InvalidQueryError("dataset_path", problem, _SUPPORTED)
     bucket, _, key = address.partition("/")
     if "%" in key or "//" in key:
-        problem = f"'{url}' contains '%' or '//', which output_format delta does not support"
-        raise InvalidQueryError("output_path", problem, "Use another folder.")
+        problem = f"'{url}' contains '%' or '//', which dataset_format delta does not support"
+        raise InvalidQueryError("dataset_path", problem, "Use another folder.")
     _require_provider(protocol, storage.package, url)
     try:
         options = storage.options(getattr(path, "conn_id", None), bucket)
@@ -101,7 +102,7 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
         # Some programs show the variables of a failed function, and those of the inner ones hold secrets.
         raise error.with_traceback(None) from None
     mask(options[name] for name in SECRET_OPTIONS if name in options)
-    return f"{storage.scheme}://{bucket}/{quote(key)}", options
+    return f"{storage.scheme}://{bucket}/{quote(key)}", StorageOptions(options)
 
 
 def storage_path(path: str, *, field: str) -> ObjectStoragePath:
@@ -109,12 +110,13 @@ def storage_path(path: str, *, field: str) -> ObjectStoragePath:
 
     :param path: the path or URL.
     :param field: the parameter that holds it, for errors.
-    :raises InvalidQueryError: if it is not the path or URL of a storage.
+    :raises InvalidQueryError: if it is not the path or URL of a storage, or can contain a secret.
     :raises MissingExtraError: if the package for the storage is not installed.
     :raises UnknownConnectionError: if the URL names a connection that does not exist.
     """
     from airflow.sdk import ObjectStoragePath
 
+    check_user_information(path, field=field)
     try:
         found = ObjectStoragePath(path)
     except (AttributeError, TypeError, ValueError):
@@ -136,6 +138,17 @@ def storage_path(path: str, *, field: str) -> ObjectStoragePath:
     return found
 
 
+def check_user_information(path: str, *, field: str) -> None:
+    """Refuse a path or URL that can contain a secret: manifests, logs and XComs show paths.
+
+    :param path: the path or URL.
+    :param field: the parameter that holds it, for the error, which does not quote it.
+    :raises InvalidQueryError: if it can.
+    """
+    if isinstance(path, str) and holds_secret(path):
+        raise InvalidQueryError(field, NO_CONNECTION, USE_CONNECTION)
+
+
 _SUPPORTED = "Use a local folder, s3, gs or abfs."
 
 
@@ -143,7 +156,7 @@ def _require_provider(protocol: str, package: str, url: str) -> None:
     from airflow.sdk.io import has_fs
 
     if not has_fs(protocol):
-        raise MissingExtraError(f"output_path '{url}'", package, f"no provider has the storage {protocol}")
+        raise MissingExtraError(f"dataset_path '{url}'", package, f"no provider has the storage {protocol}")
 
 
 def _s3_options(conn_id: str | None, bucket: str) -> dict[str, str]:
@@ -163,7 +176,7 @@ def _s3_options(conn_id: str | None, bucket: str) -> dict[str, str]:
     endpoint, config = client.meta.endpoint_url, client.meta.config
     if endpoint == _GLOBAL_S3_ENDPOINT and session.region_name is None:
         raise InvalidConnectionError(
-            f"{_source(conn_id)}: region_name is missing. output_format delta needs the region of the bucket. "
+            f"{_source(conn_id)}: region_name is missing. dataset_format delta needs the region of the bucket. "
             "Set region_name in the extra of the connection, or AWS_DEFAULT_REGION on the worker."
         )
     anonymous = config.signature_version is UNSIGNED
@@ -190,7 +203,7 @@ def _s3_credentials(conn_id: str | None, credentials: Any) -> dict[str, str]:
     stray = [name for name in os.environ if name.lower() in _SESSION_TOKEN_VARIABLES]
     if stray and not frozen.token:
         raise InvalidConnectionError(
-            f"{_source(conn_id)}: the keys have no session token, but with output_format delta the environment "
+            f"{_source(conn_id)}: the keys have no session token, but with dataset_format delta the environment "
             f"variable {stray[0]} of the worker would be sent as one. Remove the variable from the worker."
         )
     return {
@@ -322,7 +335,7 @@ def _extra(connection: Connection | None, conn_type: str) -> dict[str, Any]:
 
 
 def _unsupported(conn_id: str | None, setting: str, remedy: str) -> InvalidConnectionError:
-    return InvalidConnectionError(f"{_source(conn_id)}: output_format delta does not support {setting}. {remedy}")
+    return InvalidConnectionError(f"{_source(conn_id)}: dataset_format delta does not support {setting}. {remedy}")
 
 
 def _source(conn_id: str | None) -> str:

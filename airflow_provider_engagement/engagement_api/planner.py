@@ -190,7 +190,7 @@ def plan_shared(query: Query, *, available: TimeRange) -> list[Request]:
     return sorted(requests, key=lambda request: (request.window, int(request.tweet_ids[0])))
 
 
-def plan_after_post(query: Query, *, days: int, repetition: int = 1) -> list[Request]:
+def plan_after_post(query: Query, *, days: int, period: int = 1) -> list[Request]:
     """Return the requests that fetch the first days of each Tweet, counted from the hour of its creation.
 
     Tweets that were posted close together share requests, whose windows cover the days of all of them. Of all ways to
@@ -200,14 +200,14 @@ def plan_after_post(query: Query, *, days: int, repetition: int = 1) -> list[Req
 
     :param query: a query on ``historical``. Only days within its interval are requested.
     :param days: the number of days, each of 24 hours.
-    :param repetition: 1 for the first ``days`` days, 2 for the ``days`` days that follow, and so on.
+    :param period: 1 for the first ``days`` days, 2 for the ``days`` days that follow, and so on.
     :raises InvalidQueryError: if an id is older than 2010-11-04 and contains no time.
     """
     if query.interval is None:
         return plan(query)
     wanted = []
     for tweet_id in _by_creation(query):
-        hours = range_after_post(tweet_id, days=days, repetition=repetition).intersection(query.interval)
+        hours = range_after_post(tweet_id, days=days, period=period).intersection(query.interval)
         if hours is not None:
             wanted.append((tweet_id, hours))
     requests = []

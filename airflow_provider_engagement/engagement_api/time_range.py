@@ -81,15 +81,15 @@ def oldest_available_hour(now: datetime, max_age: timedelta | None = HISTORY_MAX
     return max(HISTORY_START, floor_to_hour(now.astimezone(UTC) - max_age) + HOUR)
 
 
-def range_after_post(tweet_id: str, *, days: int, repetition: int = 1) -> TimeRange:
+def range_after_post(tweet_id: str, *, days: int, period: int = 1) -> TimeRange:
     """Return the first days after a Tweet was posted, counted from the hour of its creation.
 
     :param tweet_id: the Tweet.
     :param days: the number of days, each of 24 hours.
-    :param repetition: 1 for the first ``days`` days, 2 for the ``days`` days that follow, and so on.
+    :param period: 1 for the first ``days`` days, 2 for the ``days`` days that follow, and so on.
     :raises InvalidQueryError: if a number is less than 1, or if the id is older than 2010-11-04 and has no time.
     """
-    for field, number in (("days", days), ("repetition", repetition)):
+    for field, number in (("days", days), ("period", period)):
         if number < 1:
             raise InvalidQueryError(field, f"{number} is less than 1", "Pass 1 or more.")
     created = created_at(tweet_id)
@@ -100,7 +100,7 @@ def range_after_post(tweet_id: str, *, days: int, repetition: int = 1) -> TimeRa
             "Leave it out, or request it with start and end.",
         )
     length = days * DAY
-    start = floor_to_hour(created) + (repetition - 1) * length
+    start = floor_to_hour(created) + (period - 1) * length
     return TimeRange(start, start + length)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_engagement.assets.engagement import GRANULARITIES_OF, lineage_name, parse_uri, table_uri
 from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, Endpoint
+from airflow_provider_engagement.storage.user_information import without_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +38,28 @@ class Lineage:
 
 
 def pull_lineage(
-    base_url: str, endpoint: str, *, output_path: str | None, granularity: str | None, rows: Mapping[str, int]
+    base_url: str, endpoint: str, *, dataset_path: str | None, granularity: str | None, rows: Mapping[str, int]
 ) -> Lineage:
     """Return the lineage of a pull: the endpoint of the API, and the tables of the dataset.
 
     :param base_url: the base URL of the API.
     :param endpoint: the endpoint.
-    :param output_path: the path or URL of the dataset folder, if there is one.
+    :param dataset_path: the path or URL of the dataset folder, if there is one.
     :param granularity: the granularity of the rows of ``tweet_metrics``.
     :param rows: how many rows the pull wrote, by table.
     """
     api = LineageData(base_url, ENDPOINTS[Endpoint(endpoint)].path.lstrip("/"))
     outputs = [
-        table_data(output_path, table, granularity if table == "tweet_metrics" else None, rows=number)
+        table_data(dataset_path, table, granularity if table == "tweet_metrics" else None, rows=number)
         for table, number in rows.items()
-        if output_path
+        if dataset_path
     ]
     return Lineage((api,), tuple(outputs))
 
 
-def top_tweets_lineage(output_path: str, table: str, granularity: str | None, files: Iterable[str]) -> Lineage:
+def top_tweets_lineage(dataset_path: str, table: str, granularity: str | None, files: Iterable[str]) -> Lineage:
     """Return the lineage of a ranking: the table that it reads, and the files that it writes."""
-    source = table_data(output_path, table, granularity if table == "tweet_metrics" else None)
+    source = table_data(dataset_path, table, granularity if table == "tweet_metrics" else None)
     return Lineage((source,), tuple(LineageData(*storage_name(path)) for path in files))
 
 
@@ -86,10 +87,12 @@ def load_lineage(
     return Lineage(inputs, outputs)
 
 
-def table_data(output_path: str, table: str, granularity: str | None = None, *, rows: int | None = None) -> LineageData:
+def table_data(
+    dataset_path: str, table: str, granularity: str | None = None, *, rows: int | None = None
+) -> LineageData:
     """Return a table of a dataset, under the same name as the asset of the table.
 
-    :param output_path: the path or URL of the dataset folder.
+    :param dataset_path: the path or URL of the dataset folder.
     :param table: the name of the table.
     :param granularity: the granularity of its rows, if it has a folder of its own.
     :param rows: how many rows were written.
@@ -99,19 +102,19 @@ def table_data(output_path: str, table: str, granularity: str | None = None, *, 
     columns = {field.name: str(field.type) for field in arrow_schema(TABLES[table])} if table in TABLES else {}
     known = granularity if granularity in GRANULARITIES_OF.get(table, ()) else None
     try:
-        namespace, name = lineage_name(parse_uri(table_uri(output_path, table, known)))
+        namespace, name = lineage_name(parse_uri(table_uri(dataset_path, table, known)))
     except ValueError:
         # No asset can have a relative path. The worker knows what it is relative to.
-        namespace, name = storage_name("/".join(filter(None, (output_path.rstrip("/"), table, known))))
+        namespace, name = storage_name("/".join(filter(None, (dataset_path.rstrip("/"), table, known))))
     return LineageData(namespace, name, columns, rows)
 
 
 def storage_name(path: str) -> tuple[str, str]:
     """Return the namespace and the name of a path or URL. The user information of a URL is left out."""
-    parts = urlsplit(path)
+    parts = urlsplit(without_user(path))
     if parts.scheme in ("", "file", "local"):
         return "file", str(Path(parts.path).absolute())
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts.path.lstrip("/")
+    return f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")
 
 
 def to_openlineage(lineage: Lineage | None) -> Any:

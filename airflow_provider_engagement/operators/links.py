@@ -12,6 +12,8 @@ from urllib.parse import quote, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
+from airflow_provider_engagement.storage.user_information import without_user
+
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
@@ -40,8 +42,8 @@ class DatasetLink(BaseOperatorLink):
     name = "Dataset"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """Return the URL of the folder. It is empty without ``output_path``."""
-        return storage_link(getattr(operator, "output_path", None))
+        """Return the URL of the folder. It is empty without ``dataset_path``."""
+        return storage_link(getattr(operator, "dataset_path", None))
 
 
 class ManifestLink(BaseOperatorLink):
@@ -61,8 +63,8 @@ def storage_link(path: object) -> str:
     """
     if not path:
         return ""
-    parts = urlsplit(str(path))
-    bucket, key = parts.netloc.rpartition("@")[2], parts.path.lstrip("/")
+    parts = urlsplit(without_user(str(path)))
+    bucket, key = parts.netloc, parts.path.lstrip("/")
     if not parts.scheme:
         return f"file://{quote(parts.path)}"
     if parts.scheme in _CONSOLES:

@@ -28,18 +28,18 @@ class EngagementTidyOperator(BaseOperator):
 
     .. seealso:: ``docs/operators/tidy.md``
 
-    :param output_path: the path or URL of the dataset folder. (templated)
+    :param dataset_path: the path or URL of the dataset folder. (templated)
     :param retention_hours: how long to keep the files of earlier versions of a Delta table, in hours; 168 by default,
-        at least 24. Readers of a version that is older than this fail. An uncommitted pull needs its files for
-        less time than that. (templated)
+        at least 24. Readers of a version that is older than this fail. An uncommitted pull never needs its files that
+        long. (templated)
     """
 
-    template_fields: Sequence[str] = ("output_path", "retention_hours")
+    template_fields: Sequence[str] = ("dataset_path", "retention_hours")
     ui_color = "#d7ecfb"
 
-    def __init__(self, *, output_path: str, retention_hours: float | str = 168, **kwargs: Any) -> None:
+    def __init__(self, *, dataset_path: str, retention_hours: float | str = 168, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.output_path = output_path
+        self.dataset_path = dataset_path
         self.retention_hours = retention_hours
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class EngagementTidyOperator(BaseOperator):
         with task_failures():
             unset_blank_parameters(self)
             hours = parse_number(self.retention_hours, field="retention_hours", minimum=MIN_RETENTION_HOURS)
-            path = storage_path(self.output_path, field="output_path")
+            path = storage_path(self.dataset_path, field="dataset_path")
             done = tidy(path, retention=timedelta(hours=hours), address_of=table_address)
             for name, table in done["tables"].items():
                 self.log.info(

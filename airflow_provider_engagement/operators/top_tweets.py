@@ -13,7 +13,7 @@ from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.links import BestTweetLink, DatasetLink
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
-from airflow_provider_engagement.operators.run_context import RunContext
+from airflow_provider_engagement.operators.run_context import run_of
 from airflow_provider_engagement.quantities import counted
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_engagement.engagement_api.time_range import TimeRange
     from airflow_provider_engagement.operators.lineage import Lineage
+    from airflow_provider_engagement.pull.task_run import RunContext
     from airflow_provider_engagement.report.ranking import TopTweet
     from airflow_provider_engagement.storage.paths import StoragePath
 
@@ -46,10 +47,10 @@ class EngagementTopTweetsOperator(BaseOperator):
 
     .. seealso:: ``docs/operators/top-tweets.md``
 
-    :param output_path: the path or URL of the dataset folder. (templated)
+    :param dataset_path: the path or URL of the dataset folder. (templated)
     :param table: ``tweet_totals`` (default) or ``tweet_metrics``. (templated)
     :param metrics: the names of the metrics to rank by; by default, all that have counts. (templated)
-    :param number: how many Tweets to return for each metric, from 1 to 1,000; 10 by default. (templated)
+    :param limit: how many Tweets to return for each metric, from 1 to 1,000; 10 by default. (templated)
     :param snapshot_at: the time of the snapshot of ``tweet_totals``, in the formats of
         ``EngagementTotalsOperator.snapshot_at``; by default, the newest snapshot. (templated)
     :param start: the start of the interval of ``tweet_metrics``, in the formats of
@@ -65,10 +66,10 @@ class EngagementTopTweetsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "output_path",
+        "dataset_path",
         "table",
         "metrics",
-        "number",
+        "limit",
         "snapshot_at",
         "start",
         "end",
@@ -83,10 +84,10 @@ class EngagementTopTweetsOperator(BaseOperator):
     def __init__(
         self,
         *,
-        output_path: str,
+        dataset_path: str,
         table: str = "tweet_totals",
         metrics: Sequence[str] | str | None = None,
-        number: int | str = 10,
+        limit: int | str = 10,
         snapshot_at: Any = None,
         start: Any = None,
         end: Any = None,
@@ -97,10 +98,10 @@ class EngagementTopTweetsOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.output_path = output_path
+        self.dataset_path = dataset_path
         self.table = table
         self.metrics = metrics
-        self.number = number
+        self.limit = limit
         self.snapshot_at = snapshot_at
         self.start = start
         self.end = end
@@ -124,26 +125,28 @@ class EngagementTopTweetsOperator(BaseOperator):
 
         with task_failures():
             unset_blank_parameters(self)
-            number = parse_whole_number(self.number, field="number", minimum=1)
-            if number > MAX_TWEETS_IN_XCOM:
-                raise InvalidQueryError("number", f"{number} is too many", f"Pass at most {MAX_TWEETS_IN_XCOM}.")
+            limit = parse_whole_number(self.limit, field="limit", minimum=1)
+            if limit > MAX_TWEETS_IN_XCOM:
+                raise InvalidQueryError("limit", f"{limit} is too many", f"Pass at most {MAX_TWEETS_IN_XCOM}.")
             table, metrics = self._table_and_metrics()
-            folder = storage_path(self.output_path, field="output_path")
+            folder = storage_path(self.dataset_path, field="dataset_path")
             if not (folder / table).exists():
                 raise InvalidQueryError(
-                    "output_path", f"{folder} has no table {table}", "Pass the output_path of a pull, or another table."
+                    "dataset_path",
+                    f"{folder} has no table {table}",
+                    "Pass the dataset_path of a pull, or another table.",
                 )
-            read, period = self._reader(folder, table, RunContext.of(context))
+            read, period = self._reader(folder, table, run_of(context))
             ranking: dict[str, list[TopTweet]] = {}
             tweets = 0
             for first in range(0, len(metrics), METRICS_AT_ONCE):
                 counts = read(metrics[first : first + METRICS_AT_ONCE])
                 tweets = counts.num_rows
-                ranking |= rank(counts, metrics[first : first + METRICS_AT_ONCE], number=number)
+                ranking |= rank(counts, metrics[first : first + METRICS_AT_ONCE], number=limit)
             if self.metrics is None:
                 ranking = {metric: ranked for metric, ranked in ranking.items() if ranked}
             outputs = {}
-            title = f"Top {counted(number, 'Tweet')} by metric"
+            title = f"Top {counted(limit, 'Tweet')} by metric"
             subtitle = f"Of {counted(tweets, 'Tweet')}, {_in_words(period)}."
             for name, path, text in (
                 ("csv", self.csv_path, ranking_as_csv(ranking)),
@@ -152,12 +155,12 @@ class EngagementTopTweetsOperator(BaseOperator):
                 if path:
                     _write(storage_path(path, field=f"{name}_path"), text)
                     outputs[name] = path
-            self.lineage = top_tweets_lineage(self.output_path, table, self.granularity, outputs.values())
+            self.lineage = top_tweets_lineage(self.dataset_path, table, self.granularity, outputs.values())
             self.best_tweet = next((ranked[0].link for ranked in ranking.values() if ranked), None)
             self.log.info(
                 "Ranked %s by %s, %s.", counted(tweets, "Tweet"), counted(len(ranking), "metric"), _in_words(period)
             )
-            extra = {"dataset": self.output_path, "table": table, **period, "tweets": tweets, "outputs": outputs}
+            extra = {"dataset": self.dataset_path, "table": table, **period, "tweets": tweets, "outputs": outputs}
             describe_outlets(self, extra, context)
             return {
                 "table": table,
@@ -206,7 +209,7 @@ class EngagementTopTweetsOperator(BaseOperator):
 
         newest = newest_snapshot(folder, address_of=table_address)
         if newest is None:
-            raise InvalidQueryError("output_path", f"{folder} has no snapshot", "Run a totals pull first.")
+            raise InvalidQueryError("dataset_path", f"{folder} has no snapshot", "Run a totals pull first.")
         snapshot_at = (
             newest if self.snapshot_at is None else parse_time(self.snapshot_at, field="snapshot_at", now=run.time)
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow_provider_engagement.exceptions import MaxWaitExceededError
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
 
 SPREAD_SECONDS = 10.0
 """Tasks that wait for the same time resume within this many seconds of it, each at a different time."""
@@ -17,8 +18,23 @@ TRIGGERER_GRACE = timedelta(minutes=5)
 """How long after its time a deferral times out, so that a triggerer that was down can catch up."""
 
 
+class WaitingTask(Protocol):
+    """An operator that can release its worker slot."""
+
+    @property
+    def log(self) -> Any:
+        """The log of the task."""
+
+    def defer(self, *, trigger: Any, method_name: str, timeout: timedelta | None) -> NoReturn:
+        """Release the worker slot until a trigger fires."""
+
+
+class WaitsByRetrying:
+    """A retry policy of a task that fails in order to wait, instead of releasing its worker slot."""
+
+
 def wait_until(
-    time: datetime, *, operator: BaseOperator, context: Context, deferrable: bool, max_wait: float
+    time: datetime, *, operator: WaitingTask, context: Context, deferrable: bool, max_wait: float
 ) -> NoReturn:
     """Release the worker slot, and let Airflow execute the task again at a time.
 
@@ -53,10 +69,21 @@ def wait_until(
 
 def spread(time: datetime, context: Context | None) -> datetime:
     """Return a time shortly after another, the same for every call of one task and different between tasks."""
-    from airflow_provider_engagement.http.limits.rate_limit import wake_at
-
     key = task_key(context) if context else ""
     return datetime.fromtimestamp(wake_at(time.timestamp(), key=key, spread=SPREAD_SECONDS), UTC)
+
+
+def wake_at(time: float, *, key: str, spread: float) -> float:
+    """Return a time up to some seconds after another, always the same for the same key.
+
+    The order of the keys changes from minute to minute, so that no task is always last.
+
+    :param time: when all tasks that wait can continue, in epoch seconds.
+    :param key: identifies the task that waits.
+    :param spread: how many seconds to spread the tasks over.
+    """
+    digest = hashlib.blake2b(f"{time // 60.0:.0f} {key}".encode(), digest_size=8).digest()
+    return time + spread * int.from_bytes(digest) / 2**64
 
 
 def task_key(context: Context) -> str:

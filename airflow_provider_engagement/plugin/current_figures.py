@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from airflow_provider_engagement.engagement_api.time_range import LATEST
 from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.plugin.manifests import FoundDataset, FoundManifest
-from airflow_provider_engagement.plugin.page_roots import without_user
 from airflow_provider_engagement.plugin.progress_states import UnfinishedPull
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
+from airflow_provider_engagement.storage.user_information import without_user
 
 MAX_AGE = timedelta(days=1)
 """How old a saved rate limit is at most."""

@@ -26,8 +26,9 @@ from airflow_provider_engagement.plugin.manifests import (
     find_datasets,
     find_manifests,
 )
-from airflow_provider_engagement.plugin.page_roots import store_of, without_user
+from airflow_provider_engagement.plugin.page_roots import store_of
 from airflow_provider_engagement.plugin.store_work import RecentResults, StoreWork
+from airflow_provider_engagement.storage.user_information import without_user
 
 MANIFESTS_TO_CONFIRM = 5
 """How many of the newest manifests are compared with those in a dataset."""

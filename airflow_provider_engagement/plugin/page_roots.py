@@ -12,6 +12,12 @@ from airflow.configuration import conf
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.storage.contained_paths import is_contained
+from airflow_provider_engagement.storage.user_information import (
+    NO_CONNECTION,
+    USE_CONNECTION,
+    holds_secret,
+    without_user,
+)
 
 DEFAULT_ROOTS = ("file:///", "s3://", "gs://", "abfs://", "abfss://", "adl://")
 """Local folders and object stores. An address of the web is none, so a path cannot send a request to any host."""
@@ -106,19 +112,13 @@ def store_of(folder: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}" if separator and scheme not in _LOCAL else folder
 
 
-def without_user(path: str) -> str:
-    """Return a path or URL without its user information, which can be a connection or a password."""
-    scheme, separator, rest = path.partition("://")
-    if not separator:
-        return path
-    host, slash, tail = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{tail}"
-
-
 def _roots() -> list[_Place]:
     listed = [root.strip() for root in conf.get("engagement", "page_roots", fallback="").split(",") if root.strip()]
-    own = conf.get("engagement", "default_output_path", fallback="").strip()
+    own = conf.get("engagement", "default_dataset_path", fallback="").strip()
     places = []
+    for option, paths in (("page_roots", listed), ("default_dataset_path", [own])):
+        if any(map(holds_secret, paths)):
+            raise InvalidQueryError(f"[engagement] {option}", NO_CONNECTION, USE_CONNECTION)
     for root in listed or DEFAULT_ROOTS:
         place = _place_of(f"{root}//" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:", root) else root)
         if place is None:
@@ -135,7 +135,7 @@ def _roots() -> list[_Place]:
 
 def _place_of(path: str) -> _Place | None:
     """Return the place of a path, with all links resolved; ``None`` if it is relative or unclear."""
-    if not path.isprintable() or "::" in path or "\\" in path:
+    if not path.isprintable() or "::" in path or "\\" in path or holds_secret(path):
         return None
     scheme, separator, rest = path.partition("://")
     scheme = scheme.lower() if separator else "file"

@@ -21,10 +21,11 @@ from airflow_provider_engagement.plugin.figure_responses import (
     zone_or_utc,
 )
 from airflow_provider_engagement.plugin.manifests import FoundManifest, find_manifests, find_report, state_of
-from airflow_provider_engagement.plugin.page_roots import open_storage, store_of, without_user
+from airflow_provider_engagement.plugin.page_roots import open_storage, store_of
 from airflow_provider_engagement.plugin.progress_states import find_progress
 from airflow_provider_engagement.plugin.store_work import RecentResults, StoreWork
 from airflow_provider_engagement.pull.progress import ProgressRecord
+from airflow_provider_engagement.storage.user_information import without_user
 
 NO_REPORT = "The report no longer exists, or the API server cannot read its storage."
 MAX_REPORT_BYTES = 20_000_000
@@ -128,7 +129,7 @@ def task_routes(work: StoreWork, database: StoreWork) -> APIRouter:
             return figure_response(of_manifest(manifest), form)
         folder = manifest.folder
         if folder is None:
-            raise HTTPException(404, "The pull has no dataset. Set output_path to see its Tweets.")
+            raise HTTPException(404, "The pull has no dataset. Set dataset_path to see its Tweets.")
         figure = await foreseen(work.run(partial(of_dataset, manifest, folder), store=store_of(folder)))
         return figure_response(figure, form)
 

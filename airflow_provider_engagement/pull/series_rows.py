@@ -40,7 +40,7 @@ class SeriesRows:
     :param zone: the time zone of days and hours of day.
     :param settling_time: how long after an hour its counts may still change.
     :param after_post_days: if set, only this many days of each Tweet's life are of interest.
-    :param after_post_repetition: 1 for the first ``after_post_days`` days, 2 for those that follow, and so on.
+    :param after_post_period: 1 for the first ``after_post_days`` days, 2 for those that follow, and so on.
     """
 
     query: Query
@@ -48,7 +48,7 @@ class SeriesRows:
     zone: ZoneInfo
     settling_time: timedelta
     after_post_days: int | None = None
-    after_post_repetition: int = 1
+    after_post_period: int = 1
 
     @property
     def table(self) -> Table:
@@ -83,7 +83,7 @@ class SeriesRows:
         interval = self.query.interval or available
         if self.after_post_days is None:
             return interval
-        days = range_after_post(tweet_id, days=self.after_post_days, repetition=self.after_post_repetition)
+        days = range_after_post(tweet_id, days=self.after_post_days, period=self.after_post_period)
         return days.intersection(interval) or interval
 
 

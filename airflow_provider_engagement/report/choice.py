@@ -48,7 +48,7 @@ def choose(
     days_of = {granularity: reader.partitions(f"{TWEET_METRICS.name}/{granularity}") for granularity in STEPS}
     if not any(days_of.values()) and not reader.exists():
         raise InvalidQueryError(
-            "output_path", f"the folder '{reader.folder}' does not exist", "Pass the folder of a dataset."
+            "dataset_path", f"the folder '{reader.folder}' does not exist", "Pass the folder of a dataset."
         )
     end = check_plausible(_end_of(reader, days_of) if end is None else end, field="end")
     start = check_plausible(end - DEFAULT_DAYS * DAY if start is None else start, field="start")
@@ -92,7 +92,7 @@ def _end_of(reader: DatasetReader, days_of: Mapping[Granularity, Sequence[str]])
         ends.append(datetime.fromisoformat(snapshots[-1]).replace(tzinfo=UTC) + DAY)
     if not ends:
         raise InvalidQueryError(
-            "output_path",
+            "dataset_path",
             f"'{reader.folder}' has no hours, days or snapshots",
             "Pass the folder of a dataset, or run a pull with granularity hour or day first.",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 from airflow_provider_engagement.exceptions import IncompatibleTableError
@@ -42,3 +43,17 @@ def check_contained(folder: StoragePath, path: StoragePath) -> None:
         raise IncompatibleTableError(
             str(folder), f"'{path}' is a link that leads out of it", "Replace the link by what it leads to"
         )
+
+
+def check_links(address: str) -> None:
+    """Refuse a table if any link in it leads out of it, for libraries that follow links by themselves.
+
+    :param address: the folder of the table, or its URL. An object store has no links.
+    :raises IncompatibleTableError: if there is such a link. The error names it.
+    """
+    if "://" in address:
+        return
+    for folder, folders, files in os.walk(address):
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            if path.is_symlink():
+                check_contained(Path(address), path)

@@ -17,7 +17,8 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from airflow_provider_engagement.exceptions import ConflictError, IncompatibleTableError, StorageError
 from airflow_provider_engagement.http.redaction import presentable
-from airflow_provider_engagement.storage.contained_paths import is_contained
+from airflow_provider_engagement.storage.contained_paths import check_links, is_contained
+from airflow_provider_engagement.storage.paths import StorageOptions
 
 PUBLICATION = "engagement.publication"
 """The key in the metadata of a commit that holds the id of the publication."""
@@ -65,7 +66,7 @@ class DeltaLog:
         self, address: str, options: Mapping[str, str], *, schema: pyarrow.Schema, partition_column: str
     ) -> None:
         self._address = address
-        self._options = dict(options)
+        self._options = StorageOptions(options)
         self._schema = schema
         self._partition_column = partition_column
         self._publication = uuid.uuid4().hex
@@ -154,7 +155,7 @@ class DeltaLog:
                 return self._open()
 
     def _open(self) -> DeltaTable:
-        return DeltaTable(self._address, storage_options=self._options)
+        return open_table(self._address, self._options)
 
     def _adapt_columns(self) -> None:
         """Check the layout of the table, and add the columns that it does not have yet."""
@@ -187,6 +188,17 @@ class DeltaLog:
                 )
 
 
+def open_table(address: str, options: Mapping[str, str]) -> DeltaTable:
+    """Return a table as of its newest version.
+
+    :param address: the path or URL of the folder of the table.
+    :param options: the storage options of delta-rs. They contain secrets.
+    :raises IncompatibleTableError: if a link leads out of the table. delta-rs would follow it, to read and to delete.
+    """
+    check_links(address)
+    return DeltaTable(address, storage_options=dict(options))
+
+
 def data_files(address: str, options: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the data files of a table, in the order of their partitions.
 
@@ -194,11 +206,11 @@ def data_files(address: str, options: Mapping[str, str]) -> list[tuple[str, str]
     :param options: the storage options of delta-rs. They contain secrets.
     :return: for each file, its partition such as ``partition_date=2026-01-05``, and its path below the folder.
     :raises IncompatibleTableError: if the table requires readers of a later version of the Delta protocol, has another
-        number of partition columns than one, or names a file outside its folder.
+        number of partition columns than one, or names or links to a file outside its folder.
     :raises StorageError: if the storage fails.
     """
     with storage_errors(address, options):
-        table = DeltaTable(address, storage_options=dict(options))
+        table = open_table(address, options)
         _check_reader_version(table, address)
         columns = table.metadata().partition_columns
     if len(columns) != 1:
@@ -215,10 +227,11 @@ def compact(address: str, options: Mapping[str, str], *, retention: timedelta) -
     :param retention: how long files of earlier versions, and files that no version names, are kept.
     :return: the version of the table, and how many files were compacted and deleted.
     :raises ConflictError: if another writer committed at the same time.
+    :raises IncompatibleTableError: if the table names or links to a file outside its folder.
     :raises StorageError: if the storage fails.
     """
     with storage_errors(address, options):
-        table = DeltaTable(address, storage_options=dict(options))
+        table = open_table(address, options)
         for column in table.metadata().partition_columns[:1]:
             _files(table, address, options, column)
         try:
@@ -242,6 +255,7 @@ def _files(table: DeltaTable, address: str, options: Mapping[str, str], column: 
     :raises IncompatibleTableError: if a path leaves the folder of the table. Another table can own such a file, and a
         reader of this one may not be allowed to read it.
     """
+    check_links(address)
     with storage_errors(address, options):
         actions = pyarrow.table(table.get_add_actions(flatten=True))
     if not actions.num_rows:
@@ -279,6 +293,9 @@ def storage_errors(address: str, options: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except (DeltaError, OSError) as error:
-        secrets = [value for name, value in options.items() if _SECRET_OPTION.search(name)]
         # The error can quote a request, so the error of this package does not name it as its cause.
-        raise StorageError(address, presentable(str(error), secrets)) from None
+        raise StorageError(address, presentable(str(error), _secrets_of(options))) from None
+
+
+def _secrets_of(options: Mapping[str, str]) -> list[str]:
+    return [value for name, value in options.items() if _SECRET_OPTION.search(name)]

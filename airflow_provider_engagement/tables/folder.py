@@ -11,16 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow
 
 from airflow_provider_engagement.exceptions import IncompatibleTableError
+from airflow_provider_engagement.storage.contained_paths import check_contained
 from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address, write_atomically
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
-from airflow_provider_engagement.tables.formats import (
-    BatchWriter,
-    FileFormat,
-    OutputFormat,
-    open_writer,
-    read_table,
-    to_json_value,
-)
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
+from airflow_provider_engagement.tables.formats import BatchWriter, open_writer, read_table, to_json_value
 from airflow_provider_engagement.tables.merged_table import FILE, MergedTable
 from airflow_provider_engagement.tables.schema import Table, arrow_schema
 from airflow_provider_engagement.tables.staged_rows import PublishedTable
@@ -38,7 +33,7 @@ class DatasetFolder:
     """Writes the tables and documents of one pull below a folder.
 
     :param folder: the dataset's folder.
-    :param output_format: the format of the tables.
+    :param dataset_format: the format of the tables.
     :param writer: identifies the run of the task, the same in every attempt.
     :param address_of: returns the address of a Delta table and the storage options for it.
     """
@@ -46,7 +41,7 @@ class DatasetFolder:
     def __init__(
         self,
         folder: StoragePath,
-        output_format: OutputFormat,
+        dataset_format: DatasetFormat,
         *,
         writer: str | None = None,
         address_of: TableAddress = local_address,
@@ -54,8 +49,8 @@ class DatasetFolder:
         self._folder = folder
         self._address_of = address_of
         self._temporary = TemporaryFiles(folder, writer=writer)
-        self._format = output_format.of_files
-        self._has_delta_tables = output_format is OutputFormat.DELTA
+        self._format = dataset_format.of_files
+        self._has_delta_tables = dataset_format is DatasetFormat.DELTA
         self._tables: dict[StoragePath, Table] = {}
         self.locations: dict[str, str] = {}
         """The path of each table and document that the pull wrote, for the manifest."""
@@ -112,9 +107,10 @@ class DatasetFolder:
             such file.
         :param time: the time of all rows of the pull, if they have the same. The manifest then names their file.
         :param on_change: called with published rows and newer rows of a partition.
-        :raises IncompatibleTableError: if the table has another format.
+        :raises IncompatibleTableError: if the table has another format, or is a link out of the dataset.
         """
         place = self._folder / path
+        check_contained(self._folder, place)
         self._check_format(place)
         self._tables[place] = table
         self.locations[path] = str(
@@ -163,6 +159,7 @@ class DatasetFolder:
         place = self._folder / path
         found = [arrow_schema(table).empty_table()]
         for file_format, file_path in _files_in_any_format(place.parent, place.name):
+            check_contained(self._folder, file_path)
             with file_path.open("rb") as file:
                 found.append(read_table(file, arrow_schema(table), file_format))
         return pyarrow.concat_tables(found)
@@ -177,6 +174,7 @@ class DatasetFolder:
         for file_path in sorted(place.iterdir(), key=str) if place.exists() else ():
             for file_format in FileFormat:
                 if file_path.name.endswith(f".{file_format}"):
+                    check_contained(self._folder, file_path)
                     with file_path.open("rb") as file:
                         yield read_table(file, arrow_schema(table), file_format)
 
@@ -195,10 +193,12 @@ class DatasetFolder:
         """Refuse to add rows in one format to a table of another: readers would see only one of them."""
         is_delta = (place / DELTA_LOG_FOLDER).exists()
         if is_delta and not self._has_delta_tables:
-            raise IncompatibleTableError(str(place), "it is a Delta table", "Set output_format to delta")
+            raise IncompatibleTableError(str(place), "it is a Delta table", "Set dataset_format to delta")
         if self._has_delta_tables and not is_delta and place.exists() and any(True for _ in place.iterdir()):
             raise IncompatibleTableError(
-                str(place), "its files are not those of a Delta table", "Use the format of the dataset as output_format"
+                str(place),
+                "its files are not those of a Delta table",
+                "Use the format of the dataset as dataset_format",
             )
 
     def _files(self, place: StoragePath) -> list[StoragePath]:

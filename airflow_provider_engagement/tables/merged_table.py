@@ -20,10 +20,12 @@ from datetime import datetime
 import pyarrow
 import pyarrow.parquet
 
+from airflow_provider_engagement.storage.contained_paths import check_contained
 from airflow_provider_engagement.storage.file_lock import locked
 from airflow_provider_engagement.storage.paths import StoragePath, local_path, write_atomically
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
-from airflow_provider_engagement.tables.formats import FileFormat, open_writer, read_table
+from airflow_provider_engagement.tables.dataset_format import FileFormat
+from airflow_provider_engagement.tables.formats import open_writer, read_table
 from airflow_provider_engagement.tables.merging import merge_rows
 from airflow_provider_engagement.tables.schema import Table, arrow_schema
 from airflow_provider_engagement.tables.staged_files import STAGING_FOLDER, StagedFile, StagingFolder
@@ -99,7 +101,7 @@ class MergedTable(PublishedTable):
         elif interrupted:
             log.warning(
                 "Another pull publishes to %s at the same time, or was interrupted while it published. Its rows are "
-                'merged too: %s. If several pulls write to a partition at the same time, use output_format="delta".',
+                'merged too: %s. If several pulls write to a partition at the same time, use dataset_format="delta".',
                 self._folder,
                 ", ".join(interrupted),
             )
@@ -184,6 +186,7 @@ class MergedTable(PublishedTable):
         for file_format in FileFormat:
             path = place.parent / f"{place.name.removesuffix(f'.{self._format}')}.{file_format}"
             if path.exists():
+                check_contained(self._folder, path)
                 with path.open("rb") as file:
                     found.append(read_table(file, self._schema, file_format))
                 if path.name != place.name:
@@ -191,5 +194,6 @@ class MergedTable(PublishedTable):
         return (pyarrow.concat_tables(found) if found else None), obsolete
 
     def _read_staged(self, path: StoragePath) -> pyarrow.Table:
+        check_contained(self._staging_folder, path)
         with path.open("rb") as file:
             return read_table(file, self._schema, FileFormat.PARQUET)

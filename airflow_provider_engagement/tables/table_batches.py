@@ -15,8 +15,9 @@ import pyarrow.parquet
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.storage.contained_paths import check_contained
 from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address
+from airflow_provider_engagement.tables.dataset_format import FileFormat
 from airflow_provider_engagement.tables.folder import DELTA_LOG_FOLDER
-from airflow_provider_engagement.tables.formats import FileFormat, json_schema
+from airflow_provider_engagement.tables.formats import json_schema
 
 ROWS_PER_BATCH = 65_536
 """How many rows of a Parquet file are read at once."""
@@ -64,16 +65,12 @@ def table_files(
     :param address_of: returns the address of a Delta table and the storage options for it.
     :raises IncompatibleTableError: if a path leaves the folder of the table.
     """
-    log = place / DELTA_LOG_FOLDER
-    if log.exists():
+    if (place / DELTA_LOG_FOLDER).exists():
         # The package deltalake is an optional dependency.
         from airflow_provider_engagement.tables.delta_log import data_files
 
-        for entry in (log, *log.iterdir()):
-            check_contained(place, entry)
         for partition, file in data_files(*address_of(place)):
             if includes is None or includes(partition):
-                check_contained(place, place / file)
                 yield place / file, FileFormat.PARQUET
         return
     for folder in partitions(place):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
+from airflow_provider_engagement.storage.contained_paths import check_contained
 from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 from airflow_provider_engagement.tables.folder import DELTA_LOG_FOLDER
@@ -52,6 +53,7 @@ def tidy(
     :param retention: how long the files of earlier versions of Delta tables are kept.
     :param address_of: returns the address of a Delta table and the storage options for it.
     :param clock: the wall clock in epoch seconds.
+    :raises IncompatibleTableError: if a link leads out of the dataset or of a Delta table.
     :raises StorageError: if the storage of a Delta table fails.
     """
     TemporaryFiles(folder, clock=clock).delete_leftovers()
@@ -60,7 +62,7 @@ def tidy(
         partition.mark_published(published, now=clock())
     return {
         "tables": {
-            path: asdict(_tidy_delta_table(folder / path, retention, address_of))
+            path: asdict(_tidy_delta_table(folder, path, retention, address_of))
             for path in MERGED_TABLES
             if (folder / path / DELTA_LOG_FOLDER).exists()
         }
@@ -71,13 +73,15 @@ def _staging_folders(folder: StoragePath) -> Iterator[StagingFolder]:
     staging = folder / STAGING_FOLDER
     for table in staging.iterdir() if staging.exists() else ():
         for partition in table.iterdir():
+            check_contained(folder, partition)
             yield StagingFolder(partition)
 
 
-def _tidy_delta_table(folder: StoragePath, retention: timedelta, address_of: TableAddress) -> TidiedTable:
+def _tidy_delta_table(folder: StoragePath, path: str, retention: timedelta, address_of: TableAddress) -> TidiedTable:
     # The package deltalake is an optional dependency.
     from airflow_provider_engagement.tables.delta_log import compact
 
-    address, options = address_of(folder)
+    check_contained(folder, folder / path)
+    address, options = address_of(folder / path)
     version, compacted, deleted = compact(address, options, retention=retention)
     return TidiedTable(version=version, files_compacted=compacted, files_deleted=deleted)

@@ -27,7 +27,7 @@ class EngagementToWarehouseOperator(BaseOperator):
 
     .. seealso:: ``docs/operators/to-warehouse.md``
 
-    :param dataset_path: the path or URL of the dataset folder, which is the ``output_path`` of the pulls. (templated)
+    :param dataset_path: the path or URL of the dataset folder, which is the ``dataset_path`` of the pulls. (templated)
     :param tables: the names of the tables to load: a list, or a string of them; by default, all that the dataset has.
         (templated)
     :param destination: the kind of the database: ``duckdb`` (default), ``postgres``, ``snowflake``, ``bigquery``,
@@ -40,8 +40,8 @@ class EngagementToWarehouseOperator(BaseOperator):
         In BigQuery, it is a dataset. (templated)
     :param views: the names of the views to create or replace beside the tables, such as ``engagement_by_day``; none by
         default. (templated)
-    :param time_zone: the IANA name of the time zone of the dates, days and hours of day in views. By default, the days
-        of each Tweet are those of the zone in which most of its days are, and hours are in UTC. (templated)
+    :param time_zone: the IANA name of the time zone of the dates, days and hours of day in views. By default, all views
+        have the time zone that the dataset's newest days have; set it if there are several. (templated)
     :param lock_timeout: how long to wait for another task that loads into the same database, in seconds; 600 by
         default.
     :param full_refresh: whether to load all partitions again, so that rows that were deleted or edited in the database
@@ -110,7 +110,7 @@ class EngagementToWarehouseOperator(BaseOperator):
             found = table_names(dataset)
             if not found:
                 raise InvalidQueryError(
-                    "dataset_path", f"{self.dataset_path} has no tables", "Set it to the output_path of a pull."
+                    "dataset_path", f"{self.dataset_path} has no tables", "Set it to the dataset_path of a pull."
                 )
             tables = found if self.tables is None else parse_names(self.tables, found, field="tables")
             views = [View(name) for name in parse_names(self.views, list(View), field="views")]

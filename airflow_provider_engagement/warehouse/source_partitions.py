@@ -104,13 +104,11 @@ def _delta_version(place: StoragePath, address_of: TableAddress) -> int | None:
     if not (place / DELTA_LOG_FOLDER).exists():
         return None
     # The package deltalake is an optional dependency.
-    from deltalake import DeltaTable
-
-    from airflow_provider_engagement.tables.delta_log import storage_errors
+    from airflow_provider_engagement.tables.delta_log import open_table, storage_errors
 
     address, options = address_of(place)
     with storage_errors(address, options):
-        return DeltaTable(address, storage_options=dict(options)).version()
+        return open_table(address, options).version()
 
 
 def _digest(files: Sequence[StoragePath], *, is_delta: bool) -> str:

@@ -5,8 +5,8 @@ from airflow.sdk import DAG
 
 from airflow_provider_engagement.assets.engagement import create_asset
 
-totals = create_asset(output_path="s3://warehouse/brand", table="tweet_totals")
-hours = create_asset(output_path="s3://warehouse/brand", table="tweet_metrics", granularity="hour")
+totals = create_asset(dataset_path="s3://warehouse/brand", table="tweet_totals")
+hours = create_asset(dataset_path="s3://warehouse/brand", table="tweet_metrics", granularity="hour")
 # [END asset]
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
@@ -17,13 +17,13 @@ with DAG("brand_totals", schedule="@daily"):
     EngagementTotalsOperator(
         task_id="totals",
         tweet_ids_file="s3://marketing/brand.txt",
-        output_path="s3://warehouse/brand",
+        dataset_path="s3://warehouse/brand",
         asset_events="run",
     )
     # [END run]
 
 with DAG("brand_best_tweets", schedule=[totals]):
-    EngagementTopTweetsOperator(task_id="top", output_path="s3://warehouse/brand")
+    EngagementTopTweetsOperator(task_id="top", dataset_path="s3://warehouse/brand")
 
 try:
     # [START day]
@@ -33,12 +33,12 @@ try:
         EngagementHistoricalOperator(
             task_id="hours",
             tweet_ids_file="s3://marketing/brand.txt",
-            output_path="s3://warehouse/brand",
+            dataset_path="s3://warehouse/brand",
             asset_events="day",
         )
 
     with DAG("brand_day", schedule=PartitionedAssetTimetable(assets=hours)):
-        EngagementTopTweetsOperator(task_id="top", output_path="s3://warehouse/brand", table="tweet_metrics")
+        EngagementTopTweetsOperator(task_id="top", dataset_path="s3://warehouse/brand", table="tweet_metrics")
     # [END day]
 except ImportError:
     # Airflow has partitions of assets since 3.3.

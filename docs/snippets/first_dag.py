@@ -10,7 +10,7 @@ with DAG("engagement_totals_daily", schedule="0 6 * * *"):
         task_id="totals",
         tweet_ids_file="s3://marketing/tweet_ids.csv",
         metrics=["favorites", "retweets", "replies", "quote_tweets", "video_views"],
-        output_path="s3://warehouse/engagement",
+        dataset_path="s3://warehouse/engagement",
         retries=3,
     )
 # [END first_dag]

@@ -17,7 +17,7 @@ with DAG(
         task_id="hours",
         tweet_ids_file="s3://marketing/our_brand.txt",
         lookback_hours=72,
-        output_path="s3://warehouse/engagement/history",
+        dataset_path="s3://warehouse/engagement/history",
         pool="engagement",
         deferrable=True,
         retries=3,
@@ -34,7 +34,7 @@ with DAG(
     EngagementHistoricalOperator(
         task_id="hours",
         tweet_ids_file="s3://marketing/our_brand.txt",
-        output_path="s3://warehouse/engagement/history",
+        dataset_path="s3://warehouse/engagement/history",
     )
 # [END partition]
 
@@ -46,7 +46,7 @@ with DAG("engagement_on_demand", schedule=None):
         start="30d",
         end="now",
         granularity="total",
-        output_path="s3://warehouse/engagement/last_30_days",
+        dataset_path="s3://warehouse/engagement/last_30_days",
     )
     # [END interval]
 
@@ -57,7 +57,7 @@ with DAG("engagement_on_demand", schedule=None):
         start="2014-09-01",
         end="now",
         on_out_of_range="clip",
-        output_path="s3://warehouse/engagement/history",
+        dataset_path="s3://warehouse/engagement/history",
     )
     # [END everything]
 
@@ -67,7 +67,7 @@ with DAG("engagement_on_demand", schedule=None):
         tweet_ids_file="s3://marketing/our_brand.txt",
         after_post_days=7,
         granularity="total",
-        output_path="s3://warehouse/engagement/first_week",
+        dataset_path="s3://warehouse/engagement/first_week",
     )
     # [END first_week]
 
@@ -76,9 +76,9 @@ with DAG("engagement_on_demand", schedule=None):
         task_id="second_week",
         tweet_ids_file="s3://marketing/our_brand.txt",
         after_post_days=7,
-        after_post_repetition=2,
+        after_post_period=2,
         granularity="total",
-        output_path="s3://warehouse/engagement/second_week",
+        dataset_path="s3://warehouse/engagement/second_week",
     )
     # [END second_week]
 
@@ -91,7 +91,7 @@ with DAG("engagement_on_demand", schedule=None):
         metrics=["impressions", "engagements"],
         granularity="hour_of_day",
         time_zone="America/New_York",
-        output_path="s3://warehouse/engagement/hours_of_day_new_york",
+        dataset_path="s3://warehouse/engagement/hours_of_day_new_york",
     )
     # [END hour_of_day]
 
@@ -102,7 +102,7 @@ with DAG("engagement_on_demand", schedule=None):
         start="7d",
         end="now",
         groupings={"campaign_by_day": ["engagement.type", "engagement.day"]},
-        output_path="s3://warehouse/engagement/campaign",
+        dataset_path="s3://warehouse/engagement/campaign",
     )
     # [END groupings]
 
@@ -114,7 +114,7 @@ with DAG("engagement_on_demand", schedule=None):
         end="now",
         write_restatements=True,
         reuse_hours=1,
-        output_path="s3://warehouse/engagement/history",
+        dataset_path="s3://warehouse/engagement/history",
     )
     # [END restatements]
 
@@ -131,7 +131,7 @@ with DAG(
         lookback_hours=72,
         granularity="day",
         time_zone="Europe/Prague",
-        output_path="s3://warehouse/engagement/days_prague",
+        dataset_path="s3://warehouse/engagement/days_prague",
     )
 # [END local_days]
 
@@ -140,7 +140,7 @@ with DAG("engagement_of_several_handles", schedule=CronDataIntervalTimetable("@d
     EngagementHistoricalOperator.partial(
         task_id="hours",
         lookback_hours=72,
-        output_path="s3://warehouse/engagement/history",
+        dataset_path="s3://warehouse/engagement/history",
         pool="engagement",
         map_index_template="{{ task.engagement_conn_id }}",
     ).expand_kwargs(

@@ -10,6 +10,6 @@ with DAG("ids_from_sql", schedule="@daily"):
         task_id="owned",
         tweet_ids_sql="SELECT tweet_id, owner FROM tweets WHERE created_at > now() - INTERVAL '90 days'",
         tweet_ids_conn_id="warehouse",
-        output_path="s3://warehouse/engagement/owned",
+        dataset_path="s3://warehouse/engagement/owned",
     )
     # [END sql]

@@ -10,7 +10,7 @@ with DAG("engagement_monitor", schedule="15 */6 * * *", catchup=False, max_activ
         task_id="last_28_hours",
         tweet_ids_file="s3://marketing/this_week.txt",
         metrics=["impressions", "engagements", "url_clicks", "video_views"],
-        output_path="s3://warehouse/engagement/live",
+        dataset_path="s3://warehouse/engagement/live",
         priority_weight=10,
     )
 # [END monitor]

@@ -13,7 +13,7 @@ with DAG("totals_of_all_owners", schedule="0 6 * * *"):
         accepted_outcomes=["unavailable", "unsupported_90d", "unsupported_video", "unauthorized"],
         write_owner_ledger=True,
         max_owners=300,
-        output_path="s3://warehouse/engagement/agency",
+        dataset_path="s3://warehouse/engagement/agency",
     )
     # [END one_task]
 
@@ -21,8 +21,8 @@ with DAG("totals_by_owner", schedule="0 6 * * *"):
     # [START mapped]
     EngagementTotalsOperator.partial(
         task_id="owner",
-        output_path="s3://warehouse/engagement/agency",
-        output_format="delta",
+        dataset_path="s3://warehouse/engagement/agency",
+        dataset_format="delta",
         map_index_template="{{ task.tweet_owner }}",
     ).expand_kwargs(
         [

@@ -13,7 +13,7 @@ with DAG("live", schedule="5 * * * *", catchup=False):
     Engagement28HourOperator(
         task_id="last_28_hours",
         tweet_ids_file="s3://marketing/this_week.txt",
-        output_path="s3://warehouse/engagement/live",
+        dataset_path="s3://warehouse/engagement/live",
         priority_weight=100,
         **SHARED,
     )
@@ -27,7 +27,7 @@ with DAG(
     EngagementHistoricalOperator(
         task_id="hours",
         tweet_ids_file="s3://marketing/our_brand.txt",
-        output_path="s3://warehouse/engagement/history",
+        dataset_path="s3://warehouse/engagement/history",
         priority_weight=1,
         **SHARED,
     )

@@ -10,7 +10,7 @@ with DAG("engagement_report", schedule="@weekly"):
     pull = EngagementHistoricalOperator(
         task_id="pull",
         tweet_ids_file="s3://warehouse/tweet_ids.txt",
-        output_path="s3://warehouse/engagement/owned",
+        dataset_path="s3://warehouse/engagement/owned",
     )
     EngagementReportOperator(task_id="report", pull=pull.output, time_zone="Europe/Prague")
 # [END report]

@@ -10,7 +10,7 @@ with DAG("totals_with_retries", schedule="0 6 * * *"):
     EngagementTotalsOperator(
         task_id="totals",
         tweet_ids_file="s3://marketing/our_brand.txt",
-        output_path="s3://warehouse/engagement/owned",
+        dataset_path="s3://warehouse/engagement/owned",
         retries=20,
         retry_policy=RateLimitRetryPolicy(),
     )

@@ -10,7 +10,7 @@ with DAG("engagement_mart", schedule="@daily"):
     pull = EngagementHistoricalOperator(
         task_id="pull",
         tweet_ids_file="s3://marketing/our_brand.txt",
-        output_path="s3://warehouse/engagement/owned",
+        dataset_path="s3://warehouse/engagement/owned",
         granularity="day",
     )
     load = EngagementToWarehouseOperator(

@@ -8,7 +8,7 @@ with DAG("best_tweets", schedule="0 7 * * *"):
     # [START top]
     EngagementTopTweetsOperator(
         task_id="top",
-        output_path="s3://warehouse/engagement/owned",
+        dataset_path="s3://warehouse/engagement/owned",
         metrics=["impressions", "favorites"],
         markdown_path="s3://warehouse/reports/top_{{ ds }}.md",
     )
@@ -16,7 +16,7 @@ with DAG("best_tweets", schedule="0 7 * * *"):
     # [START week]
     EngagementTopTweetsOperator(
         task_id="top_of_the_week",
-        output_path="s3://warehouse/engagement/owned",
+        dataset_path="s3://warehouse/engagement/owned",
         table="tweet_metrics",
         start="7d",
         end="now",

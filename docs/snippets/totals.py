@@ -10,7 +10,7 @@ with DAG("totals_how_to", schedule="0 6 * * *"):
         task_id="owned",
         engagement_conn_id="engagement_our_brand",
         tweet_ids_file="s3://marketing/our_brand.txt",
-        output_path="s3://warehouse/engagement/owned",
+        dataset_path="s3://warehouse/engagement/owned",
         retries=3,
     )
     # [END owned]
@@ -21,7 +21,7 @@ with DAG("totals_how_to", schedule="0 6 * * *"):
         tweet_ids_file="s3://marketing/competitors.parquet",
         tweet_ids_column="status_id",
         auth="app",
-        output_path="s3://warehouse/engagement/public",
+        dataset_path="s3://warehouse/engagement/public",
     )
     # [END any_tweet]
 
@@ -31,7 +31,7 @@ with DAG("totals_how_to", schedule="0 6 * * *"):
         engagement_conn_id="engagement_our_brand",
         tweet_ids_file="s3://marketing/mixed.txt",
         accepted_outcomes=["unavailable", "unsupported_90d", "unsupported_video", "forbidden"],
-        output_path="s3://warehouse/engagement/owned_of_mixed_list",
+        dataset_path="s3://warehouse/engagement/owned_of_mixed_list",
     )
     # [END leave_out_forbidden]
 
@@ -41,7 +41,7 @@ with DAG("totals_how_to", schedule="0 6 * * *"):
         tweet_ids_file="s3://marketing/campaign.txt",
         auth="app",
         groupings={"campaign": ["engagement.type"], "by_metric": ["engagement.type", "tweet.id"]},
-        output_path="s3://warehouse/engagement/campaign",
+        dataset_path="s3://warehouse/engagement/campaign",
     )
     # [END groupings]
 
@@ -49,7 +49,7 @@ with DAG("totals_of_several_handles", schedule="0 6 * * *"):
     # [START mapped]
     EngagementTotalsOperator.partial(
         task_id="owned",
-        output_path="s3://warehouse/engagement/owned",
+        dataset_path="s3://warehouse/engagement/owned",
         map_index_template="{{ task.engagement_conn_id }}",
     ).expand_kwargs(
         [

@@ -19,8 +19,8 @@ from airflow_provider_engagement.pull.fetch import fetch_missing
 from airflow_provider_engagement.pull.response_store import ResponseStore
 from airflow_provider_engagement.pull.time_series import assemble_time_series
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import OutputFormat
 
 
 def main(
@@ -57,7 +57,7 @@ def _pull(tweets: int, days: int, metrics: int) -> tuple[int, float, int, int]:
             fetched,
             TweetStatuses.of(fetched, store),
             store,
-            DatasetFolder(Path(folder), OutputFormat.PARQUET),
+            DatasetFolder(Path(folder), DatasetFormat.PARQUET),
             rows=rows_of(query),
             run=task_run(),
             name="benchmark",

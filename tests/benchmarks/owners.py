@@ -83,7 +83,7 @@ def _pull(simulator: Simulator, case: str, listed: list[tuple[str, str]], most: 
             max_delay_hours=None,
             task_id="pull",
             tweet_ids=listed,
-            output_path=f"file://{folder}",
+            dataset_path=f"file://{folder}",
             accepted_outcomes=["unavailable", "unsupported_video", "unsupported_90d", "unauthorized"],
             **parameters,
         )

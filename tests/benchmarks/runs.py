@@ -26,8 +26,8 @@ from airflow_provider_engagement.pull.response_store import ResponseStore
 from airflow_provider_engagement.pull.time_series import assemble_time_series
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import OutputFormat
 
 DAY = timedelta(days=1)
 
@@ -39,7 +39,7 @@ def main(tweets: int = 200, days: int = 365, metrics: int = 3) -> None:
     :param days: the number of runs.
     :param metrics: the number of metrics.
     """
-    for output_format in (OutputFormat.PARQUET, OutputFormat.DELTA):
+    for dataset_format in (DatasetFormat.PARQUET, DatasetFormat.DELTA):
         shown = {10, 100, days}
         first: float | None = None
         with tempfile.TemporaryDirectory() as folder:
@@ -47,20 +47,22 @@ def main(tweets: int = 200, days: int = 365, metrics: int = 3) -> None:
                 operations: Counter[str] = Counter()
                 dataset = CountedPath(Path(folder) / "dataset", operations)
                 with timed() as spent:
-                    _run(dataset, number, days, tweets, metrics, output_format)
+                    _run(dataset, number, days, tweets, metrics, dataset_format)
                 if number in shown:
-                    name = f"{output_format}, run {number}"
+                    name = f"{dataset_format}, run {number}"
                     for kind in ("list", "get", "put", "delete", "exists"):
                         figure(f"{name}: {kind}", operations[kind], "operations")
                     figure(f"{name}: time", spent.seconds, "s")
                     total = operations.total()
                     first = first or total
                     figure(f"{name}: operations compared with run 10", total / first, "ratio", "<= 1.05")
-                    if output_format is OutputFormat.DELTA:
+                    if dataset_format is DatasetFormat.DELTA:
                         figure(f"{name}: files of the log to read", _log_files(Path(folder)), "files")
 
 
-def _run(dataset: CountedPath, number: int, days: int, tweets: int, metrics: int, output_format: OutputFormat) -> None:
+def _run(
+    dataset: CountedPath, number: int, days: int, tweets: int, metrics: int, dataset_format: DatasetFormat
+) -> None:
     """Pull the day of a run, as an operator does."""
     start = END - (days - number + 1) * DAY
     tweet_ids = spread_tweets(tweets, 10)
@@ -76,7 +78,7 @@ def _run(dataset: CountedPath, number: int, days: int, tweets: int, metrics: int
         TweetStatuses.of(fetched, store),
         store,
         # A Delta table is on this machine, although the other files are counted.
-        DatasetFolder(dataset, output_format, writer=writer, address_of=lambda path: (str(path), {})),
+        DatasetFolder(dataset, dataset_format, writer=writer, address_of=lambda path: (str(path), {})),
         rows=rows_of(query),
         run=task_run(),
         name=f"{number}",

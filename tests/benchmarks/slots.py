@@ -58,7 +58,7 @@ def _pull(simulated: Simulation, deferrable: bool) -> tuple[float, float, int]:
                 task_id="pull",
                 tweet_ids=simulated.tweet_ids,
                 auth="app",
-                output_path=f"file://{folder}",
+                dataset_path=f"file://{folder}",
                 deferrable=deferrable,
                 accepted_outcomes=["unavailable", "unsupported_video", "unsupported_90d"],
             )

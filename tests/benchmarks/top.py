@@ -96,7 +96,7 @@ def _columns(table: Table, numbers: range, tweets: int, time: datetime) -> dict[
 
 def run(folder: str, number: int, tweets: int, options: dict[str, Any]) -> tuple[float, int, int, int]:
     """Run the operator. Return the seconds, the memory before and the peak, and how many places are wrong."""
-    operator = EngagementTopTweetsOperator(task_id="top", output_path=folder, number=number, **options)
+    operator = EngagementTopTweetsOperator(task_id="top", dataset_path=folder, limit=number, **options)
     context: Any = {
         "ti": SimpleNamespace(
             dag_id="top",

@@ -29,7 +29,7 @@ def main(tweets: int = 100_000, limit: int = 300) -> None:
             task_id="pull",
             tweet_ids=simulated.tweet_ids,
             auth="app",
-            output_path=f"file://{folder}",
+            dataset_path=f"file://{folder}",
             max_inline_wait=120,
             accepted_outcomes=["unavailable", "unsupported_video", "unsupported_90d"],
         )

@@ -40,19 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="engagement-chaos-") as folder:
         # Killed pulls leave their temporary files.
         tempfile.tempdir = folder
-        for output_format in options.formats:
+        for dataset_format in options.formats:
             outcomes += [
-                (output_format, outcome) for outcome in run(Path(folder) / output_format, output_format, options)
+                (dataset_format, outcome) for outcome in run(Path(folder) / dataset_format, dataset_format, options)
             ]
     show(outcomes)
     say(f"\nSeed {options.seed}, {time.monotonic() - begin:.0f} s.")
     return 0 if outcomes and all(outcome.is_harmless for _, outcome in outcomes) else 1
 
 
-def run(folder: Path, output_format: str, options: argparse.Namespace) -> list[Outcome]:
+def run(folder: Path, dataset_format: str, options: argparse.Namespace) -> list[Outcome]:
     """Run the matrix on a dataset of one format."""
     folder.mkdir()
-    chance = random.Random(f"{options.seed} {output_format}")
+    chance = random.Random(f"{options.seed} {dataset_format}")
     days = 1 + options.kills + len(FAULTS)
     api = SimulatedApi(
         folder=folder / "simulator",
@@ -67,22 +67,22 @@ def run(folder: Path, output_format: str, options: argparse.Namespace) -> list[O
     try:
         programs.start("simulator", api.program(os.environ))
         programs.wait_for("the simulator accepts requests", api.is_ready, seconds=60, interval=0.1)
-        machine = Machine(api=api, folder=folder / "dataset", output_format=output_format, days=days)
+        machine = Machine(api=api, folder=folder / "dataset", dataset_format=dataset_format, days=days)
         undisturbed = run_all(machine.pulls(0))
         if problems := [ended.problem for ended in undisturbed if not ended.succeeded]:
             raise SystemExit(f"An undisturbed pull failed:\n{problems[0]}")
         steps = min(len(ended.steps) for ended in undisturbed)
         outcomes = []
         with Reader(machine) as reader:
-            for number, where in enumerate(islice(moments(output_format), options.kills)):
+            for number, where in enumerate(islice(moments(dataset_format), options.kills)):
                 outcomes.append(kill(machine, reader, 1 + number, where, steps, chance))
-                tell(output_format, outcomes[-1])
+                tell(dataset_format, outcomes[-1])
             for number, name in enumerate(FAULTS):
                 seconds = options.seconds_closed if name == CLOSED else options.seconds
                 outcomes.append(disturb(machine, reader, 1 + options.kills + number, name, seconds))
-                tell(output_format, outcomes[-1])
+                tell(dataset_format, outcomes[-1])
         wrong, duplicates = machine.wrong_cells(range(days))
-        say(f"{output_format}: {machine.cells:,} cells compared at the end, {wrong} wrong, {duplicates} keys twice.")
+        say(f"{dataset_format}: {machine.cells:,} cells compared at the end, {wrong} wrong, {duplicates} keys twice.")
         if wrong or duplicates:
             raise SystemExit("A later fault has damaged the counts of an earlier day.")
         return outcomes
@@ -94,26 +94,26 @@ def run(folder: Path, output_format: str, options: argparse.Namespace) -> list[O
         programs.kill_all()
 
 
-def moments(output_format: str) -> Iterator[str]:
+def moments(dataset_format: str) -> Iterator[str]:
     """Yield the moments of kills without end. In a Delta table, every second one is at a commit."""
-    if output_format != "delta":
+    if dataset_format != "delta":
         return repeat(ANYWHERE)
     return cycle([moment for name in COMMIT_MOMENTS for moment in (name, ANYWHERE)])
 
 
-def tell(output_format: str, outcome: Outcome) -> None:
+def tell(dataset_format: str, outcome: Outcome) -> None:
     """Print an outcome: in one line, or all of it if it did harm."""
     if outcome.is_harmless:
-        say(f"{output_format}: {outcome.fault} {outcome.phase}, {outcome.attempts} attempts: harmless")
+        say(f"{dataset_format}: {outcome.fault} {outcome.phase}, {outcome.attempts} attempts: harmless")
     else:
-        say(f"HARM ({output_format}): {outcome}")
+        say(f"HARM ({dataset_format}): {outcome}")
 
 
 def show(outcomes: Sequence[tuple[str, Outcome]]) -> None:
     """Print a table with one line for each format, fault and phase."""
     groups: dict[tuple[str, str, str], list[Outcome]] = defaultdict(list)
-    for output_format, outcome in outcomes:
-        groups[output_format, outcome.fault, outcome.phase].append(outcome)
+    for dataset_format, outcome in outcomes:
+        groups[dataset_format, outcome.fault, outcome.phase].append(outcome)
     header = (
         "format",
         "fault",
@@ -128,10 +128,10 @@ def show(outcomes: Sequence[tuple[str, Outcome]]) -> None:
         "reads",
     )
     lines = [header]
-    for (output_format, fault, phase), group in sorted(groups.items()):
+    for (dataset_format, fault, phase), group in sorted(groups.items()):
         lines.append(
             (
-                output_format,
+                dataset_format,
                 fault,
                 phase,
                 str(len(group)),

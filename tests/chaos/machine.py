@@ -30,13 +30,13 @@ class Machine:
 
     :param api: the running simulator.
     :param folder: the folder of the dataset.
-    :param output_format: the format of the dataset.
+    :param dataset_format: the format of the dataset.
     :param days: how many days can be pulled. The last one ends before the last 28 hours.
     """
 
     api: SimulatedApi
     folder: Path
-    output_format: str
+    dataset_format: str
     days: int
     _truth: dict[tuple[str, datetime], Counts] = field(init=False)
 
@@ -63,7 +63,7 @@ class Machine:
                 tweet_ids=tuple(self.api.world.tweets_of(owner.user_id)),
                 day=self.day(number),
                 folder=self.folder,
-                output_format=self.output_format,
+                dataset_format=self.dataset_format,
             )
             for owner in self.api.world.handles.values()
         ]
@@ -74,7 +74,9 @@ class Machine:
         expected = {key: counts for key, counts in self._truth.items() if _midnight(key[1]) in wanted}
         columns = (*KEY, *HOURLY)
         rows = [
-            row for number in days for row in in_child(read, self.folder, self.output_format, self.day(number), columns)
+            row
+            for number in days
+            for row in in_child(read, self.folder, self.dataset_format, self.day(number), columns)
         ]
         found = {row[: len(KEY)]: row[len(KEY) :] for row in rows}
         wrong = sum(
@@ -146,17 +148,17 @@ class Reader:
             day = self._day.value
             earlier = (earlier + 1) % (day + 1)
             for number in {day, earlier}:
-                keys = set(read(machine.folder, machine.output_format, machine.day(number), KEY))
+                keys = set(read(machine.folder, machine.dataset_format, machine.day(number), KEY))
                 self._vanished.value += len(known.get(number, set()) - keys)
                 known[number] = known.get(number, set()) | keys
                 self._polls.value += 1
             self._stop.wait(SECONDS_BETWEEN_READS)
 
 
-def read(folder: Path, output_format: str, day: datetime, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+def read(folder: Path, dataset_format: str, day: datetime, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return columns of the rows of a day."""
     place = folder / TABLE
-    if output_format == "parquet":
+    if dataset_format == "parquet":
         path = place / f"partition_date={day:%Y-%m-%d}" / "rows.parquet"
         rows = pyarrow.parquet.ParquetFile(path).read(columns=list(columns)) if path.exists() else None
     elif (place / "_delta_log" / f"{0:020}.json").exists():

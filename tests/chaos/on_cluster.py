@@ -210,7 +210,7 @@ def run(folder: Path, redis: Programs, options: argparse.Namespace) -> int:
         requests_per_minute=options.requests_per_minute,
         latency=0.2,
     )
-    workload = Workload(api=api, output_format="delta", days=options.days, active_runs=options.days)
+    workload = Workload(api=api, dataset_format="delta", days=options.days, active_runs=options.days)
     cluster = Cluster(
         folder,
         DAGS,

@@ -22,7 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider_engagement.engagement_api.client import EngagementClient
-from airflow_provider_engagement.operators import run_pull
+from airflow_provider_engagement.operators import execution
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
 from airflow_provider_engagement.tables import delta_table
 from airflow_provider_engagement.tables.delta_log import DeltaLog
@@ -35,7 +35,7 @@ SECONDS = 900.0
 
 FORK = get_context("fork")
 
-IMPORTED_BEFORE_THE_FORK = (run_pull, delta_table)
+IMPORTED_BEFORE_THE_FORK = (execution, delta_table)
 """Modules that an operator imports when it is executed. A forked pull starts at once."""
 
 
@@ -48,7 +48,7 @@ class Pull:
     :param tweet_ids: the Tweets.
     :param day: the start of the day.
     :param folder: the folder of the dataset.
-    :param output_format: the format of the dataset.
+    :param dataset_format: the format of the dataset.
     """
 
     owner: str
@@ -56,7 +56,7 @@ class Pull:
     tweet_ids: tuple[str, ...]
     day: datetime
     folder: Path
-    output_format: str
+    dataset_format: str
 
     def execute(self) -> dict[str, Any]:
         """Execute the operator as Airflow does, and return its manifest."""
@@ -65,8 +65,8 @@ class Pull:
         operator = EngagementHistoricalOperator(
             task_id=self.owner,
             tweet_ids=list(self.tweet_ids),
-            output_path=str(self.folder),
-            output_format=self.output_format,
+            dataset_path=str(self.folder),
+            dataset_format=self.dataset_format,
             concurrent_requests=CONCURRENT_REQUESTS,
         )
         task_instance = SimpleNamespace(

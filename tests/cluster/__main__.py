@@ -62,7 +62,7 @@ def run(folder: Path, options: argparse.Namespace) -> int:
         requests_per_minute=options.requests_per_minute,
         latency=options.latency,
     )
-    workload = Workload(api=api, output_format=options.format, days=options.days, active_runs=options.active_runs)
+    workload = Workload(api=api, dataset_format=options.format, days=options.days, active_runs=options.active_runs)
     cluster = Cluster(folder, DAGS, api, variables=workload.variables, pool_slots=options.pool_slots)
     say("Starting the object store, the simulator, and Airflow with two Celery workers.")
     with cluster:

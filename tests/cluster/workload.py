@@ -23,13 +23,13 @@ class Workload:
     """The runs of the DAGs in ``dags``.
 
     :param api: the simulator.
-    :param output_format: the format of the dataset.
+    :param dataset_format: the format of the dataset.
     :param days: the number of days of history. The last one is yesterday. It grows with each earlier day.
     :param active_runs: how many runs of the backfill are active at the same time.
     """
 
     api: SimulatedApi
-    output_format: str
+    dataset_format: str
     days: int
     active_runs: int
 
@@ -50,8 +50,8 @@ class Workload:
         ]
         return {
             "CLUSTER_OWNERS": json.dumps(owners),
-            "CLUSTER_OUTPUT_PATH": f"s3://object_store@{BUCKET}/{DATASET}",
-            "CLUSTER_FORMAT": self.output_format,
+            "CLUSTER_DATASET_PATH": f"s3://object_store@{BUCKET}/{DATASET}",
+            "CLUSTER_FORMAT": self.dataset_format,
         }
 
     def start(self, cluster: Cluster) -> None:

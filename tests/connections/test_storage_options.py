@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import threading
+import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -230,7 +231,7 @@ class TestAddress:
         with pytest.raises(InvalidQueryError) as caught:
             table_address(ObjectStoragePath(path))
         assert str(caught.value) == (
-            f"output_path: '{path}' is not a storage that output_format delta supports. "
+            f"dataset_path: '{path}' is not a storage that dataset_format delta supports. "
             "Use a local folder, s3, gs or abfs."
         )
 
@@ -392,7 +393,8 @@ class TestS3:
         with pytest.raises(InvalidConnectionError) as caught:
             aws(**KEYS, **REGION, service_config={"s3": signer})
         assert str(caught.value) == (
-            "Connection storage: output_format delta does not support the signer in service_config. Use keys or a role."
+            "Connection storage: dataset_format delta does not support the signer in service_config. "
+            "Use keys or a role."
         )
 
     @pytest.mark.parametrize("variable", ["AWS_SESSION_TOKEN", "TOKEN"])
@@ -467,7 +469,7 @@ class TestGoogle:
         with pytest.raises(InvalidConnectionError) as caught:
             google(**{f"{prefix}{name}": "value"})
         assert str(caught.value) == (
-            f"Connection storage: output_format delta does not support {name}. "
+            f"Connection storage: dataset_format delta does not support {name}. "
             "Use keyfile_dict, key_path or the worker's default credentials."
         )
 
@@ -626,8 +628,8 @@ def test_a_storage_whose_package_is_not_installed_is_named_with_what_to_install(
     if has_fs(scheme):
         pytest.skip("the package is installed")
     with pytest.raises(MissingExtraError) as caught:
-        storage_path(path, field="output_path")
-    assert f"output_path with {scheme}://" in str(caught.value)
+        storage_path(path, field="dataset_path")
+    assert f"dataset_path with {scheme}://" in str(caught.value)
     assert f"pip install '{package}'" in str(caught.value)
 
 
@@ -638,9 +640,16 @@ def test_a_path_of_no_storage_is_an_error_that_names_the_parameter(path: str) ->
 
 
 def test_a_url_with_the_id_of_no_connection_is_an_error() -> None:
-    with pytest.raises(UnknownConnectionError, match=r"Connection gone does not exist.* correct output_path"):
-        storage_path("s3://gone@bucket/folder", field="output_path")
+    with pytest.raises(UnknownConnectionError, match=r"Connection gone does not exist.* correct dataset_path"):
+        storage_path("s3://gone@bucket/folder", field="dataset_path")
 
 
 def test_a_local_path_needs_no_package(tmp_path: Path) -> None:
-    assert str(storage_path(str(tmp_path), field="output_path")) == str(tmp_path)
+    assert str(storage_path(str(tmp_path), field="dataset_path")) == str(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["s3://key:canary@bucket/x", "s3://key:canary/+@bucket/x", "s3:/key:canary@bucket/x"])
+def test_a_url_with_a_secret_is_refused_without_showing_it(path: str) -> None:
+    with pytest.raises(InvalidQueryError, match=r"dataset_path: .*Keep secrets in an Airflow connection") as caught:
+        storage_path(path, field="dataset_path")
+    assert "canary" not in "".join(traceback.format_exception(caught.value))

@@ -497,20 +497,20 @@ def test_requests_with_groupings_are_not_shared() -> None:
     st.integers(1, 40),
     st.integers(1, 2),
 )
-def test_the_days_after_each_post_are_requested_once(tweet_ids: list[str], days: int, repetition: int) -> None:
+def test_the_days_after_each_post_are_requested_once(tweet_ids: list[str], days: int, period: int) -> None:
     tweet_ids = [one for one in tweet_ids if creation_hour(one) is not None] or [tweet_at(END - 2 * DAY)]
     hours_of_tweets = set()
     for tweet_id in tweet_ids:
         created = creation_hour(tweet_id)
         assert created is not None
-        first = created + (repetition - 1) * days * DAY
+        first = created + (period - 1) * days * DAY
         hours_of_tweets |= {
             (tweet_id, hour)
             for hour in (first + index * HOUR for index in range(days * 24))
             if YEAR.start <= hour < YEAR.end
         }
 
-    requests = plan_after_post(historical(tweet_ids, YEAR), days=days, repetition=repetition)
+    requests = plan_after_post(historical(tweet_ids, YEAR), days=days, period=period)
 
     counted = requested(requests)
     assert {one: counted[one] for one in hours_of_tweets} == dict.fromkeys(hours_of_tweets, 1)

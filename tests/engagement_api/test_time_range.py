@@ -100,8 +100,8 @@ def test_the_first_week_starts_with_the_hour_of_creation() -> None:
     assert (to_api(week.start), to_api(week.end)) == ("2025-12-14T00:00:00Z", "2025-12-21T00:00:00Z")
 
 
-def test_each_repetition_starts_where_the_previous_one_ends() -> None:
-    weeks = [range_after_post("850006245121695744", days=7, repetition=number) for number in (1, 2, 3)]
+def test_each_period_starts_where_the_previous_one_ends() -> None:
+    weeks = [range_after_post("850006245121695744", days=7, period=number) for number in (1, 2, 3)]
 
     assert [week.end for week in weeks[:2]] == [week.start for week in weeks[1:]]
     assert to_api(weeks[2].start) == "2017-04-20T15:00:00Z"
@@ -112,7 +112,7 @@ def test_an_id_without_a_creation_time_has_no_first_week() -> None:
         range_after_post("20", days=7)
 
 
-@pytest.mark.parametrize(("days", "repetition", "field"), [(0, 1, "days"), (7, 0, "repetition")])
-def test_days_and_repetitions_start_at_one(days: int, repetition: int, field: str) -> None:
+@pytest.mark.parametrize(("days", "period", "field"), [(0, 1, "days"), (7, 0, "period")])
+def test_days_and_periods_start_at_one(days: int, period: int, field: str) -> None:
     with pytest.raises(InvalidQueryError, match=f"^{field}: "):
-        range_after_post("2000000000000000001", days=days, repetition=repetition)
+        range_after_post("2000000000000000001", days=days, period=period)

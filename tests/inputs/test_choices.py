@@ -12,22 +12,22 @@ from airflow_provider_engagement.inputs.choices import (
     parse_choice,
     parse_granularity,
 )
-from airflow_provider_engagement.tables.formats import OutputFormat
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.granularity import Granularity
 
 
 def test_a_choice_is_read_from_its_name_or_its_member() -> None:
-    for value in ("parquet", " Parquet ", OutputFormat.PARQUET):
-        assert parse_choice(value, OutputFormat, field="output_format") is OutputFormat.PARQUET
+    for value in ("parquet", " Parquet ", DatasetFormat.PARQUET):
+        assert parse_choice(value, DatasetFormat, field="dataset_format") is DatasetFormat.PARQUET
 
 
 def test_the_error_shows_the_value_and_lists_the_choices() -> None:
     for value, shown in (("xlsx", "'xlsx'"), (None, "None"), (7, "7")):
         with pytest.raises(InvalidQueryError) as error:
-            parse_choice(value, OutputFormat, field="output_format")
+            parse_choice(value, DatasetFormat, field="dataset_format")
 
         assert str(error.value) == (
-            f"output_format: {shown} is not a valid choice. Choose one of parquet, csv, jsonl, delta."
+            f"dataset_format: {shown} is not a valid choice. Choose one of parquet, csv, jsonl, delta."
         )
 
 

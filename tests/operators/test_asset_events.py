@@ -62,27 +62,27 @@ def test_a_pull_declares_its_main_table_when_it_is_constructed(
     operator: type[BaseOperator], options: dict[str, Any], uri: str
 ) -> None:
     other = Asset("other")
-    parameters = {"tweet_ids": ["1"], "output_path": "s3://bucket/brand", "outlets": [other], "asset_events": "run"}
+    parameters = {"tweet_ids": ["1"], "dataset_path": "s3://bucket/brand", "outlets": [other], "asset_events": "run"}
     made = operator(task_id="pull", **{**parameters, **options})
 
     assert made.outlets == [other, Asset(uri=uri)]
 
 
 def test_a_pull_declares_nothing_by_default() -> None:
-    assert EngagementTotalsOperator(task_id="pull", tweet_ids=["1"], output_path="/data").outlets == []
+    assert EngagementTotalsOperator(task_id="pull", tweet_ids=["1"], dataset_path="/data").outlets == []
 
 
 def test_a_pull_declares_the_table_of_the_configured_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__ENGAGEMENT__DEFAULT_OUTPUT_PATH", "/data/brand")
+    monkeypatch.setenv("AIRFLOW__ENGAGEMENT__DEFAULT_DATASET_PATH", "/data/brand")
     pull = EngagementTotalsOperator(task_id="pull", tweet_ids=["1"], asset_events="run")
 
     assert [asset.uri for asset in pull.outlets] == ["engagement://file/data/brand/tweet_totals"]
 
 
 def test_an_outlet_that_is_declared_already_is_not_declared_twice() -> None:
-    asset = create_asset(output_path="/data", table="tweet_totals", extra={"team": "social"})
+    asset = create_asset(dataset_path="/data", table="tweet_totals", extra={"team": "social"})
     pull = EngagementTotalsOperator(
-        task_id="pull", tweet_ids=["1"], output_path="/data", outlets=[asset], asset_events="run"
+        task_id="pull", tweet_ids=["1"], dataset_path="/data", outlets=[asset], asset_events="run"
     )
 
     assert pull.outlets == [asset]
@@ -91,14 +91,14 @@ def test_an_outlet_that_is_declared_already_is_not_declared_twice() -> None:
 @pytest.mark.parametrize(
     ("operator", "options", "message"),
     [
-        (EngagementTotalsOperator, {"output_path": "s3://b/{{ ds }}"}, "is a template.*Use a constant, or leave"),
-        (EngagementTotalsOperator, {"output_path": "data"}, "is relative"),
-        (EngagementTotalsOperator, {}, "the pull has no output_path"),
-        (EngagementTotalsOperator, {"asset_events": "day", "output_path": "/data"}, "totals has no interval of days"),
-        (EngagementHistoricalOperator, {"asset_events": "week", "output_path": "/data"}, "Choose one of run, day"),
+        (EngagementTotalsOperator, {"dataset_path": "s3://b/{{ ds }}"}, "is a template.*Use a constant, or leave"),
+        (EngagementTotalsOperator, {"dataset_path": "data"}, "is relative"),
+        (EngagementTotalsOperator, {}, "the pull has no dataset_path"),
+        (EngagementTotalsOperator, {"asset_events": "day", "dataset_path": "/data"}, "totals has no interval of days"),
+        (EngagementHistoricalOperator, {"asset_events": "week", "dataset_path": "/data"}, "Choose one of run, day"),
         (
             EngagementHistoricalOperator,
-            {"granularity": "{{ params.granularity }}", "output_path": "/data"},
+            {"granularity": "{{ params.granularity }}", "dataset_path": "/data"},
             "no granularity",
         ),
     ],
@@ -117,12 +117,12 @@ def test_the_event_of_a_pull_says_what_it_wrote(
     events = Events()
     deleted = "1070059276213702656"
     pull = EngagementTotalsOperator(
-        task_id="pull", tweet_ids=[*ids[-3:], deleted], output_path=str(tmp_path), asset_events="run"
+        task_id="pull", tweet_ids=[*ids[-3:], deleted], dataset_path=str(tmp_path), asset_events="run"
     )
     manifest = execute(pull, outlet_events=events)
 
     [event] = events.values()
-    assert list(events) == [create_asset(output_path=str(tmp_path), table="tweet_totals")]
+    assert list(events) == [create_asset(dataset_path=str(tmp_path), table="tweet_totals")]
     assert event.partition_keys == set() if hasattr(event, "partition_keys") else True
     assert event.extra == {
         "endpoint": "totals",
@@ -141,9 +141,9 @@ def test_an_outlet_of_the_author_is_described_if_it_is_the_table_of_the_rendered
 ) -> None:
     connect(author)
     events = Events()
-    own, other = create_asset(output_path=str(tmp_path), table="tweet_totals"), Asset("other")
+    own, other = create_asset(dataset_path=str(tmp_path), table="tweet_totals"), Asset("other")
     pull = EngagementTotalsOperator(
-        task_id="pull", tweet_ids=ids[-1:], output_path="{{ params.path }}", outlets=[own, other]
+        task_id="pull", tweet_ids=ids[-1:], dataset_path="{{ params.path }}", outlets=[own, other]
     )
     execute(pull, outlet_events=events, params={"path": str(tmp_path)})
 
@@ -196,7 +196,7 @@ def test_one_pull_starts_a_run_of_a_daily_dag_for_each_day_and_links_to_what_it_
     from sqlalchemy import select
 
     connect(author)
-    hours = create_asset(output_path=str(tmp_path), table="tweet_metrics", granularity="hour")
+    hours = create_asset(dataset_path=str(tmp_path), table="tweet_metrics", granularity="hour")
     with DAG("daily_consumer", schedule=PartitionedAssetTimetable(assets=hours)) as consumer:
 
         @task
@@ -211,7 +211,7 @@ def test_one_pull_starts_a_run_of_a_daily_dag_for_each_day_and_links_to_what_it_
             metrics=["impressions"],
             start=TODAY - 3 * DAY,
             end=TODAY,
-            output_path=str(tmp_path),
+            dataset_path=str(tmp_path),
             asset_events="day",
         )
     store(consumer)
@@ -245,10 +245,10 @@ def test_each_instance_of_a_mapped_pull_emits_an_event_if_the_outlet_is_in_parti
 
     handles = list(world.handles.values())[:2]
     connections = [connect(handle, f"handle_{number}") for number, handle in enumerate(handles)]
-    totals = create_asset(output_path=str(tmp_path), table="tweet_totals")
+    totals = create_asset(dataset_path=str(tmp_path), table="tweet_totals")
     with DAG("mapped_totals", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
         EngagementTotalsOperator.partial(
-            task_id="pull", output_path=str(tmp_path), outlets=[totals], asset_events="run"
+            task_id="pull", dataset_path=str(tmp_path), outlets=[totals], asset_events="run"
         ).expand_kwargs(
             [
                 {"engagement_conn_id": conn_id, "tweet_ids": world.tweets_of(handle.user_id, deleted=False)[-number:]}

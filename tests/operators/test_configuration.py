@@ -41,26 +41,26 @@ def test_the_section_is_the_one_that_the_provider_describes() -> None:
 
 def test_an_option_that_is_not_set_or_empty_has_no_value(configure: Configure) -> None:
     assert configured("default_pool") is None
-    configure(default_pool=" ", default_output_path=" /data ")
-    assert (configured("default_pool"), configured("default_output_path")) == (None, "/data")
+    configure(default_pool=" ", default_dataset_path=" /data ")
+    assert (configured("default_pool"), configured("default_dataset_path")) == (None, "/data")
 
 
 def test_the_configuration_chooses_path_and_format(
     execute: Execute, configure: Configure, connect: Callable[..., str], author: Handle, ids: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    configure(default_output_path=str(tmp_path / "configured"), default_output_format="csv")
+    configure(default_dataset_path=str(tmp_path / "configured"), default_dataset_format="csv")
     execute(pull(tweet_ids=ids[-3:]))
     assert len(list((tmp_path / "configured" / "tweet_totals").rglob("*.csv"))) == 1
 
-    execute(pull(tweet_ids=ids[-3:], output_path=str(tmp_path / "own"), output_format="jsonl"))
+    execute(pull(tweet_ids=ids[-3:], dataset_path=str(tmp_path / "own"), dataset_format="jsonl"))
     assert len(list((tmp_path / "own" / "tweet_totals").rglob("*.jsonl"))) == 1
 
-    manifest = execute(pull(tweet_ids=ids[-3:], output_path=""))
+    manifest = execute(pull(tweet_ids=ids[-3:], dataset_path=""))
     assert len(manifest["tweet_totals"]) == 3
     assert len(list((tmp_path / "configured" / "tweet_totals").rglob("*.csv"))) == 1
 
-    blank = pull(tweet_ids=ids[-3:], output_path="{{ params.path }}", output_format="jsonl", task_id="blank")
+    blank = pull(tweet_ids=ids[-3:], dataset_path="{{ params.path }}", dataset_format="jsonl", task_id="blank")
     assert "tweet_totals" in execute(blank, params={"path": None})["outputs"]
 
 
@@ -85,7 +85,7 @@ def test_a_configured_bound_holds_unless_the_task_sets_its_own(
 @pytest.mark.parametrize(
     ("option", "value", "problem"),
     [
-        ("default_output_format", "deltaa", "'deltaa' is not a valid choice. Choose one of "),
+        ("default_dataset_format", "deltaa", "'deltaa' is not a valid choice. Choose one of "),
         ("max_owners", "many", "'many' is not valid. Pass a whole number of at least 0."),
         ("max_requests", "-1", "'-1' is not valid. Pass a whole number of at least 0."),
         ("max_tweets", "1.5", "'1.5' is not valid. Pass a whole number of at least 0."),
@@ -105,7 +105,7 @@ def test_an_invalid_value_is_an_error_that_names_the_option(
     connect(author)
     configure(**{option: value})
     with pytest.raises(AirflowFailException, match=rf"^{re.escape(f'[engagement] {option}: {problem}')}"):
-        execute(pull(tweet_ids=ids[-3:], output_path=str(tmp_path)))
+        execute(pull(tweet_ids=ids[-3:], dataset_path=str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -113,8 +113,8 @@ def test_an_invalid_value_of_the_task_is_an_error_that_names_the_parameter(
     execute: Execute, connect: Callable[..., str], author: Handle, ids: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    with pytest.raises(AirflowFailException, match=r"^output_format: 'deltaa' is not a valid choice"):
-        execute(pull(tweet_ids=ids[-3:], output_path=str(tmp_path), output_format="deltaa"))
+    with pytest.raises(AirflowFailException, match=r"^dataset_format: 'deltaa' is not a valid choice"):
+        execute(pull(tweet_ids=ids[-3:], dataset_path=str(tmp_path), dataset_format="deltaa"))
 
 
 def test_the_pool_of_a_task_comes_from_the_task_the_dag_or_the_configuration(configure: Configure) -> None:

@@ -111,7 +111,7 @@ def test_a_rerun_of_a_killed_pull_sends_only_the_missing_requests(
     }
 
     def pull(folder: str) -> dict[str, Any]:
-        operator = EngagementTotalsOperator(output_path=f"{tmp_path}/{folder}", **arguments)
+        operator = EngagementTotalsOperator(dataset_path=f"{tmp_path}/{folder}", **arguments)
         report: dict[str, Any] = execute(operator, ti=task_instance(task_id="totals", run_id="run"))
         return report
 
@@ -120,7 +120,7 @@ def test_a_rerun_of_a_killed_pull_sends_only_the_missing_requests(
 
     simulator.journal.clear()
     simulator.latency = 0.3
-    with pulling({**arguments, "output_path": f"{tmp_path}/killed"}) as process:
+    with pulling({**arguments, "dataset_path": f"{tmp_path}/killed"}) as process:
         wait_for_requests(simulator, requests_before, process)
         process.kill()
         process.wait(timeout=SECONDS)
@@ -164,7 +164,7 @@ def test_a_rerun_deletes_only_what_the_killed_attempt_left(
             task_id="totals",
             tweet_ids=list(world.tweets)[:3],
             metrics="favorites",
-            output_path=str(tmp_path),
+            dataset_path=str(tmp_path),
             max_delay_hours=None,
             **options,
         )

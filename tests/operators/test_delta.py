@@ -36,15 +36,17 @@ def pull(pull_series: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """Pull the author's Tweets in a format, into the dataset of that name."""
 
     def pulled(
-        output_format: str, operator: type = EngagementHistoricalOperator, *, to: str | None = None, **parameters: Any
+        dataset_format: str, operator: type = EngagementHistoricalOperator, *, to: str | None = None, **parameters: Any
     ) -> Any:
         run = {
             "data_interval_start": MONDAY,
             "data_interval_end": THURSDAY,
             "dag_run": SimpleNamespace(run_after=THURSDAY, run_type="scheduled", partition_key=None),
         }
-        path = str(tmp_path / (to or output_format))
-        return pull_series(operator, run, task_id="pull", output_path=path, output_format=output_format, **parameters)
+        path = str(tmp_path / (to or dataset_format))
+        return pull_series(
+            operator, run, task_id="pull", dataset_path=path, dataset_format=dataset_format, **parameters
+        )
 
     return pulled
 
@@ -132,7 +134,7 @@ def test_a_worker_without_the_package_deltalake_sends_no_request(
 ) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        "airflow_provider_engagement.operators.run_pull.find_spec",
+        "airflow_provider_engagement.pull.run.find_spec",
         lambda name: None if name == "deltalake" else find_spec(name),
     )
     with pytest.raises(AirflowFailException, match=r"pip install 'airflow-provider-engagement\[delta\]'"):
@@ -140,15 +142,15 @@ def test_a_worker_without_the_package_deltalake_sends_no_request(
     assert len(simulator.journal) == 0
 
 
-def test_rows_without_an_output_path_need_no_delta_table(pull_series: Callable[..., Any], ids: list[str]) -> None:
+def test_rows_without_a_dataset_path_need_no_delta_table(pull_series: Callable[..., Any], ids: list[str]) -> None:
     run = {"data_interval_start": MONDAY, "data_interval_end": THURSDAY}
     manifest = pull_series(
         EngagementHistoricalOperator,
         run,
         task_id="pull",
         tweet_ids=ids[:1],
-        output_path=None,
-        output_format="delta",
+        dataset_path=None,
+        dataset_format="delta",
         granularity="total",
     )
     assert manifest["versions"] == {}

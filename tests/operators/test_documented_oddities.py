@@ -42,7 +42,7 @@ def totals(
                 task_id="totals",
                 tweet_ids=tweet_ids,
                 metrics=list(PUBLIC),
-                output_path=str(dataset.folder),
+                dataset_path=str(dataset.folder),
                 accepted_outcomes=ACCEPTED,
                 **parameters,
             )
@@ -107,7 +107,7 @@ def test_a_series_of_a_protected_owner_is_unavailable_and_is_searched_once_for_a
             start=NOW - timedelta(days=60),
             end=NOW,
             on_unaligned="shrink",
-            output_path=str(dataset.folder),
+            dataset_path=str(dataset.folder),
             accepted_outcomes=ACCEPTED,
             concurrent_requests=1,
         )
@@ -133,7 +133,7 @@ def test_the_last_28_hours_are_complete_wherever_their_window_ends(
     ids = world.tweets_of(author.user_id, deleted=False)[-5:]
     manifest = execute(
         Engagement28HourOperator(
-            task_id="recent", tweet_ids=ids, metrics=["impressions"], output_path=str(dataset.folder)
+            task_id="recent", tweet_ids=ids, metrics=["impressions"], dataset_path=str(dataset.folder)
         )
     )
     assert manifest["outcomes"] == {"ok": 5}
@@ -161,7 +161,7 @@ def test_a_run_says_which_metrics_changed_in_its_interval(
     simulator: Simulator,
     world: World,
     dataset: Any,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     connect(author)
     simulator.switches = Switches(history_floor="2014")
@@ -173,10 +173,10 @@ def test_a_run_says_which_metrics_changed_in_its_interval(
             start=start,
             end=end,
             history_days=None,
-            output_path=str(dataset.folder),
+            dataset_path=str(dataset.folder),
         )
     )
     assert [change["metric"] for change in manifest["metric_changes"]] == metrics
     assert {change["on"] for change in manifest["metric_changes"]} <= {"2017-10-09"}
-    logged = [line for line in capsys.readouterr().out.splitlines() if "The interval includes 2017-10-09" in line]
+    logged = [line for line in caplog.messages if "The interval includes 2017-10-09" in line]
     assert len(logged) == len(metrics)

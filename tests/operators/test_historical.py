@@ -69,7 +69,7 @@ def pull(pull_series: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
             "data_interval_end": end,
             "dag_run": SimpleNamespace(run_after=end or NOW, run_type=run_type, partition_key=None),
         }
-        defaults = {"task_id": "history", "metrics": list(METRICS), "output_path": str(tmp_path / to)}
+        defaults = {"task_id": "history", "metrics": list(METRICS), "dataset_path": str(tmp_path / to)}
         return pull_series(EngagementHistoricalOperator, {**run, **(context or {})}, **{**defaults, **parameters})
 
     return pulled
@@ -178,7 +178,7 @@ def test_every_row_is_true_and_every_null_has_a_reason_despite_faults(
                 metrics=list(metrics),
                 start=start,
                 end=end,
-                output_path=str(dataset.folder),
+                dataset_path=str(dataset.folder),
                 accepted_outcomes=["unavailable", "unsupported_video", "forbidden"],
             )
             assert execute(operator)["requested"] == len(set(tweet_ids))
@@ -415,23 +415,23 @@ def test_an_interval_of_any_length_is_split_into_windows_and_merged(
 # Days after the post.
 
 
-@pytest.mark.parametrize(("days", "repetition"), [(7, 1), ("3", "2"), (35, 1)])
-def test_after_post_days_pull_the_first_days_of_each_tweet_or_a_repetition_of_them(
-    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, days: Any, repetition: Any
+@pytest.mark.parametrize(("days", "period"), [(7, 1), ("3", "2"), (35, 1)])
+def test_after_post_days_pull_the_first_days_of_each_tweet_or_a_later_period(
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, days: Any, period: Any
 ) -> None:
     dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None][-24:]
     pull(
         (utc(2026, 1, 11), utc(2026, 1, 12)),
         tweet_ids=dated,
         after_post_days=days,
-        after_post_repetition=repetition,
+        after_post_period=period,
     )
     oldest, newest = utc(2025, 1, 12, 10), utc(2026, 1, 12)
     expected: Cells = {}
     for tweet_id in dated:
         created = world.tweets[tweet_id].created_at
         assert created is not None
-        first = floor_to_hour(created) + (int(repetition) - 1) * int(days) * DAY
+        first = floor_to_hour(created) + (int(period) - 1) * int(days) * DAY
         days_of_tweet = max(first, oldest), min(first + int(days) * DAY, newest)
         expected |= hourly_truth(world, [tweet_id], *days_of_tweet) if days_of_tweet[0] < days_of_tweet[1] else {}
     assert len({tweet_id for tweet_id, _ in expected}) > 10
@@ -455,16 +455,16 @@ def test_the_period_of_a_total_after_the_post_contains_only_summed_hours(
     assert 0 < shorter < len(found)
 
 
-@pytest.mark.parametrize(("zone", "repetition"), [("UTC", 2), ("America/New_York", 1)])
+@pytest.mark.parametrize(("zone", "period"), [("UTC", 2), ("America/New_York", 1)])
 def test_days_after_the_post_are_whole_calendar_days(
-    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, zone: str, repetition: int
+    pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, zone: str, period: int
 ) -> None:
     dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None]
     pull(
         (utc(2026, 1, 11), utc(2026, 1, 12)),
         tweet_ids=dated,
         after_post_days=7,
-        after_post_repetition=repetition,
+        after_post_period=period,
         granularity="day",
         time_zone=zone,
     )
@@ -579,7 +579,7 @@ def test_a_date_is_midnight_in_the_time_zone_of_the_task(
 )
 def test_a_rolling_interval_of_days_means_the_whole_days_within(
     pull: Callable[..., Any],
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     start: str,
     end: str,
     zone: str,
@@ -590,7 +590,7 @@ def test_a_rolling_interval_of_days_means_the_whole_days_within(
     assert interval_of(manifest) == whole
     for adjustment in manifest["adjustments"]:
         assert adjustment["reason"] == f"granularity is day, so the whole days in {zone} are pulled"
-    assert f"the whole days in {zone} are pulled" in capsys.readouterr().out
+    assert f"the whole days in {zone} are pulled" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -935,7 +935,7 @@ from airflow_provider_engagement.operators.engagement import EngagementHistorica
 folder, start, end, ids = sys.argv[1:]
 start, end = datetime.fromisoformat(start), datetime.fromisoformat(end)
 operator = EngagementHistoricalOperator(
-    task_id="history", tweet_ids=ids, metrics=["impressions"], output_path=folder, concurrent_requests=2
+    task_id="history", tweet_ids=ids, metrics=["impressions"], dataset_path=folder, concurrent_requests=2
 )
 ti = SimpleNamespace(
     dag_id="engagement", task_id="history", map_index=-1, run_id="run", try_number=1, start_date=end,
@@ -969,10 +969,10 @@ def test_a_rerun_of_a_killed_pull_writes_the_rows_of_an_undisturbed_pull(
         return [str(dataset.sibling(folder).folder), start.isoformat(), end.isoformat(), ",".join(ids[:30])]
 
     def pull(folder: str) -> None:
-        output_path, *_, tweet_ids = arguments(folder)
+        dataset_path, *_, tweet_ids = arguments(folder)
         execute(
             EngagementHistoricalOperator(
-                task_id="history", tweet_ids=tweet_ids, metrics=["impressions"], output_path=output_path
+                task_id="history", tweet_ids=tweet_ids, metrics=["impressions"], dataset_path=dataset_path
             ),
             ti=task_instance(task_id="history", run_id="run"),
             data_interval_start=start,
@@ -1011,21 +1011,22 @@ def test_a_rerun_of_a_killed_pull_writes_the_rows_of_an_undisturbed_pull(
 # Formats.
 
 
-@pytest.mark.parametrize("output_format", ["csv", "jsonl"])
+@pytest.mark.parametrize("dataset_format", ["csv", "jsonl"])
 def test_every_format_has_the_same_rows_after_a_rerun(
-    pull: Callable[..., Any], tmp_path: Path, dataset: Any, output_format: str
+    pull: Callable[..., Any], tmp_path: Path, dataset: Any, dataset_format: str
 ) -> None:
-    from airflow_provider_engagement.tables.formats import OutputFormat, read_table
+    from airflow_provider_engagement.tables.dataset_format import DatasetFormat
+    from airflow_provider_engagement.tables.formats import read_table
     from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema
 
     interval = utc(2026, 1, 9), utc(2026, 1, 11)
     pull(interval)
     for _ in range(2):
-        pull(interval, output_format=output_format, to="other")
+        pull(interval, dataset_format=dataset_format, to="other")
     found = []
-    for path in (tmp_path / "other/tweet_metrics").rglob(f"*.{output_format}"):
+    for path in (tmp_path / "other/tweet_metrics").rglob(f"*.{dataset_format}"):
         with path.open("rb") as file:
-            found += read_table(file, arrow_schema(TWEET_METRICS), OutputFormat(output_format)).to_pylist()
+            found += read_table(file, arrow_schema(TWEET_METRICS), DatasetFormat(dataset_format)).to_pylist()
     assert without_times(found) == without_times(dataset.rows("tweet_metrics/hour"))
 
 
@@ -1049,16 +1050,16 @@ def test_pyarrow_reads_the_dataset_with_the_same_types_from_every_run(
     assert dict(zip(keys, counts, strict=True)) == expected
 
 
-def test_a_small_pull_returns_its_rows_without_output_path(
+def test_a_small_pull_returns_its_rows_without_dataset_path(
     pull: Callable[..., Any], world: World, ids: list[str]
 ) -> None:
     readable = [tweet_id for tweet_id in ids if not world.tweets[tweet_id].deleted][-18:-13]
-    report = pull((utc(2026, 1, 5), utc(2026, 1, 6)), tweet_ids=readable, output_path=None)
+    report = pull((utc(2026, 1, 5), utc(2026, 1, 6)), tweet_ids=readable, dataset_path=None)
     found = {
         (row["tweet_id"], datetime.fromisoformat(row["period_start"])): tuple(row[metric] for metric in METRICS)
         for row in report["tweet_metrics"]
     }
     assert found == hourly_truth(world, readable, utc(2026, 1, 5), utc(2026, 1, 6))
     assert {row["tweet_id"] for row in report["coverage"]} == {tweet_id for tweet_id, _ in found}
-    with pytest.raises(AirflowFailException, match="output_path"):
-        pull(WEEK, output_path=None)
+    with pytest.raises(AirflowFailException, match="dataset_path"):
+        pull(WEEK, dataset_path=None)

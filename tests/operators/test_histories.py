@@ -122,18 +122,18 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
     task_instance: Callable[..., Any]
 
     @initialize(
-        output_format=some.sampled_from(["parquet", "csv", "jsonl", "delta", "mixed"]),
+        dataset_format=some.sampled_from(["parquet", "csv", "jsonl", "delta", "mixed"]),
         tasks=some.lists(some.sampled_from(TASKS), min_size=1, max_size=4, unique=True),
         run_ids=some.lists(some.sampled_from(RUN_IDS), min_size=2, max_size=4, unique=True),
         lists=some.lists(LISTS, min_size=2, max_size=3),
     )
-    def start(self, output_format: str, tasks: list[Task], run_ids: list[str], lists: list[list[str]]) -> None:
+    def start(self, dataset_format: str, tasks: list[Task], run_ids: list[str], lists: list[list[str]]) -> None:
         # Few tasks, runs and lists meet more often.
         self.tasks, self.run_ids, self.lists = tasks, run_ids, lists
         self.place = tempfile.TemporaryDirectory(prefix="histories-")
         self.folder = Path(self.place.name) / "dataset"
         self.folder.mkdir()
-        self.output_format = output_format
+        self.dataset_format = dataset_format
         self.counts: Counts = self.simulator.world.counts  # type: ignore[assignment]
         self.counts.revisions.clear()
         for tweet_id in TWEETS:
@@ -316,15 +316,15 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
             options["reuse_hours"] = task.reuse_hours
         if task.hours is not None:
             options |= {"start": f"{task.hours}h", "end": "now"}
-        self.format = self.output_format
-        if self.output_format == "mixed":
+        self.format = self.dataset_format
+        if self.dataset_format == "mixed":
             self.format = ["parquet", "csv", "jsonl"][int(self.now.timestamp() * 1000) % 3]
         operator = OPERATORS[task.endpoint](
             task_id=task.name,
             tweet_ids_file=str(listed),
             metrics=list(task.metrics),
-            output_path=str(self.folder),
-            output_format=self.format,
+            dataset_path=str(self.folder),
+            dataset_format=self.format,
             concurrent_requests=1,
             **options,
         )

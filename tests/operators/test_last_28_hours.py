@@ -184,10 +184,10 @@ def test_rows_are_true_despite_faults(
     assert dataset.counts(METRICS) == truth(simulator, ids)
 
 
-def test_a_small_pull_returns_its_rows_without_output_path(
+def test_a_small_pull_returns_its_rows_without_dataset_path(
     pull: Callable[..., Any], simulator: Simulator, ids: list[str]
 ) -> None:
-    report = pull(tweet_ids=ids[-5:], output_path=None)
+    report = pull(tweet_ids=ids[-5:], dataset_path=None)
     found = {
         (row["tweet_id"], datetime.fromisoformat(row["period_start"])): tuple(row[metric] for metric in METRICS)
         for row in report["tweet_metrics"]

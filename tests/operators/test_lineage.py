@@ -38,7 +38,7 @@ def test_a_pull_reads_an_endpoint_and_writes_tables(
     execute: Execute, connect: Callable[..., str], simulator: Simulator, author: Handle, ids: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-3:], output_path=str(tmp_path))
+    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-3:], dataset_path=str(tmp_path))
     execute(pull)
     lineage = complete(pull)
 
@@ -66,7 +66,7 @@ def test_a_pull_without_a_dataset_writes_nothing(
 def test_a_task_that_failed_before_it_knew_its_data_reports_nothing() -> None:
     for operator in (
         EngagementHistoricalOperator(task_id="pull", tweet_ids=["1"]),
-        EngagementTopTweetsOperator(task_id="top", output_path="/data"),
+        EngagementTopTweetsOperator(task_id="top", dataset_path="/data"),
         EngagementToWarehouseOperator(task_id="load", dataset_path="/data"),
     ):
         assert (complete(operator).inputs, complete(operator).outputs) == ([], [])
@@ -76,8 +76,8 @@ def test_a_ranking_reads_a_table_and_writes_files(
     execute: Execute, connect: Callable[..., str], author: Handle, ids: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-3:], output_path=str(tmp_path)))
-    top = EngagementTopTweetsOperator(task_id="top", output_path=str(tmp_path), csv_path=f"{tmp_path}/top.csv")
+    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-3:], dataset_path=str(tmp_path)))
+    top = EngagementTopTweetsOperator(task_id="top", dataset_path=str(tmp_path), csv_path=f"{tmp_path}/top.csv")
     execute(top)
     lineage = complete(top)
 
@@ -111,9 +111,9 @@ def test_the_names_are_those_of_the_assets() -> None:
     pytest.importorskip("airflow.providers.openlineage")
     from airflow_provider_engagement.assets.engagement import convert_asset_to_openlineage
 
-    asset = create_asset(output_path="s3://bucket/brand", table="tweet_metrics", granularity="day")
+    asset = create_asset(dataset_path="s3://bucket/brand", table="tweet_metrics", granularity="day")
     lineage = pull_lineage(
-        "https://api", "historical", output_path="s3://bucket/brand", granularity="day", rows={"tweet_metrics": 2}
+        "https://api", "historical", dataset_path="s3://bucket/brand", granularity="day", rows={"tweet_metrics": 2}
     )
     converted = convert_asset_to_openlineage(asset, None)
 
@@ -158,8 +158,13 @@ def test_a_pull_needs_no_provider_of_openlineage(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without_openlineage)
     connect(author)
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-1:], output_path=str(tmp_path))
+    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-1:], dataset_path=str(tmp_path))
 
     assert execute(pull)["requested"] == 1
     with pytest.raises(ImportError):
         pull.get_openlineage_facets_on_complete(task_instance=None)
+
+
+def test_the_lineage_of_a_failed_task_never_shows_a_secret_in_a_path() -> None:
+    found = table_data("s3://key:canary/+@bucket/folder", "tweet_totals")
+    assert "canary" not in f"{found.namespace} {found.name}"

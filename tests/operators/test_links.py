@@ -48,7 +48,7 @@ def test_a_link_is_empty_if_the_task_knows_no_target(link: BaseOperatorLink) -> 
 
 def test_the_links_lead_to_what_the_operator_wrote() -> None:
     operator: Any = SimpleNamespace(
-        output_path="/data", manifest_path="/data/_manifests/a.json", best_tweet="https://t"
+        dataset_path="/data", manifest_path="/data/_manifests/a.json", best_tweet="https://t"
     )
     found = [link.get_link(operator, ti_key=KEY) for link in (BestTweetLink(), DatasetLink(), ManifestLink())]
     assert found == ["https://t", "file:///data", "file:///data/_manifests/a.json"]
@@ -68,8 +68,8 @@ def test_a_serialized_task_keeps_its_links() -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
     with DAG("links", schedule=None) as dag:
-        EngagementTopTweetsOperator(task_id="top", output_path="/data")
-        EngagementTotalsOperator(task_id="pull", tweet_ids=["1"], output_path="/data")
+        EngagementTopTweetsOperator(task_id="top", dataset_path="/data")
+        EngagementTotalsOperator(task_id="pull", tweet_ids=["1"], dataset_path="/data")
     restored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
     assert set(restored.get_task("top").extra_links) == {"Best Tweet", "Dataset"}
     assert set(restored.get_task("pull").extra_links) == {"Dataset", "Manifest"}
@@ -79,8 +79,12 @@ def test_the_links_of_a_pull_lead_to_its_dataset_and_its_manifest(
     execute: Callable[..., Any], connect: Callable[..., str], author: Handle, ids: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-1:], output_path="{{ params.path }}")
+    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-1:], dataset_path="{{ params.path }}")
     manifest = execute(pull, params={"path": str(tmp_path)})
 
     assert DatasetLink().get_link(pull, ti_key=KEY) == f"file://{tmp_path}"
     assert unquote(ManifestLink().get_link(pull, ti_key=KEY)) == f"file://{manifest['outputs']['manifest']}"
+
+
+def test_a_link_never_shows_a_secret_in_a_path() -> None:
+    assert "canary" not in storage_link("s3://key:canary/+@bucket/folder")

@@ -76,7 +76,7 @@ def pull(
         connect(None, account_tokens=accounts_of(parameters.pop("with_tokens_of", handles)))
         if operator is EngagementHistoricalOperator:
             parameters = {"start": START, "end": END, **parameters}
-        defaults = {"task_id": "pull", "output_path": str(dataset.folder), "auth": "user"}
+        defaults = {"task_id": "pull", "dataset_path": str(dataset.folder), "auth": "user"}
         if operator is not EngagementTotalsOperator:
             del defaults["auth"]
         result: dict[str, Any] = execute(operator(**{**defaults, **parameters}))
@@ -161,7 +161,7 @@ def test_an_owner_has_a_connection_of_its_own(
 
     execute(
         EngagementTotalsOperator(
-            task_id="pull", tweet_ids=tweets, output_path=str(dataset.folder), owner_conn_id="brand_{owner}"
+            task_id="pull", tweet_ids=tweets, dataset_path=str(dataset.folder), owner_conn_id="brand_{owner}"
         )
     )
 
@@ -368,7 +368,7 @@ def test_requests_with_a_stored_response_do_not_count_against_the_bound(
 
 def test_the_ledger_requires_a_dataset(pull: Pulled, simulator: Simulator, handles: list[Handle]) -> None:
     with pytest.raises(AirflowFailException, match="write_owner_ledger: there is no dataset") as raised:
-        pull(tweet_ids=listed(simulator, handles), output_path=None, write_owner_ledger=True)
+        pull(tweet_ids=listed(simulator, handles), dataset_path=None, write_owner_ledger=True)
 
     assert isinstance(raised.value.__cause__, InvalidQueryError)
 
@@ -433,7 +433,7 @@ def test_old_tweets_of_all_owners_share_a_request_and_have_a_reason_for_their_nu
         EngagementTotalsOperator(
             task_id="pull",
             tweet_ids=tweets,
-            output_path=str(dataset.folder),
+            dataset_path=str(dataset.folder),
             auth="user",
             metrics=["impressions", "favorites"],
         )
@@ -475,7 +475,7 @@ def test_ten_revoked_owners_of_a_hundred_are_named_and_cost_one_rejected_request
                 task_id="pull",
                 tweet_ids=tweets,
                 auth="user",
-                output_path=str(dataset.folder),
+                dataset_path=str(dataset.folder),
                 accepted_outcomes=["unauthorized"],
                 concurrent_requests=1,
             )

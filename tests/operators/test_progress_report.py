@@ -50,7 +50,7 @@ def pull(
 
     def pulled(state: TaskState, **options: Any) -> Any:
         operator = EngagementTotalsOperator(
-            task_id="pull", tweet_ids=ids, output_path=str(dataset.folder), auth="user", **options
+            task_id="pull", tweet_ids=ids, dataset_path=str(dataset.folder), auth="user", **options
         )
         return execute(operator, task_state_store=state)
 

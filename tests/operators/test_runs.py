@@ -64,6 +64,7 @@ def pull(
         run_id: str = "run",
         logical_date: datetime | None = None,
         run_after: datetime = NOW,
+        started: datetime | None = None,
         interval: tuple[datetime, datetime] | None = None,
         task_id: str = "pull",
         map_index: int = -1,
@@ -71,9 +72,11 @@ def pull(
     ) -> Any:
         start, end = interval or (None, None)
         return execute(
-            operator(task_id=task_id, tweet_ids=" ".join(tweets), output_path=str(tmp_path), **parameters),
+            operator(task_id=task_id, tweet_ids=" ".join(tweets), dataset_path=str(tmp_path), **parameters),
             ti=task_instance(task_id=task_id, run_id=run_id, map_index=map_index),
-            dag_run=SimpleNamespace(run_id=run_id, run_after=run_after, run_type=kind, partition_key=None),
+            dag_run=SimpleNamespace(
+                run_id=run_id, run_after=run_after, run_type=kind, partition_key=None, start_date=started
+            ),
             logical_date=logical_date,
             data_interval_start=start,
             data_interval_end=end,
@@ -90,12 +93,12 @@ def tweets_with_status(manifest: Any) -> list[str]:
     return sorted(parquet.ParquetFile(manifest["outputs"]["tweet_status"]).read()["tweet_id"].to_pylist(), key=int)
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "csv", "jsonl", "delta"])
+@pytest.mark.parametrize("dataset_format", ["parquet", "csv", "jsonl", "delta"])
 def test_a_manual_run_with_the_interval_of_the_scheduled_run_has_rows_of_its_own(
-    pull: Pull, mine: list[str], tmp_path: Path, simulator: Simulator, output_format: str
+    pull: Pull, mine: list[str], tmp_path: Path, simulator: Simulator, dataset_format: str
 ) -> None:
     yesterday = (MIDNIGHT - DAY, MIDNIGHT)
-    options: dict[str, Any] = {"interval": yesterday, "output_format": output_format}
+    options: dict[str, Any] = {"interval": yesterday, "dataset_format": dataset_format}
     pull(mine[:3], kind="scheduled", run_id="scheduled", logical_date=yesterday[0], **options)
     before = {path: path.read_bytes() for path in (tmp_path / "tweet_status").rglob("*.*")}
     pull(mine[3:], kind="manual", run_id="manual", logical_date=NOW - timedelta(minutes=1), **options)
@@ -130,6 +133,24 @@ def test_a_new_run_asks_again_although_it_started_within_the_same_millisecond(
     assert {len(row["runs"].split(",")) for row in rows_of(tmp_path / "tweet_totals")} == {2}
 
 
+def test_a_long_run_reuses_what_it_has_read_but_not_beyond_reuse_hours_what_another_run_has(
+    pull: Pull, mine: list[str], simulator: Simulator, present: time_machine.Traveller
+) -> None:
+    options: dict[str, Any] = {
+        "operator": EngagementHistoricalOperator,
+        "interval": (MIDNIGHT, MIDNIGHT + timedelta(hours=9)),
+        "reuse_hours": 6,
+    }
+    pull(mine[:3], run_id="long", started=NOW, **options)
+    pull(mine[3:], run_id="other", started=NOW, **options)
+    simulator.journal.clear()
+    present.shift(timedelta(hours=7))
+    pull(mine[:3], run_id="long", started=NOW, **options)
+    assert len(simulator.journal) == 0
+    pull(mine[3:], run_id="long", started=NOW, **options)
+    assert len(simulator.journal.to("historical")) == 1
+
+
 def test_a_mapped_task_that_runs_again_for_some_lists_doubles_and_loses_nothing(
     pull: Pull, mine: list[str], tmp_path: Path
 ) -> None:
@@ -142,12 +163,12 @@ def test_a_mapped_task_that_runs_again_for_some_lists_doubles_and_loses_nothing(
     assert keys(tmp_path) == sorted((tweet, NOW) for tweet in mine[2:])
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "csv", "jsonl", "delta"])
+@pytest.mark.parametrize("dataset_format", ["parquet", "csv", "jsonl", "delta"])
 def test_two_tasks_of_a_run_that_share_tweets_write_each_key_once_with_the_counts_of_both(
-    pull: Pull, mine: list[str], tmp_path: Path, simulator: Simulator, output_format: str
+    pull: Pull, mine: list[str], tmp_path: Path, simulator: Simulator, dataset_format: str
 ) -> None:
-    pull(mine[:4], task_id="likes", metrics=["favorites"], output_format=output_format)
-    pull(mine[2:], task_id="retweets", metrics=["retweets"], output_format=output_format)
+    pull(mine[:4], task_id="likes", metrics=["favorites"], dataset_format=dataset_format)
+    pull(mine[2:], task_id="retweets", metrics=["retweets"], dataset_format=dataset_format)
     assert keys(tmp_path) == sorted((tweet, NOW) for tweet in mine)
     counts = {row["tweet_id"]: (row["favorites"], row["retweets"]) for row in rows_of(tmp_path / "tweet_totals")}
     assert [counts[tweet] for tweet in mine] == [
@@ -218,13 +239,13 @@ def test_a_snapshot_to_come_is_refused(pull: Pull, mine: list[str], simulator: S
     assert len(simulator.journal) == 0
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "delta"])
+@pytest.mark.parametrize("dataset_format", ["parquet", "delta"])
 def test_a_run_that_is_repeated_with_another_snapshot_keeps_the_rows_of_the_first(
-    pull: Pull, mine: list[str], tmp_path: Path, output_format: str
+    pull: Pull, mine: list[str], tmp_path: Path, dataset_format: str
 ) -> None:
     times = [MIDNIGHT + hour * timedelta(hours=1) for hour in (1, 2)]
     for time in times:
-        pull(mine, snapshot_at=time, output_format=output_format)
+        pull(mine, snapshot_at=time, dataset_format=dataset_format)
     assert keys(tmp_path) == sorted((tweet, time) for tweet in mine for time in times)
 
 
@@ -232,11 +253,11 @@ def test_a_run_that_is_repeated_in_another_format_replaces_its_files_and_keeps_w
     pull: Pull, mine: list[str], tmp_path: Path
 ) -> None:
     options: dict[str, Any] = {"operator": EngagementHistoricalOperator, "start": "9h", "end": "now"}
-    for output_format in ("parquet", "csv", "jsonl", "parquet"):
-        pull(mine, output_format=output_format, write_owner_ledger=True, write_restatements=True, **options)
+    for dataset_format in ("parquet", "csv", "jsonl", "parquet"):
+        pull(mine, dataset_format=dataset_format, write_owner_ledger=True, write_restatements=True, **options)
         for table in ("tweet_status", "coverage", "restatements", "owner_ledger"):
             (file,) = (path for path in (tmp_path / table).rglob("*") if path.is_file())
-            assert file.suffix == f".{output_format}"
+            assert file.suffix == f".{dataset_format}"
     assert len(rows_of(tmp_path / "owner_ledger")) == 1
 
 

@@ -14,7 +14,7 @@ from airflow_provider_engagement.operators.tidy import EngagementTidyOperator
 
 def test_the_task_returns_what_it_did(execute: Callable[..., Any], tmp_path: Path) -> None:
     tidy = EngagementTidyOperator(
-        task_id="tidy", output_path="{{ params.folder }}", retention_hours="{{ params.hours }}"
+        task_id="tidy", dataset_path="{{ params.folder }}", retention_hours="{{ params.hours }}"
     )
     params = {"folder": str(tmp_path / "dataset"), "hours": 24}
     assert execute(tidy, params=params) == {"tables": {}}
@@ -22,6 +22,6 @@ def test_the_task_returns_what_it_did(execute: Callable[..., Any], tmp_path: Pat
 
 @pytest.mark.parametrize("hours", [0, 23.9, -1, "soon"])
 def test_the_retention_covers_pulls_in_progress(execute: Callable[..., Any], tmp_path: Path, hours: object) -> None:
-    tidy = EngagementTidyOperator(task_id="tidy", output_path=str(tmp_path), retention_hours=hours)
+    tidy = EngagementTidyOperator(task_id="tidy", dataset_path=str(tmp_path), retention_hours=hours)
     with pytest.raises(AirflowFailException, match=r"retention_hours: .*Pass a number of at least 24\."):
         execute(tidy)

@@ -29,7 +29,7 @@ NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
 END = datetime(2026, 1, 10, tzinfo=UTC)
 
-every_format = pytest.mark.parametrize("output_format", ["parquet", "csv", "jsonl", "delta"])
+every_format = pytest.mark.parametrize("dataset_format", ["parquet", "csv", "jsonl", "delta"])
 
 
 def best(counts: dict[str, int], number: int) -> list[tuple[str, int]]:
@@ -60,7 +60,7 @@ def test_the_newest_snapshot_is_ranked_by_every_metric_that_has_counts(
     simulator: Simulator,
     tweets: list[str],
     tmp_path: Path,
-    output_format: str,
+    dataset_format: str,
 ) -> None:
     connect(author)
     for snapshot_at, ids in (("2026-01-11T00:00:00Z", tweets), ("2026-01-12T08:00:00Z", tweets[:30])):
@@ -69,16 +69,16 @@ def test_the_newest_snapshot_is_ranked_by_every_metric_that_has_counts(
             tweet_ids=ids,
             metrics=["favorites", "impressions"],
             snapshot_at=snapshot_at,
-            output_path=str(tmp_path / "dataset"),
-            output_format=output_format,
+            dataset_path=str(tmp_path / "dataset"),
+            dataset_format=dataset_format,
         )
         execute(pull)
 
     def rank(**options: Any) -> dict[str, Any]:
         operator = EngagementTopTweetsOperator(
-            task_id="top", output_path="{{ params.folder }}", number="{{ params.number }}", **options
+            task_id="top", dataset_path="{{ params.folder }}", limit="{{ params.limit }}", **options
         )
-        result: dict[str, Any] = execute(operator, params={"folder": str(tmp_path / "dataset"), "number": 5})
+        result: dict[str, Any] = execute(operator, params={"folder": str(tmp_path / "dataset"), "limit": 5})
         return result
 
     found = rank()
@@ -103,7 +103,7 @@ def test_the_counts_of_an_interval_are_summed(
     simulator: Simulator,
     tweets: list[str],
     tmp_path: Path,
-    output_format: str,
+    dataset_format: str,
     granularity: str,
 ) -> None:
     connect(author)
@@ -115,12 +115,12 @@ def test_the_counts_of_an_interval_are_summed(
             start=END - 5 * DAY,
             end=END,
             granularity=granularity,
-            output_path=str(tmp_path),
-            output_format=output_format,
+            dataset_path=str(tmp_path),
+            dataset_format=dataset_format,
         )
     )
     top = EngagementTopTweetsOperator(
-        task_id="top", output_path=str(tmp_path), table="tweet_metrics", granularity=granularity, number=7
+        task_id="top", dataset_path=str(tmp_path), table="tweet_metrics", granularity=granularity, limit=7
     )
     found = execute(top, data_interval_start=END - 3 * DAY, data_interval_end=END - DAY)
     assert found["interval"] == ["2026-01-07T00:00:00Z", "2026-01-09T00:00:00Z"]
@@ -135,12 +135,12 @@ def test_the_ranking_is_written_as_csv_and_markdown_and_the_link_leads_to_the_be
     execute: Execute, connect: Callable[..., str], author: Handle, tweets: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=tweets, output_path=str(tmp_path / "dataset")))
+    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=tweets, dataset_path=str(tmp_path / "dataset")))
     top = EngagementTopTweetsOperator(
         task_id="top",
-        output_path=str(tmp_path / "dataset"),
+        dataset_path=str(tmp_path / "dataset"),
         metrics=["favorites", "quote_tweets"],
-        number=3,
+        limit=3,
         csv_path=str(tmp_path / "reports" / "top.csv"),
         markdown_path=str(tmp_path / "reports" / "top.md"),
     )
@@ -177,13 +177,13 @@ def test_equal_counts_are_in_the_order_of_the_ids_as_numbers_and_unknown_counts_
     execute: Execute, tmp_path: Path
 ) -> None:
     write_totals(tmp_path, tweet_id=["1000", "999", "5", "7"], favorites=["3", "3", "", "-2"])
-    found = execute(EngagementTopTweetsOperator(task_id="top", output_path=str(tmp_path)))
+    found = execute(EngagementTopTweetsOperator(task_id="top", dataset_path=str(tmp_path)))
     assert shown(found, "favorites") == [("999", 3), ("1000", 3), ("7", -2)]
 
 
 def test_a_count_with_user_credentials_comes_before_one_with_app_credentials(execute: Execute, tmp_path: Path) -> None:
     write_totals(tmp_path, tweet_id=["5", "5", "6", "6"], auth=["app", "user"] * 2, favorites=["9", "8", "4", ""])
-    found = execute(EngagementTopTweetsOperator(task_id="top", output_path=str(tmp_path)))
+    found = execute(EngagementTopTweetsOperator(task_id="top", dataset_path=str(tmp_path)))
     assert (shown(found, "favorites"), found["tweets"]) == ([("5", 8), ("6", 4)], 2)
 
 
@@ -191,7 +191,7 @@ def test_a_count_with_user_credentials_comes_before_one_with_app_credentials(exe
 def test_an_id_that_is_not_a_tweets_is_an_error(execute: Execute, tmp_path: Path, tweet_id: str) -> None:
     write_totals(tmp_path, tweet_id=["5", tweet_id], favorites=["9", "8"])
     with pytest.raises(AirflowFailException, match=r"tweet_id contains .*, which is not a Tweet id\. Remove the row\."):
-        execute(EngagementTopTweetsOperator(task_id="top", output_path=str(tmp_path)))
+        execute(EngagementTopTweetsOperator(task_id="top", dataset_path=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -199,15 +199,15 @@ def test_an_id_that_is_not_a_tweets_is_an_error(execute: Execute, tmp_path: Path
     [
         ({"table": "tweet_status"}, "table: 'tweet_status' is not a valid choice. Choose one of tweet_totals, tweet_m"),
         ({"metrics": "likes"}, "metrics: 'likes' is not a valid choice"),
-        ({"number": 0}, "number: 0 is not valid"),
-        ({"number": 1001}, "number: 1001 is too many. Pass at most 1000."),
+        ({"limit": 0}, "limit: 0 is not valid"),
+        ({"limit": 1001}, "limit: 1001 is too many. Pass at most 1000."),
         ({"table": "tweet_metrics"}, "has no table tweet_metrics"),
     ],
 )
 def test_an_invalid_parameter_is_named(execute: Execute, tmp_path: Path, options: dict[str, Any], message: str) -> None:
     write_totals(tmp_path, tweet_id=["5"], favorites=["9"])
     with pytest.raises(AirflowFailException, match=re.escape(message)):
-        execute(EngagementTopTweetsOperator(task_id="top", output_path=str(tmp_path), **options))
+        execute(EngagementTopTweetsOperator(task_id="top", dataset_path=str(tmp_path), **options))
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", " =1", "\t=1", "\rx"])
@@ -254,13 +254,13 @@ def test_only_periods_that_the_interval_contains_completely_are_summed(
         metrics=["impressions"],
         start=datetime(2026, 1, 4, 5, tzinfo=UTC) if "time_zone" in options else datetime(2026, 1, 4, tzinfo=UTC),
         end=datetime(2026, 1, 12, 5 if "time_zone" in options else 0, tzinfo=UTC),
-        output_path=str(tmp_path),
+        dataset_path=str(tmp_path),
         **{name: options[name] for name in ("granularity", "time_zone") if name in options},
     )
     execute(pull)
 
     top = EngagementTopTweetsOperator(
-        task_id="top", output_path=str(tmp_path), table="tweet_metrics", **{"start": "7d", "end": "now", **options}
+        task_id="top", dataset_path=str(tmp_path), table="tweet_metrics", **{"start": "7d", "end": "now", **options}
     )
     found = execute(top, data_interval_start=NOW - DAY, data_interval_end=NOW)
 
@@ -278,12 +278,12 @@ def test_the_event_of_an_outlet_says_what_was_ranked(
     execute: Execute, connect: Callable[..., str], author: Handle, tweets: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=tweets, output_path=str(tmp_path / "dataset")))
+    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=tweets, dataset_path=str(tmp_path / "dataset")))
     best_tweets = Asset("s3://bucket/best.csv")
     events: defaultdict[Asset, SimpleNamespace] = defaultdict(SimpleNamespace)
     csv_path = str(tmp_path / "best.csv")
     top = EngagementTopTweetsOperator(
-        task_id="top", output_path=str(tmp_path / "dataset"), csv_path=csv_path, outlets=[best_tweets]
+        task_id="top", dataset_path=str(tmp_path / "dataset"), csv_path=csv_path, outlets=[best_tweets]
     )
 
     found = execute(top, outlet_events=events)
@@ -320,6 +320,6 @@ def test_an_interval_without_a_whole_period_is_an_error(
 ) -> None:
     (tmp_path / "tweet_metrics").mkdir()
     time = NOW + timedelta(seconds=16, milliseconds=700)
-    top = EngagementTopTweetsOperator(task_id="top", output_path=str(tmp_path), table="tweet_metrics", **options)
+    top = EngagementTopTweetsOperator(task_id="top", dataset_path=str(tmp_path), table="tweet_metrics", **options)
     with pytest.raises(AirflowFailException, match=re.escape(message)):
         execute(top, data_interval_start=time, data_interval_end=time)

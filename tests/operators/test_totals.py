@@ -25,6 +25,7 @@ from airflow_provider_engagement.exceptions import (
     InvalidQueryError,
     PermanentError,
 )
+from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS
 from airflow_provider_engagement.simulator import Fault, Handle, Simulator, Switches, World
@@ -98,7 +99,7 @@ def pull(tmp_path: Path, connect: Connect, author: Handle, mine: list[str]) -> C
         if "tweet_ids_file" not in arguments:
             # Airflow would render each id of a list.
             arguments.setdefault("tweet_ids", " ".join(mine))
-        return EngagementTotalsOperator(**{"task_id": "totals", "output_path": str(tmp_path), **arguments})
+        return EngagementTotalsOperator(**{"task_id": "totals", "dataset_path": str(tmp_path), **arguments})
 
     return made
 
@@ -110,18 +111,19 @@ Pull = Callable[..., EngagementTotalsOperator]
 
 
 def test_a_pull_without_an_available_tweet_warns_of_its_ids(
-    pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], capsys: pytest.CaptureFixture[str]
+    pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     rounded = [f"{tweet_id[:-4]}0000" for tweet_id in mine if len(tweet_id) == 19][:5]
     assert execute(pull(tweet_ids=rounded))["outcomes"] == {"unavailable": 5}
-    assert "Nearly all ids end in zeros, and no such Tweet is available, as if a spreadsheet" in capsys.readouterr().out
+    assert "Nearly all ids end in zeros, and no such Tweet is available, as if a spreadsheet" in caplog.text
 
     deleted = [tweet_id for tweet_id in mine if truth(simulator, tweet_id, OWNED) is None][:2]
     execute(pull(tweet_ids=deleted, task_id="deleted"))
-    assert "All 2 Tweets are unavailable" in capsys.readouterr().out
+    assert "All 2 Tweets are unavailable" in caplog.text
 
+    caplog.clear()
     execute(pull(tweet_ids=[*mine[-5:], *deleted], task_id="mixed"))
-    assert "unavailable, as if" not in capsys.readouterr().out
+    assert "unavailable, as if" not in caplog.text
 
 
 def test_totals_with_user_credentials_are_true_for_every_tweet(
@@ -240,7 +242,7 @@ def test_totals_are_true_for_every_undocumented_form_of_the_response(
         extra_metrics=True,
         negative_counts=True,
     )
-    report = execute(pull(output_format="parquet"))
+    report = execute(pull(dataset_format="parquet"))
     assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(simulator, mine, OWNED)
 
 
@@ -516,11 +518,11 @@ def test_groupings_are_summed_over_all_requests(
     assert "groupings" not in report
 
 
-def test_without_output_path_the_rows_are_returned(
+def test_without_dataset_path_the_rows_are_returned(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     some = mine[-260:]
-    report = execute(pull(tweet_ids=some, output_path=None, groupings={"grand": ["engagement.type"]}))
+    report = execute(pull(tweet_ids=some, dataset_path=None, groupings={"grand": ["engagement.type"]}))
     assert counted(report["tweet_totals"], OWNED) == truths(simulator, some, OWNED)
     assert len(report["tweet_status"]) == 260
     assert set(report["groupings"]["grand"]) == set(OWNED)
@@ -532,8 +534,8 @@ def test_too_many_rows_for_xcom_are_an_error_before_any_request(
     pull: Pull, execute: Execute, simulator: Simulator
 ) -> None:
     ids = [str(2 * 10**18 + number) for number in range(1001)]
-    with pytest.raises(AirflowFailException, match=r"output_path.*1001"):
-        execute(pull(tweet_ids=ids, output_path=None))
+    with pytest.raises(AirflowFailException, match=r"dataset_path.*1001"):
+        execute(pull(tweet_ids=ids, dataset_path=None))
     assert len(simulator.journal) == 0
 
 
@@ -541,7 +543,7 @@ def test_every_format_has_the_same_rows(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], tmp_path: Path
 ) -> None:
     reports = {
-        name: execute(pull(output_format=name, output_path=f"{tmp_path}/{name}"))
+        name: execute(pull(dataset_format=name, dataset_path=f"{tmp_path}/{name}"))
         for name in ("parquet", "csv", "jsonl")
     }
     expected = truths(simulator, mine, OWNED)
@@ -562,10 +564,11 @@ def test_the_manifest_is_small_and_json_compatible(pull: Pull, execute: Execute)
 
 
 def test_the_log_has_one_line_at_the_start_and_one_at_the_end(
-    pull: Pull, execute: Execute, mine: list[str], capsys: pytest.CaptureFixture[str]
+    pull: Pull, execute: Execute, mine: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     report = execute(pull())
-    lines = [line for line in capsys.readouterr().out.splitlines() if "EngagementTotalsOperator" in line]
+    lines = [record.getMessage() for record in caplog.records if "airflow_provider_engagement.pull" in record.name]
     planned = len(mine) // 250 + 1
     assert len(lines) == 2
     assert f"Pulling totals of {len(mine)} Tweets with user credentials: {planned} requests planned." in lines[0]
@@ -579,11 +582,12 @@ def test_the_log_has_one_line_at_the_start_and_one_at_the_end(
 
 
 def test_one_tweet_and_one_request_are_logged_in_the_singular(
-    pull: Pull, execute: Execute, mine: list[str], capsys: pytest.CaptureFixture[str]
+    pull: Pull, execute: Execute, mine: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    execute(pull(tweet_ids=mine[:1], output_path=None))
+    caplog.set_level(logging.INFO)
+    execute(pull(tweet_ids=mine[:1], dataset_path=None))
 
-    logged = capsys.readouterr().out
+    logged = caplog.text
     for part in (
         "Pulling totals of 1 Tweet with user credentials: 1 request planned.",
         "of 1 Tweet complete",
@@ -619,7 +623,7 @@ def test_no_secret_is_in_logs_manifests_files_exceptions_or_representations(
 
     def run(**arguments: Any) -> None:
         operator = EngagementTotalsOperator(
-            task_id="totals", tweet_ids=mine[-3:], output_path=str(tmp_path), **arguments
+            task_id="totals", tweet_ids=mine[-3:], dataset_path=str(tmp_path), **arguments
         )
         try:
             seen.append(repr(execute(operator)))
@@ -628,9 +632,10 @@ def test_no_secret_is_in_logs_manifests_files_exceptions_or_representations(
             while chain is not None:
                 seen.extend((repr(chain), str(chain), repr(vars(chain))))
                 chain = chain.__cause__ or chain.__context__
-        client = operator.hook.get_conn()
+        hook = EngagementHook()
+        client = hook.get_conn()
         fields = {name: getattr(operator, name) for name in operator.template_fields}
-        seen.extend((repr(operator), repr(operator.hook), repr(client), repr(fields)))
+        seen.extend((repr(operator), repr(hook), repr(client), repr(fields)))
 
     connect(author)
     run()
@@ -681,7 +686,7 @@ def test_an_invalid_parameter_fails_the_task_with_its_name_before_any_request(
         ("groupings", {"groupings": "by day"}),
         ("groupings", {"groupings": {"daily": ["engagement.type", "engagement.day"]}}),
         ("groupings", {"groupings": {name: ["engagement.type"] for name in "abc"}}),
-        ("output_format", {"output_format": "xlsx"}),
+        ("dataset_format", {"dataset_format": "xlsx"}),
         ("accepted_outcomes", {"accepted_outcomes": ["gone"]}),
         ("snapshot_at", {"snapshot_at": "yesterday"}),
         ("concurrent_requests", {"concurrent_requests": 0}),
@@ -721,6 +726,22 @@ def test_an_unsuitable_connection_fails_the_task_before_any_request(
     with pytest.raises(AirflowFailException, match=message) as raised:
         execute(pull(**arguments))
     assert isinstance(raised.value.__cause__, (InvalidConnectionError, InvalidQueryError))
+    assert len(simulator.journal) == 0
+
+
+@pytest.mark.parametrize("field", ["dataset_path", "tweet_ids_file"])
+def test_a_secret_in_a_path_fails_the_task_before_any_request_and_is_in_no_log(
+    pull: Pull, execute: Execute, simulator: Simulator, field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments: dict[str, Any] = {field: "s3://key:canary@bucket/file.txt"}
+    if field == "tweet_ids_file":
+        arguments["tweet_ids"] = None
+    with (
+        caplog.at_level("DEBUG"),
+        pytest.raises(AirflowFailException, match=f"^{field}: .*Keep secrets in an Airflow connection") as raised,
+    ):
+        execute(pull(**arguments))
+    assert "canary" not in f"{raised.value} {raised.value.__cause__!r} {caplog.text}"
     assert len(simulator.journal) == 0
 
 
@@ -780,13 +801,13 @@ def test_a_pull_within_the_quota_never_releases_the_worker(
     assert report["requests"]["sent"] == len(mine) // 250 + 1
 
 
-def test_without_output_path_the_task_waits_on_the_worker(
+def test_without_dataset_path_the_task_waits_on_the_worker(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     minute = simulator.rate_clock.now().replace(second=59, microsecond=0)
     simulator.rate_clock.set(minute, running=True)
     simulator.set_limit(per_minute=2)
-    report = execute(pull(tweet_ids=mine[:510], output_path=None, max_inline_wait=0, deferrable=True))
+    report = execute(pull(tweet_ids=mine[:510], dataset_path=None, max_inline_wait=0, deferrable=True))
     assert sorted(requested_ids(simulator)) == sorted(mine[:510])
     assert report["requests"]["sent"] == 3
 

@@ -52,7 +52,7 @@ def test_a_dag_pulls_ids_from_xcoms_and_templates_with_several_connections(
             return mine
 
         ids = tweets()
-        EngagementTotalsOperator(task_id="listed", tweet_ids=ids, output_path=str(tmp_path))
+        EngagementTotalsOperator(task_id="listed", tweet_ids=ids, dataset_path=str(tmp_path))
         templated = EngagementTotalsOperator(
             task_id="templated", tweet_ids="{{ ti.xcom_pull(task_ids='tweets')[:3] }}", metrics="{{ 'favorites' }}"
         )
@@ -61,11 +61,11 @@ def test_a_dag_pulls_ids_from_xcoms_and_templates_with_several_connections(
             task_id="mapped",
             tweet_ids=[*mine, *others],
             metrics=["impressions"],
-            output_path=str(tmp_path),
+            dataset_path=str(tmp_path),
             accepted_outcomes=["forbidden", "unavailable", "unsupported_90d"],
         ).expand(engagement_conn_id=connections)
         EngagementTotalsOperator(
-            task_id="rejected", tweet_ids=["not an id"], output_path=str(tmp_path), retries=3, retry_delay=timedelta(0)
+            task_id="rejected", tweet_ids=["not an id"], dataset_path=str(tmp_path), retries=3, retry_delay=timedelta(0)
         )
 
     run = run_dag(dag)
@@ -156,7 +156,7 @@ def test_a_task_that_waits_in_the_triggerer_continues_in_the_same_attempt(
         EngagementTotalsOperator(
             task_id="waiting",
             tweet_ids=" ".join(world.tweets_of(author.user_id)[:510]),
-            output_path=str(tmp_path),
+            dataset_path=str(tmp_path),
             max_inline_wait=0,
             deferrable=True,
         )

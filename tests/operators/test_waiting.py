@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
-from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS, wait_until
+from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS, wait_until, wake_at
 from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World
 
 NOW = datetime(2026, 1, 12, 9, 30, 10, tzinfo=UTC)
@@ -113,7 +113,7 @@ def drive(
         done = Driven()
         parameters = {
             "tweet_ids": sorted(api.world.tweets),
-            "output_path": str(tmp_path / f"{mode}{map_index}"),
+            "dataset_path": str(tmp_path / f"{mode}{map_index}"),
             "max_inline_wait": 100_000 if mode == "sleeping" else 0,
             "concurrent_requests": 1,
             "deferrable": mode == "deferring",
@@ -410,3 +410,16 @@ def test_a_task_knows_the_quota_that_the_task_before_used_up(drive: Any, api: An
     drive(tweet_ids=ids[:12])
     drive(tweet_ids=ids[12:24])
     assert rate_limited(api) == 0
+
+
+def test_wake_times_are_spread_and_the_same_for_the_same_key() -> None:
+    times = [wake_at(NOW.timestamp(), key=f"task-{number}", spread=10.0) for number in range(100)]
+    assert times == [wake_at(NOW.timestamp(), key=f"task-{number}", spread=10.0) for number in range(100)]
+    assert all(NOW.timestamp() <= time < NOW.timestamp() + 10 for time in times)
+    assert max(Counter(int(time) for time in times).values()) < 25
+
+
+def test_the_last_to_wake_up_changes_from_minute_to_minute() -> None:
+    keys = [f"task-{number}" for number in range(8)]
+    last = {max(keys, key=lambda key: wake_at(NOW.timestamp() + 60 * m, key=key, spread=10.0)) for m in range(30)}
+    assert len(last) > 3

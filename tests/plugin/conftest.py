@@ -96,7 +96,7 @@ def run_pulls(folder: Path | str, **options: Any) -> Pulled:
         )
         common = {
             "tweet_ids": world.tweets_of(author.user_id),
-            "output_path": str(folder),
+            "dataset_path": str(folder),
             "engagement_conn_id": "engagement_page",
             **options,
         }

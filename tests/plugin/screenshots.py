@@ -92,7 +92,7 @@ def pull(folder: Path) -> tuple[str, str]:
         os.environ["AIRFLOW_CONN_ENGAGEMENT_DEFAULT"] = json.dumps(
             {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
         )
-        common: dict[str, Any] = {"tweet_ids": world.tweets_of(author.user_id)[-NEWEST:], "output_path": str(folder)}
+        common: dict[str, Any] = {"tweet_ids": world.tweets_of(author.user_id)[-NEWEST:], "dataset_path": str(folder)}
         for days in (14, 7, 0):
             end = today - timedelta(days=days)
             with DAG(DAG_ID, schedule=None) as dag:
@@ -105,7 +105,7 @@ def pull(folder: Path) -> tuple[str, str]:
                     **common,
                 )
                 EngagementTotalsOperator(task_id="totals", snapshot_at=end, **common)
-                series >> EngagementReportOperator(task_id="report", output_path=str(folder))
+                series >> EngagementReportOperator(task_id="report", dataset_path=str(folder))
             run = run_dag(dag)
     report = max((folder.absolute() / "_reports").glob("*.html"), key=lambda path: path.stat().st_mtime)
     return run.run_id, str(report)

@@ -47,7 +47,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module", params=["parquet", "delta"])
 def pulled(airflow_database: None, bucket: str, request: pytest.FixtureRequest) -> Pulled:
     """Pull into the bucket, instead of into a local folder."""
-    return run_pulls(f"{bucket}/{request.param}", output_format=request.param)
+    return run_pulls(f"{bucket}/{request.param}", dataset_format=request.param)
 
 
 def shown(pulled: Pulled) -> str:

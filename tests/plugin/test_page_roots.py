@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.plugin.page_roots import RefusedPathError, check_root, without_user
+from airflow_provider_engagement.plugin.page_roots import RefusedPathError, check_root
+from airflow_provider_engagement.storage.user_information import without_user
 
 ROOTS = "AIRFLOW__ENGAGEMENT__PAGE_ROOTS"
-OWN = "AIRFLOW__ENGAGEMENT__DEFAULT_OUTPUT_PATH"
+OWN = "AIRFLOW__ENGAGEMENT__DEFAULT_DATASET_PATH"
 
 
 def is_allowed(path: str) -> bool:
@@ -104,7 +105,7 @@ def test_with_roots_only_paths_below_them_are_allowed(
     assert [path for path in refused if is_allowed(path)] == []
 
 
-def test_the_default_output_path_is_always_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_dataset_path_is_always_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ROOTS, "/data")
     monkeypatch.setenv(OWN, "s3://bucket/engagement")
 
@@ -146,4 +147,23 @@ def test_the_refusal_names_the_path_without_a_password() -> None:
     with pytest.raises(RefusedPathError, match="may not read 'http://host/x'") as caught:
         check_root("http://user:password@host/x")
     assert "password" not in str(caught.value)
-    assert without_user("s3://key:secret@bucket/a@b") == "s3://bucket/a@b"
+    assert without_user("s3://key:secret@bucket/a") == "s3://bucket/a"
+
+
+SECRET_URL = "s3://key:canary@bucket/folder"
+
+
+def test_a_path_with_a_secret_is_refused_without_it() -> None:
+    with pytest.raises(RefusedPathError) as caught:
+        check_root(SECRET_URL)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", [ROOTS, OWN])
+def test_a_root_with_a_secret_is_an_error_that_says_what_to_do_and_does_not_show_it(
+    option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(option, SECRET_URL)
+    with pytest.raises(InvalidQueryError, match="Keep secrets in an Airflow connection") as caught:
+        check_root("/data")
+    assert "canary" not in str(caught.value)

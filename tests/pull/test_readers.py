@@ -18,8 +18,9 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.storage.temporary_files import FileOrigin
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import FileFormat, OutputFormat, open_writer
+from airflow_provider_engagement.tables.formats import open_writer
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
 from airflow_provider_engagement.tables.staged_files import StagingFolder
@@ -38,7 +39,7 @@ DATES = {date(2026, 1, 1), date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1
 def dataset(tmp_path: Path) -> Path:
     """Write hours, days and a total, with all the files that a pull keeps for itself."""
     for granularity, period in PERIODS.items():
-        folder = DatasetFolder(tmp_path, OutputFormat.PARQUET)
+        folder = DatasetFolder(tmp_path, DatasetFormat.PARQUET)
         table = folder.open_merged(
             TWEET_METRICS,
             f"tweet_metrics/{granularity}",

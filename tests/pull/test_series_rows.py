@@ -60,7 +60,7 @@ def test_without_an_interval_the_hours_are_those_of_the_response() -> None:
 def test_after_post_days_limit_the_hours_and_the_period_of_a_tweet() -> None:
     rows = series_rows(hours(0, 240), "total", after_post_days=2)
     assert rows.hours_of(YOUNG, hours(0, 240)) == rows.period_of(YOUNG, hours(0, 240)) == hours(30, 78)
-    following = series_rows(hours(0, 240), "total", after_post_days=2, after_post_repetition=2)
+    following = series_rows(hours(0, 240), "total", after_post_days=2, after_post_period=2)
     assert following.hours_of(YOUNG, hours(0, 240)) == following.period_of(YOUNG, hours(0, 240)) == hours(78, 126)
     assert following.hours_of(YOUNG, hours(0, 78)) is None
     cut = series_rows(hours(40, 60), "total", after_post_days=2)
@@ -68,7 +68,7 @@ def test_after_post_days_limit_the_hours_and_the_period_of_a_tweet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "repetition", "expected"),
+    ("interval", "period", "expected"),
     [
         (hours(0, 240), 1, hours(30, 72)),  # The day of the creation is complete from the creation on.
         (hours(0, 240), 2, hours(96, 120)),  # The days 78 to 126 contain one whole calendar day.
@@ -76,9 +76,9 @@ def test_after_post_days_limit_the_hours_and_the_period_of_a_tweet() -> None:
     ],
 )
 def test_after_post_days_make_rows_of_whole_calendar_days(
-    interval: TimeRange, repetition: int, expected: TimeRange
+    interval: TimeRange, period: int, expected: TimeRange
 ) -> None:
-    rows = series_rows(interval, "day", after_post_days=2, after_post_repetition=repetition)
+    rows = series_rows(interval, "day", after_post_days=2, after_post_period=period)
     assert rows.hours_of(YOUNG, hours(0, 240)) == expected
 
 

@@ -28,8 +28,8 @@ from airflow_provider_engagement.pull.series_rows import SeriesRows
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.time_series import assemble_time_series
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import OutputFormat
 from airflow_provider_engagement.tables.granularity import Granularity
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema
 from airflow_provider_engagement.tweet_id import first_id_at
@@ -162,7 +162,7 @@ class Pull:
 
     def tables(self, granularity: str = "hour", **options: Any) -> dict[str, list[Row]]:
         """Assemble the tables in a new folder, and return their rows."""
-        folder = DatasetFolder(self.path / f"dataset-{len(list(self.path.iterdir()))}", OutputFormat.PARQUET)
+        folder = DatasetFolder(self.path / f"dataset-{len(list(self.path.iterdir()))}", DatasetFormat.PARQUET)
         self.assemble(folder, granularity, **options)
         return {
             table: [
@@ -181,7 +181,7 @@ class Pull:
 
 
 def open_folder(path: Path) -> DatasetFolder:
-    return DatasetFolder(path / "dataset", OutputFormat.PARQUET)
+    return DatasetFolder(path / "dataset", DatasetFormat.PARQUET)
 
 
 def files(path: Path) -> list[str]:

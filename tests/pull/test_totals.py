@@ -25,8 +25,8 @@ from airflow_provider_engagement.pull.response_store import ResponseStore, Store
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.totals import assemble_totals
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import OutputFormat
 from airflow_provider_engagement.tables.schema import TWEET_TOTALS
 
 MakeRequest = Callable[..., Request]
@@ -52,9 +52,9 @@ class Pull:
         self.fetched = FetchResult([])
         self.folder = self.open_folder()
 
-    def open_folder(self, output_format: OutputFormat = OutputFormat.PARQUET) -> DatasetFolder:
+    def open_folder(self, dataset_format: DatasetFormat = DatasetFormat.PARQUET) -> DatasetFolder:
         """Open the folder for another assembly."""
-        self.folder = DatasetFolder(self.path, output_format)
+        self.folder = DatasetFolder(self.path, dataset_format)
         return self.folder
 
     def add(self, request: Request, response: FetchedResponse) -> None:
@@ -197,19 +197,19 @@ def test_a_rerun_replaces_the_files(pull: Pull, request_for: MakeRequest, respon
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("output_format", OutputFormat)
+@pytest.mark.parametrize("dataset_format", DatasetFormat)
 def test_an_incomplete_pull_writes_only_statuses(
-    pull: Pull, request_for: MakeRequest, response_to: Respond, output_format: OutputFormat
+    pull: Pull, request_for: MakeRequest, response_to: Respond, dataset_format: DatasetFormat
 ) -> None:
     def other_files() -> dict[str, bytes]:
         return {path: (pull.path / path).read_bytes() for path in pull.files() if "tweet_status" not in path}
 
-    pull.open_folder(output_format)
+    pull.open_folder(dataset_format)
     pull.add(request_for("20"), response_to(request_for("20")))
     pull.assemble()
     before = other_files()
     pull.fail(request_for("21", "22"), NoResponseError("timeout"))
-    folder = pull.open_folder(output_format)
+    folder = pull.open_folder(dataset_format)
     with pytest.raises(IncompletePullError, match=r"2 of 3 Tweets.*timeout"):
         pull.assemble()
     gc.collect()

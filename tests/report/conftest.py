@@ -106,12 +106,12 @@ def pull(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
         connection = {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
         os.environ["AIRFLOW_CONN_ENGAGEMENT_REPORT"] = json.dumps(connection)
 
-        def pulled(output_format: str = "parquet", granularity: str = "hour", time_zone: str = "UTC") -> Pulled:
+        def pulled(dataset_format: str = "parquet", granularity: str = "hour", time_zone: str = "UTC") -> Pulled:
             folder = tmp_path_factory.mktemp("dataset")
             common = {
                 "tweet_ids": world.tweets_of(author.user_id),
-                "output_path": str(folder),
-                "output_format": output_format,
+                "dataset_path": str(folder),
+                "dataset_format": dataset_format,
                 "engagement_conn_id": "engagement_report",
             }
             manifests = {}

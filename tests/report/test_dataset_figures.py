@@ -29,12 +29,12 @@ def rows(dataset: Pulled, name: str, **options: object) -> list[dict[str, object
     return figures(dataset, **options).figure(name).records()
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "csv", "jsonl", "delta"])
+@pytest.mark.parametrize("dataset_format", ["parquet", "csv", "jsonl", "delta"])
 @pytest.mark.parametrize("granularity", ["hour", "day"])
 def test_sums_over_time_equal_the_counts_of_the_world(
-    pull: Callable[..., Pulled], output_format: str, granularity: str
+    pull: Callable[..., Pulled], dataset_format: str, granularity: str
 ) -> None:
-    dataset = pull(output_format, granularity)
+    dataset = pull(dataset_format, granularity)
 
     found = rows(dataset, "series", metrics=METRICS, step=Granularity.DAY)
 
@@ -181,9 +181,9 @@ def test_outcomes_count_the_deleted_tweets(hours: Pulled) -> None:
     assert {row["tweet_id"] for row in gaps} == set(hours.tweet_ids) - set(hours.available)
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "delta"])
-def test_snapshots_are_the_totals_of_the_world(pull: Callable[..., Pulled], output_format: str) -> None:
-    dataset = pull(output_format)
+@pytest.mark.parametrize("dataset_format", ["parquet", "delta"])
+def test_snapshots_are_the_totals_of_the_world(pull: Callable[..., Pulled], dataset_format: str) -> None:
+    dataset = pull(dataset_format)
     found = rows(dataset, "snapshots")
 
     assert [row["snapshot_at"] for row in found] == [TODAY, TODAY - DAY]

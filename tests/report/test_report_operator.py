@@ -29,7 +29,7 @@ def write(dataset: Pulled, **options: Any) -> str:
 
 
 def test_the_xcom_is_the_path_of_the_file_beside_the_tables(hours: Pulled) -> None:
-    path = write(hours, output_path=str(hours.folder))
+    path = write(hours, dataset_path=str(hours.folder))
 
     run = TaskRun(run_id="run", task="engagement.report", time=TODAY)
     assert path.endswith(f"/_reports/{run.file_name}.html")
@@ -53,7 +53,7 @@ def test_the_event_of_an_outlet_names_the_report(hours: Pulled, tmp_path: Path) 
     mail = Asset("s3://bucket/report")
     events: defaultdict[Asset, SimpleNamespace] = defaultdict(SimpleNamespace)
     operator = EngagementReportOperator(
-        task_id="report", output_path=str(hours.folder), report_path=str(tmp_path / "r.html"), outlets=[mail]
+        task_id="report", dataset_path=str(hours.folder), report_path=str(tmp_path / "r.html"), outlets=[mail]
     )
     context = {**run_context(operator, "run", TODAY, TODAY), "outlet_events": events}
     operator.render_template_fields(context)
@@ -69,7 +69,7 @@ def test_the_event_of_an_outlet_names_the_report(hours: Pulled, tmp_path: Path) 
 
 def test_images_are_written_beside_the_report(hours: Pulled, tmp_path: Path) -> None:
     operator = EngagementReportOperator(
-        task_id="report", output_path=str(hours.folder), report_path=str(tmp_path / "r.html"), image_format="png"
+        task_id="report", dataset_path=str(hours.folder), report_path=str(tmp_path / "r.html"), image_format="png"
     )
     context = run_context(operator, "run", TODAY, TODAY)
     operator.render_template_fields(context)
@@ -84,17 +84,17 @@ def test_images_are_written_beside_the_report(hours: Pulled, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "output_path: neither output_path nor the pull names a dataset"),
+        ({}, "dataset_path: neither dataset_path nor the pull names a dataset"),
         ({"pull": {"other": 1}}, "pull: .*is not the XCom of a pull"),
         ({"pull": "[1"}, "pull: "),
-        ({"output_path": "/nonexistent/dataset"}, "output_path: .*does not exist"),
+        ({"dataset_path": "/nonexistent/dataset"}, "dataset_path: .*does not exist"),
         ({"image_format": "gif"}, "image_format: 'gif'"),
         ({"granularity": "total"}, "granularity: 'total'"),
     ],
 )
 def test_an_invalid_parameter_fails_the_task(hours: Pulled, options: dict[str, Any], message: str) -> None:
     with pytest.raises(AirflowFailException, match=message):
-        write(hours, **({"output_path": str(hours.folder)} | options if "granularity" in options else options))
+        write(hours, **({"dataset_path": str(hours.folder)} | options if "granularity" in options else options))
 
 
 def test_the_link_of_the_task_leads_to_the_page_that_shows_its_report() -> None:
@@ -164,7 +164,7 @@ def test_an_interval_without_rows_is_a_warning(
 
     assert "Warning: The dataset has no hours or days in the interval" in capsys.readouterr().err
     assert "Counts over time" in out.read_text(encoding="utf-8")
-    write(hours, output_path=str(hours.folder), start="2020-01-05", end="2020-01-12", report_path=str(out))
+    write(hours, dataset_path=str(hours.folder), start="2020-01-05", end="2020-01-12", report_path=str(out))
     assert "The dataset has no hours or days in the interval" in capsys.readouterr().out + caplog.text
 
 

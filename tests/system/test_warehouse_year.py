@@ -56,7 +56,7 @@ def world() -> World:
 def pulled(world: World, folder: Path, connect: Callable[[Simulator], None]) -> Iterator[int]:
     """Pull all but the last ten days, and then the last twenty days with the totals. Yield after each of them."""
     owned = [(tweet.id, tweet.author_id) for tweet in world.tweets.values()]
-    output = {"output_path": f"file://{folder}", "max_inline_wait": 300}
+    output = {"dataset_path": f"file://{folder}", "max_inline_wait": 300}
     with Simulator(world, clock=Clock(NOW)) as simulator, time_machine.travel(NOW, tick=True):
         simulator.set_limit(per_minute=1_000_000)
         connect(simulator)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.storage.contained_paths import check_contained, is_contained
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.delta_log import compact
-from airflow_provider_engagement.tables.formats import FileFormat, OutputFormat
+from airflow_provider_engagement.tables.tidying import tidy
 
 from .test_table_batches import PLACE, read, write
 
@@ -75,8 +76,8 @@ def forge(folder: Path, path: str) -> None:
 @pytest.mark.parametrize("form", ["absolute", "up", "encoded", "scheme"])
 def test_a_file_that_the_log_of_a_delta_table_names_outside_it_is_not_read(tmp_path: Path, form: str) -> None:
     folder, other = tmp_path / "own", tmp_path / "other"
-    write(folder, OutputFormat.DELTA)
-    write(other, OutputFormat.DELTA)
+    write(folder, DatasetFormat.DELTA)
+    write(other, DatasetFormat.DELTA)
     secret = next((other / PLACE).glob("*/*.parquet"))
     up = f"../../../other/{PLACE}/{secret.parent.name}/{secret.name}"
     forge(
@@ -96,13 +97,13 @@ def test_a_file_that_the_log_of_a_delta_table_names_outside_it_is_not_read(tmp_p
     assert secret.exists()
 
 
-@pytest.mark.parametrize("output_format", list(FileFormat))
+@pytest.mark.parametrize("dataset_format", list(FileFormat))
 @pytest.mark.parametrize("what", ["file", "partition"])
-def test_a_link_out_of_a_table_is_refused_by_name(tmp_path: Path, output_format: FileFormat, what: str) -> None:
+def test_a_link_out_of_a_table_is_refused_by_name(tmp_path: Path, dataset_format: FileFormat, what: str) -> None:
     folder, other = tmp_path / "own", tmp_path / "other"
-    write(folder, OutputFormat(output_format))
-    write(other, OutputFormat(output_format))
-    secret = next((other / PLACE).glob(f"*/*.{output_format}"))
+    write(folder, DatasetFormat(dataset_format))
+    write(other, DatasetFormat(dataset_format))
+    secret = next((other / PLACE).glob(f"*/*.{dataset_format}"))
     own = folder / PLACE / secret.parent.name
     place = own / secret.name if what == "file" else own
     shutil.rmtree(place) if place.is_dir() else place.unlink()
@@ -112,23 +113,84 @@ def test_a_link_out_of_a_table_is_refused_by_name(tmp_path: Path, output_format:
         read(folder)
 
 
-@pytest.mark.parametrize("what", ["log", "entry", "file"])
-def test_a_link_out_of_a_delta_table_is_refused_by_name(tmp_path: Path, what: str) -> None:
-    folder, other = tmp_path / "own", tmp_path / "other"
-    write(folder, OutputFormat.DELTA)
-    log = folder / PLACE / "_delta_log"
-    place = {"log": log, "entry": max(log.glob("*.json")), "file": next((folder / PLACE).glob("*/*.parquet"))}[what]
-    other.mkdir()
+def move_out(place: Path, other: Path) -> None:
+    """Replace a file or folder by a link to it elsewhere."""
+    other.mkdir(exist_ok=True)
     place.rename(other / place.name)
     place.symlink_to(other / place.name)
 
-    with pytest.raises(IncompatibleTableError, match=f"'{place}' is a link that leads out of it"):
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("what", ["log", "entry", "checkpoint", "partition", "file", "foreign folder"])
+def test_a_link_out_of_a_delta_table_is_refused_by_name_before_it_is_read_or_written(tmp_path: Path, what: str) -> None:
+    folder, other = tmp_path / "own", tmp_path / "other"
+    write(folder, DatasetFormat.DELTA)
+    log = folder / PLACE / "_delta_log"
+    file = next((folder / PLACE).glob("*/*.parquet"))
+    place = {
+        "log": log,
+        "entry": max(log.glob("*.json")),
+        "checkpoint": log / "_last_checkpoint",
+        "partition": file.parent,
+        "file": file,
+        "foreign folder": folder / PLACE / "partition_date=2020-01-01",
+    }[what]
+    if what == "checkpoint":
+        place.write_text('{"version": 0, "size": 1}', encoding="utf-8")
+    if what == "foreign folder":
+        place.mkdir()
+        (place / "precious.parquet").write_bytes(b"of somebody else")
+        os.utime(place / "precious.parquet", (0, 0))
+    move_out(place, other)
+    before = contents(other)
+
+    refused = pytest.raises(IncompatibleTableError, match=f"'{place}' is a link that leads out of it")
+    with refused:
         read(folder)
+    with refused:
+        compact(str(folder / PLACE), {}, retention=timedelta(0))
+    with refused:
+        tidy(folder, retention=timedelta(0))
+    with refused:
+        write(folder, DatasetFormat.DELTA)
+    assert contents(other) == before
 
 
-@pytest.mark.parametrize("output_format", list(OutputFormat))
-def test_a_folder_that_is_itself_a_link_is_read(tmp_path: Path, output_format: OutputFormat) -> None:
-    rows = write(tmp_path / "real", output_format)
+@pytest.mark.parametrize("dataset_format", list(DatasetFormat))
+def test_a_table_that_is_a_link_out_of_its_dataset_receives_no_rows(
+    tmp_path: Path, dataset_format: DatasetFormat
+) -> None:
+    folder, other = tmp_path / "own", tmp_path / "other"
+    write(folder, dataset_format)
+    move_out(folder / PLACE, other)
+    before = contents(other)
+
+    with pytest.raises(IncompatibleTableError, match="is a link that leads out of it"):
+        write(folder, dataset_format)
+    if dataset_format is DatasetFormat.DELTA:
+        with pytest.raises(IncompatibleTableError, match="is a link that leads out of it"):
+            tidy(folder, retention=timedelta(0))
+    assert contents(other) == before
+
+
+@pytest.mark.parametrize("dataset_format", list(FileFormat))
+def test_rows_are_not_merged_with_a_file_outside_the_table(tmp_path: Path, dataset_format: FileFormat) -> None:
+    folder, other = tmp_path / "own", tmp_path / "other"
+    write(folder, DatasetFormat(dataset_format))
+    place = next((folder / PLACE).glob(f"*/*.{dataset_format}"))
+    move_out(place, other)
+
+    with pytest.raises(IncompatibleTableError, match=f"'{place}' is a link that leads out of it"):
+        write(folder, DatasetFormat(dataset_format))
+    assert place.is_symlink()
+
+
+@pytest.mark.parametrize("dataset_format", list(DatasetFormat))
+def test_a_folder_that_is_itself_a_link_is_read(tmp_path: Path, dataset_format: DatasetFormat) -> None:
+    rows = write(tmp_path / "real", dataset_format)
     (tmp_path / "link").symlink_to(tmp_path / "real")
 
     assert set(read(tmp_path / "link")) == rows

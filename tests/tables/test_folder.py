@@ -11,13 +11,13 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.folder import ROWS_PER_BATCH, DatasetFolder
-from airflow_provider_engagement.tables.formats import FileFormat, OutputFormat
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
-every_format = pytest.mark.parametrize("output_format", [*map(OutputFormat, FileFormat)])
+every_format = pytest.mark.parametrize("dataset_format", [*map(DatasetFormat, FileFormat)])
 
 
 def totals(*favorites: int) -> pyarrow.Table:
@@ -46,7 +46,7 @@ def fail_to_write(folder: DatasetFolder) -> None:
 
 def test_small_batches_become_few_row_groups(tmp_path: Path) -> None:
     size = ROWS_PER_BATCH // 100
-    write_totals(DatasetFolder(tmp_path, OutputFormat.PARQUET), *[totals(*range(size))] * 201)
+    write_totals(DatasetFolder(tmp_path, DatasetFormat.PARQUET), *[totals(*range(size))] * 201)
     metadata = parquet.read_metadata(tmp_path / "tweet_totals" / "file.parquet")
     assert [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)] == [
         ROWS_PER_BATCH,
@@ -56,7 +56,7 @@ def test_small_batches_become_few_row_groups(tmp_path: Path) -> None:
 
 
 def test_rows_are_counted_by_table(tmp_path: Path) -> None:
-    folder = DatasetFolder(tmp_path, OutputFormat.CSV)
+    folder = DatasetFolder(tmp_path, DatasetFormat.CSV)
     with folder.open({TWEET_TOTALS: "a", TWEET_STATUS: "b"}) as files:
         files["tweet_totals"].append(totals(1, 2))
         files["tweet_totals"].append(totals(3))
@@ -65,8 +65,8 @@ def test_rows_are_counted_by_table(tmp_path: Path) -> None:
 
 @every_format
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-def test_a_block_that_fails_writes_no_table(tmp_path: Path, output_format: OutputFormat) -> None:
-    folder = DatasetFolder(tmp_path, output_format)
+def test_a_block_that_fails_writes_no_table(tmp_path: Path, dataset_format: DatasetFormat) -> None:
+    folder = DatasetFolder(tmp_path, dataset_format)
     with pytest.raises(ValueError, match="incomplete"):
         fail_to_write(folder)
     gc.collect()  # A writer that is still open raises an error here, because its file is closed.
@@ -77,18 +77,18 @@ def test_a_block_that_fails_writes_no_table(tmp_path: Path, output_format: Outpu
 
 def test_a_rerun_replaces_a_file(tmp_path: Path) -> None:
     for favorites in ((1, 2, 3), (4,)):
-        folder = DatasetFolder(tmp_path, OutputFormat.PARQUET)
+        folder = DatasetFolder(tmp_path, DatasetFormat.PARQUET)
         write_totals(folder, totals(*favorites))
     assert [row["favorites"] for row in folder.read_rows()["tweet_totals"]] == [4]
 
 
 @every_format
-def test_locations_are_the_paths_of_files(tmp_path: Path, output_format: OutputFormat) -> None:
-    folder = DatasetFolder(tmp_path, output_format)
+def test_locations_are_the_paths_of_files(tmp_path: Path, dataset_format: DatasetFormat) -> None:
+    folder = DatasetFolder(tmp_path, dataset_format)
     write_totals(folder, totals(1))
     folder.write_json("manifest", "_manifests/run.json", {"a": "ž", "b": None})
     assert folder.locations == {
-        "tweet_totals": str(tmp_path / "tweet_totals" / f"file.{output_format}"),
+        "tweet_totals": str(tmp_path / "tweet_totals" / f"file.{dataset_format}"),
         "manifest": str(tmp_path / "_manifests" / "run.json"),
     }
     assert all(Path(location).is_file() for location in folder.locations.values())
@@ -96,8 +96,8 @@ def test_locations_are_the_paths_of_files(tmp_path: Path, output_format: OutputF
 
 
 @every_format
-def test_rows_of_all_partitions_are_read_in_order_as_json_values(tmp_path: Path, output_format: OutputFormat) -> None:
-    folder = DatasetFolder(tmp_path, output_format)
+def test_rows_of_all_partitions_are_read_in_order_as_json_values(tmp_path: Path, dataset_format: DatasetFormat) -> None:
+    folder = DatasetFolder(tmp_path, dataset_format)
     merged = folder.open_merged(TWEET_METRICS, "tweet_metrics/hour", lambda time: f"partition_date={time:%Y-%m-%d}")
     assert folder.read_rows() == {"tweet_metrics": []}
     starts = [NOON.replace(day=day) for day in (12, 10, 11)]

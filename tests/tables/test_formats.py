@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import FileFormat, OutputFormat, read_table, to_json_value
+from airflow_provider_engagement.tables.formats import read_table, to_json_value
 from airflow_provider_engagement.tables.schema import (
     TABLES,
     TWEET_METRICS,
@@ -87,7 +88,7 @@ def write(folder: DatasetFolder, table: Table, *batches: pyarrow.Table) -> None:
 
 def written_rows(folder: Path, file_format: FileFormat, table: Table, *batches: pyarrow.Table) -> Rows:
     """Write batches, and read them back without the package."""
-    write(DatasetFolder(folder, OutputFormat(file_format)), table, *batches)
+    write(DatasetFolder(folder, DatasetFormat(file_format)), table, *batches)
     return READERS[file_format](folder / table.name / f"file.{file_format}", table)
 
 
@@ -139,7 +140,7 @@ def test_every_format_holds_the_rows_that_were_written(drawn: tuple[Table, Rows]
     batches = [pyarrow.Table.from_pylist(batch, schema=schema) for batch in (rows[:cut], rows[cut:])]
     for file_format in FileFormat:
         with tempfile.TemporaryDirectory() as path:
-            folder = DatasetFolder(Path(path), OutputFormat(file_format))
+            folder = DatasetFolder(Path(path), DatasetFormat(file_format))
             write(folder, table, *batches)
             place = Path(path) / table.name / f"file.{file_format}"
             assert READERS[file_format](place, table) == rows
@@ -151,7 +152,7 @@ def test_every_format_holds_the_rows_that_were_written(drawn: tuple[Table, Rows]
 @every_format
 def test_texts_with_line_breaks_are_read_from_a_large_file(tmp_path: Path, file_format: FileFormat) -> None:
     messages: list[str | None] = [f"line {index}\n{'and, another ' * 20}" for index in range(8_000)]
-    write(DatasetFolder(tmp_path, OutputFormat(file_format)), TWEET_STATUS, statuses(messages))
+    write(DatasetFolder(tmp_path, DatasetFormat(file_format)), TWEET_STATUS, statuses(messages))
     with (tmp_path / "tweet_status" / f"file.{file_format}").open("rb") as file:
         assert read_table(file, arrow_schema(TWEET_STATUS), file_format)["message"].to_pylist() == messages
 
@@ -195,7 +196,7 @@ def test_a_table_without_rows_is_a_readable_file(tmp_path: Path, file_format: Fi
 
 
 def test_json_lines_have_times_as_text_and_every_column(tmp_path: Path) -> None:
-    write(DatasetFolder(tmp_path, OutputFormat.JSON_LINES), TWEET_TOTALS, totals(1))
+    write(DatasetFolder(tmp_path, DatasetFormat.JSON_LINES), TWEET_TOTALS, totals(1))
     (line,) = (tmp_path / "tweet_totals" / "file.jsonl").read_text().splitlines()
     row = json.loads(line)
     assert row["snapshot_at"] == "2026-01-10T12:00:00.000Z"

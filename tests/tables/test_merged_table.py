@@ -28,7 +28,8 @@ from hypothesis import strategies as st
 from airflow_provider_engagement.storage import file_lock
 from airflow_provider_engagement.storage.temporary_files import FOLDER as TEMPORARY_FOLDER
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
-from airflow_provider_engagement.tables.formats import FileFormat, read_table
+from airflow_provider_engagement.tables.dataset_format import FileFormat
+from airflow_provider_engagement.tables.formats import read_table
 from airflow_provider_engagement.tables.merged_table import LOCK_FOLDER, MergedTable
 from airflow_provider_engagement.tables.merging import merge_rows
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema, columns_to_table
@@ -443,7 +444,7 @@ def test_the_log_says_once_that_another_run_was_killed_while_it_published(
         run_on_object_store(folder, SECOND, FETCHED_AT + HOUR)
         messages = warnings_of(caplog)
         assert len(messages) == is_unfinished, (step, messages)
-        assert all("partition_date=2026-01-05" in text and 'output_format="delta"' in text for text in messages)
+        assert all("partition_date=2026-01-05" in text and 'dataset_format="delta"' in text for text in messages)
         run_on_object_store(folder, SECOND, FETCHED_AT + 2 * HOUR)
         assert warnings_of(caplog) == []
         found.append(is_unfinished)

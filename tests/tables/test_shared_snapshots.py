@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 from airflow_provider_engagement.tables import merged_table
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import OutputFormat
 from airflow_provider_engagement.tables.schema import RUNS, TWEET_TOTALS, arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.table_batches import read_batches
 
 SNAPSHOT_AT = datetime(2026, 1, 12, 6, tzinfo=UTC)
 RUNS_OF_TASKS = ("aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc")
 
-every_format = pytest.mark.parametrize("output_format", OutputFormat)
+every_format = pytest.mark.parametrize("dataset_format", DatasetFormat)
 
 
 def publish(
@@ -33,12 +33,12 @@ def publish(
     run: str,
     counts: Mapping[str, int],
     *,
-    output_format: OutputFormat = OutputFormat.PARQUET,
+    dataset_format: DatasetFormat = DatasetFormat.PARQUET,
     keeps: tuple[str, ...] = (),
     read: int = 0,
 ) -> None:
     """Publish the counts of a run, which it has fetched some minutes after the time of the snapshot."""
-    table = DatasetFolder(folder, output_format, writer=run).open_merged(
+    table = DatasetFolder(folder, dataset_format, writer=run).open_merged(
         TWEET_TOTALS,
         TWEET_TOTALS.name,
         lambda time: f"snapshot_date={time:%Y-%m-%d}",
@@ -72,30 +72,30 @@ def rows(folder: Any) -> dict[str, tuple[int, str]]:
 
 @every_format
 def test_a_row_that_two_runs_have_occurs_once_with_the_newest_count(
-    tmp_path: Path, output_format: OutputFormat
+    tmp_path: Path, dataset_format: DatasetFormat
 ) -> None:
     first, second, _ = RUNS_OF_TASKS
-    publish(tmp_path, second, {"1": 5, "2": 6}, read=2, output_format=output_format)
-    publish(tmp_path, first, {"2": 4, "3": 7}, read=1, output_format=output_format)
+    publish(tmp_path, second, {"1": 5, "2": 6}, read=2, dataset_format=dataset_format)
+    publish(tmp_path, first, {"2": 4, "3": 7}, read=1, dataset_format=dataset_format)
     assert rows(tmp_path) == {"1": (5, second), "2": (6, f"{first},{second}"), "3": (7, first)}
 
 
 @every_format
 def test_a_repeated_run_releases_only_its_own_rows_that_it_no_longer_has(
-    tmp_path: Path, output_format: OutputFormat
+    tmp_path: Path, dataset_format: DatasetFormat
 ) -> None:
     first, second, _ = RUNS_OF_TASKS
-    publish(tmp_path, first, {"1": 1, "2": 2, "3": 3}, output_format=output_format)
-    publish(tmp_path, second, {"2": 5, "4": 4}, read=1, output_format=output_format)
-    publish(tmp_path, first, {"3": 8}, read=2, output_format=output_format)
+    publish(tmp_path, first, {"1": 1, "2": 2, "3": 3}, dataset_format=dataset_format)
+    publish(tmp_path, second, {"2": 5, "4": 4}, read=1, dataset_format=dataset_format)
+    publish(tmp_path, first, {"3": 8}, read=2, dataset_format=dataset_format)
     assert rows(tmp_path) == {"2": (5, second), "3": (8, first), "4": (4, second)}
 
 
 @every_format
-def test_a_tweet_that_can_no_longer_be_read_keeps_its_counts(tmp_path: Path, output_format: OutputFormat) -> None:
+def test_a_tweet_that_can_no_longer_be_read_keeps_its_counts(tmp_path: Path, dataset_format: DatasetFormat) -> None:
     run = RUNS_OF_TASKS[0]
-    publish(tmp_path, run, {"1": 1, "2": 2}, output_format=output_format)
-    publish(tmp_path, run, {}, keeps=("1",), read=1, output_format=output_format)
+    publish(tmp_path, run, {"1": 1, "2": 2}, dataset_format=dataset_format)
+    publish(tmp_path, run, {}, keeps=("1",), read=1, dataset_format=dataset_format)
     assert rows(tmp_path) == {"1": (1, run)}
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.tables import table_batches
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import OutputFormat
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.table_batches import read_batches
@@ -22,10 +22,10 @@ HOUR = timedelta(hours=1)
 PLACE = "tweet_metrics/hour"
 SCHEMA = pyarrow.schema([arrow_schema(TWEET_METRICS).field(name) for name in ("tweet_id", "period_start", "favorites")])
 
-every_format = pytest.mark.parametrize("output_format", list(OutputFormat))
+every_format = pytest.mark.parametrize("dataset_format", list(DatasetFormat))
 
 
-def write(folder: Path, output_format: OutputFormat) -> set[tuple[str, datetime, int | None]]:
+def write(folder: Path, dataset_format: DatasetFormat) -> set[tuple[str, datetime, int | None]]:
     """Write the hours of two days of three Tweets, one count of which is null, and return the rows."""
     rows: set[tuple[str, datetime, int | None]] = {
         (str(1000 + tweet), START + hour * HOUR, None if (tweet, hour) == (1, 30) else tweet - hour)
@@ -34,7 +34,7 @@ def write(folder: Path, output_format: OutputFormat) -> set[tuple[str, datetime,
     }
     ids, starts, counts = zip(*sorted(rows, key=lambda row: (row[1], row[0])), strict=True)
     number = len(ids)
-    dataset = DatasetFolder(folder, output_format)
+    dataset = DatasetFolder(folder, dataset_format)
     table = dataset.open_merged(TWEET_METRICS, PLACE, partial(partition_of, Granularity.HOUR))
     table.stage(
         columns_to_table(
@@ -63,9 +63,9 @@ def read(folder: Path, **options: object) -> list[tuple[str, datetime, int | Non
 
 @every_format
 def test_every_format_is_read_in_batches(
-    output_format: OutputFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset_format: DatasetFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = write(tmp_path, output_format)
+    written = write(tmp_path, dataset_format)
     monkeypatch.setattr(table_batches, "ROWS_PER_BATCH", 10)
     monkeypatch.setattr(table_batches, "BYTES_PER_BATCH", 2_000)
     batches = list(read_batches(tmp_path / PLACE, SCHEMA))
@@ -76,8 +76,8 @@ def test_every_format_is_read_in_batches(
 
 
 @every_format
-def test_only_the_included_partitions_are_read(output_format: OutputFormat, tmp_path: Path) -> None:
-    written = write(tmp_path, output_format)
+def test_only_the_included_partitions_are_read(dataset_format: DatasetFormat, tmp_path: Path) -> None:
+    written = write(tmp_path, dataset_format)
     found = read(tmp_path, includes=lambda partition: partition == "partition_date=2026-01-06")
     assert set(found) == {row for row in written if row[1] >= START + 24 * HOUR}
 
@@ -103,8 +103,8 @@ def test_a_value_of_another_type_is_an_error_that_names_the_file(tmp_path: Path)
 
 
 def test_a_file_that_the_log_of_a_delta_table_does_not_name_is_not_read(tmp_path: Path) -> None:
-    write(tmp_path, OutputFormat.DELTA)
-    written = write(tmp_path, OutputFormat.DELTA)
+    write(tmp_path, DatasetFormat.DELTA)
+    written = write(tmp_path, DatasetFormat.DELTA)
     stray = tmp_path / PLACE / "partition_date=2026-01-05" / "stray.parquet"
     stray.write_bytes(b"not Parquet")
     assert len(read(tmp_path)) == len(written)

@@ -78,10 +78,10 @@ def pulled(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         connection = {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
         patch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection))
 
-        def dataset(output_format: str) -> str:
-            if output_format not in made:
-                path = f"file://{tmp_path_factory.mktemp(output_format)}"
-                common = {"tweet_ids": tweet_ids, "output_path": path, "output_format": output_format}
+        def dataset(dataset_format: str) -> str:
+            if dataset_format not in made:
+                path = f"file://{tmp_path_factory.mktemp(dataset_format)}"
+                common = {"tweet_ids": tweet_ids, "dataset_path": path, "dataset_format": dataset_format}
                 with time_machine.travel(NOW, tick=True):
                     execute(
                         EngagementHistoricalOperator(
@@ -93,8 +93,8 @@ def pulled(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
                         )
                     )
                     execute(EngagementTotalsOperator(task_id="totals", metrics=["favorites"], **common))
-                made[output_format] = path
-            return made[output_format]
+                made[dataset_format] = path
+            return made[dataset_format]
 
         yield dataset
 
@@ -109,11 +109,11 @@ def truth(world: World) -> dict[tuple[str, datetime], tuple[int, ...]]:
     }
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "csv", "jsonl", "delta"])
-def test_pulled_counts_arrive_in_duckdb_as_they_are_in_the_world(world, pulled, tmp_path, output_format) -> None:
+@pytest.mark.parametrize("dataset_format", ["parquet", "csv", "jsonl", "delta"])
+def test_pulled_counts_arrive_in_duckdb_as_they_are_in_the_world(world, pulled, tmp_path, dataset_format) -> None:
     path = tmp_path / "warehouse.duckdb"
     load = EngagementToWarehouseOperator(
-        task_id="load", dataset_path=pulled(output_format), database=str(path), views="tweet_metrics_long"
+        task_id="load", dataset_path=pulled(dataset_format), database=str(path), views="tweet_metrics_long"
     )
 
     report = execute(load)
@@ -130,7 +130,7 @@ def test_pulled_counts_arrive_in_duckdb_as_they_are_in_the_world(world, pulled, 
     assert sorted(totals) == sorted((tweet_id, world.total(tweet_id, "favorites", NOW)) for tweet_id in world.tweets)
     assert long == [(sum(map(sum, expected.values())),)]
     assert report["tables"]["tweet_metrics"]["rows"] == {"new": len(expected), "changed": 0, "unchanged": 0}
-    assert ("tweet_metrics/hour" in report["tables"]["tweet_metrics"]["versions"]) == (output_format == "delta")
+    assert ("tweet_metrics/hour" in report["tables"]["tweet_metrics"]["versions"]) == (dataset_format == "delta")
     assert json.loads(json.dumps(report)) == report
 
 

@@ -107,7 +107,7 @@ def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pull the series of ten days three times, and totals twice with each kind of credentials."""
     folder = tmp_path_factory.mktemp("dataset")
     owned = list(OWNER.items())
-    output = {"output_path": f"file://{folder}", "max_inline_wait": 300}
+    output = {"dataset_path": f"file://{folder}", "max_inline_wait": 300}
     with Simulator(world, clock=Clock(NOW)) as simulator, pytest.MonkeyPatch.context() as patch:
         simulator.set_limit(per_minute=1_000_000)
         accounts = {

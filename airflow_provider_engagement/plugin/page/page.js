@@ -14,7 +14,7 @@ const EMPTY = { backfills: "No backfill is open.", missing: "Nothing is missing.
   restatements: "No restated counts are known. Set write_restatements=True in the task to collect them.",
   pulls: "No pull has ended in the last day.",
   unfinished: "No pull is running or waiting.",
-  saved: "No rate limit is saved. A pull with an output_path saves it at the end of each attempt." };
+  saved: "No rate limit is saved. A pull with a dataset_path saves it at the end of each attempt." };
 const UNFINISHED = new Set(["scheduled", "queued", "running", "restarting", "deferred", "up_for_reschedule",
   "up_for_retry"]);
 const MILLISECONDS_UNTIL_NEXT_PROGRESS = 10_000;
@@ -255,7 +255,7 @@ async function showDatasets() {
   const { datasets, more } = await request("data/datasets");
   if (!datasets.length) {
     content.replaceChildren(element("p", { class: "empty" }, "No task of a DAG that you can read has written a dataset. "
-      + "Run a DAG with one of the Engagement operators and an output_path. A dataset is listed after its first "
+      + "Run a DAG with one of the Engagement operators and a dataset_path. A dataset is listed after its first "
       + "complete pull."));
     return;
   }

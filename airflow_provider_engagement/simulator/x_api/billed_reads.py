@@ -15,7 +15,7 @@ from airflow_provider_engagement.simulator.entities import App
 
 Resource = Literal["tweet", "own_tweet", "user"]
 
-PRICES: Final[dict[Resource, Decimal]] = {
+PRICE_OF_READ: Final[dict[Resource, Decimal]] = {
     "tweet": Decimal("0.005"),
     "own_tweet": Decimal("0.001"),
     "user": Decimal("0.010"),
@@ -44,7 +44,7 @@ class BilledRead:
     @property
     def price(self) -> Decimal:
         """The price in US dollars."""
-        return PRICES[self.resource]
+        return PRICE_OF_READ[self.resource]
 
     def to_json(self) -> dict[str, Any]:
         """Return the read as JSON values."""
@@ -89,7 +89,9 @@ class Ledger:
                     self._seen.add(key)
                     new.append(BilledRead(day=day, consumer_key=app.consumer_key, resource=resource, id=identifier))
             self._reads += new
-            self._cost[app.consumer_key] = self._cost.get(app.consumer_key, Decimal(0)) + PRICES[resource] * len(new)
+            self._cost[app.consumer_key] = self._cost.get(app.consumer_key, Decimal(0)) + PRICE_OF_READ[resource] * len(
+                new
+            )
             if kind == "tweet":
                 self._tweets.setdefault(app.consumer_key, Counter())[day] += len(new)
 

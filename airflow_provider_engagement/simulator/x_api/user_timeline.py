@@ -28,8 +28,8 @@ _EXCLUDED_KINDS: Final = {"replies": "replied_to", "retweets": "retweeted"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Place:
-    """A place in a list. A page can lack the Tweet at a place, because it was deleted or is left out."""
+class _Slot:
+    """A slot in a list. A page can lack the Tweet at a slot, because it was deleted or is left out."""
 
     id: int
     tweet: Tweet | None
@@ -67,15 +67,15 @@ def tweets_of_user(reader: Reader, query: Mapping[str, Any], user_id: str) -> An
     selection = TweetSelection.of_query(reader, query)
     direction, position = _position(reader, query.get("pagination_token"))
     size = query.get("max_results", _DEFAULT_PAGE)
-    places, ended_by_limit = _places(reader, query, user_id)
-    newer = [place for place in places if position is not None and place.id > position]
-    older = [place for place in places if position is None or place.id < position]
+    slots, ended_by_limit = _slots(reader, query, user_id)
+    newer = [slot for slot in slots if position is not None and slot.id > position]
+    older = [slot for slot in slots if position is None or slot.id < position]
     if direction == _PREVIOUS:
         page, has_next, has_previous = newer[-size:], True, len(newer) > size
     else:
         page, has_next, has_previous = older[:size], len(older) > size, position is not None
     answer = Answer()
-    selection.show([place.tweet for place in page if place.tweet is not None], answer, "id", listed=True)
+    selection.show([slot.tweet for slot in page if slot.tweet is not None], answer, "id", listed=True)
     answer.meta = {"result_count": len(answer.tweets)}
     if answer.tweets:
         answer.meta |= {"newest_id": answer.tweets[0], "oldest_id": answer.tweets[-1]}
@@ -86,8 +86,8 @@ def tweets_of_user(reader: Reader, query: Mapping[str, Any], user_id: str) -> An
     return answer
 
 
-def _places(reader: Reader, query: Mapping[str, Any], user_id: str) -> tuple[list[_Place], bool]:
-    """Return the places of all pages, the newest first, and whether the limit ends them."""
+def _slots(reader: Reader, query: Mapping[str, Any], user_id: str) -> tuple[list[_Slot], bool]:
+    """Return the slots of all pages, the newest first, and whether the limit ends them."""
     excluded = {_EXCLUDED_KINDS[word] for word in query.get("exclude", ())}
     without_replies = "replied_to" in excluded
     limit = MAX_LISTED_WITHOUT_REPLIES if without_replies else MAX_LISTED
@@ -98,7 +98,7 @@ def _places(reader: Reader, query: Mapping[str, Any], user_id: str) -> tuple[lis
         end=query.get("end_time"),
     )
     sparse = reader.switches.pages == "sparse"
-    places: list[_Place] = []
+    slots: list[_Slot] = []
     counted = 0
     for tweet in _newest_first(reader, user_id):
         reference = reader.world.contents.reference(tweet) if excluded else None
@@ -106,11 +106,11 @@ def _places(reader: Reader, query: Mapping[str, Any], user_id: str) -> tuple[lis
         shown = not tweet.deleted and not is_excluded
         if not tweet.deleted and (shown or reader.switches.reply_limit == "posted" or not without_replies):
             if counted == limit:
-                return places, True
+                return slots, True
             counted += 1
         if (shown or sparse) and wanted.contains(tweet, reader):
-            places.append(_Place(id=int(tweet.id), tweet=tweet if shown else None))
-    return places, False
+            slots.append(_Slot(id=int(tweet.id), tweet=tweet if shown else None))
+    return slots, False
 
 
 def _newest_first(reader: Reader, user_id: str) -> Iterator[Tweet]:

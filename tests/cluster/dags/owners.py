@@ -22,8 +22,8 @@ OWNERS = json.loads(os.environ["CLUSTER_OWNERS"])
 """For each owner, the connection and the file of Tweet ids."""
 
 SHARED: dict[str, Any] = {
-    "output_path": os.environ["CLUSTER_OUTPUT_PATH"],
-    "output_format": os.environ["CLUSTER_FORMAT"],
+    "dataset_path": os.environ["CLUSTER_DATASET_PATH"],
+    "dataset_format": os.environ["CLUSTER_FORMAT"],
     "pool": "engagement",
     "deferrable": True,
     "max_inline_wait": 5,

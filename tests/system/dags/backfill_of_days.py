@@ -55,7 +55,7 @@ for dag_id, deferrable in (("deferring", True), ("rescheduling", False), ("inter
         RecordedPullOperator(
             task_id="pull",
             tweet_ids_file=str(FOLDER / "tweet_ids.txt"),
-            output_path=str(FOLDER / "dataset" / dag_id),
+            dataset_path=str(FOLDER / "dataset" / dag_id),
             pool="engagement",
             deferrable=deferrable,
             max_inline_wait=5,

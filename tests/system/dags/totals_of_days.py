@@ -24,5 +24,5 @@ with DAG(
         task_id="pull",
         tweet_ids="{{ params.ids }}",
         metrics="favorites",
-        output_path=str(FOLDER / "dataset" / "totals_of_days"),
+        dataset_path=str(FOLDER / "dataset" / "totals_of_days"),
     )
