@@ -24,7 +24,7 @@ from airflow_provider_engagement.pull.task_run import RunContext, TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.schema import RUNS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
-from airflow_provider_engagement.tweet_id import created_at
+from airflow_provider_engagement.tweet_id import TweetIds, created_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def totals_pull(settings: TotalsSettings, owners: Owners, run: RunContext, api: 
     snapshot_at = snapshot_at.replace(microsecond=snapshot_at.microsecond // 1000 * 1000)
     query = api.query(
         settings.endpoint,
-        tuple(owners),
+        TweetIds(owners),
         metrics=settings.metrics,
         auth=settings.auth,
         groupings=settings.groupings,
