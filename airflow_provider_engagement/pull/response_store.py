@@ -117,6 +117,18 @@ class StoredResponse:
         return not any(status.outcome in INCONCLUSIVE_OUTCOMES for status in self.statuses.values())
 
 
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """Where the responses to a request are stored.
+
+    :param subfolder: the folder of all requests of the same endpoint and time.
+    :param digest: the start of the names of the files.
+    """
+
+    subfolder: str
+    digest: str
+
+
 class ResponseStore:
     """The stored responses of a dataset.
 
@@ -145,6 +157,7 @@ class ResponseStore:
         self._as_of = f"{as_of:{_FETCHED_AT}}" if as_of else ""
         self._run = writer
         self._is_reusable = is_reusable
+        self._keys: dict[Request, StoredKey] = {}
         self._names_by_digest: dict[str, dict[str, list[str]]] = {}
 
     def contains(self, request: Request) -> bool:
@@ -159,9 +172,10 @@ class ResponseStore:
     def write(self, request: Request, response: StoredResponse) -> None:
         """Store the response to a request."""
         suffix = _CONCLUSIVE if response.is_conclusive else _INCONCLUSIVE
-        name = f"{self._digest(request)}.{response.fetched_at:{_FETCHED_AT}}.{self._run or _NO_RUN}{suffix}"
+        key = self._key(request)
+        name = f"{key.digest}.{response.fetched_at:{_FETCHED_AT}}.{self._run or _NO_RUN}{suffix}"
         table = response.counts.replace_schema_metadata({_METADATA_KEY: json.dumps(_to_metadata(response)).encode()})
-        with write_atomically(self._folder / self._subfolder(request) / name, self._temporary.new()) as file:
+        with write_atomically(self._folder / key.subfolder / name, self._temporary.new()) as file:
             pyarrow.parquet.write_table(table, file, compression="zstd")
         self._names(request).append(name)
 
@@ -184,14 +198,20 @@ class ResponseStore:
         if not names:
             yield None
             return
-        with (self._folder / self._subfolder(request) / max(names, key=_preference)).open("rb") as file:
+        with (self._folder / self._key(request).subfolder / max(names, key=_preference)).open("rb") as file:
             yield file
 
     def _can_reuse(self, request: Request, name: str) -> bool:
         return self._is_reusable(request, _fetched_at(name), name.split(".")[2] == self._run)
 
-    def _digest(self, request: Request) -> str:
-        query = request.query
+    def _key(self, request: Request) -> StoredKey:
+        """Return where the responses to a request are stored. It is computed once for each request."""
+        if request not in self._keys:
+            self._keys[request] = self._compute_key(request)
+        return self._keys[request]
+
+    def _compute_key(self, request: Request) -> StoredKey:
+        query, window = request.query, request.window
         identified_by = [
             VERSION,
             self._identity_of(query),
@@ -202,16 +222,16 @@ class ResponseStore:
             {name: query.groupings[name] for name in sorted(query.groupings_of_hours)},
             request.body(),
         ]
-        return hashlib.sha256(json.dumps(identified_by, sort_keys=True).encode()).hexdigest()[:40]
-
-    def _subfolder(self, request: Request) -> str:
-        window = request.window
         times = (f"{window.start:%Y%m%dT%H}", f"{window.end:%Y%m%dT%H}") if window else (self._as_of,)
-        return safe_name(request.query.endpoint, *times)
+        return StoredKey(
+            subfolder=safe_name(query.endpoint, *times),
+            digest=hashlib.sha256(json.dumps(identified_by, sort_keys=True).encode()).hexdigest()[:40],
+        )
 
     def _names(self, request: Request) -> list[str]:
         """Return the names of the files that hold responses to a request. Each subfolder is listed once."""
-        subfolder = self._subfolder(request)
+        key = self._key(request)
+        subfolder = key.subfolder
         if subfolder not in self._names_by_digest:
             folder = self._folder / subfolder
             found: dict[str, list[str]] = {}
@@ -220,7 +240,7 @@ class ResponseStore:
                     found.setdefault(path.name.partition(".")[0], []).append(path.name)
             # Another thread may have listed the subfolder, and added to the list, in the meantime.
             self._names_by_digest.setdefault(subfolder, found)
-        return self._names_by_digest[subfolder].setdefault(self._digest(request), [])
+        return self._names_by_digest[subfolder].setdefault(key.digest, [])
 
 
 def _fetched_at(name: str) -> datetime:
