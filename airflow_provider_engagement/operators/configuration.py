@@ -33,7 +33,7 @@ def _check(option: str, value: str) -> None:
     field = f"[{SECTION}] {option}"
     if option == "default_dataset_format":
         from airflow_provider_engagement.inputs.choices import parse_choice
-        from airflow_provider_engagement.tables.formats import DatasetFormat
+        from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 
         parse_choice(value, DatasetFormat, field=field)
     elif option in BOUNDS:

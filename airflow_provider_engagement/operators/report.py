@@ -16,6 +16,7 @@ from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.run_context import RunContext
+from airflow_provider_engagement.storage.layout import REPORTS_FOLDER
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_engagement.report.dataset_reader import DatasetReader
     from airflow_provider_engagement.storage.paths import StoragePath
-
-FOLDER = "_reports"
-"""The folder of reports. Readers of datasets ignore names that start with an underscore."""
 
 PAGE = "/engagement/report"
 """The path below Airflow's address that shows the report of a task."""
@@ -155,7 +153,9 @@ class EngagementReportOperator(BaseOperator):
         if warning := warning_of(report):
             self.log.warning("%s", warning)
         name = f"{TaskRun(run_id=run.run_id, task=run.task, time=run.time).file_name}.html"
-        path = storage_path(self.report_path, field="report_path") if self.report_path else folder / FOLDER / name
+        path = (
+            storage_path(self.report_path, field="report_path") if self.report_path else folder / REPORTS_FOLDER / name
+        )
         stem = path.name.removesuffix(".html")
         images = {
             path.parent / f"{stem}.{image_name}": content
@@ -201,7 +201,7 @@ class EngagementReportOperator(BaseOperator):
     def _options(self, reader: DatasetReader, manifest: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
         from airflow_provider_engagement.inputs.report_options import parse_report_options
         from airflow_provider_engagement.report.pull_selection import options_of_pull
-        from airflow_provider_engagement.tables.schema import TWEET_METRICS
+        from airflow_provider_engagement.tables.tables import TWEET_METRICS
 
         options = parse_report_options(
             start=self.start,

@@ -40,9 +40,9 @@ from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.storage.paths import StoragePath
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 from airflow_provider_engagement.storage.worker_folder import WorkerFolder
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import DatasetFormat
-from airflow_provider_engagement.tables.schema import OWNER_LEDGER
+from airflow_provider_engagement.tables.tables import OWNER_LEDGER
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

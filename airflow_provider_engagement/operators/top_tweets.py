@@ -184,7 +184,7 @@ class EngagementTopTweetsOperator(BaseOperator):
     def _table_and_metrics(self) -> tuple[str, tuple[str, ...]]:
         from airflow_provider_engagement.inputs.choices import parse_name
         from airflow_provider_engagement.inputs.lists import parse_list
-        from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_TOTALS
+        from airflow_provider_engagement.tables.tables import TWEET_METRICS, TWEET_TOTALS
 
         tables = {table.name: table for table in (TWEET_TOTALS, TWEET_METRICS)}
         table = tables[parse_name(self.table, tables, field="table")]

@@ -17,7 +17,8 @@ from airflow_provider_engagement.pull.completeness import OutcomeSummary, comple
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
-from airflow_provider_engagement.tables.schema import TWEET_STATUS, columns_to_table
+from airflow_provider_engagement.tables.arrow import columns_to_table
+from airflow_provider_engagement.tables.tables import TWEET_STATUS
 
 STATUS_ROWS_AT_ONCE = 50_000
 

@@ -22,10 +22,10 @@ from airflow_provider_engagement.engagement_api.planner import Request
 from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.engagement_api.response import CountColumns, Outcome, TweetStatus
+from airflow_provider_engagement.storage.layout import RESPONSES_FOLDER
 from airflow_provider_engagement.storage.paths import StoragePath, safe_name, write_atomically
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 
-FOLDER = "_responses"
 VERSION = 3
 """The version of the files' layout. A file of another version is not found."""
 
@@ -151,7 +151,7 @@ class ResponseStore:
         is_reusable: ReuseRule = always_reuse,
         writer: str | None = None,
     ) -> None:
-        self._folder = dataset / FOLDER
+        self._folder = dataset / RESPONSES_FOLDER
         self._temporary = TemporaryFiles(dataset, writer=writer)
         self._identity_of = identity_of
         self._as_of = f"{as_of:{_FETCHED_AT}}" if as_of else ""

@@ -20,8 +20,13 @@ from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.granularity import partition_of
-from airflow_provider_engagement.tables.schema import COVERAGE, RESTATEMENTS, TWEET_METRICS, TWEET_STATUS
-from airflow_provider_engagement.tables.staged_rows import PublishedTable
+from airflow_provider_engagement.tables.staging import MergeTarget
+from airflow_provider_engagement.tables.tables import (
+    COVERAGE,
+    RESTATEMENTS,
+    TWEET_METRICS,
+    TWEET_STATUS,
+)
 
 
 def assemble_time_series(
@@ -112,7 +117,7 @@ def _write_restatements(folder: DatasetFolder, path: str, rows: pyarrow.Table) -
         files[RESTATEMENTS.name].append(rows)
 
 
-def _open_target(folder: DatasetFolder, rows: SeriesRows, restatements: RestatementLog | None) -> PublishedTable:
+def _open_target(folder: DatasetFolder, rows: SeriesRows, restatements: RestatementLog | None) -> MergeTarget:
     table, partition = rows.table, partial(partition_of, rows.granularity)
     if table is not TWEET_METRICS:
         return folder.open_merged(table, table.name, partition)

@@ -15,8 +15,9 @@ from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.schema import RUNS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
+from airflow_provider_engagement.tables.tables import RUNS, TWEET_STATUS, TWEET_TOTALS
 from airflow_provider_engagement.tweet_id import created_at
 
 

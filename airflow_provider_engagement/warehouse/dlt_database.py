@@ -24,7 +24,8 @@ import pyarrow
 import pyarrow.parquet
 from dlt.destinations.exceptions import DatabaseException, DatabaseTerminalException, DatabaseUndefinedRelation
 
-from airflow_provider_engagement.tables.schema import Table, arrow_schema
+from airflow_provider_engagement.tables.arrow import arrow_schema
+from airflow_provider_engagement.tables.tables import Table
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.duckdb_database import DuckDbDatabase, transaction
 from airflow_provider_engagement.warehouse.guest import guest

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from airflow_provider_engagement.exceptions import WarehouseViewError
 from airflow_provider_engagement.http.redaction import presentable
-from airflow_provider_engagement.tables.schema import TABLES
+from airflow_provider_engagement.tables.tables import TABLES
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.merge_statements import literal
 from airflow_provider_engagement.warehouse.target_database import TargetDatabase

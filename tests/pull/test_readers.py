@@ -18,11 +18,13 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.storage.temporary_files import FileOrigin
+from airflow_provider_engagement.tables.arrow import columns_to_table
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import DatasetFormat, FileFormat, open_writer
+from airflow_provider_engagement.tables.formats import open_writer
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
-from airflow_provider_engagement.tables.staged_files import StagingFolder
+from airflow_provider_engagement.tables.staging import StagingFolder
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 30, tzinfo=UTC)
