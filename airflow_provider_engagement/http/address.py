@@ -10,7 +10,8 @@ from airflow_provider_engagement.exceptions import InvalidConnectionError
 MAX_LABEL_LENGTH = 63
 """How long each part of a host name between dots can be (RFC 1035)."""
 
-_FORBIDDEN = "@?#\\"
+_FORBIDDEN = "@?#%\\"
+"""What user information, queries and fragments begin or end with, also percent-encoded."""
 
 LONGEST_TIMEOUT = 86_400.0
 """How many seconds a timeout can have. A clock cannot count very long ones."""
@@ -63,8 +64,8 @@ def _check_url(name: str, url: str) -> None:
     # The library that parses URLs removes some signs, and does not tell an empty part from none.
     if not url.isprintable() or any(sign.isspace() or sign in _FORBIDDEN for sign in url):
         raise InvalidConnectionError(
-            f"{name} contains a user name, a query, a fragment, a backslash or a space. Remove it. Pass a URL such as "
-            f"{EXAMPLE}."
+            f"{name} contains a user name, a query, a fragment, a percent sign, a backslash or a space. Remove it. "
+            f"Pass a URL such as {EXAMPLE}."
         )
     try:
         parts = urlsplit(url)

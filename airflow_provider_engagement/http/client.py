@@ -157,6 +157,18 @@ class ApiClient(ABC, Generic[Planned, Parsed]):
         """Return whether a response says that a bearer token is not valid, so that another may be."""
         return response.status == 401
 
+    def is_rate_limited(self, response: ReceivedResponse) -> bool:
+        """Return whether a response says that the request can be sent when the rate limit resets."""
+        return response.status == 429
+
+    def rate_limit_of(self, response: ReceivedResponse, *, received_at: float) -> RateHeaders:
+        """Return what a response says about the rate limit.
+
+        :param response: the response.
+        :param received_at: when it arrived, in epoch seconds.
+        """
+        return read_headers(response.headers, self.rate_limit_headers, received_at=received_at)
+
     def limiter_of(self, request: Planned) -> Limiter:
         """Return what holds a request back. An API whose endpoints have limits of their own has several."""
         return self.limiter
@@ -214,8 +226,8 @@ class ApiClient(ABC, Generic[Planned, Parsed]):
         renewed = False
         while True:
             response = self._send_once(call, limiter)
-            headers = read_headers(response.headers, self.rate_limit_headers, received_at=limiter.now())
-            if response.status == 429:
+            headers = self.rate_limit_of(response, received_at=limiter.now())
+            if self.is_rate_limited(response):
                 exceeded = limiter.rate_limited(headers)
                 if exceeded is ExceededLimit.PERIOD or limiter.now() - started > self._max_wait:
                     raise self._rate_limit_error(call, response, headers, exceeded, now=limiter.now())

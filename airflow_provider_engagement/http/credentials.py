@@ -6,6 +6,7 @@ import hashlib
 import json
 from base64 import b64encode
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -16,6 +17,23 @@ if TYPE_CHECKING:
     from requests import PreparedRequest
 
 USER_FIELDS = ("api_key", "api_key_secret", "access_token", "access_token_secret")
+
+
+class Auth(StrEnum):
+    """A kind of credentials: those of the user who posted the Tweets, or those of the app."""
+
+    USER = "user"
+    APP = "app"
+
+
+Account = tuple[Auth, str | None]
+"""Whose credentials sign a request: the kind of credentials, and the owner whose access token is used."""
+
+
+def describe_account(account: Account) -> str:
+    """Return an account as a log or error names it."""
+    auth, owner = account
+    return f"{auth} credentials" if owner is None else f"owner {owner}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)

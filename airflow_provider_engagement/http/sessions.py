@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ class Sessions:
 
         from airflow_provider_engagement.http.deadline import DeadlineAdapter
 
+        # If a server sends headers that are none, this library logs them as a warning. They can echo the request.
+        logging.getLogger("urllib3.connection").addFilter(_without_headers)
         session = requests.Session()
         adapter = DeadlineAdapter(pool_connections=2, pool_maxsize=self._max_connections, max_retries=0)
         session.trust_env = uses_environment
@@ -57,3 +60,15 @@ class Sessions:
         # Even if redirects are not followed, the library reads the body of a redirect, and without a bound.
         session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
         return session
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    """Leave out the headers that a record quotes, and keep the URL."""
+    if (
+        isinstance(record.msg, str)
+        and record.msg.startswith("Failed to parse headers")
+        and isinstance(record.args, tuple)
+    ):
+        record.msg, record.args = "Failed to parse the headers of a response (url=%s)", record.args[:1]
+        record.exc_info = record.exc_text = None
+    return True

@@ -10,9 +10,9 @@ import pyarrow
 
 from airflow_provider_engagement.engagement_api.catalogue import Endpoint
 from airflow_provider_engagement.engagement_api.groupings import NestedCounts
-from airflow_provider_engagement.engagement_api.query import Account
 from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.exceptions import EngagementError
+from airflow_provider_engagement.http.credentials import Account
 from airflow_provider_engagement.pull.completeness import OutcomeSummary, completeness_error
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.task_run import TaskRun
@@ -24,7 +24,7 @@ STATUS_ROWS_AT_ONCE = 50_000
 
 
 @dataclass(slots=True)
-class AssembledTables:
+class AssemblyResult:
     """What an assembly wrote.
 
     :param outcomes: the outcomes of all requested Tweets.
@@ -39,8 +39,8 @@ class AssembledTables:
     error: EngagementError | None = None
 
 
-def check_accounts(
-    assembled: AssembledTables, fetched: FetchResult, statuses: TweetStatuses, accepted: tuple[Outcome, ...]
+def record_outcomes(
+    assembled: AssemblyResult, fetched: FetchResult, statuses: TweetStatuses, accepted: tuple[Outcome, ...]
 ) -> set[Account]:
     """Return the accounts whose rows are not written, because the task does not accept the outcome of a Tweet.
 

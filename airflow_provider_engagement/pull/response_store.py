@@ -19,7 +19,6 @@ import pyarrow.parquet
 
 from airflow_provider_engagement.engagement_api.groupings import NestedCounts
 from airflow_provider_engagement.engagement_api.planner import Request
-from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.engagement_api.response import CountColumns, Outcome, TweetStatus
 from airflow_provider_engagement.storage.layout import RESPONSES_FOLDER
@@ -134,8 +133,8 @@ class ResponseStore:
 
     :param dataset: the dataset's folder. The responses are in a subfolder whose name starts with an underscore, which
         readers of datasets ignore.
-    :param identity_of: returns a text that identifies the address and the credentials of a query. Responses with
-        another identity are not found.
+    :param identities: for each owner whose access token signs, and ``None``, a text that identifies the address and
+        the credentials. Responses with another identity are not found.
     :param as_of: the time of a run whose responses can be observed only once. They belong to the run, and no other run
         finds them. ``None`` if runs share responses.
     :param is_reusable: returns whether a stored response can be reused.
@@ -146,19 +145,23 @@ class ResponseStore:
         self,
         dataset: StoragePath,
         *,
-        identity_of: Callable[[Query], str],
+        identities: Mapping[str | None, str],
         as_of: datetime | None = None,
         is_reusable: ReuseRule = always_reuse,
         writer: str | None = None,
     ) -> None:
         self._folder = dataset / RESPONSES_FOLDER
         self._temporary = TemporaryFiles(dataset, writer=writer)
-        self._identity_of = identity_of
+        self._identities = dict(identities)
         self._as_of = f"{as_of:{_FETCHED_AT}}" if as_of else ""
         self._run = writer
         self._is_reusable = is_reusable
         self._keys: dict[Request, StoredKey] = {}
         self._names_by_digest: dict[str, dict[str, list[str]]] = {}
+
+    def add_identities(self, identities: Mapping[str | None, str]) -> None:
+        """Add the identities of owners who became known later."""
+        self._identities.update(identities)
 
     def contains(self, request: Request) -> bool:
         """Return whether a conclusive and reusable response to a request is stored."""
@@ -214,7 +217,7 @@ class ResponseStore:
         query, window = request.query, request.window
         identified_by = [
             VERSION,
-            self._identity_of(query),
+            self._identities[query.owner],
             [self._as_of, self._run] if self._as_of else "",
             query.endpoint,
             query.auth,

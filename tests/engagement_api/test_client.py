@@ -871,6 +871,9 @@ def test_invalid_addresses_are_rejected_without_showing_them(name: str) -> None:
         "https://data-api.twitter.com\t",
         "https://data-api.twitter.com /oauth2/token",
         "https://data-api.twitter.com\u200b",
+        "https://user%3AcanarySecret%40data-api.twitter.com",
+        "https://data-api.twitter.com/%3Ftoken=canarySecret",
+        "https://data-api.twitter.com/%23",
     ):
         with pytest.raises(InvalidConnectionError, match=name) as caught:
             replace(DEFAULT_ADDRESS, **{name: url})

@@ -276,6 +276,14 @@ def test_a_response_that_ends_or_stalls_in_its_middle_is_no_response(head: bytes
         client.fetch(totals(NEW))
 
 
+def test_headers_that_are_none_are_not_quoted_in_the_log(totals: Make, caplog: pytest.LogCaptureFixture) -> None:
+    head = b"HTTP/1.1 200 OK\r\nBearer canary\\ \x1b[31m\r\nContent-Length: 0\r\n\r\n"
+    with caplog.at_level("DEBUG"), sending(head) as url, client_of(url) as client, pytest.raises(EngagementError):
+        client.fetch(totals(NEW))
+    assert "Failed to parse the headers of a response" in caplog.text
+    assert "canary" not in caplog.text
+
+
 def test_a_chunk_without_a_valid_length_is_no_response(totals: Make) -> None:
     with sending(CHUNKED, b"many\r\n") as url, client_of(url) as client, pytest.raises(NoResponseError):
         client.fetch(totals(NEW))

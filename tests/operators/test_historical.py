@@ -579,7 +579,7 @@ def test_a_date_is_midnight_in_the_time_zone_of_the_task(
 )
 def test_a_rolling_interval_of_days_means_the_whole_days_within(
     pull: Callable[..., Any],
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     start: str,
     end: str,
     zone: str,
@@ -590,7 +590,7 @@ def test_a_rolling_interval_of_days_means_the_whole_days_within(
     assert interval_of(manifest) == whole
     for adjustment in manifest["adjustments"]:
         assert adjustment["reason"] == f"granularity is day, so the whole days in {zone} are pulled"
-    assert f"the whole days in {zone} are pulled" in capsys.readouterr().out
+    assert f"the whole days in {zone} are pulled" in caplog.text
 
 
 @pytest.mark.parametrize(

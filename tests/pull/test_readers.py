@@ -171,7 +171,7 @@ def test_what_a_pull_keeps_for_itself_is_not_taken_for_rows(
     dataset: Path, request_for: Callable[..., Any], response_to: Callable[..., Any]
 ) -> None:
     request = request_for("1070059276213702656")
-    store = ResponseStore(dataset, identity_of=lambda query: "7@key", as_of=START)
+    store = ResponseStore(dataset, identities={None: "7@key", "7": "7@key"}, as_of=START)
     store.write(request, StoredResponse.of(response_to(request)))
     hours = next((dataset / "tweet_metrics/hour").rglob("*.parquet"))
     temporary = dataset / FileOrigin(1.0, "a").new_name(".tmp")

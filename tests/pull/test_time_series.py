@@ -21,7 +21,7 @@ from airflow_provider_engagement.engagement_api.response import Outcome, parse_r
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
 from airflow_provider_engagement.inputs.choices import ACCEPTED_BY_DEFAULT
-from airflow_provider_engagement.pull.assembly import AssembledTables
+from airflow_provider_engagement.pull.assembly import AssemblyResult
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.pull.series_rows import SeriesRows
@@ -104,7 +104,7 @@ class Pull:
             **changes,
         )
         self.path = path
-        self.store = ResponseStore(path, identity_of=lambda _: "7@key")
+        self.store = ResponseStore(path, identities={None: "7@key", "7": "7@key"})
         self.fetched = FetchResult([])
 
     def respond(
@@ -143,7 +143,7 @@ class Pull:
         accepted: tuple[Outcome, ...] = ACCEPTED_BY_DEFAULT,
         run: TaskRun = RUN,
         **options: Any,
-    ) -> AssembledTables:
+    ) -> AssemblyResult:
         """Assemble the tables in a folder."""
         rows = SeriesRows(
             query=self.query,

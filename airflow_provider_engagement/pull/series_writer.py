@@ -21,7 +21,7 @@ MIN_COMPACTION_ROWS = 100_000
 """Partial sums are combined once this many are in memory, so that memory depends on complete rows alone."""
 
 
-class RowStager:
+class SeriesWriter:
     """Makes rows of the requested granularity from stored responses, which arrive in the order of their windows.
 
     :param rows: which rows to make.
