@@ -98,8 +98,7 @@ def assemble_time_series(
         restated = restatements.table()
         _write_restatements(folder, f"{RESTATEMENTS.name}/{path}", restated)
         assembled.rows[RESTATEMENTS.name] = restated.num_rows
-    if assembled.groupings:
-        folder.write_json("groupings", f"groupings/{path}.json", assembled.groupings)
+    folder.write_json("groupings", f"groupings/{path}.json", assembled.groupings)
     return assembled
 
 

@@ -128,8 +128,7 @@ def assemble_totals(
         raise
     target.publish()
     assembled.rows[TWEET_TOTALS.name] = target.rows
-    if assembled.groupings:
-        folder.write_json("groupings", f"groupings/{run.file_path}.json", assembled.groupings)
+    folder.write_json("groupings", f"groupings/{run.file_path}.json", assembled.groupings)
     return assembled
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -144,13 +144,17 @@ class DatasetFolder:
         )
 
     def write_json(self, name: str, path: str, content: Any) -> None:
-        """Write a document.
+        """Write a document of a run. If it is empty, delete what an earlier execution of the run has written.
 
         :param name: its name in the manifest.
         :param path: its path below the dataset's folder.
         :param content: JSON-compatible values.
         """
         place = self._folder / path
+        if not content:
+            with suppress(FileNotFoundError):
+                place.unlink()
+            return
         self.locations[name] = str(place)
         with write_atomically(place, self._temporary.new()) as file:
             file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
