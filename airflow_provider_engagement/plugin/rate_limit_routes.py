@@ -16,6 +16,7 @@ from fastapi import APIRouter, HTTPException
 from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.plugin.access import datasets_for, manifests_for, readable_dags, unfinished_pulls_for
 from airflow_provider_engagement.plugin.current_figures import MAX_FOLDERS, saved_figure
+from airflow_provider_engagement.plugin.dataset_routes import reader_of
 from airflow_provider_engagement.plugin.figure_responses import (
     Text,
     check_installed,
@@ -128,7 +129,6 @@ async def _read_saved(work: StoreWork, pulls: Mapping[str, list[FoundManifest]])
 
 
 def _saved_rate_limits(folder: str, pulls: list[FoundManifest]) -> Snapshots:
-    from airflow_provider_engagement.plugin.dataset_routes import reader_of
     from airflow_provider_engagement.plugin.open_dataset import open_dataset
 
     dataset = open_dataset(folder, pulls, reader_of).folder

@@ -11,6 +11,7 @@ from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
+from airflow_provider_engagement.tweet_id import TweetIds
 
 
 class OwnerTokens(Protocol):
@@ -52,7 +53,7 @@ class Api(Protocol):
     def query(
         self,
         endpoint: Endpoint,
-        tweet_ids: tuple[str, ...],
+        tweet_ids: TweetIds,
         *,
         metrics: object = None,
         auth: Auth | str | None = None,
@@ -61,7 +62,7 @@ class Api(Protocol):
     ) -> Query:
         """Return a validated query."""
 
-    def get_conn(
+    def open_client(
         self,
         *,
         max_inline_wait: float | None = None,

@@ -39,6 +39,7 @@ from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.tables import OWNER_LEDGER
+from airflow_provider_engagement.tweet_id import TweetIds
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ class PullRun:
         """Yield a client for the requests. What it has learned of the rate limit is saved for the next task."""
         settings, quota_key = self._settings, self._api.quota_key
         to_send = self._count_missing(self._requests)
-        with self._api.get_conn(
+        with self._api.open_client(
             # A temporary folder does not outlive the worker, so its responses would be requested again.
             max_inline_wait=settings.max_inline_wait if settings.dataset_path else None,
             max_wait=settings.max_wait,
@@ -202,7 +203,7 @@ class PullRun:
                 self._store.add_identities(self._api.identities(readable))
                 more = pull.requests(
                     [
-                        replace(pull.query, auth=Auth.USER, owner=author, tweet_ids=tuple(tweet_ids))
+                        replace(pull.query, auth=Auth.USER, owner=author, tweet_ids=TweetIds(tweet_ids))
                         for author, tweet_ids in readable.items()
                     ]
                 )

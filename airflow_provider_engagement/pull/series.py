@@ -25,6 +25,7 @@ from airflow_provider_engagement.pull.time_series import assemble_time_series
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.granularity import Granularity
+from airflow_provider_engagement.tweet_id import TweetIds
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def last_28_hours_pull(settings: Last28HourSettings, owners: Owners, run: RunCon
     :raises InvalidQueryError: if the settings do not fit the run or the connection.
     """
     check_not_to_come(run.time, field="logical_date", now=datetime.now(UTC))
-    query = api.query(settings.endpoint, tuple(owners), metrics=settings.metrics, groupings=settings.groupings)
+    query = api.query(settings.endpoint, TweetIds(owners), metrics=settings.metrics, groupings=settings.groupings)
     return SeriesPull(
         settings=settings,
         query=query,
@@ -123,7 +124,7 @@ def historical_pull(settings: HistoricalSettings, owners: Owners, run: RunContex
         )
     query = api.query(
         settings.endpoint,
-        tuple(owners),
+        TweetIds(owners),
         metrics=settings.metrics,
         groupings=settings.groupings,
         interval=interval.time_range,

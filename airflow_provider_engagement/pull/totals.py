@@ -25,7 +25,7 @@ from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.tables import RUNS, TWEET_STATUS, TWEET_TOTALS
-from airflow_provider_engagement.tweet_id import created_at
+from airflow_provider_engagement.tweet_id import TweetIds, created_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def totals_pull(settings: TotalsSettings, owners: Owners, run: RunContext, api: 
     snapshot_at = snapshot_at.replace(microsecond=snapshot_at.microsecond // 1000 * 1000)
     query = api.query(
         settings.endpoint,
-        tuple(owners),
+        TweetIds(owners),
         metrics=settings.metrics,
         auth=settings.auth,
         groupings=settings.groupings,

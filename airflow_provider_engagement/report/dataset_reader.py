@@ -21,7 +21,7 @@ from airflow_provider_engagement.exceptions import InvalidQueryError, StorageErr
 from airflow_provider_engagement.http.redaction import presentable
 from airflow_provider_engagement.report.value_checks import check_rows
 from airflow_provider_engagement.storage.contained_paths import check_contained
-from airflow_provider_engagement.storage.layout import MANIFESTS_FOLDER as MANIFESTS
+from airflow_provider_engagement.storage.layout import MANIFESTS_FOLDER
 from airflow_provider_engagement.storage.paths import Locate, StoragePath, local_address
 from airflow_provider_engagement.tables.arrow import arrow_schema
 from airflow_provider_engagement.tables.table_batches import read_batches, table_files
@@ -150,7 +150,7 @@ class DatasetReader:
 
     def manifests(self) -> list[dict[str, Any]]:
         """Return the manifests of the dataset. A file that does not contain a mapping as JSON is left out."""
-        folder = self.folder / MANIFESTS
+        folder = self.folder / MANIFESTS_FOLDER
         try:
             files = [file for file in folder.iterdir() if file.name.endswith(".json")] if folder.exists() else []
             found = []

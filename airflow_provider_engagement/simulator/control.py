@@ -17,6 +17,7 @@ from airflow_provider_engagement.simulator.json_values import decode
 from airflow_provider_engagement.simulator.simulated_api import SimulatedApi
 from airflow_provider_engagement.simulator.switches import Switches
 from airflow_provider_engagement.simulator.tokens import TOKEN_PATH
+from airflow_provider_engagement.simulator.x_api.x_switches import XApiSwitches
 
 CONTROL_PATH = "/__simulator__/"
 
@@ -122,12 +123,16 @@ def _limits(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
         if not 0 <= latency <= MAX_LATENCY:
             raise ValueError(f"latency: {latency} is out of range. Give 0 to {MAX_LATENCY} seconds.")
         api.latency = latency
+    for endpoint, limits in arguments.get("x_api", {}).items():
+        for scope, requests in limits.items():
+            api.x_api.windows.set_limit(endpoint, scope, requests)
     per_minute, per_second = api.quotas.limit(app)
     return {
         "consumer_key": app.consumer_key,
         "requests_per_minute": per_minute,
         "requests_per_second": per_second,
         "latency": api.latency,
+        "x_api": api.x_api.windows.limits(),
     }
 
 
@@ -160,6 +165,46 @@ def _clear_journal(api: SimulatedApi, arguments: Any) -> Any:
 def _switches(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
     api.switches = api.switches.changed(arguments)
     return asdict(api.switches)
+
+
+def _x_switches(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
+    api.x_api.switches = api.x_api.switches.changed(arguments)
+    return asdict(api.x_api.switches)
+
+
+def _billed_reads(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
+    """Return the reads that X API v2 has billed, and what each app has spent in US dollars."""
+    ledger = api.x_api.ledger
+    return {
+        "reads": [read.to_json() for read in ledger.reads],
+        "cost": {app.consumer_key: str(ledger.cost(app)) for app in api.world.apps.values()},
+    }
+
+
+def _tweet(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
+    """Return what a Tweet says, and its metrics on X API v2."""
+    tweet = api.world.tweets.get(arguments["tweet_id"])
+    if tweet is None:
+        raise _ControlError(404, f"Tweet {arguments['tweet_id']} does not exist in this world.")
+    content, figures = api.world.contents.of(tweet), api.x_api.figures()
+    return {
+        **asdict(content),
+        "kind": content.kind,
+        "versions": tweet.history,
+        "public_metrics": figures.public(tweet),
+        "non_public_metrics": figures.non_public(tweet),
+        "organic_metrics": figures.organic(tweet),
+        "promoted_metrics": figures.promoted(tweet),
+    }
+
+
+def _user(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
+    """Return a user as other people see it."""
+    profile = api.world.profiles.find(arguments["user_id"])
+    if profile is None:
+        raise _ControlError(404, f"User {arguments['user_id']} does not exist in this world.")
+    audience = api.world.profiles.audience(profile.user_id, api.clock.now())
+    return {**asdict(profile), "created": profile.created.isoformat(), **asdict(audience)}
 
 
 def _world(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
@@ -246,9 +291,10 @@ def _checked(subject: str, found: Any, known: frozenset[str]) -> Mapping[str, An
 
 
 _CLOCK = frozenset(("now", "running", "advance"))
-_LIMITS = frozenset(("consumer_key", "requests_per_minute", "requests_per_second", "closed_until", "latency"))
+_LIMITS = frozenset(("consumer_key", "requests_per_minute", "requests_per_second", "closed_until", "latency", "x_api"))
 _FAULT = frozenset(field.name for field in fields(Fault))
 _SWITCHES = frozenset(field.name for field in fields(Switches))
+_X_SWITCHES = frozenset(field.name for field in fields(XApiSwitches))
 
 _ACTIONS: Mapping[tuple[str, str], _Action] = {
     ("POST", "reset"): _Action(_reset),
@@ -263,6 +309,11 @@ _ACTIONS: Mapping[tuple[str, str], _Action] = {
     ("DELETE", "journal"): _Action(_clear_journal),
     ("GET", "switches"): _Action(_switches),
     ("POST", "switches"): _Action(_switches, optional=_SWITCHES),
+    ("GET", "x_switches"): _Action(_x_switches),
+    ("POST", "x_switches"): _Action(_x_switches, optional=_X_SWITCHES),
+    ("GET", "billed_reads"): _Action(_billed_reads),
+    ("GET", "tweet"): _Action(_tweet, required=frozenset(("tweet_id",))),
+    ("GET", "user"): _Action(_user, required=frozenset(("user_id",))),
     ("GET", "world"): _Action(_world),
     ("POST", "world"): _Action(_change_world, optional=frozenset(("tweets", "handles", "apps"))),
     ("GET", "truth"): _Action(_truth, optional=frozenset(("start", "end")), required=frozenset(("tweet_id", "metric"))),
