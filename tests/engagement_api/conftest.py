@@ -19,7 +19,7 @@ from ..engagement_client import connect, historical, internet, make_client, on_t
 
 __all__ = ["connect", "historical", "internet", "make_client", "on_the_wire", "totals", "wire", "world"]
 
-GOLDEN = Path(__file__).parent.parent / "golden"
+GOLDEN = Path(__file__).parent.parent / "golden" / "engagement_api"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_engagement.simulator import Clock, Switches, World
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "golden").glob("*.json"))
+EXAMPLES = sorted((Path(__file__).parent.parent / "golden" / "engagement_api").glob("*.json"))
 
 
 def test_there_are_fifteen_examples() -> None:
