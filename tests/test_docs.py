@@ -30,7 +30,7 @@ from airflow_provider_engagement.engagement_api import catalogue
 from airflow_provider_engagement.exceptions import ApiError, EngagementError, PermanentError, TransientError
 from airflow_provider_engagement.operators.base import EngagementPullOperator
 from airflow_provider_engagement.simulator import Handle, Simulator, World, connection
-from airflow_provider_engagement.tables.schema import TABLES
+from airflow_provider_engagement.tables.tables import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

@@ -38,7 +38,7 @@ ALLOWED = {
     "pull": PULL,
     "connections": CONNECTIONS,
     "hooks": ("hooks", *CONNECTIONS),
-    "assets": ("tables.granularity", "storage.user_information"),
+    "assets": ("tables.tables", "storage.user_information"),
     "operators": TASKS,
     "sensors": TASKS,
     "retry_policies": TASKS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -112,17 +112,19 @@ class EngagementConnection:
         except InvalidConnectionError as error:
             raise OwnerTokenError(owner, str(error).rstrip("."), "Correct the connection.") from None
 
-    def identity_of(self, query: Query) -> str:
-        """Return a text that identifies the address, the app and the user of a query. It contains no secret.
+    def identities(self, owners: Iterable[str | None]) -> dict[str | None, str]:
+        """Return, for each owner, a text that identifies the address, the app and the user. It contains no secret.
 
-        :param query: a query of the connection.
+        :param owners: the owners whose access tokens sign; ``None`` for that of the connection.
         """
-        credentials = self.credentials
-        if query.owner is not None:
-            if not self.accounts.has_token(query.owner):
-                return f"{self._settings.address.base_url} {credentials.identity} without a token of {query.owner}"
-            credentials = self.accounts.credentials_of(query.owner)
-        return f"{self._settings.address.base_url} {credentials.identity}"
+        return {owner: f"{self.base_url} {self._identity_of(owner)}" for owner in owners}
+
+    def _identity_of(self, owner: str | None) -> str:
+        if owner is None:
+            return self.credentials.identity
+        if not self.accounts.has_token(owner):
+            return f"{self.credentials.identity} without a token of {owner}"
+        return self.accounts.credentials_of(owner).identity
 
     @property
     def base_url(self) -> str:

@@ -27,16 +27,14 @@ from airflow_provider_engagement.report.document import to_html
 from airflow_provider_engagement.report.images import ImageFormat
 from airflow_provider_engagement.report.pull_figures import is_manifest
 from airflow_provider_engagement.report.pull_selection import options_of_pull
+from airflow_provider_engagement.storage.layout import REPORTS_FOLDER
 from airflow_provider_engagement.storage.paths import StoragePath, write_atomically
-from airflow_provider_engagement.tables.schema import TWEET_METRICS
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
-
-FOLDER = "_reports"
-"""The folder of reports. Readers of datasets ignore names that start with an underscore."""
 
 
 class ReportTask(Protocol):
@@ -73,7 +71,7 @@ def _write(task: ReportTask, context: Context, run: RunContext) -> str:
     if warning := warning_of(report):
         log.warning("%s", warning)
     name = f"{run.task_run().file_name}.html"
-    path = storage_path(task.report_path, field="report_path") if task.report_path else folder / FOLDER / name
+    path = storage_path(task.report_path, field="report_path") if task.report_path else folder / REPORTS_FOLDER / name
     stem = path.name.removesuffix(".html")
     images = {
         path.parent / f"{stem}.{image_name}": content

@@ -38,7 +38,7 @@ from airflow_provider_engagement.report.tweet_counts import interval_counts, new
 from airflow_provider_engagement.storage.paths import StoragePath, write_atomically
 from airflow_provider_engagement.tables.days import check_days_of_hours, whole_days_of
 from airflow_provider_engagement.tables.granularity import Granularity
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_TOTALS
+from airflow_provider_engagement.tables.tables import TWEET_METRICS, TWEET_TOTALS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

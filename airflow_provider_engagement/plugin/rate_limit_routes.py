@@ -32,8 +32,9 @@ from airflow_provider_engagement.plugin.manifests import (
 )
 from airflow_provider_engagement.plugin.page_roots import store_of
 from airflow_provider_engagement.plugin.store_work import BusyError, StoreWork
-from airflow_provider_engagement.pull.saved_rate_limit import FOLDER, saved_rate_limits
+from airflow_provider_engagement.pull.saved_rate_limit import saved_rate_limits
 from airflow_provider_engagement.storage.contained_paths import check_contained
+from airflow_provider_engagement.storage.layout import RATE_LIMIT_FOLDER
 
 NAMES = ("unfinished", "use", "saved", "pulls", "backfills")
 
@@ -131,7 +132,7 @@ def _saved_rate_limits(folder: str, pulls: list[FoundManifest]) -> Snapshots:
     from airflow_provider_engagement.plugin.open_dataset import open_dataset
 
     dataset = open_dataset(folder, pulls, reader_of).folder
-    place = dataset / FOLDER
+    place = dataset / RATE_LIMIT_FOLDER
     for entry in (place, *place.iterdir()) if place.exists() else ():
         check_contained(dataset, entry)
     return saved_rate_limits(dataset)

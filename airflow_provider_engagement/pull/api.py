@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint
@@ -47,8 +47,8 @@ class Api(Protocol):
     def requests_per_minute(self) -> int | None:
         """The connection's own limit of requests per minute, if it sets one."""
 
-    def identity_of(self, query: Query) -> str:
-        """Return a text that identifies the address, the app and the user of a query."""
+    def identities(self, owners: Iterable[str | None]) -> Mapping[str | None, str]:
+        """Return, for each owner, a text that identifies the address, the app and the user."""
 
     def query(
         self,

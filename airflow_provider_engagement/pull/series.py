@@ -13,7 +13,7 @@ from airflow_provider_engagement.engagement_api.time_range import TimeRange, old
 from airflow_provider_engagement.inputs.run_times import check_not_to_come, last_start
 from airflow_provider_engagement.inputs.settings import HistoricalSettings, Last28HourSettings
 from airflow_provider_engagement.pull.api import Api
-from airflow_provider_engagement.pull.assembly import AssembledTables
+from airflow_provider_engagement.pull.assembly import AssemblyResult
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.interval import interval_of
 from airflow_provider_engagement.pull.owner_routing import divide_by_owner
@@ -60,7 +60,7 @@ class SeriesPull(Pull):
 
     def assemble(
         self, fetched: FetchResult, statuses: TweetStatuses, store: ResponseStore, folder: DatasetFolder
-    ) -> AssembledTables:
+    ) -> AssemblyResult:
         """Write the rows and what they cover."""
         return assemble_time_series(
             fetched,
