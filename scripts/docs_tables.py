@@ -299,7 +299,7 @@ def stats() -> str:
 
 
 def columns(name: str) -> str:
-    described, meanings = member("TABLES")[name], member("COLUMN_MEANINGS")
+    described, meanings = {**member("TABLES"), **member("X_TABLES")}[name], member("COLUMN_MEANINGS")
     schema = member("arrow_schema")(described)
     kinds = {
         "string": "string",
