@@ -98,9 +98,8 @@ class TweetSelection:
         """Return a Tweet as the response shows it; ``None`` if it is left out."""
         reader, private = self.reader, self.private
         if private and not (reader.is_user(tweet.author_id) and reader.is_young(tweet)):
-            how = reader.switches.old_private_metrics if reader.is_user(tweet.author_id) else "errors"
-            if listed and reader.is_user(tweet.author_id):
-                how = "dropped"
+            old = reader.switches.old_listed if listed else reader.switches.old_private_metrics
+            how = old if reader.is_user(tweet.author_id) else "errors"
             if how == "errors":
                 answer.errors += self._field_errors(tweet, parameter, section)
             if how != "left_out":
