@@ -104,7 +104,7 @@ def refuse_way_out(path: StoragePath, temporary: StoragePath) -> None:
         raise PathError(str(local.parent), "it is a symbolic link. Files outside the dataset could be changed.")
 
 
-TableAddress = Callable[[StoragePath], tuple[str, Mapping[str, str]]]
+Locate = Callable[[StoragePath], tuple[str, Mapping[str, str]]]
 """Returns the address of a table, and the storage options that delta-rs needs to access it."""
 
 

@@ -19,7 +19,7 @@ from pyarrow import parquet
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.simulator import Simulator, World
-from airflow_provider_engagement.storage.temporary_files import FOLDER as TEMPORARY_FOLDER
+from airflow_provider_engagement.storage.layout import TEMPORARY_FOLDER as TEMPORARY_FOLDER
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 
 WORKERS = 2
