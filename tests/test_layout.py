@@ -135,6 +135,23 @@ def test_a_module_imports_only_what_its_room_allows() -> None:
     assert forbidden == {}
 
 
+def test_a_room_imports_only_rooms_of_lower_lines_of_the_architecture_page() -> None:
+    page = (FOLDER.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    lines = [line.split() for line in page.split("```")[1].split("\n")]
+    line_of = {room: number for number, line in enumerate(lines) for room in line}
+    rooms = {path.parent.name for path in FOLDER.glob("*/__init__.py")}
+    upward = {
+        (room_of(module), name)
+        for module in MODULES
+        for name in (name.split(".")[1] for name in imports(module) if name.startswith(f"{PACKAGE}."))
+        if room_of(module) in line_of and name in line_of
+        if name != room_of(module) and line_of[name] <= line_of[room_of(module)]
+    }
+
+    assert set(line_of) == rooms - {"simulator"}
+    assert upward == set()
+
+
 def test_no_module_imports_the_internals_of_airflow() -> None:
     forbidden = {}
     for module in MODULES:
