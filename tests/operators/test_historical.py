@@ -847,7 +847,7 @@ def test_runs_of_a_backfill_share_the_responses_of_a_block(
     assert sum(sent) < len(days) * unshared
     assert sum(number > 0 for number in sent) < 5
     found = dataset.counts(["favorites"])
-    assert found == hourly_truth(world, ids, days[0], days[-1] + DAY, ["favorites"])
+    assert found == hourly_truth(world, ids, days[0], days[-1] + DAY, metrics=["favorites"])
 
 
 # Killed and concurrent pulls.
@@ -998,7 +998,7 @@ def test_pyarrow_reads_the_dataset_with_the_same_types_from_every_run(
     assert {types[metric] for metric in METRICS} == {"int64"}
     table = arrow_dataset.to_table(filter=pyarrow.dataset.field("partition_date") >= "2026-01-03")
     assert set(table["impressions"].to_pylist()) == {None}
-    expected = hourly_truth(world, ids, utc(2026, 1, 3), utc(2026, 1, 5), ["favorites"])
+    expected = hourly_truth(world, ids, utc(2026, 1, 3), utc(2026, 1, 5), metrics=["favorites"])
     keys = zip(table["tweet_id"].to_pylist(), table["period_start"].to_pylist(), strict=True)
     counts = ((count,) for count in table["favorites"].to_pylist())
     assert dict(zip(keys, counts, strict=True)) == expected
