@@ -165,13 +165,13 @@ def _keys_of(names: tuple[str, ...], columns: IdColumns) -> tuple[str | None, st
 
 
 @lru_cache(maxsize=256)
-def _place_of_ids(names: tuple[str, ...], given: str | None) -> int | None:
+def _place_of_ids(names: tuple[str, ...], wanted: str | None) -> int | None:
     """Return the index of the column of the ids, if a name says it.
 
     :raises LookupError: if several do, or if the rows are users.
     """
-    if given is not None:
-        return _only(_places(names, given), names)
+    if wanted is not None:
+        return _only(_places(names, wanted), names)
     places = _alike(names, BEYOND_DOUBT)
     if not places:
         found = [next(filter(None, (_alike(names, name) for name in group)), []) for group in LIKELY]
@@ -182,13 +182,13 @@ def _place_of_ids(names: tuple[str, ...], given: str | None) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def _places(names: tuple[str, ...], given: str) -> list[int]:
-    return [place for place, name in enumerate(names) if name == given] or _alike(names, given)
+def _places(names: tuple[str, ...], wanted: str) -> list[int]:
+    return [place for place, name in enumerate(names) if name == wanted] or _alike(names, wanted)
 
 
-def _alike(names: Sequence[str], given: str) -> list[int]:
+def _alike(names: Sequence[str], name_of_column: str) -> list[int]:
     """Return the places of a name in any case and spacing."""
-    wanted = folded(given)
+    wanted = folded(name_of_column)
     return [place for place, name in enumerate(names) if folded(name) == wanted != ""]
 
 

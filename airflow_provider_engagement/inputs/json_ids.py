@@ -150,19 +150,19 @@ class _Documents:
             document = wrapped
         columns = self._source.columns
         try:
-            found = divide_object(document, columns, field=FIELD)
+            divided = divide_object(document, columns, field=FIELD)
         except InvalidQueryError as error:
             raise self._error(number, items, error.problem, error.remedy) from None
         pages = [key for key in ENVELOPES if isinstance(document.get(key), (list, Mapping))]
-        if len(pages) > 1 or (pages and found is not None and columns.ids is None):
-            listed = quoted_names(pages if found is None else ["an id", *pages])
+        if len(pages) > 1 or (pages and divided is not None and columns.ids is None):
+            listed = quoted_names(pages if divided is None else ["an id", *pages])
             raise self._error(
                 number, items, f"has several keys that can hold ids: {listed}", "Keep one, or set tweet_ids_column."
             )
-        if found is not None:
+        if divided is not None:
             self._have_ids = True
             self._have_owners |= columns.owners in document
-            yield FoundId(*found, number, items)
+            yield FoundId(*divided, number, items)
             return
         if pages:
             yield from self.ids_in(document[pages[0]], number, items)

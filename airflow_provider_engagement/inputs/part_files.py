@@ -30,18 +30,18 @@ def part_files(path: StoragePath, *, format_of: Callable[[StoragePath], object])
     :param format_of: returns the format of a file.
     :raises InvalidQueryError: if there is no file, or if the files have several formats.
     """
-    found = _matches(path)
-    files = [file for match in found for file in _files_below(match, _MOST_FOLDERS)]
+    matches = _matches(path)
+    files = [file for match in matches for file in _files_below(match, _MOST_FOLDERS)]
     if not files:
-        is_pattern = found != [path]
+        is_pattern = matches != [path]
         problem = f"no file matches {path}" if is_pattern else f"{path} is a folder without files"
         raise InvalidQueryError(FIELD, problem, "Check the path.")
     formats = {format_of(file): file for file in files}
     if len(formats) > 1:
-        one, other, *_ = formats.values()
+        first, other, *_ = formats.values()
         raise InvalidQueryError(
             FIELD,
-            f"{path} stands for files of several formats, such as {one.name} and {other.name}",
+            f"{path} stands for files of several formats, such as {first.name} and {other.name}",
             "Pass a pattern such as part-*.csv.",
         )
     return files
@@ -55,14 +55,14 @@ def _matches(path: StoragePath) -> list[StoragePath]:
         raise InvalidQueryError(
             FIELD, f"{path} contains **", "Pass a folder, whose files are read at any depth, or use single stars."
         )
-    found = []
+    matches = []
     for folder in _matches(path.parent):
         if not _PATTERN.search(path.name):
             if _exists(folder / path.name):
-                found.append(folder / path.name)
+                matches.append(folder / path.name)
             continue
-        found += [entry for entry in _entries(folder) if fnmatchcase(entry.name, path.name)]
-    return found
+        matches += [entry for entry in _entries(folder) if fnmatchcase(entry.name, path.name)]
+    return matches
 
 
 def _files_below(path: StoragePath, depth: int) -> Iterator[StoragePath]:

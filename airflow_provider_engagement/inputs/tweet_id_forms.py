@@ -148,24 +148,24 @@ def _digits_of(text: str, field: str) -> str:
 
 def _what_it_looks_like(text: str, inner: str) -> tuple[str, str]:
     """Return what is wrong with a text, and what to do."""
-    shown = quoted(text)
+    value = quoted(text)
     if inner.lower() in _MISSING:
-        return f"{shown} stands for no id", "Fill it in or remove it."
+        return f"{value} stands for no id", "Fill it in or remove it."
     if _EXPONENT.fullmatch(inner):
         return (
-            f"{shown} is a float: a spreadsheet or another program has rounded the id",
+            f"{value} is a float: a spreadsheet or another program has rounded the id",
             f"{_EXACT}: in a spreadsheet, give the column the type text.",
         )
     if _GROUPS.fullmatch(inner):
-        return f"{shown} is a number with separators, not a Tweet id", _REMEDY
+        return f"{value} is a number with separators, not a Tweet id", _REMEDY
     if _FRACTION.fullmatch(inner):
         return (
-            f"{shown} is a float: a program such as pandas writes ids so if some are missing, and rounds them",
+            f"{value} is a float: a program such as pandas writes ids so if some are missing, and rounds them",
             f"{_EXACT}: in pandas, read the column as text.",
         )
     if "://" in inner or "/" in inner:
         return (
-            f"{shown} is not the address of a Tweet",
+            f"{value} is not the address of a Tweet",
             "Pass an id, or an address such as https://x.com/i/web/status/20.",
         )
-    return f"{shown} is not a Tweet id", f"An id has 1 to {MAX_DIGITS} digits."
+    return f"{value} is not a Tweet id", f"An id has 1 to {MAX_DIGITS} digits."

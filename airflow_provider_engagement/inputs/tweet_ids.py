@@ -161,10 +161,10 @@ def _divide(item: object) -> tuple[object, object]:
     if isinstance(item, (str, int)):
         return item, None
     if isinstance(item, Mapping):
-        found = divide_object(item, IdColumns(), field=FIELD)
-        if found is None:
+        divided = divide_object(item, IdColumns(), field=FIELD)
+        if divided is None:
             raise IdColumns().not_found(tuple(map(str, item)), field=FIELD, source="the object", kind="key")
-        return found
+        return divided
     if isinstance(item, Sequence) and not isinstance(item, (str, bytes, bytearray)):
         item = tuple(map(plain_value, item))
         if len(item) not in (1, 2) or isinstance(item[0], (list, tuple)):

@@ -63,9 +63,9 @@ def datasets_for(user: Any) -> tuple[list[FoundDataset], int]:
 
     :param user: the user.
     """
-    found, left_out = find_datasets(readable_dags(user), of_each_dag=DATASETS_OF_EACH_DAG)
-    readable = _with_readable_xcoms(user, {dataset.dag_id for dataset in found})
-    return [dataset for dataset in found if dataset.dag_id in readable], left_out
+    datasets, left_out = find_datasets(readable_dags(user), of_each_dag=DATASETS_OF_EACH_DAG)
+    readable = _with_readable_xcoms(user, {dataset.dag_id for dataset in datasets})
+    return [dataset for dataset in datasets if dataset.dag_id in readable], left_out
 
 
 def manifests_for(user: Any, since: datetime) -> list[FoundManifest]:
@@ -74,9 +74,9 @@ def manifests_for(user: Any, since: datetime) -> list[FoundManifest]:
     :param user: the user.
     :param since: only manifests that were written since then are returned.
     """
-    found = find_manifests(readable_dags(user), since=since)
-    readable = _with_readable_xcoms(user, {manifest.dag_id for manifest in found})
-    return [manifest for manifest in found if manifest.dag_id in readable]
+    manifests = find_manifests(readable_dags(user), since=since)
+    readable = _with_readable_xcoms(user, {manifest.dag_id for manifest in manifests})
+    return [manifest for manifest in manifests if manifest.dag_id in readable]
 
 
 def unfinished_pulls_for(user: Any) -> list[UnfinishedPull]:
@@ -84,9 +84,9 @@ def unfinished_pulls_for(user: Any) -> list[UnfinishedPull]:
 
     :param user: the user.
     """
-    found = find_unfinished_pulls(readable_dags(user))
-    readable = _with_readable_xcoms(user, {pull.dag_id for pull in found})
-    return [pull for pull in found if pull.dag_id in readable]
+    pulls = find_unfinished_pulls(readable_dags(user))
+    readable = _with_readable_xcoms(user, {pull.dag_id for pull in pulls})
+    return [pull for pull in pulls if pull.dag_id in readable]
 
 
 def _with_readable_xcoms(user: Any, dag_ids: Collection[str]) -> set[str]:

@@ -79,9 +79,9 @@ def saved_figure(
     :param zone: the time zone of the times.
     """
     dags: dict[str, set[str]] = defaultdict(set)
-    for found in manifests:
-        if found.folder is not None:
-            dags[found.folder].add(found.dag_id)
+    for manifest in manifests:
+        if manifest.folder is not None:
+            dags[manifest.folder].add(manifest.dag_id)
     newest: dict[str, tuple[str, RateLimitSnapshot]] = {}
     unreadable = 0
     for folder in list(dags)[:MAX_FOLDERS]:
@@ -98,7 +98,7 @@ def saved_figure(
     since = (now - MAX_AGE).timestamp()
     rows = [
         (without_user(folder), ", ".join(sorted(dags[folder])), *_values(snapshot, now))
-        for folder, snapshot in sorted(newest.values(), key=lambda found: found[1].observed_at, reverse=True)
+        for folder, snapshot in sorted(newest.values(), key=lambda saved: saved[1].observed_at, reverse=True)
         if snapshot.observed_at >= since
     ]
     notes = []

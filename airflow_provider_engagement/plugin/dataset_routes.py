@@ -43,7 +43,7 @@ def dataset_routes(work: StoreWork, database: StoreWork) -> APIRouter:
     :param database: runs the reads of Airflow's database.
     """
     router = APIRouter()
-    recent, found = RecentResults(), RecentResults()
+    recent, folders = RecentResults(), RecentResults()
 
     @router.get("/data/datasets")
     async def datasets(user: GetUserDep) -> Any:
@@ -76,7 +76,7 @@ def dataset_routes(work: StoreWork, database: StoreWork) -> APIRouter:
         options["zone"] = zone_or_utc(zone) if zone else None
 
         def find() -> tuple[str, Sequence[FoundManifest]]:
-            return found.get((dag_id, dataset_id), lambda: _folder_of(dag_id, dataset_id))
+            return folders.get((dag_id, dataset_id), lambda: _folder_of(dag_id, dataset_id))
 
         folder, manifests = await foreseen(database.run(find))
         # A dataset confirms the pulls of one DAG, not those of another.
@@ -88,7 +88,7 @@ def dataset_routes(work: StoreWork, database: StoreWork) -> APIRouter:
             ),
         )
         figure, selection = await foreseen(work.run(partial(shared.figure, name), store=store_of(folder)))
-        shown = {
+        description = {
             "folder": without_user(folder),
             "start": selection.interval.start.isoformat(),
             "end": selection.interval.end.isoformat(),
@@ -96,7 +96,7 @@ def dataset_routes(work: StoreWork, database: StoreWork) -> APIRouter:
             "granularity": selection.step,
             "zone": selection.zone.key,
         }
-        return figure_response(figure, form, shown)
+        return figure_response(figure, form, description)
 
     return router
 

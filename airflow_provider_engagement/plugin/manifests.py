@@ -107,7 +107,7 @@ def find_datasets(dag_ids: Collection[str], *, of_each_dag: int | None = None) -
         .order_by(last.desc())
         .execution_options(yield_per=1_000)
     )
-    found: dict[tuple[str, str], FoundDataset] = {}
+    datasets: dict[tuple[str, str], FoundDataset] = {}
     numbers: Counter[str] = Counter()
     left_out: set[tuple[str, str]] = set()
     with create_session() as session:
@@ -116,12 +116,12 @@ def find_datasets(dag_ids: Collection[str], *, of_each_dag: int | None = None) -
             if folder is None:
                 continue
             # The first one is the newest.
-            known = found.get((dag_id, folder))
+            known = datasets.get((dag_id, folder))
             if known is None and of_each_dag is not None and numbers[dag_id] >= of_each_dag:
                 left_out.add((dag_id, dataset_id_of(folder)))
                 continue
             numbers[dag_id] += known is None
-            found[dag_id, folder] = FoundDataset(
+            datasets[dag_id, folder] = FoundDataset(
                 dag_id=dag_id,
                 folder=folder,
                 task_ids=sorted({*(known.task_ids if known else ()), task_id}),
@@ -129,7 +129,7 @@ def find_datasets(dag_ids: Collection[str], *, of_each_dag: int | None = None) -
                 pulls=(known.pulls if known else 0) + pulls,
                 time=known.time if known else time,
             )
-    return list(found.values()), len(left_out)
+    return list(datasets.values()), len(left_out)
 
 
 def find_manifests(
@@ -172,23 +172,23 @@ def find_manifests(
             query = query.where(column == value)
     if since is not None:
         query = query.where(entry.timestamp >= since)
-    found = []
+    manifests = []
     with create_session() as session:
         if folder is not None:
             text = cast(XComModel.value, Text)
             own = select(text).where(XComModel.key == PULL_KEY, XComModel.dag_id.in_(dag_ids)).distinct()
-            texts = [found for found in session.scalars(own) if _entry_of(_decoded(found))[0] == folder]
+            texts = [value for value in session.scalars(own) if _entry_of(_decoded(value))[0] == folder]
             query = query.where(cast(entry.value, Text).in_(texts))
         rows = session.execute(query.order_by(entry.timestamp.desc()).limit(limit).execution_options(yield_per=100))
         for dag, run, task, index, time, value in rows:
             content = _decoded(value)
             if is_manifest(content):
-                found.append(
+                manifests.append(
                     FoundManifest(
                         dag_id=dag, run_id=run, task_id=task, map_index=index, time=time, content=_without_rows(content)
                     )
                 )
-    return found
+    return manifests
 
 
 def find_report(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:
@@ -250,7 +250,7 @@ def find_open_backfills(dag_ids: Collection[str]) -> list[OpenBackfill]:
     query = select(Backfill.id, Backfill.dag_id, Backfill.created_at).where(
         Backfill.dag_id.in_(dag_ids), Backfill.completed_at.is_(None)
     )
-    found = []
+    backfills = []
     with create_session() as session:
         for number, dag_id, created_at in session.execute(query).all():
             runs = dagrun.DagRun
@@ -258,8 +258,8 @@ def find_open_backfills(dag_ids: Collection[str]) -> list[OpenBackfill]:
             numbers: dict[str, int] = {str(state): count for state, count in session.execute(states).all()}
             done = sum(count for state, count in numbers.items() if state in ("success", "failed"))
             left = sum(numbers.values()) - done
-            found.append(OpenBackfill(dag_id=dag_id, number=number, created_at=created_at, done=done, left=left))
-    return found
+            backfills.append(OpenBackfill(dag_id=dag_id, number=number, created_at=created_at, done=done, left=left))
+    return backfills
 
 
 def _decoded(value: Any) -> Any:

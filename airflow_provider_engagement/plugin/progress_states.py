@@ -83,16 +83,16 @@ def find_unfinished_pulls(dag_ids: Collection[str]) -> list[UnfinishedPull]:
     )
     with create_session() as session:
         rows = session.execute(query).all()
-    found = []
+    pulls = []
     for dag_id, run_id, task_id, map_index, state in rows:
         record = find_progress(dag_id, run_id, task_id, map_index)
         if record is not None:
-            found.append(
+            pulls.append(
                 UnfinishedPull(
                     dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index, state=str(state), record=record
                 )
             )
-    return found
+    return pulls
 
 
 def _record_of(text: str | None) -> ProgressRecord | None:

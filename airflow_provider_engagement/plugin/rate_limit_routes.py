@@ -66,8 +66,8 @@ def rate_limit_routes(work: StoreWork, database: StoreWork) -> APIRouter:
 
         def make() -> Any:
             if name == "backfills":
-                found = find_open_backfills(readable_dags(user))
-                return rate_limit_figures.backfills_figure(found, now=now, zone=time_zone)
+                backfills = find_open_backfills(readable_dags(user))
+                return rate_limit_figures.backfills_figure(backfills, now=now, zone=time_zone)
             if name == "unfinished":
                 return current_figures.unfinished_figure(unfinished_pulls_for(user), zone=time_zone)
             manifests = manifests_for(user, since=now - timedelta(days=1))
@@ -105,8 +105,8 @@ def _datasets_and_pulls(user: Any) -> list[tuple[FoundDataset, list[FoundManifes
 async def _read_saved(work: StoreWork, pulls: Mapping[str, list[FoundManifest]]) -> Mapping[str, Snapshots]:
     """Return the saved snapshots of each folder. A folder that cannot be read in time is left out."""
     by_store: dict[str, list[str]] = defaultdict(list)
-    for folder, found in pulls.items():
-        if found:
+    for folder, manifests in pulls.items():
+        if manifests:
             by_store[store_of(folder)].append(folder)
     saved: dict[str, Snapshots] = {}
 

@@ -50,7 +50,7 @@ def _has_null(scope: Message) -> bool:
 
 
 def _with_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    found = list(headers)
-    names = {name.lower() for name, _ in found}
+    own = list(headers)
+    names = {name.lower() for name, _ in own}
     added = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
-    return found + [(name, value) for name, value in added if name not in names]
+    return own + [(name, value) for name, value in added if name not in names]

@@ -121,8 +121,8 @@ def task_routes(work: StoreWork, database: StoreWork) -> APIRouter:
 
         if name == "history":
             find = partial(find_manifests, [dag_id], task_id=task_id, map_index=map_index, limit=100)
-            found = await foreseen(database.run(find))
-            return figure_response(history_figure(found, zone=zone_or_utc(zone)), form)
+            manifests = await foreseen(database.run(find))
+            return figure_response(history_figure(manifests, zone=zone_or_utc(zone)), form)
         manifest = await foreseen(database.run(partial(_manifest_of, dag_id, run_id, task_id, map_index)))
         if manifest is None:
             raise HTTPException(404, "This task instance has no manifest of a pull.")
@@ -138,8 +138,8 @@ def task_routes(work: StoreWork, database: StoreWork) -> APIRouter:
 
 
 def _manifest_of(dag_id: str, run_id: str, task_id: str, map_index: int) -> FoundManifest | None:
-    found = find_manifests([dag_id], run_id=run_id, task_id=task_id, map_index=map_index, limit=1)
-    return found[0] if found else None
+    manifests = find_manifests([dag_id], run_id=run_id, task_id=task_id, map_index=map_index, limit=1)
+    return manifests[0] if manifests else None
 
 
 def _progress(record: ProgressRecord) -> dict[str, Any]:

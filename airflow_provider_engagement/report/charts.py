@@ -184,10 +184,10 @@ def week(values: Mapping[tuple[int, int], float | None], *, title: str, descript
     return _spec(chart, data)
 
 
-def spans(found: Sequence[Span], *, zone: ZoneInfo, description: str) -> Spec:
+def spans(days: Sequence[Span], *, zone: ZoneInfo, description: str) -> Spec:
     """Return a map of the state of Tweets or tasks over days. Equal days in a row are one mark.
 
-    :param found: the spans, in the order of their names.
+    :param days: the spans, in the order of their names.
     :param zone: the time zone of the axis.
     :param description: what the plot shows, for screen readers.
     """
@@ -201,7 +201,7 @@ def spans(found: Sequence[Span], *, zone: ZoneInfo, description: str) -> Spec:
             "from": span.start.astimezone(zone).strftime("%Y-%m-%d"),
             "reason": span.reason,
         }
-        for span in found
+        for span in days
     ]
     chart = (
         altair.Chart(_NO_DATA, description=description)

@@ -84,7 +84,7 @@ def outcomes_figure(statuses: pyarrow.Table) -> Figure:
     :param statuses: the newest row of ``tweet_status`` of each Tweet and task.
     """
     numbers = Counter(zip(statuses["task"].to_pylist(), statuses["outcome"].to_pylist(), strict=True))
-    found = [
+    outcomes = [
         (task, outcome, numbers[task, str(outcome)])
         for task in sorted({task for task, _ in numbers})
         for outcome in reversed(Outcome)
@@ -103,9 +103,9 @@ def outcomes_figure(statuses: pyarrow.Table) -> Figure:
         ),
         rows=[
             (task, str(outcome), number, *(text.replace("``", "") for text in OUTCOME_MEANINGS[outcome]))
-            for task, outcome, number in found
+            for task, outcome, number in outcomes
         ],
-        plots=(charts.outcomes(found, description="Tweets of each task by outcome"),) if found else (),
+        plots=(charts.outcomes(outcomes, description="Tweets of each task by outcome"),) if outcomes else (),
     )
 
 

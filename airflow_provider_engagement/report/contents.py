@@ -46,33 +46,33 @@ def make_report(
     :param made_at: the time of the report; now by default.
     :param move: is called after each figure of the dataset with the numbers of figures that are made and planned.
     """
-    found = []
+    made = []
     for number, name in enumerate(FIGURES, start=1):
         figure = figures.figure(name)
         if figure.rows or name in _ALWAYS_SHOWN:
-            found.append(figure)
+            made.append(figure)
         if move is not None:
             move(number, len(FIGURES))
     if manifest is not None:
-        made = (missing_figure, owners_figure, requests_figure, adjustments_figure, outputs_figure)
-        of_pull = [figure for make in made for figure in [make(manifest)] if figure.rows]
-        found += [replace(figure, name=f"pull-{figure.name}", title=f"Pull: {figure.title}") for figure in of_pull]
+        makers = (missing_figure, owners_figure, requests_figure, adjustments_figure, outputs_figure)
+        of_pull = [figure for make in makers for figure in [make(manifest)] if figure.rows]
+        made += [replace(figure, name=f"pull-{figure.name}", title=f"Pull: {figure.title}") for figure in of_pull]
     selection = figures.selection
     tweets = f", {len(selection.tweet_ids):,} chosen Tweets" if selection.tweet_ids else ""
     return Report(
         title=title,
         subtitle=f"{text_of_interval(selection)}{tweets}",
-        figures=found,
-        method=caveats(selection, endpoints=_endpoints_of(found)),
+        figures=made,
+        method=caveats(selection, endpoints=_endpoints_of(made)),
         made_at=made_at or datetime.now(UTC),
     )
 
 
 def _endpoints_of(figures: Sequence[Figure]) -> Collection[Endpoint]:
     """Return the endpoints whose counts figures show: those of a series, if there are neither hours nor totals."""
-    shown = {figure.name for figure in figures if figure.rows}
-    totals = {Endpoint.TOTALS} if not shown.isdisjoint(FIGURES_OF_TOTALS) else set()
-    return totals | SERIES if "series" in shown or not totals else totals
+    names = {figure.name for figure in figures if figure.rows}
+    totals = {Endpoint.TOTALS} if not names.isdisjoint(FIGURES_OF_TOTALS) else set()
+    return totals | SERIES if "series" in names or not totals else totals
 
 
 def warning_of(report: Report) -> str | None:

@@ -113,11 +113,11 @@ def spans_by_task(manifests: Iterable[Mapping[str, Any]], interval: TimeRange, z
     edges = [_hour(max(start, interval.start), interval) for start in starts] + [interval.hours]
     ends = [*starts[1:], interval.end]
     spans: list[Span] = []
-    for task, found in sorted(pulls.items()):
-        found.sort(key=_ended_at)
-        states: list[tuple[State, str]] = [(State.NOT_READ, ""), *(_state_of_pull(manifest) for manifest in found)]
+    for task, of_task in sorted(pulls.items()):
+        of_task.sort(key=_ended_at)
+        states: list[tuple[State, str]] = [(State.NOT_READ, ""), *(_state_of_pull(manifest) for manifest in of_task)]
         hours = array("H", bytes(2 * interval.hours))
-        for number, manifest in enumerate(found, start=1):
+        for number, manifest in enumerate(of_task, start=1):
             first, last = (_hour(datetime.fromisoformat(edge), interval) for edge in manifest["interval"])
             hours[first:last] = array("H", [number]) * (last - first)
         days = (

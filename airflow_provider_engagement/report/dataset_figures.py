@@ -158,14 +158,14 @@ class DatasetFigures:
     def snapshots(self) -> Figure:
         """Return the snapshots of totals of the interval, and the change since an earlier snapshot."""
         metrics = self._metrics_of_totals
-        found = sum_snapshots(self._totals(metrics), metrics) if metrics else []
+        snapshots = sum_snapshots(self._totals(metrics), metrics) if metrics else []
         changes = [
             change
-            for auth in sorted({snapshot.auth for snapshot in found})
-            for change in [self._change([snapshot for snapshot in found if snapshot.auth == auth], metrics)]
+            for auth in sorted({snapshot.auth for snapshot in snapshots})
+            for change in [self._change([snapshot for snapshot in snapshots if snapshot.auth == auth], metrics)]
             if change is not None
         ]
-        return snapshots_figure(self.selection, found, metrics, changes)
+        return snapshots_figure(self.selection, snapshots, metrics, changes)
 
     @cached_property
     def _now(self) -> SummedRows:

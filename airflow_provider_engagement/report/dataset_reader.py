@@ -65,17 +65,17 @@ class DatasetReader:
 
         :param path: the path of the table below the folder of the dataset. There are none if there is no table.
         """
-        found: list[str] = []
+        values: list[str] = []
 
         def remember(partition: str) -> bool:
-            found.append(partition.partition("=")[2])
+            values.append(partition.partition("=")[2])
             return False
 
         check_contained(self.folder, self.folder / path)
 
         for _ in table_files(self.folder / path, includes=remember, address_of=self._address_of):
             pass
-        return sorted(value for value in set(found) if _is_date(value))
+        return sorted(value for value in set(values) if _is_date(value))
 
     def batches(
         self,
@@ -126,9 +126,9 @@ class DatasetReader:
                 is_whole = (
                     not tweet_ids and where is None and (interval is None or _all_within(batch[table.time], interval))
                 )
-                found = (batch if is_whole else batch.filter(keep)).select(list(columns))
-                check_rows(found, table, str(place))
-                yield found
+                chosen = (batch if is_whole else batch.filter(keep)).select(list(columns))
+                check_rows(chosen, table, str(place))
+                yield chosen
         except OSError as error:
             raise StorageError(str(place), presentable(str(error))) from None
 
@@ -138,27 +138,27 @@ class DatasetReader:
         :raises InvalidQueryError: if there are more rows than fit into memory.
         """
         schema = pyarrow.schema([arrow_schema(table).field(name).with_nullable(True) for name in columns])
-        found, rows = [schema.empty_table()], 0
+        batches, rows = [schema.empty_table()], 0
         for batch in self.batches(table, path, columns, **filters):
-            found.append(batch)
+            batches.append(batch)
             rows += batch.num_rows
             if rows > MAX_KEPT_ROWS:
                 raise InvalidQueryError(
                     "tweet_ids", f"more than {MAX_KEPT_ROWS:,} rows of {table.name} match", "Choose fewer Tweets."
                 )
-        return pyarrow.concat_tables(found)
+        return pyarrow.concat_tables(batches)
 
     def manifests(self) -> list[dict[str, Any]]:
         """Return the manifests of the dataset. A file that does not contain a mapping as JSON is left out."""
         folder = self.folder / MANIFESTS_FOLDER
         try:
             files = [file for file in folder.iterdir() if file.name.endswith(".json")] if folder.exists() else []
-            found = []
+            manifests = []
             for file in sorted(files, key=lambda file: file.name)[-MAX_MANIFESTS:]:
                 manifest = read_manifest(self.folder, file)
                 if manifest is not None:
-                    found.append({**manifest, "name": file.name.removesuffix(".json")})
-            return found
+                    manifests.append({**manifest, "name": file.name.removesuffix(".json")})
+            return manifests
         except OSError as error:
             raise StorageError(str(folder), presentable(str(error))) from None
 

@@ -43,20 +43,22 @@ def caveats(selection: Selection, *, endpoints: Collection[Endpoint] = SERIES) -
     :param endpoints: the endpoints whose counts are shown.
     """
     start, end = selection.previous.start, selection.interval.end
-    found = list(_ALWAYS)
+    sentences = list(_ALWAYS)
     for name in selection.metrics:
         metric = METRICS[name]
         counted = f" {_COUNTED[metric.counted]}" if metric.counted in _COUNTED else ""
-        found.append(f"{words(name).capitalize()}: {metric.meaning}.{counted}")
+        sentences.append(f"{words(name).capitalize()}: {metric.meaning}.{counted}")
     if unstated := [words(name) for name in selection.metrics if METRICS[name].counted not in _COUNTED]:
-        found.append(f"The documentation does not say whether promoted activity is counted for {', '.join(unstated)}.")
+        sentences.append(
+            f"The documentation does not say whether promoted activity is counted for {', '.join(unstated)}."
+        )
     changes = changes_between(start, end, metrics=selection.metrics, endpoints=endpoints)
-    found += [f"{change.on:%Y-%m-%d}, {_subject(change)}: {change.what} {change.effect}" for change in changes]
+    sentences += [f"{change.on:%Y-%m-%d}, {_subject(change)}: {change.what} {change.effect}" for change in changes]
     if start < ZERO_BEFORE and Endpoint.HISTORICAL in endpoints and not ZERO_METRICS.isdisjoint(selection.metrics):
-        found.append(
+        sentences.append(
             f"A zero of likes, replies and Retweets before {ZERO_BEFORE:%Y-%m-%d} means that there is no data."
         )
-    return found
+    return sentences
 
 
 def _subject(change: MetricChange) -> str:

@@ -20,10 +20,10 @@ def newest_statuses(batches: Iterable[pyarrow.Table]) -> pyarrow.Table:
 
     :param batches: rows of ``tweet_status`` with :data:`STATUS_COLUMNS`.
     """
-    found = newest_rows(batches, key=STATUS_KEY, time="checked_at")
-    if found is None:
+    statuses = newest_rows(batches, key=STATUS_KEY, time="checked_at")
+    if statuses is None:
         return pyarrow.table({name: pyarrow.array([], pyarrow.string()) for name in STATUS_COLUMNS})
-    return found
+    return statuses
 
 
 def newest_rows(batches: Iterable[pyarrow.Table], *, key: Sequence[str], time: str) -> pyarrow.Table | None:
@@ -35,12 +35,12 @@ def newest_rows(batches: Iterable[pyarrow.Table], *, key: Sequence[str], time: s
     :param key: the columns of the key.
     :param time: the column that says how new a row is. A row without a time is older than every other row.
     """
-    found: list[pyarrow.Table] = []
+    kept: list[pyarrow.Table] = []
     for batch in batches:
-        found.append(batch)
-        if len(found) >= BATCHES_AT_ONCE:
-            found = [_newest(pyarrow.concat_tables(found), key, time)]
-    return _newest(pyarrow.concat_tables(found), key, time) if found else None
+        kept.append(batch)
+        if len(kept) >= BATCHES_AT_ONCE:
+            kept = [_newest(pyarrow.concat_tables(kept), key, time)]
+    return _newest(pyarrow.concat_tables(kept), key, time) if kept else None
 
 
 def _newest(rows: pyarrow.Table, key: Sequence[str], time: str) -> pyarrow.Table:

@@ -145,12 +145,12 @@ def by_step(sums: Sums, step: Granularity, zone: ZoneInfo) -> Sums:
     :param step: hours, or days of the zone.
     :param zone: the time zone of the days.
     """
-    found: Sums = {}
+    periods: Sums = {}
     for start, counts in sums.items():
-        period = found.setdefault(period_of(start, step, zone), {})
+        period = periods.setdefault(period_of(start, step, zone), {})
         for metric, count in counts.items():
             period[metric] = period.get(metric, KnownSum()) + count
-    return found
+    return periods
 
 
 def sum_all(sums: Sums, metrics: Iterable[str]) -> dict[str, KnownSum]:

@@ -68,8 +68,8 @@ def options_of_pull(reader: DatasetReader, manifest: Mapping[str, Any]) -> dict[
 
 def _statuses(reader: DatasetReader, manifest: Mapping[str, Any], columns: Sequence[str]) -> pyarrow.Table:
     # The path of a Delta table does not name the partition.
-    found = _RUN_DATE.search(str(manifest["outputs"].get(TWEET_STATUS.name)))
-    partitions = (found[1], found[1]) if found else None
+    run_date = _RUN_DATE.search(str(manifest["outputs"].get(TWEET_STATUS.name)))
+    partitions = (run_date[1], run_date[1]) if run_date else None
     is_of_run = compute.field("run_id") == str(manifest.get("run_id"))
     is_of_task = compute.field("task") == str(manifest.get("task"))
     return reader.read(TWEET_STATUS, TWEET_STATUS.name, columns, partitions=partitions, where=is_of_run & is_of_task)

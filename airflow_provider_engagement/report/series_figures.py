@@ -141,13 +141,13 @@ def rhythm_figure(selection: Selection, now: SummedRows) -> Figure:
     """
     metric = selection.metrics[0]
     has_hours = selection.source is Granularity.HOUR
-    found: dict[tuple[int, int], list[int]] = defaultdict(list)
+    totals: dict[tuple[int, int], list[int]] = defaultdict(list)
     for start, counts in now.by_period.items():
         total = counts[metric].total
         if total is not None:
             local = start.astimezone(selection.zone)
-            found[local.weekday(), local.hour if has_hours else 0].append(total)
-    means = {key: sum(values) / len(values) for key, values in sorted(found.items())}
+            totals[local.weekday(), local.hour if has_hours else 0].append(total)
+    means = {key: sum(values) / len(values) for key, values in sorted(totals.items())}
     best = sorted(means, key=lambda key: means[key], reverse=True)
     title = f"{words(metric)} per {'hour' if has_hours else 'day'}"
     description = f"Mean {title} by weekday{' and hour of day' if has_hours else ''} in {selection.zone.key}"
@@ -183,7 +183,7 @@ def rhythm_figure(selection: Selection, now: SummedRows) -> Figure:
                 charts.weekday_name(weekday),
                 *((hour,) if has_hours else ()),
                 means[weekday, hour],
-                len(found[weekday, hour]),
+                len(totals[weekday, hour]),
             )
             for weekday, hour in best
         ],

@@ -49,7 +49,7 @@ def sum_snapshots(batches: Iterable[pyarrow.Table], metrics: Sequence[str]) -> l
     :param batches: rows of ``tweet_totals`` with ``tweet_id``, ``snapshot_at``, ``auth`` and the metrics.
     :param metrics: the metrics.
     """
-    found: dict[tuple[datetime, str], dict[str, KnownSum]] = {}
+    sums_of_snapshots: dict[tuple[datetime, str], dict[str, KnownSum]] = {}
     tweets: dict[tuple[datetime, str], int] = {}
     for batch in batches:
         sums = batch.group_by(["snapshot_at", "auth"]).aggregate(
@@ -62,10 +62,10 @@ def sum_snapshots(batches: Iterable[pyarrow.Table], metrics: Sequence[str]) -> l
         for row in sums.to_pylist():
             key, rows = (row["snapshot_at"], row["auth"]), row["tweet_id_count"]
             tweets[key] = tweets.get(key, 0) + rows
-            counts = found.setdefault(key, {metric: KnownSum() for metric in metrics})
+            counts = sums_of_snapshots.setdefault(key, {metric: KnownSum() for metric in metrics})
             for metric in metrics:
                 counts[metric] += KnownSum(row[f"{metric}_sum"] or 0, row[f"{metric}_count"], rows)
-    return [Snapshot(time, auth, tweets[time, auth], sums) for (time, auth), sums in sorted(found.items())]
+    return [Snapshot(time, auth, tweets[time, auth], sums) for (time, auth), sums in sorted(sums_of_snapshots.items())]
 
 
 def newest_totals(batches: Iterable[pyarrow.Table], metrics: Sequence[str]) -> pyarrow.Table:
@@ -94,8 +94,8 @@ def differences(before: pyarrow.Table, after: pyarrow.Table, metrics: Sequence[s
     """
     columns = ["tweet_id", *metrics]
     both = after.select(columns).join(before.select(columns), "tweet_id", join_type="inner", right_suffix="_before")
-    found = {}
+    changes = {}
     for metric in metrics:
         change = compute.subtract(both[metric], both[f"{metric}_before"])
-        found[metric] = KnownSum(compute.sum(change).as_py() or 0, compute.count(change).as_py(), both.num_rows)
-    return found
+        changes[metric] = KnownSum(compute.sum(change).as_py() or 0, compute.count(change).as_py(), both.num_rows)
+    return changes

@@ -37,8 +37,8 @@ def newest_snapshot(folder: StoragePath, *, address_of: Locate = local_address) 
             compute.max(rows["snapshot_at"]).as_py()
             for rows in read_batches(place, schema, includes=_is(partition), address_of=address_of)
         ]
-        if found := [time for time in times if time is not None]:
-            newest: datetime = max(found)
+        if known := [time for time in times if time is not None]:
+            newest: datetime = max(known)
             return newest.astimezone(UTC)
     return None
 
@@ -62,14 +62,14 @@ def snapshot_counts(
     schema = _schema_of(TWEET_TOTALS, ("tweet_id", "snapshot_at", "auth", "fetched_at", *metrics))
     at = compute.field("snapshot_at") == pyarrow.scalar(snapshot_at, _TIMESTAMP)
     batches = read_batches(place, schema, includes=_is(f"snapshot_date={snapshot_at:%Y-%m-%d}"), address_of=address_of)
-    found = [
+    kept = [
         rows.set_column(1, "is_user", compute.equal(rows["auth"], "user"))
         for rows in _numbered(batches, place, at, ("tweet_id", "auth", "fetched_at", *metrics))
     ]
-    if not found:
+    if not kept:
         return _schema_of(TWEET_TOTALS, ("tweet_id", *metrics)).empty_table()
     order = [("is_user", "descending"), ("fetched_at", "descending")]
-    return choose_counts(pyarrow.concat_tables(found), metrics, order)
+    return choose_counts(pyarrow.concat_tables(kept), metrics, order)
 
 
 def interval_counts(

@@ -41,7 +41,7 @@ class ControlAction:
         """
         if self.takes_list and isinstance(body, list):
             # Every object is checked before the first one has an effect.
-            return [self.check(query, one) for one in body]
+            return [self.check(query, item) for item in body]
         checked = checked_arguments("The body", body, self.optional | self.required)
         if twice := sorted(checked.keys() & query.keys()):
             raise ControlError(400, f"{', '.join(twice)}: given in the URL and in the body. Give it once.")
@@ -51,11 +51,11 @@ class ControlAction:
         return arguments
 
 
-def checked_arguments(subject: str, found: Any, known: frozenset[str]) -> Mapping[str, Any]:
+def checked_arguments(subject: str, value: Any, known: frozenset[str]) -> Mapping[str, Any]:
     """Return an object, if it has no other keys than the known ones."""
-    if not isinstance(found, Mapping):
+    if not isinstance(value, Mapping):
         raise ControlError(400, f"{subject}: not an object.")
-    if unknown := sorted(set(found) - known):
+    if unknown := sorted(set(value) - known):
         choice = f"Choose from {', '.join(sorted(known))}." if known else "It takes none."
         raise ControlError(400, f"{subject} has no {', '.join(unknown)[:200]}. {choice}")
-    return found
+    return value

@@ -20,7 +20,7 @@ def decode(text: bytes | str) -> Any:
         raise ValueError("The JSON is nested too deeply.") from None
     level = [value]
     for _ in range(MAX_DEPTH):
-        level = [child for one in level if isinstance(one, (dict, list)) for child in _children(one)]
+        level = [child for node in level if isinstance(node, (dict, list)) for child in _children(node)]
         if not level:
             return value
     raise ValueError("The JSON is nested too deeply.")

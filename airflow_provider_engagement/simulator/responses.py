@@ -60,7 +60,7 @@ def response_body(
     if identity.handle is not None:
         _check_ownership(request, identity.handle.user_id, world, now, switches)
     available = [tweet for tweet_id in request.tweet_ids if (tweet := _available(world, tweet_id, now)) is not None]
-    if switches.protected_tweets != "listed" and any(_is_protected(world, one) for one in request.tweet_ids):
+    if switches.protected_tweets != "listed" and any(_is_protected(world, listed) for listed in request.tweet_ids):
         number = len(request.tweet_ids) - len(available)
         raise RejectedRequest(
             400, UNAVAILABLE if switches.protected_tweets == "unnamed" else unavailable_message(number)
@@ -68,8 +68,8 @@ def response_body(
     body: dict[str, Any] = {}
     errors: list[str] = []
     if len(available) < len(request.tweet_ids):
-        found = {tweet.id for tweet in available}
-        unavailable = [tweet_id for tweet_id in request.tweet_ids if tweet_id not in found]
+        ids = {tweet.id for tweet in available}
+        unavailable = [tweet_id for tweet_id in request.tweet_ids if tweet_id not in ids]
         if not available and switches.all_unavailable_status == 400:
             raise RejectedRequest(400, unavailable_message(len(unavailable)), extra={UNAVAILABLE_KEY: unavailable})
         body[UNAVAILABLE_KEY] = unavailable

@@ -78,7 +78,7 @@ class TweetFigures:
             for other in self._world.tweets_with_video_of(tweet)
             for views in [self._visible.total(other, "video_views")]
         ]
-        return {"organic": sum(one for one, _ in counts), "promoted": sum(one for _, one in counts)}
+        return {"organic": sum(organic for organic, _ in counts), "promoted": sum(promoted for _, promoted in counts)}
 
     def playbacks(self, tweet: Tweet, views: int) -> Figures:
         """Return how many people watched which part of a Tweet's video."""

@@ -192,20 +192,20 @@ def _window(endpoint: Endpoint, body: Mapping[str, Any], now: datetime, switches
         return None
     if endpoint is Endpoint.LAST_28_HOURS:
         return _last_28_hours(now, switches)
-    given = [name for name in ("start", "end") if body.get(name) is not None]
-    if not given:
+    edges = [name for name in ("start", "end") if body.get(name) is not None]
+    if not edges:
         start = _ceil_hour(now - MAX_WINDOW)
         end = now.replace(second=0, microsecond=0)
         return RequestedWindow(start=start, end=_ceil_hour(end), reported_start=start, reported_end=end)
-    times = _all_or_errors({name: partial(_parse_time, body, name) for name in given})
-    if given == ["start"] and switches.start_alone == "now":
+    times = _all_or_errors({name: partial(_parse_time, body, name) for name in edges})
+    if edges == ["start"] and switches.start_alone == "now":
         # The vendor's Ruby client leaves out an end that would be in the future.
         times["end"] = now.replace(second=0, microsecond=0)
         window = _explicit_window(**times, now=now, switches=switches)
         return replace(window, reported_end=times["end"])
-    if len(given) == 1:
-        missing = "end" if given == ["start"] else "start"
-        raise RejectedRequest(400, f"{missing}: field is required when {given[0]} is given")
+    if len(edges) == 1:
+        missing = "end" if edges == ["start"] else "start"
+        raise RejectedRequest(400, f"{missing}: field is required when {edges[0]} is given")
     return _explicit_window(**times, now=now, switches=switches)
 
 

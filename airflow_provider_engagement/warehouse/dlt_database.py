@@ -131,8 +131,8 @@ class DltDatabase:
             if not client.is_storage_initialized():
                 return {}
             # The client is that of a SQL database, but dlt declares a client of any destination.
-            ((_, found),) = client.get_storage_tables([name])  # type: ignore[attr-defined]
-            return {column.lower(): _column(properties) for column, properties in found.items()}
+            ((_, existing),) = client.get_storage_tables([name])  # type: ignore[attr-defined]
+            return {column.lower(): _column(properties) for column, properties in existing.items()}
 
     def count(self, name: str) -> int:
         """Return how many rows a table has."""
@@ -144,8 +144,8 @@ class DltDatabase:
     def record(self, name: str) -> Record:
         """Return what is recorded of a table. dlt keeps a record for each dataset, which does not know the others."""
         resources: Mapping[str, Any] = self._pipeline.state.get("sources", {}).get(SCHEMA_NAME, {}).get("resources", {})
-        found = resources.get(name, {})
-        return Record(partitions=found.get(_PARTITIONS), rows=found.get(_ROWS, 0), has_other_datasets=True)
+        state = resources.get(name, {})
+        return Record(partitions=state.get(_PARTITIONS), rows=state.get(_ROWS, 0), has_other_datasets=True)
 
     def load(self, load: TableLoad) -> Written:
         """Merge rows into a table, which is created or gets its missing columns first, and record the partitions.

@@ -186,22 +186,22 @@ def _compare(source: SourceTable, database: TargetDatabase, target: Target, *, f
     return _Table(source=source, changed=changes(source, known), record=record, is_complete=is_complete)
 
 
-def _check_shape(table: Table, found: Mapping[str, FoundColumn], target: Target) -> None:
+def _check_shape(table: Table, existing: Mapping[str, FoundColumn], target: Target) -> None:
     """Refuse a table in the database that this package has not created, or whose columns were changed.
 
     :raises WarehouseTableError: if it has another shape.
     """
-    if not found:
+    if not existing:
         return
     place = f"{target.name}, table {target.schema}.{table.name}"
     expected = {field.name: field.type for field in arrow_schema(table)} | {LOAD_COLUMN: pyarrow.string()}
     for name in (*table.key, LOAD_COLUMN):
-        if name not in found:
+        if name not in existing:
             raise WarehouseTableError(place, f"it has no column {name}")
     for name, kind in expected.items():
-        if name in found and found[name].holds != kind:
-            raise WarehouseTableError(place, f"its column {name} is {found[name].kind}, not {_TYPE_NAMES[kind]}")
-    for name, column in found.items():
+        if name in existing and existing[name].holds != kind:
+            raise WarehouseTableError(place, f"its column {name} is {existing[name].kind}, not {_TYPE_NAMES[kind]}")
+    for name, column in existing.items():
         if name not in expected and not column.is_nullable:
             raise WarehouseTableError(place, f"its column {name} must not be null, and the rows do not have it")
 

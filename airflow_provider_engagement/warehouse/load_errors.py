@@ -86,9 +86,9 @@ def _named(error: Exception, target: Target) -> EngagementError:
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and its causes, down to the first one."""
-    found: BaseException | None = error
+    cause: BaseException | None = error
     seen: set[int] = set()
-    while found is not None and id(found) not in seen:
-        seen.add(id(found))
-        yield found
-        found = found.__cause__ or found.__context__
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__

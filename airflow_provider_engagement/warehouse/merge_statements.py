@@ -73,14 +73,14 @@ class MergeStatements:
         key = quoted_list(self.table.key)
         pairs = [f"s.{quoted(name)}" for name in self.table.key]
         pairs += [f"s.{quoted(name)} AS {_new(name)}, t.{quoted(name)} AS {_old(name)}" for name in self._values]
-        found = [f"{expression} AS {quoted(name)}" for name, expression in merged.items()]
+        selected = [f"{expression} AS {quoted(name)}" for name, expression in merged.items()]
         old = quoted_list(f"old {name}" for name in self._values)
         same = self._same_key("s", "t")
         differ = _differ((f"s.{quoted(name)}", f"t.{quoted(name)}") for name in self._values)
         # Times and JSON are read after the join, of few rows. Most rows of a file that was written again are the same.
         return (
             f"CREATE TEMPORARY TABLE {CHANGES} AS "  # noqa: S608
-            f"SELECT {quoted_list((*self.table.key, *self._values))} FROM (SELECT {key}, {', '.join(found)}, {old} "
+            f"SELECT {quoted_list((*self.table.key, *self._values))} FROM (SELECT {key}, {', '.join(selected)}, {old} "
             f"FROM (SELECT *, {', '.join(self._times())} "
             f"FROM (SELECT {', '.join(pairs)} "
             f"FROM {STAGED} s JOIN {self.place} t ON {same} WHERE {differ}) pairs) timed) merged "
@@ -111,14 +111,14 @@ class MergeStatements:
     def _times(self) -> list[str]:
         """Return the time of each of two reads as a text. A text of this form sorts as the time does."""
         name = time_column(self.table)
-        found = []
+        times = []
         # Two rows with the same key are equally new if the time is part of the key.
         columns = (quoted(name),) * 2 if name in self.table.key else (_new(name), _old(name))
         for side, column in zip(("new", "old"), columns, strict=True):
-            found.append(f"coalesce({self.time_text.format(column)}, '') AS {side}_at")
+            times.append(f"coalesce({self.time_text.format(column)}, '') AS {side}_at")
             if self.table.metrics:
-                found.append(f"CAST({quoted(f'{side} {OLDER_COUNTS}')} AS JSON) AS {side}_json")
-        return found
+                times.append(f"CAST({quoted(f'{side} {OLDER_COUNTS}')} AS JSON) AS {side}_json")
+        return times
 
     def _same_key(self, left: str, right: str) -> str:
         return " AND ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in self.table.key)

@@ -111,10 +111,10 @@ class PostgresDatabase(SqlDatabase):
         # PostgreSQL stores a query in a form of its own, which a temporary view of this session has too.
         if self._attempt(f"CREATE TEMPORARY VIEW {_COMPARED} AS {query}") is not None:
             return False
-        found = f"to_regclass({literal(name)})"
+        view = f"to_regclass({literal(name)})"
         rows = self._described(
             f"SELECT pg_get_viewdef(oid) = pg_get_viewdef('pg_temp.{_COMPARED}'::regclass) "  # noqa: S608
-            f"FROM pg_class WHERE oid = {found} AND relkind = 'v' AND pg_has_role(relowner, 'USAGE')"
+            f"FROM pg_class WHERE oid = {view} AND relkind = 'v' AND pg_has_role(relowner, 'USAGE')"
         )
         self.execute(f"DROP VIEW pg_temp.{_COMPARED}")
         return bool(rows and rows[0][0])
@@ -250,8 +250,8 @@ class _CsvStream(io.RawIOBase):
             pyarrow.csv.write_csv(batch, content, pyarrow.csv.WriteOptions(include_header=False))
             self._content = content.getbuffer()
         end = size if size >= 0 else len(self._content)
-        found, self._content = bytes(self._content[:end]), self._content[end:]
-        return found
+        taken, self._content = bytes(self._content[:end]), self._content[end:]
+        return taken
 
 
 @contextmanager

@@ -99,8 +99,8 @@ def _one_row_of_each_key(
             parts = rows // _ROWS_TO_MERGE + 1
             for part in range(parts if rows else 0):
                 query = f"SELECT * FROM several WHERE hash({quoted(table.key[0])}) % {parts} = {part}"  # noqa: S608
-                if found := list(_batches(connection, query, nullable)):
-                    yield merge_rows(pyarrow.concat_tables(found), table)
+                if tables := list(_batches(connection, query, nullable)):
+                    yield merge_rows(pyarrow.concat_tables(tables), table)
         else:
             newest_first = ", ".join(f"{quoted(name)} DESC NULLS LAST" for name in (time_column(table), *schema.names))
             yield from _batches(

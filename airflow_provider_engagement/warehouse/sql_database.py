@@ -150,8 +150,8 @@ class SqlDatabase(ABC):
 
     def record(self, name: str) -> Record:
         """Return what is recorded of a table."""
-        found = [self._has_record(table) for table in _RECORD_SCHEMAS]
-        if not all(found):
+        has_tables = [self._has_record(table) for table in _RECORD_SCHEMAS]
+        if not all(has_tables):
             return Record()
         rows = self.execute(
             f"SELECT folder, partition_name, files FROM {self.qualified(_PARTITIONS)} "  # noqa: S608
@@ -176,17 +176,17 @@ class SqlDatabase(ABC):
 
         :raises WarehouseTableError: if its columns are not those that this package gave it.
         """
-        found = self.columns(name)
-        for field in _RECORD_SCHEMAS[name] if found else ():
-            if field.name not in found or found[field.name].holds != field.type:
-                column = found[field.name].kind if field.name in found else "no column"
+        existing = self.columns(name)
+        for field in _RECORD_SCHEMAS[name] if existing else ():
+            if field.name not in existing or existing[field.name].holds != field.type:
+                column = existing[field.name].kind if field.name in existing else "no column"
                 raise WarehouseTableError(
                     f"{self._target.name}, table {self._target.schema}.{name}",
                     f"it needs a column {field.name} of the type {_TYPES[field.type]}, and has {column}. It is this "
                     "package's own record of what was loaded. If you drop it, the next load reads all files again, and "
                     "no row is lost",
                 )
-        return bool(found)
+        return bool(existing)
 
     def load(self, load: TableLoad) -> Written:
         """Merge rows into a table, and record the partitions.

@@ -27,9 +27,9 @@ def check_views(database: TargetDatabase, views: Sequence[View], target: Target,
     :param time_zone: the time zone of the views, as for :func:`create_views`.
     :raises WarehouseViewError: if a table, or a view that this package has not made, has the name of one of them.
     """
-    found = database.relations() if views else {}
+    relations = database.relations() if views else {}
     for view in views:
-        relation = found.get(view.value)
+        relation = relations.get(view.value)
         if relation is None or relation.is_ours:
             continue
         # A new version of the database can store the same query in another form.
@@ -77,19 +77,19 @@ def zone_of_days(database: TargetDatabase) -> str:
     if not database.columns(TWEET_METRICS.name):
         return "UTC"
     query = days_by_zone_query(dialect=database.dialect, qualified=lambda table: database.qualified(table.name))
-    found = [
+    zones = [
         (int(str(tweets)), cast(datetime, first_start), str(zone))
         for zone, tweets, first_start in database.execute(query)
     ]
-    if not found:
+    if not zones:
         return "UTC"
-    most = max(tweets for tweets, _, _ in found)
-    _, chosen = min((first_start, zone) for tweets, first_start, zone in found if 2 * tweets >= most)
-    if len(found) > 1:
+    most = max(tweets for tweets, _, _ in zones)
+    _, chosen = min((first_start, zone) for tweets, first_start, zone in zones if 2 * tweets >= most)
+    if len(zones) > 1:
         log.warning(
             "The table %s has days of %d time zones. The views show those of %s. Set time_zone to choose another.",
             TWEET_METRICS.name,
-            len(found),
+            len(zones),
             chosen,
         )
     return chosen
