@@ -68,7 +68,6 @@ def parse_granularity(value: object, supported: Iterable[str], *, endpoint: str)
 
     :param value: the name of the granularity.
     :param supported: the names of the granularities that the endpoint supports.
-    :param endpoint: the endpoint.
     :raises InvalidQueryError: if the endpoint does not support it.
     """
     return parse_choice(

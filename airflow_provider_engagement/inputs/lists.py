@@ -55,7 +55,6 @@ def plain_value(value: Any) -> Any:
 def parse_literal(text: str, *, field: str) -> Any:
     """Parse the JSON or Python text of a value.
 
-    :param text: the text.
     :param field: the parameter that an error names.
     :raises InvalidQueryError: if the text is neither.
     """

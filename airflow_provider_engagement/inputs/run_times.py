@@ -14,7 +14,6 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 def check_not_to_come(time: datetime, *, field: str, now: datetime) -> None:
     """Reject a time that current counts cannot have: their rows would be the newest until then.
 
-    :param time: the time.
     :param field: the parameter that an error names.
     :param now: the current time.
     :raises InvalidQueryError: if the time is in the future.
@@ -38,7 +37,6 @@ def past_run_error(time: datetime, *, endpoint: str, now: datetime) -> InvalidQu
     """Return the error of a run that asks for counts of the past.
 
     :param time: the time of the run.
-    :param endpoint: the endpoint.
     :param now: the current time.
     """
     age = now - time

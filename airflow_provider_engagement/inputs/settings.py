@@ -207,7 +207,6 @@ class HistoricalSettings(SeriesSettings):
 def main_table(endpoint: Endpoint, granularity: str | None) -> tuple[str, str | None]:
     """Return the name of the table that a pull is about, and the granularity of its rows if it has several.
 
-    :param endpoint: the endpoint.
     :param granularity: the granularity of the pull; ``None`` for totals.
     """
     if endpoint is Endpoint.TOTALS:
@@ -218,7 +217,6 @@ def main_table(endpoint: Endpoint, granularity: str | None) -> tuple[str, str | 
 def parse_settings(endpoint: str, values: Values) -> PullSettings:
     """Parse what a pull does.
 
-    :param endpoint: the endpoint.
     :param values: the rendered parameters of its operator, by name.
     :raises InvalidQueryError: with the first parameter that has an invalid value.
     """

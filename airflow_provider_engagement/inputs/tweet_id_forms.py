@@ -67,7 +67,6 @@ def parse_tweet_id(value: object, *, field: str, newest: int) -> str:
 def is_plain(text: str, *, newest: int) -> bool:
     """Return whether a text is an id that :func:`parse_tweet_id` returns as it is.
 
-    :param text: the text.
     :param newest: the largest id that a Tweet can have.
     """
     return (

@@ -181,7 +181,6 @@ def _divide(item: object) -> tuple[object, object]:
 def divide_object(document: Mapping[str, object], columns: IdColumns, *, field: str) -> tuple[object, object] | None:
     """Return the values of the id and of the owner in an object, or ``None`` if it has no key of an id.
 
-    :param document: the object.
     :param columns: the keys to read.
     :param field: the parameter that an error names.
     :raises InvalidQueryError: if the object has several keys of an id, or one without a value.
@@ -218,10 +217,7 @@ def _can_be_small(value: object) -> bool:
 
 
 def warn_of_old_ids(tweet_ids: Collection[str]) -> None:
-    """Log how many ids are smaller than those of today's Tweets, as the numbers of rows are.
-
-    :param tweet_ids: the ids.
-    """
+    """Log how many ids are smaller than those of today's Tweets, as the numbers of rows are."""
     old = [tweet_id for tweet_id in tweet_ids if len(tweet_id) <= 11 and int(tweet_id) < FIRST_SNOWFLAKE_ID]
     if old:
         log.warning(

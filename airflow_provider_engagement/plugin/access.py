@@ -59,10 +59,7 @@ def readable_dags(user: Any) -> set[str]:
 
 
 def datasets_for(user: Any) -> tuple[list[FoundDataset], int]:
-    """Return the datasets that a user can read, from the one that was written last, and how many are left out.
-
-    :param user: the user.
-    """
+    """Return the datasets that a user can read, from the one that was written last, and how many are left out."""
     datasets, left_out = find_datasets(readable_dags(user), of_each_dag=DATASETS_OF_EACH_DAG)
     readable = _with_readable_xcoms(user, {dataset.dag_id for dataset in datasets})
     return [dataset for dataset in datasets if dataset.dag_id in readable], left_out
@@ -71,7 +68,6 @@ def datasets_for(user: Any) -> tuple[list[FoundDataset], int]:
 def manifests_for(user: Any, since: datetime) -> list[FoundManifest]:
     """Return the manifests that a user can read, from the newest.
 
-    :param user: the user.
     :param since: only manifests that were written since then are returned.
     """
     manifests = find_manifests(readable_dags(user), since=since)
@@ -80,10 +76,7 @@ def manifests_for(user: Any, since: datetime) -> list[FoundManifest]:
 
 
 def unfinished_pulls_for(user: Any) -> list[UnfinishedPull]:
-    """Return the unfinished pulls that a user can see.
-
-    :param user: the user.
-    """
+    """Return the unfinished pulls that a user can see."""
     pulls = find_unfinished_pulls(readable_dags(user))
     readable = _with_readable_xcoms(user, {pull.dag_id for pull in pulls})
     return [pull for pull in pulls if pull.dag_id in readable]

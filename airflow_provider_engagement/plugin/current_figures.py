@@ -25,7 +25,6 @@ MAX_FOLDERS = 50
 def unfinished_figure(pulls: Sequence[UnfinishedPull], *, zone: ZoneInfo) -> Figure:
     """Return how far the unfinished pulls are.
 
-    :param pulls: the unfinished pulls.
     :param zone: the time zone of the times.
     """
     rows = []

@@ -84,7 +84,6 @@ def json_response(content: Any) -> Response:
 def figure_response(figure: Any, form: str, shown: Mapping[str, Any] | None = None) -> Response:
     """Return a figure as JSON, or its table as CSV.
 
-    :param figure: the figure.
     :param form: ``csv`` for its table; else JSON.
     :param shown: what the figure shows, for the filters of the page.
     """

@@ -195,8 +195,6 @@ def find_report(dag_id: str, run_id: str, task_id: str, map_index: int) -> str |
     """Return the path or URL of the report that a task instance wrote, if it wrote one.
 
     :param dag_id: the DAG, which the user can read.
-    :param run_id: the run.
-    :param task_id: the task.
     :param map_index: the map index; -1 if the task is not mapped.
     """
     query = select(XComModel.value).where(

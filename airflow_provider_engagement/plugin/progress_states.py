@@ -41,8 +41,6 @@ def find_progress(dag_id: str, run_id: str, task_id: str, map_index: int) -> Pro
     """Return the progress of the pull of a task instance; ``None`` if it has reported none, or on Airflow 3.2.
 
     :param dag_id: the DAG, which the user can read.
-    :param run_id: the run.
-    :param task_id: the task.
     :param map_index: the map index; -1 if the task is not mapped.
     """
     try:

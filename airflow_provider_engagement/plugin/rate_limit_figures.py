@@ -113,7 +113,6 @@ def _notes(manifests: Sequence[FoundManifest]) -> tuple[str, ...]:
 def backfills_figure(backfills: Sequence[OpenBackfill], *, now: datetime, zone: ZoneInfo) -> Figure:
     """Return when the open backfills are expected to end, if they go on as so far.
 
-    :param backfills: the open backfills.
     :param now: the current time, aware.
     :param zone: the time zone of the times.
     """

@@ -91,7 +91,6 @@ class StoreWork:
     async def run(self, function: Callable[[], ResultT], *, store: Hashable = None, timeout: float = 0.0) -> ResultT:
         """Return the result of a function that reads a store.
 
-        :param function: the function.
         :param store: identifies the store.
         :param timeout: after how many seconds to stop waiting; that of all reads by default.
         :raises BusyError: if too many reads are waiting.

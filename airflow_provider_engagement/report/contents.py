@@ -41,7 +41,6 @@ def make_report(
     """Return a report.
 
     :param figures: makes the figures of the dataset.
-    :param title: the title.
     :param manifest: the manifest of the pull that the report is about, if any.
     :param made_at: the time of the report; now by default.
     :param move: is called after each figure of the dataset with the numbers of figures that are made and planned.
@@ -76,21 +75,14 @@ def _endpoints_of(figures: Sequence[Figure]) -> Collection[Endpoint]:
 
 
 def warning_of(report: Report) -> str | None:
-    """Return what to warn about if the interval of a report has no counts over time.
-
-    :param report: the report.
-    """
+    """Return what to warn about if the interval of a report has no counts over time."""
     if any(figure.name == "series" and figure.rows for figure in report.figures):
         return None
     return f"The dataset has no hours or days in the interval: {report.subtitle}."
 
 
 def images_of(figures: Sequence[Figure], image_format: ImageFormat) -> Iterator[tuple[str, bytes]]:
-    """Yield the name of the file and the content of an image of each plot.
-
-    :param figures: the figures.
-    :param image_format: the format of the images.
-    """
+    """Yield the name of the file and the content of an image of each plot."""
     for figure in figures:
         for number, spec in enumerate(figure.plots, start=1):
             name = figure.name if len(figure.plots) == 1 else f"{figure.name}-{number}"

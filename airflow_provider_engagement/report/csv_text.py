@@ -16,7 +16,6 @@ def to_csv(figure: Figure, *, max_rows: int | None = None) -> str:
 
     A text that a spreadsheet would execute as a formula has an apostrophe in front.
 
-    :param figure: the figure.
     :param max_rows: how many rows to return at most; all by default.
     """
     output = io.StringIO()

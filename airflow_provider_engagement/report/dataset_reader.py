@@ -90,7 +90,6 @@ class DatasetReader:
     ) -> Iterator[pyarrow.Table]:
         """Yield rows of a table, some at a time.
 
-        :param table: the table.
         :param path: its path below the folder of the dataset.
         :param columns: the columns to read.
         :param interval: if set, only rows whose time is in this interval.
@@ -167,7 +166,6 @@ def read_manifest(folder: StoragePath, file: StoragePath) -> dict[str, Any] | No
     """Return the mapping that a file of a dataset contains as JSON, or ``None`` if it contains none.
 
     :param folder: the folder of the dataset.
-    :param file: the file.
     :raises IncompatibleTableError: if the file is outside of the folder.
     :raises OSError: if the file cannot be read.
     """

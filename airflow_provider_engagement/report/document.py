@@ -77,7 +77,6 @@ class Report:
 def to_html(report: Report, *, move: Callable[[int, int], None] | None = None) -> str:
     """Return a report as HTML.
 
-    :param report: the report.
     :param move: is called after each figure with the numbers of figures that are drawn and planned.
     """
     sections = []

@@ -48,7 +48,6 @@ def image(spec: Mapping[str, Any], image_format: ImageFormat, *, width: int = WI
     """Return a plot as the content of an image file. The parameters are those of :func:`svg`.
 
     :param spec: the specification, which contains its data.
-    :param image_format: the format.
     :param width: the width of the area of the plot, in pixels.
     """
     if image_format is ImageFormat.SVG:

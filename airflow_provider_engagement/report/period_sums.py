@@ -88,7 +88,6 @@ class SummedRows:
         A Tweet with an unknown count is left out of both sums.
 
         :param before: the earlier rows.
-        :param metric: the metric.
         :param without: the Tweets to leave out.
         """
         counts, counts_before = self._known(metric, without), before._known(metric, without)
@@ -114,7 +113,6 @@ def sum_batches(batches: Iterable[pyarrow.Table], metrics: Sequence[str], *, zon
     """Sum rows by period and by Tweet. Memory does not depend on the number of rows.
 
     :param batches: rows with ``tweet_id``, ``period_start``, ``time_zone`` and the metrics.
-    :param metrics: the metrics.
     :param zone: the time zone of the rows to sum. Rows of other zones are left out.
     """
     skip_nulls = compute.ScalarAggregateOptions(skip_nulls=True)

@@ -40,10 +40,7 @@ _KEYS: Mapping[str, type] = {
 
 
 def is_manifest(value: object) -> bool:
-    """Return whether a value, such as an XCom, is the manifest of a pull. Any task can write what looks like one.
-
-    :param value: the value.
-    """
+    """Return whether a value, such as an XCom, is the manifest of a pull. Any task can write what looks like one."""
     if not isinstance(value, Mapping) or not all(isinstance(value.get(name), kind) for name, kind in _KEYS.items()):
         return False
     if len(value["metrics"]) > _MOST_METRICS or not all(isinstance(metric, str) for metric in value["metrics"]):

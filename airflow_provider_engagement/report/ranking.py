@@ -72,7 +72,6 @@ def choose_counts(rows: pyarrow.Table, metrics: Sequence[str], order: Sequence[t
     """Choose one known count of each Tweet and metric.
 
     :param rows: rows with ``tweet_id`` and the metrics as columns, and with the columns of the order.
-    :param metrics: the metrics.
     :param order: columns and directions, such as ``("fetched_at", "descending")``. The first known count is chosen.
     :return: one row for each Tweet: ``tweet_id`` as a number, and the counts.
     :raises pyarrow.ArrowInvalid: if a Tweet id is not a number.

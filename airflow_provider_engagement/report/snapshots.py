@@ -47,7 +47,6 @@ def sum_snapshots(batches: Iterable[pyarrow.Table], metrics: Sequence[str]) -> l
     """Return the sums of each snapshot, from the oldest to the newest.
 
     :param batches: rows of ``tweet_totals`` with ``tweet_id``, ``snapshot_at``, ``auth`` and the metrics.
-    :param metrics: the metrics.
     """
     sums_of_snapshots: dict[tuple[datetime, str], dict[str, KnownSum]] = {}
     tweets: dict[tuple[datetime, str], int] = {}
@@ -72,7 +71,6 @@ def newest_totals(batches: Iterable[pyarrow.Table], metrics: Sequence[str]) -> p
     """Return the newest known total of each Tweet and metric, whatever its credentials.
 
     :param batches: rows of ``tweet_totals`` with ``tweet_id``, ``snapshot_at``, ``auth`` and the metrics.
-    :param metrics: the metrics.
     """
     newest = newest_rows(batches, key=("tweet_id", "auth"), time="snapshot_at")
     if newest is None:
@@ -90,7 +88,6 @@ def differences(before: pyarrow.Table, after: pyarrow.Table, metrics: Sequence[s
 
     :param before: the rows of the older snapshot, with ``tweet_id`` and the metrics.
     :param after: the rows of the newer snapshot.
-    :param metrics: the metrics.
     """
     columns = ["tweet_id", *metrics]
     both = after.select(columns).join(before.select(columns), "tweet_id", join_type="inner", right_suffix="_before")

@@ -53,7 +53,6 @@ def snapshot_counts(
 
     :param folder: the dataset's folder.
     :param snapshot_at: the time of the snapshot.
-    :param metrics: the metrics.
     :param address_of: returns the address of a Delta table and the storage options for it.
     :return: one row for each Tweet: ``tweet_id`` as a number, and the counts.
     :raises IncompatibleTableError: if the table has other values than a pull writes.
@@ -85,7 +84,6 @@ def interval_counts(
 
     :param folder: the dataset's folder.
     :param interval: the interval. Only periods that it contains completely are summed.
-    :param metrics: the metrics.
     :param granularity: the granularity of the rows to sum: hours or days, which do not overlap.
     :param zone: the time zone of the days.
     :param address_of: returns the address of a Delta table and the storage options for it.

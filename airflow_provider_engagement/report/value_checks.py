@@ -24,7 +24,6 @@ def check_rows(rows: pyarrow.Table, table: Table, address: str) -> None:
     The ids of counts are not checked, because there are many. Check them with :func:`check_ids` after they are summed.
 
     :param rows: rows with columns of the table.
-    :param table: the table.
     :param address: the path or URL of the table, for an error.
     :raises IncompatibleTableError: with the column and one of the values.
     """
@@ -46,7 +45,6 @@ def check_rows(rows: pyarrow.Table, table: Table, address: str) -> None:
 def check_ids(ids: pyarrow.ChunkedArray, address: str) -> None:
     """Reject ids that are no Tweet ids.
 
-    :param ids: the ids.
     :param address: the path or URL of the table, for an error.
     :raises IncompatibleTableError: with one of these ids.
     """

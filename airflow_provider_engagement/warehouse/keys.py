@@ -19,7 +19,6 @@ _INFIX = "_engagement_key_"
 def ensure_key(database: TargetDatabase, table: Table, target: Target) -> None:
     """Create the index of a table, if this user owns the table. Drop one of another key.
 
-    :param database: the database.
     :param table: the table, which exists.
     :param target: the database's name and schema.
     :raises WarehouseTableError: if two rows of the table have the same key.

@@ -30,7 +30,6 @@ def changed_rows(
 ) -> Iterator[pyarrow.Table]:
     """Yield the rows of changed partitions, each key once.
 
-    :param source: the table.
     :param changed: the changed partitions of each of its folders.
     :param folder: a folder for temporary files.
     :param address_of: returns the address of a Delta table and the storage options for it.

@@ -134,7 +134,6 @@ class TargetDatabase(Protocol):
         """Return whether a view is known to have a query already.
 
         :param name: the quoted name of the view, with its schema.
-        :param query: the query.
         """
         ...
 
@@ -142,7 +141,6 @@ class TargetDatabase(Protocol):
         """Create a view or replace it, and mark it as made by this package.
 
         :param name: the quoted name of the view, with its schema.
-        :param query: the query.
         :return: what the database says if it rejects the view. The load must end then.
         """
         ...
@@ -207,7 +205,6 @@ def check_counts(target: Target, table: Table, *, read: int, merged: int) -> Non
     """Refuse to record partitions whose rows have not all arrived.
 
     :param target: the database.
-    :param table: the table.
     :param read: how many rows were read.
     :param merged: how many of them the table has.
     :raises WarehouseError: if these are not the same.

@@ -123,7 +123,6 @@ _COLUMNS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
 def view_query(view: View, *, dialect: str, qualified: Callable[[Table], str], time_zone: str) -> str:
     """Return the query of a view.
 
-    :param view: the view.
     :param dialect: sqlglot's name of the database's dialect.
     :param qualified: returns the quoted name of a table, with its schema.
     :param time_zone: the time zone of days, dates and hours of day. The query shows no days of another one.

@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 def check_views(database: TargetDatabase, views: Sequence[View], target: Target, *, time_zone: str | None) -> None:
     """Refuse views whose names are taken. Call it before rows are loaded.
 
-    :param database: the database.
     :param views: the views to create or replace.
     :param target: the database's name and schema.
     :param time_zone: the time zone of the views, as for :func:`create_views`.
@@ -45,8 +44,6 @@ def create_views(
 ) -> str | None:
     """Create or replace views beside the tables, after :func:`check_views`.
 
-    :param database: the database.
-    :param views: the views.
     :param target: the database's name and schema.
     :param time_zone: the time zone of their days, dates and hours of day; by default, that of :func:`zone_of_days`.
     :return: the time zone; ``None`` if no view depends on it.
