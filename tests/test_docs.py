@@ -45,6 +45,8 @@ PAGE_OF = {
     "EngagementTidyOperator": "operators/tidy.md",
     "EngagementReportOperator": "report.md",
     "EngagementTopTweetsOperator": "operators/top-tweets.md",
+    "TweetLookupOperator": "operators/tweets.md",
+    "UserTweetsOperator": "operators/tweets.md",
     "EngagementToWarehouseOperator": "operators/to-warehouse.md",
     "EngagementRateLimitSensor": "sensors/rate-limit.md",
 }
