@@ -25,7 +25,7 @@ STORAGE = ("storage", *BASE)
 TABLES = ("tables", "engagement_api", "x_api", "http", *STORAGE)
 INPUTS = ("inputs", "tables.granularity", "tables.dataset_format", "storage.paths", *API, *X_API)
 PULL = ("pull", "tables", "progress_bar", *INPUTS, *STORAGE)
-CONNECTIONS = ("connections", "storage.paths", "storage.user_information", *INPUTS)
+CONNECTIONS = ("connections", "storage.paths", "storage.table_options", "storage.user_information", *INPUTS)
 TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *CONNECTIONS, *PULL)
 
 ALLOWED = {
