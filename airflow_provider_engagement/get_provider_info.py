@@ -146,8 +146,8 @@ def get_provider_info() -> dict[str, Any]:
                     ),
                     "read_timeout": _seconds(
                         "Read timeout",
-                        "Seconds to wait for data of a response. The default is 60. A response may take ten times as "
-                        "long in total.",
+                        "Seconds to wait for data of a response. The default is 60. A request and its response, "
+                        "headers included, may take ten times as long in total.",
                     ),
                     "max_response_megabytes": {
                         "label": "Maximum response size (MB)",

@@ -17,13 +17,13 @@ import airflow_provider_engagement
 PACKAGE = airflow_provider_engagement.__name__
 FOLDER = Path(airflow_provider_engagement.__file__).parent
 
-BASE = ("exceptions", "quantities")
+BASE = ("exceptions", "quantities", "tweet_id")
 HTTP = ("http", "engagement_api", *BASE)
 API = ("engagement_api", "http", *BASE)
 STORAGE = ("storage", *BASE)
 TABLES = ("tables", "engagement_api", "http", *STORAGE)
-PULL = ("pull", "tables", *STORAGE, *API)
-INPUTS = ("inputs", "tables.granularity", "storage.paths", *API)
+INPUTS = ("inputs", "tables.granularity", "tables.dataset_format", "storage.paths", *API)
+PULL = ("pull", "tables", "progress_bar", *INPUTS, *STORAGE)
 CONNECTIONS = ("connections", "storage.paths", *INPUTS)
 TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *CONNECTIONS, *PULL)
 
@@ -45,9 +45,10 @@ ALLOWED = {
     "transfers": ("transfers", "warehouse", *TASKS),
     "warehouse": ("warehouse", *PULL),
     "__main__": ("report", "inputs", "progress_bar", "connections.storage_options", *PULL),
-    "simulator": ("simulator", "engagement_api.catalogue", "engagement_api.tweet_id"),
+    "simulator": ("simulator", "engagement_api.catalogue", "tweet_id"),
     "exceptions": (),
     "quantities": (),
+    "tweet_id": (),
     "progress_bar": (),
     "get_provider_info": (),
     "__init__": (),
@@ -66,6 +67,7 @@ WITHOUT_AIRFLOW = (
     "exceptions",
     "progress_bar",
     "quantities",
+    "tweet_id",
     "simulator",
     "get_provider_info",
     "__init__",

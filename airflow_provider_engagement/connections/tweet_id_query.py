@@ -12,13 +12,13 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_engagement.connections.airflow_connections import extra_of, find_connection
-from airflow_provider_engagement.engagement_api.tweet_id import newest_id_at
 from airflow_provider_engagement.exceptions import EngagementError, InvalidQueryError, TweetIdQueryError
 from airflow_provider_engagement.http.redaction import presentable
 from airflow_provider_engagement.inputs.id_columns import IdColumns, parse_id_columns
 from airflow_provider_engagement.inputs.lists import quoted
 from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id
 from airflow_provider_engagement.inputs.tweet_ids import ListedTweet, parse_owner
+from airflow_provider_engagement.tweet_id import newest_id_at
 
 FIELD = "tweet_ids_sql"
 

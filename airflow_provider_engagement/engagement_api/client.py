@@ -62,8 +62,7 @@ LONGEST_WAIT_IN_SEARCH = 90.0
 A search that waits elsewhere begins anew, so with a small quota it would never end.
 """
 READ_TIMEOUTS = 10
-"""How many times ``read_timeout`` the body of a response may take in total."""
-
+"""How many times ``read_timeout`` a request and its response may take in total."""
 
 _BACKOFF = tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)
 _RETRIED = (ServerError, NoResponseError, InvalidResponseError)
@@ -230,6 +229,12 @@ class EngagementClient:
         :param url: the URL.
         :param content: the body and the authentication, as ``requests`` accepts them.
         """
+        from airflow_provider_engagement.http.deadline import Deadline
+
+        with Deadline(READ_TIMEOUTS * self.address.read_timeout, subject=subject):
+            return self._receive(subject, address, url, **content)
+
+    def _receive(self, subject: str, address: str, url: str, **content: Any) -> ReceivedResponse:
         from requests import exceptions
         from urllib3.exceptions import HTTPError
 
@@ -242,12 +247,7 @@ class EngagementClient:
                 stream=True,
                 **content,
             ) as response:
-                return receive(
-                    response,
-                    subject=subject,
-                    max_megabytes=self.address.max_response_megabytes,
-                    max_seconds=READ_TIMEOUTS * self.address.read_timeout,
-                )
+                return receive(response, subject=subject, max_megabytes=self.address.max_response_megabytes)
         except exceptions.SSLError as error:
             raise InvalidConnectionError(
                 f"{address} has no valid certificate: {self._redacted(error)}. Check the host, and which certificates "
@@ -375,10 +375,10 @@ class EngagementClient:
 
                 import requests
 
+                from airflow_provider_engagement.http.deadline import DeadlineAdapter
+
                 session = requests.Session()
-                adapter = requests.adapters.HTTPAdapter(
-                    pool_connections=2, pool_maxsize=self._max_connections, max_retries=0
-                )
+                adapter = DeadlineAdapter(pool_connections=2, pool_maxsize=self._max_connections, max_retries=0)
                 session.trust_env = uses_environment
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)

@@ -27,7 +27,7 @@ from airflow_provider_engagement.engagement_api.time_range import (
     range_after_post,
     to_api,
 )
-from airflow_provider_engagement.engagement_api.tweet_id import FIRST_SNOWFLAKE_ID, created_at, first_id_at
+from airflow_provider_engagement.tweet_id import FIRST_SNOWFLAKE_ID, created_at, first_id_at
 
 
 @dataclass(frozen=True, slots=True)

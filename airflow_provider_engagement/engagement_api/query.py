@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from airflow_provider_engagement.engagement_api import catalogue
 from airflow_provider_engagement.engagement_api.catalogue import Auth, Dimension, Endpoint
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
-from airflow_provider_engagement.engagement_api.tweet_id import is_tweet_id
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.tweet_id import is_tweet_id
 
 Groupings = Mapping[str, tuple[Dimension, ...]]
 

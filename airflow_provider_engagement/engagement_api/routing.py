@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, METRICS, Auth, Endpoint
 from airflow_provider_engagement.engagement_api.query import Query
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
+from airflow_provider_engagement.tweet_id import created_at
 
 AGE_MARGIN = timedelta(days=1)
 """How much older than an age limit a Tweet must be before its metrics are left out without asking the API."""

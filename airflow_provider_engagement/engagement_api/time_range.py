@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_engagement.engagement_api.catalogue import HISTORY_MAX_AGE, HISTORY_START
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.tweet_id import created_at
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

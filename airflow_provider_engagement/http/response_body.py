@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow_provider_engagement.engagement_api.groupings import describe_value
-from airflow_provider_engagement.exceptions import InvalidResponseError, NoResponseError, ResponseTooLargeError
+from airflow_provider_engagement.exceptions import InvalidResponseError, ResponseTooLargeError
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -49,19 +47,17 @@ class ReceivedResponse:
     json_error: str | None = None
 
 
-def receive(response: Response, *, subject: str, max_megabytes: int, max_seconds: float = math.inf) -> ReceivedResponse:
+def receive(response: Response, *, subject: str, max_megabytes: int) -> ReceivedResponse:
     """Read the body of a response, and decode it.
 
     :param response: the response, of which only the headers were read.
     :param subject: the name of the request, for errors.
     :param max_megabytes: the largest body to read, in megabytes, compressed and decompressed.
-    :param max_seconds: how long the body may take in total, in seconds.
     :raises ResponseTooLargeError: if the body is larger. The rest of it is not read.
-    :raises NoResponseError: if the body takes longer. The rest of it is not read.
     :raises InvalidResponseError: if the body cannot be decompressed.
     """
     sent_at = datetime.now(UTC) - response.elapsed
-    content = _read(response, subject, max_megabytes, max_seconds)
+    content = _read(response, subject, max_megabytes)
     size, begins_like_json = len(content), re.match(rb"\s*[{\[]", content) is not None
     body = json_error = None
     try:
@@ -82,7 +78,7 @@ def receive(response: Response, *, subject: str, max_megabytes: int, max_seconds
     )
 
 
-def _read(response: Response, subject: str, max_megabytes: int, max_seconds: float) -> bytearray:
+def _read(response: Response, subject: str, max_megabytes: int) -> bytearray:
     encoding = response.headers.get("Content-Encoding", "identity").strip()
     if encoding.lower() not in ("gzip", "x-gzip", "identity"):
         # Other encodings can be as strongly compressed, and would each need a bound of their own.
@@ -104,14 +100,8 @@ def _read(response: Response, subject: str, max_megabytes: int, max_seconds: flo
             yield chunk
 
     def arriving() -> Iterator[bytes]:
-        deadline = time.monotonic() + max_seconds
         # A read that waits for a whole chunk would end only when a slow server has sent one.
         while chunk := response.raw.read1(CHUNK_SIZE, decode_content=False):
-            if time.monotonic() > deadline:
-                raise NoResponseError(
-                    f"{subject}: the response takes longer than {max_seconds:.0f} s in total. Check the host and the "
-                    "proxy, or raise read_timeout of the connection."
-                )
             yield chunk
 
     content = bytearray()

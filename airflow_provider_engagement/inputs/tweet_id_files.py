@@ -10,7 +10,6 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from airflow_provider_engagement.engagement_api.tweet_id import newest_id_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.delimited_ids import csv_ids, text_ids
 from airflow_provider_engagement.inputs.id_columns import IdColumns, parse_id_columns
@@ -28,6 +27,7 @@ from airflow_provider_engagement.inputs.parquet_ids import parquet_ids
 from airflow_provider_engagement.inputs.part_files import part_files
 from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id
 from airflow_provider_engagement.inputs.tweet_ids import ListedTweet, parse_owner
+from airflow_provider_engagement.tweet_id import newest_id_at
 
 if TYPE_CHECKING:
     from airflow_provider_engagement.storage.paths import StoragePath

@@ -11,9 +11,9 @@ import unicodedata
 from decimal import Decimal
 from numbers import Integral, Real
 
-from airflow_provider_engagement.engagement_api.tweet_id import MAX_DIGITS, why_no_tweet
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.lists import quoted
+from airflow_provider_engagement.tweet_id import MAX_DIGITS, why_no_tweet
 
 _ADDRESS = re.compile(
     r"""(?:(?:https?:)?//)?
@@ -48,7 +48,7 @@ def parse_tweet_id(value: object, *, field: str, newest: int) -> str:
     :param value: a string or a whole number.
     :param field: the parameter that an error names.
     :param newest: the largest id that a Tweet can have, from
-        :func:`~airflow_provider_engagement.engagement_api.tweet_id.newest_id_at`.
+        :func:`~airflow_provider_engagement.tweet_id.newest_id_at`.
     :raises InvalidQueryError: if the value does not hold exactly one id, or if no Tweet can have it.
     """
     text = value if isinstance(value, str) else _text_of_number(value, field)

@@ -11,12 +11,12 @@ from functools import lru_cache
 from numbers import Real
 from typing import NamedTuple
 
-from airflow_provider_engagement.engagement_api.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS, newest_id_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.id_columns import IdColumns
 from airflow_provider_engagement.inputs.lists import parse_list, quoted
 from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id, stripped
 from airflow_provider_engagement.quantities import counted
+from airflow_provider_engagement.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS, newest_id_at
 
 log = logging.getLogger(__name__)
 

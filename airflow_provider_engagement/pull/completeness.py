@@ -14,7 +14,6 @@ from airflow_provider_engagement.engagement_api.error_responses import forbidden
 from airflow_provider_engagement.engagement_api.planner import Request
 from airflow_provider_engagement.engagement_api.query import Account, describe_account
 from airflow_provider_engagement.engagement_api.response import Outcome, TweetStatus
-from airflow_provider_engagement.engagement_api.tweet_id import are_rounded
 from airflow_provider_engagement.exceptions import (
     EngagementError,
     ForbiddenTweetsError,
@@ -23,6 +22,7 @@ from airflow_provider_engagement.exceptions import (
     UnacceptedGapsError,
 )
 from airflow_provider_engagement.quantities import counted
+from airflow_provider_engagement.tweet_id import are_rounded
 
 MAX_EXAMPLES = 10
 """How many Tweets the manifest names for each outcome. The table ``tweet_status`` has all of them."""

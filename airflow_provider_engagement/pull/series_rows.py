@@ -15,7 +15,6 @@ from airflow_provider_engagement.engagement_api.planner import Request, wanted_h
 from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.response import TweetStatus
 from airflow_provider_engagement.engagement_api.time_range import HOUR, TimeRange, range_after_post
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
 from airflow_provider_engagement.pull.response_store import StoredResponse
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.tables.days import whole_days_of
@@ -27,6 +26,7 @@ from airflow_provider_engagement.tables.schema import (
     Table,
     columns_to_table,
 )
+from airflow_provider_engagement.tweet_id import created_at
 
 _TIMESTAMP = pyarrow.timestamp("ms", "UTC")
 

@@ -11,7 +11,6 @@ import pyarrow
 from airflow_provider_engagement.engagement_api.catalogue import Endpoint
 from airflow_provider_engagement.engagement_api.groupings import merge_groupings
 from airflow_provider_engagement.engagement_api.planner import Request
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
 from airflow_provider_engagement.inputs.run_times import check_not_to_come, last_start
 from airflow_provider_engagement.inputs.settings import TotalsSettings
 from airflow_provider_engagement.inputs.times import parse_time
@@ -25,6 +24,7 @@ from airflow_provider_engagement.pull.task_run import RunContext, TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.schema import RUNS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
+from airflow_provider_engagement.tweet_id import created_at
 
 
 @dataclass(frozen=True, kw_only=True)

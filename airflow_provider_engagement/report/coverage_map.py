@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_engagement.engagement_api.response import OUTCOME_MEANINGS, Outcome
 from airflow_provider_engagement.engagement_api.time_range import HOUR, TimeRange, floor_to_hour
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
 from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.report.selection import periods_of
 from airflow_provider_engagement.tables.granularity import Granularity
+from airflow_provider_engagement.tweet_id import created_at
 
 _OUTCOMES = tuple(Outcome)
 _NOT_READ = 255

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import pyarrow
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
 from airflow_provider_engagement.report.ranking import TopTweet, top_tweets
 from airflow_provider_engagement.report.selection import period_of
 from airflow_provider_engagement.tables.granularity import Granularity
+from airflow_provider_engagement.tweet_id import created_at
 
 ROWS_PER_SUM = 250_000
 """How many rows are collected at least before they are summed. Fewer rows would be the work of one thread."""

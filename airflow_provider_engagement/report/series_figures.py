@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_engagement.engagement_api.tweet_id import created_at
 from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.report import charts
 from airflow_provider_engagement.report.figure import Column, Figure, Kind
@@ -16,6 +15,7 @@ from airflow_provider_engagement.report.period_sums import KnownSum, SummedRows,
 from airflow_provider_engagement.report.ranking import TopTweet
 from airflow_provider_engagement.report.selection import Selection, period_of, periods_of
 from airflow_provider_engagement.tables.granularity import Granularity
+from airflow_provider_engagement.tweet_id import created_at
 
 TOP_TWEETS = 10
 

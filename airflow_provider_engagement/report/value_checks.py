@@ -7,9 +7,9 @@ import pyarrow.compute as compute
 
 from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.engagement_api.time_range import EARLIEST, LATEST
-from airflow_provider_engagement.engagement_api.tweet_id import MAX_DIGITS
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, Table, arrow_schema
+from airflow_provider_engagement.tweet_id import MAX_DIGITS
 
 _REMEDY = "Correct or remove the files that this package did not write"
 _NEVER_NULL = frozenset({"outcome", "new_value"})

@@ -9,23 +9,26 @@ from __future__ import annotations
 from airflow_provider_engagement.simulator.clock import Clock
 from airflow_provider_engagement.simulator.connections import connection, description
 from airflow_provider_engagement.simulator.counts import ExplicitCounts, SeededCounts
-from airflow_provider_engagement.simulator.entities import DEFAULT_APP, App, Handle, Tweet
+from airflow_provider_engagement.simulator.entities import DEFAULT_APP, App, Handle, Reference, Tweet
 from airflow_provider_engagement.simulator.faults import Fault, Faults
 from airflow_provider_engagement.simulator.journal import Entry, Journal
 from airflow_provider_engagement.simulator.server import Simulator
 from airflow_provider_engagement.simulator.switches import Switches
+from airflow_provider_engagement.simulator.tweet_contents import ContentShares
 from airflow_provider_engagement.simulator.world import World
 
 __all__ = [
     "DEFAULT_APP",
     "App",
     "Clock",
+    "ContentShares",
     "Entry",
     "ExplicitCounts",
     "Fault",
     "Faults",
     "Handle",
     "Journal",
+    "Reference",
     "SeededCounts",
     "Simulator",
     "Switches",

@@ -113,8 +113,8 @@ class SeededCounts:
         return None
 
     def _impressions(self, tweet: Tweet) -> float:
-        rank, _, _, _ = _fractions(self.seed, tweet.id)
-        quiet, loudness, _, _ = _fractions(self.seed, tweet.id, "life")
+        rank, _, _, _ = fractions(self.seed, tweet.id)
+        quiet, loudness, _, _ = fractions(self.seed, tweet.id, "life")
         if quiet < _QUIET:
             return _MIN_IMPRESSIONS * _QUIET_IMPRESSIONS * math.pow(10, loudness)
         return min(_MIN_IMPRESSIONS * math.pow(rank, -1.2), _MAX_IMPRESSIONS)
@@ -122,7 +122,7 @@ class SeededCounts:
     def _counts(self, tweet: Tweet, metric: str, impressions: float, shares: Sequence[float]) -> list[int]:
         if (metric == _VIDEO_VIEWS and not tweet.has_video) or (metric in _OF_MEDIA and not tweet.has_media):
             return [0] * len(shares)
-        rate, lag, _, _ = _fractions(self.seed, tweet.id, metric)
+        rate, lag, _, _ = fractions(self.seed, tweet.id, metric)
         if metric == _VIDEO_VIEWS:
             # A share below 1 of whole numbers: no hour has more of them than media views.
             media_views = self._counts(tweet, "media_views", impressions, shares)
@@ -133,7 +133,7 @@ class SeededCounts:
 
     def _shares(self, tweet: Tweet, times: Sequence[float]) -> list[float]:
         """Return the share of its final engagement that a Tweet has at several times, from 0 to 1."""
-        _, slowness, steepness, jitter = _fractions(self.seed, tweet.id)
+        _, slowness, steepness, jitter = fractions(self.seed, tweet.id)
         created = hours_since_1970(tweet.created_at) if tweet.created_at is not None else _CREATED_BEFORE_SNOWFLAKE
         hour_of_creation = math.floor(created)
         warped_creation = _warped(created)
@@ -163,7 +163,7 @@ class SeededCounts:
 
     def _second_burst(self, tweet: Tweet) -> tuple[float, float]:
         """Return the share of its engagement that a Tweet has in a second burst, and after how many hours."""
-        _, _, chance, delay = _fractions(self.seed, tweet.id, "life")
+        _, _, chance, delay = fractions(self.seed, tweet.id, "life")
         if chance >= _SECOND_BURST:
             return 0.0, 0.0
         return 0.15 + 4 * chance, 12.0 * 40**delay
@@ -221,7 +221,7 @@ def mixed_bits(number: int) -> int:
 # Totals are asked for one metric at a time, and each asks for the numbers of the Tweet again. A Tweet has about 20
 # entries; the rest is for requests that run at the same time.
 @lru_cache(maxsize=1024)
-def _fractions(seed: int, *names: str) -> tuple[float, float, float, float]:
+def fractions(seed: int, *names: str) -> tuple[float, float, float, float]:
     """Return four pseudo-random numbers in (0, 1) that depend on the arguments only."""
     digest = blake2b("\0".join((str(seed), *names)).encode(), digest_size=32).digest()
     first, second, third, fourth = unpack(">4Q", digest)

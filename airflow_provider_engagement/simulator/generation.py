@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
-from airflow_provider_engagement.engagement_api.tweet_id import FIRST_SNOWFLAKE_ID, first_id_at
 from airflow_provider_engagement.simulator.entities import App, Handle, Tweet
+from airflow_provider_engagement.tweet_id import FIRST_SNOWFLAKE_ID, first_id_at
 
 _SNOWFLAKE_START = datetime(2010, 11, 5, tzinfo=UTC)
+_FIRST_EDITS = datetime(2022, 9, 29, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +109,32 @@ def generate_tweets(
                 id=tweet_id, author_id=author.user_id, deleted=deleted, video_id=video_id, image=image
             )
     return sorted(tweets.values(), key=lambda tweet: int(tweet.id))
+
+
+def generate_edits(tweets: Sequence[Tweet], share: float) -> list[Tweet]:
+    """Return Tweets together with the earlier versions of those that were edited, in order of their ids.
+
+    A Tweet can be edited up to five times within 30 minutes (guide, edit posts).
+
+    :param tweets: the newest versions.
+    :param share: how many of them were edited.
+    :raises ValueError: the share is not between 0 and 1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"edited: {share} is not a share. Give a number between 0 and 1.")
+    known = {tweet.id for tweet in tweets}
+    result = []
+    for tweet in tweets:
+        generator = random.Random(f"edits {tweet.id}")
+        if generator.random() >= share or int(tweet.id) < int(first_id_at(_FIRST_EDITS)):
+            result.append(tweet)
+            continue
+        minutes = sorted(generator.sample(range(1, 30), generator.choice((1, 1, 1, 2, 5))), reverse=True)
+        earlier = [str(int(tweet.id) - (minute * 60_000 << 22)) for minute in minutes]
+        versions = (*(version for version in earlier if version not in known), tweet.id)
+        known.update(versions)
+        result += [replace(tweet, id=version, versions=versions) for version in versions]
+    return sorted(result, key=lambda tweet: int(tweet.id))
 
 
 def _tweet_id(generator: random.Random, start: datetime, end: datetime, shares: TweetShares) -> str:

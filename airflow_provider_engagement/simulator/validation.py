@@ -23,10 +23,10 @@ from airflow_provider_engagement.engagement_api.catalogue import (
     Dimension,
     Endpoint,
 )
-from airflow_provider_engagement.engagement_api.tweet_id import is_tweet_id
 from airflow_provider_engagement.simulator.errors import RejectedRequest, unsupported_dimensions_message
 from airflow_provider_engagement.simulator.json_values import decode
 from airflow_provider_engagement.simulator.switches import Switches
+from airflow_provider_engagement.tweet_id import is_tweet_id
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?", re.ASCII)
 

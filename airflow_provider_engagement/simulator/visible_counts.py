@@ -74,10 +74,14 @@ class VisibleCounts:
 
     def total(self, tweet: Tweet, metric: str) -> int:
         """Return the visible total of a Tweet."""
-        explicit = self.source.total(tweet, metric)
-        if explicit is not None:
-            return explicit
-        return self.cumulative(tweet, [metric], [hours_since_1970(self.now)])[metric][0]
+        return self.totals(tweet, (metric,))[metric]
+
+    def totals(self, tweet: Tweet, metrics: Sequence[str]) -> dict[str, int]:
+        """Return the visible totals of a Tweet, by metric."""
+        explicit = {metric: self.source.total(tweet, metric) for metric in metrics}
+        missing = [metric for metric, total in explicit.items() if total is None]
+        summed = self.cumulative(tweet, missing, [hours_since_1970(self.now)]) if missing else {}
+        return {metric: summed[metric][0] if total is None else total for metric, total in explicit.items()}
 
     def _after_withdrawals(self, tweet: Tweet, metrics: Iterable[str], times: Sequence[float]) -> dict[str, list[int]]:
         counts = self.source.cumulative(tweet, metrics, times)

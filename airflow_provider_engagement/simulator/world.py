@@ -1,4 +1,4 @@
-"""The simulated world: apps, the users who have authorized them, their Tweets and the counts."""
+"""The simulated world: apps, the users who have authorized them, their Tweets, what these say, and the counts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from airflow_provider_engagement.simulator.counts import CountSource, ExplicitCounts, SeededCounts, hours_since_1970
-from airflow_provider_engagement.simulator.entities import DEFAULT_APP, App, Handle, Tweet
+from airflow_provider_engagement.simulator.entities import DEFAULT_APP, App, Handle, Reference, Tweet
 from airflow_provider_engagement.simulator.generation import (
     TweetShares,
     generate_app,
+    generate_edits,
     generate_handle,
     generate_tweets,
 )
+from airflow_provider_engagement.simulator.profiles import Profiles
+from airflow_provider_engagement.simulator.tweet_contents import ContentShares, TweetContents
+from airflow_provider_engagement.simulator.tweet_order import TweetOrder
 from airflow_provider_engagement.simulator.visible_counts import VisibleCounts
 
 Entity = TypeVar("Entity", App, Handle, Tweet)
+
+GENERATED_CONTENT = ContentShares(reply=0.2, quote=0.08, retweet=0.08, long=0.05, promoted=0.1)
 
 
 class World:
@@ -30,6 +36,8 @@ class World:
     :param handles: the users who have authorized the apps.
     :param tweets: Tweets of these users and of others.
     :param counts: the engagement of the Tweets.
+    :param content: how many of the Tweets are replies and the like; by default none.
+    :param seed: the same seed gives the same texts and followers.
     """
 
     def __init__(
@@ -39,6 +47,8 @@ class World:
         tweets: Iterable[Tweet] = (),
         apps: Iterable[App] = (DEFAULT_APP,),
         counts: CountSource | None = None,
+        content: ContentShares | None = None,
+        seed: int = 0,
     ) -> None:
         self._lock = threading.Lock()
         self._apps = {app.consumer_key: app for app in apps}
@@ -49,6 +59,15 @@ class World:
             if tweet.video_id is not None:
                 self._tweets_by_video.setdefault(tweet.video_id, []).append(tweet.id)
         self.counts: CountSource = SeededCounts() if counts is None else counts
+        self.order = TweetOrder(self._tweets)
+        self.profiles = Profiles(self._handles, self.order, seed)
+        self.contents = TweetContents(
+            tweets=self._tweets,
+            order=self.order,
+            profiles=self.profiles,
+            shares=content or ContentShares(),
+            seed=seed,
+        )
 
     @classmethod
     def generate(
@@ -65,6 +84,8 @@ class World:
         image: float = 0.35,
         old: float = 0.02,
         pre_snowflake: float = 0.0,
+        edited: float = 0.0,
+        content: ContentShares = GENERATED_CONTENT,
         app: App | None = None,
     ) -> World:
         """Return a random but repeatable world.
@@ -80,6 +101,8 @@ class World:
         :param image: of the Tweets without a video, the share that has images or a GIF.
         :param old: the share of Tweets created between 2010 and ``start``.
         :param pre_snowflake: the share of Tweets with an id from before snowflake.
+        :param edited: the share of Tweets that were edited. Their earlier versions are Tweets on top of ``tweets``.
+        :param content: how many of the Tweets are replies, quotes, retweets, long or promoted.
         :param app: the app; by default a random one.
         :raises ValueError: a share is not between 0 and 1, there are no users, or ``start`` is not before ``end``.
         """
@@ -100,7 +123,14 @@ class World:
         generator = random.Random(f"world {seed}")
         users = [generate_handle(generator, number) for number in range(1, handles + 1)]
         generated = generate_tweets(generator, users, tweets, start=first, end=last, shares=shares)
-        return cls(handles=users, tweets=generated, apps=(app or generate_app(generator),), counts=SeededCounts(seed))
+        return cls(
+            handles=users,
+            tweets=generate_edits(generated, edited),
+            apps=(app or replace(generate_app(generator), owner_id=users[0].user_id),),
+            counts=SeededCounts(seed),
+            content=content,
+            seed=seed,
+        )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> World:
@@ -132,7 +162,7 @@ class World:
                     "created": None if tweet.created_at is None else tweet.created_at.isoformat(),
                     "deleted": tweet.deleted,
                     "video_id": tweet.video_id,
-                    **({"image": True} if tweet.image else {}),
+                    **_set_fields(tweet),
                 }
                 for tweet in self.tweets.values()
             ],
@@ -174,6 +204,10 @@ class World:
         """Return the user with an access token, if any."""
         return next((handle for handle in self._handles.values() if handle.access_token == access_token), None)
 
+    def handle_with_oauth2_token(self, token: str) -> Handle | None:
+        """Return the user with an OAuth 2.0 access token, if any."""
+        return next((handle for handle in self._handles.values() if handle.oauth2_token == token), None)
+
     def app_of(self, handle: Handle) -> App | None:
         """Return the app that a user's token belongs to; ``None`` if the world does not have it."""
         return self.app if handle.consumer_key is None else self._apps.get(handle.consumer_key)
@@ -189,11 +223,17 @@ class World:
     def change_tweet(self, tweet_id: str, **changes: Any) -> Tweet:
         """Change fields of a Tweet, such as ``deleted=True``, and return the changed Tweet.
 
+        Who deletes one version of an edited Tweet deletes all of them.
+
         :raises ValueError: ``video_id`` is among the fields.
         """
         if "video_id" in changes:
             raise ValueError("video_id: the video of a Tweet cannot change. Give it when you create the world.")
-        return _change(self._lock, self._tweets, tweet_id, changes)
+        changed = _change(self._lock, self._tweets, tweet_id, changes)
+        if "deleted" in changes:
+            for version in changed.history:
+                _change(self._lock, self._tweets, version, {"deleted": changes["deleted"]})
+        return changed
 
     def tweets_with_video_of(self, tweet: Tweet) -> Sequence[Tweet]:
         """Return the Tweets with the same video as a Tweet, itself included; without a video only the Tweet itself."""
@@ -238,8 +278,26 @@ def _change(lock: threading.Lock, entities: dict[str, Entity], key: str, changes
 
 
 def _tweet(entry: Mapping[str, Any]) -> Tweet:
-    created = entry.get("created")
-    return Tweet(**{**entry, "created": None if created is None else _utc_time(created)})
+    created, reference = entry.get("created"), entry.get("reference")
+    converted = {
+        "created": None if created is None else _utc_time(created),
+        "reference": None if reference is None else Reference(*reference),
+        "versions": tuple(entry.get("versions", ())),
+    }
+    return Tweet(**{**entry, **converted})
+
+
+def _set_fields(tweet: Tweet) -> dict[str, Any]:
+    """Return the fields of a Tweet that most Tweets leave to the world."""
+    optional = {
+        "image": tweet.image,
+        "text": tweet.text,
+        "lang": tweet.lang,
+        "reference": tweet.reference,
+        "versions": tweet.versions,
+        "promoted": tweet.promoted,
+    }
+    return {name: value for name, value in optional.items() if value is not None and value is not False and value != ()}
 
 
 def _utc_time(text: str) -> datetime:

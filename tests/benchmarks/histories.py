@@ -15,7 +15,7 @@ from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.engagement_api.response import parse_response
 from airflow_provider_engagement.engagement_api.time_range import HOUR, TimeRange, to_api
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
+from airflow_provider_engagement.tweet_id import first_id_at
 
 END = datetime(2026, 1, 12, tzinfo=UTC)
 ALL_METRICS = metrics_of(Endpoint.HISTORICAL, Auth.USER)

@@ -13,8 +13,8 @@ from datetime import timedelta
 import operators
 from figures import figure
 
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.simulator import Clock, Handle, Simulator, Tweet, World
+from airflow_provider_engagement.tweet_id import first_id_at
 
 BATCH_SIZE = 250
 PUBLIC = ("favorites", "retweets")

@@ -155,16 +155,12 @@ def test_an_operator_reads_one_source_of_ids(
 
 
 def test_an_operator_reads_ids_and_owners_from_a_query(database: sqlite3.Connection) -> None:
-    source = source_of(
-        tweet_ids_sql="SELECT * FROM tweets", tweet_ids_conn_id="warehouse", tweet_owner="9"
-    )
+    source = source_of(tweet_ids_sql="SELECT * FROM tweets", tweet_ids_conn_id="warehouse", tweet_owner="9")
     assert read_tweets(source) == {"101": "7", "102": "9", "103": "8"}
 
 
 def test_a_query_without_a_row_is_an_error_of_the_query(database: sqlite3.Connection) -> None:
-    source = source_of(
-        tweet_ids_sql="SELECT tweet_id FROM tweets WHERE 0", tweet_ids_conn_id="warehouse"
-    )
+    source = source_of(tweet_ids_sql="SELECT tweet_id FROM tweets WHERE 0", tweet_ids_conn_id="warehouse")
     with pytest.raises(InvalidQueryError, match="tweet_ids_sql: the result has no rows"):
         read_tweets(source)
 

@@ -7,12 +7,9 @@ import json
 import logging
 import random
 import re
-import socket
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
@@ -1238,32 +1235,6 @@ def test_an_incomplete_error_response_is_retried_because_its_text_decides(
     one.simulator.faults.add(Fault(status=403, body='{"errors": ["Forbidden to access twe', times=1))
     one.client.fetch(totals(NEW, auth=Auth.USER))
     assert [entry.status for entry in one.simulator.journal] == [403, 200]
-
-
-def test_a_response_that_trickles_is_given_up_after_ten_read_timeouts(totals: Make) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def trickle() -> None:
-            connection, _ = server.accept()
-            with connection, suppress(OSError):
-                connection.recv(65536)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
-                while True:
-                    connection.sendall(b" ")
-                    stopped.wait(0.02)
-
-        stopped = threading.Event()
-        thread = threading.Thread(target=trickle, daemon=True)
-        thread.start()
-        client = EngagementClient(
-            Credentials(bearer_token="token"),
-            address=Address(base_url=f"http://127.0.0.1:{server.getsockname()[1]}", read_timeout=0.05),
-            attempts=1,
-        )
-        with pytest.raises(NoResponseError, match="takes longer than"):
-            client.fetch(totals(NEW))
-        thread.join(timeout=10)
-    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

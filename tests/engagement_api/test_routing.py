@@ -12,7 +12,7 @@ from airflow_provider_engagement.engagement_api.planner import plan
 from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.routing import route
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
+from airflow_provider_engagement.tweet_id import first_id_at
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
 METRICS = ("impressions", "favorites", "retweets")

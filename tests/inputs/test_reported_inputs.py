@@ -20,12 +20,12 @@ from airflow.sdk.io import attach
 from pyarrow import parquet
 
 from airflow_provider_engagement.connections.listed_tweets import read_tweets
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs import id_source, json_ids, parquet_ids, tweet_ids
 from airflow_provider_engagement.inputs.settings import TweetSource
 from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
 from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids, parse_tweets
+from airflow_provider_engagement.tweet_id import first_id_at
 
 A, B = "1070059276213702656", "1385449730818285569"
 

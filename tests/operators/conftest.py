@@ -16,9 +16,9 @@ import time_machine
 from airflow.sdk import DAG, BaseOperator
 from pyarrow import parquet
 
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.simulator import Clock, Handle, Simulator, Tweet, World
+from airflow_provider_engagement.tweet_id import first_id_at
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
 SNAPSHOT_AT = datetime(2026, 1, 12, tzinfo=UTC)

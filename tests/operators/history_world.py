@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.simulator import Handle, Tweet
+from airflow_provider_engagement.tweet_id import first_id_at
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -19,7 +19,6 @@ from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.engagement_api.response import Outcome, parse_response
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
 from airflow_provider_engagement.inputs.choices import ACCEPTED_BY_DEFAULT
 from airflow_provider_engagement.pull.assembly import AssembledTables
@@ -33,6 +32,7 @@ from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.formats import OutputFormat
 from airflow_provider_engagement.tables.granularity import Granularity
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema
+from airflow_provider_engagement.tweet_id import first_id_at
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.report.coverage_map import State, spans_by_task, spans_by_tweet
+from airflow_provider_engagement.tweet_id import first_id_at
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.engagement_api.catalogue import METRICS
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.simulator import ExplicitCounts, SeededCounts, Tweet, World
+from airflow_provider_engagement.tweet_id import first_id_at
 
 CREATED = datetime(2025, 12, 14, 0, 28, 52, tzinfo=UTC)
 FIRST_HOUR = CREATED.replace(minute=0, second=0)

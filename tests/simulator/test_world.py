@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_engagement.engagement_api.tweet_id import FIRST_SNOWFLAKE_ID, created_at
 from airflow_provider_engagement.simulator import App, Handle, World
+from airflow_provider_engagement.tweet_id import FIRST_SNOWFLAKE_ID, created_at
 
 START, END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -22,9 +22,9 @@ import psycopg2
 import pytest
 import time_machine
 
-from airflow_provider_engagement.engagement_api.tweet_id import first_id_at
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
 from airflow_provider_engagement.simulator import Clock, Simulator, Tweet, World
+from airflow_provider_engagement.tweet_id import first_id_at
 
 pytestmark = pytest.mark.system
 

@@ -23,10 +23,10 @@ import pytest
 import time_machine
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_engagement.engagement_api.tweet_id import created_at, first_id_at
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
 from airflow_provider_engagement.simulator import Clock, Simulator, Tweet, World
 from airflow_provider_engagement.storage.paths import local_address
+from airflow_provider_engagement.tweet_id import created_at, first_id_at
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.load import load_dataset
 from airflow_provider_engagement.warehouse.source_partitions import table_names

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.engagement_api.tweet_id import (
+from airflow_provider_engagement.tweet_id import (
     are_rounded,
     created_at,
     first_id_at,
