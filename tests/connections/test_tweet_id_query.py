@@ -149,9 +149,8 @@ def source_of(**parameters: Any) -> TweetSource:
 def test_an_operator_reads_one_source_of_ids(
     database: sqlite3.Connection, options: dict[str, Any], problem: str
 ) -> None:
-    source = source_of(tweet_ids_conn_id="warehouse", **options)
     with pytest.raises(InvalidQueryError, match=problem):
-        read_tweets(source)
+        read_tweets(source_of(tweet_ids_conn_id="warehouse", **options))
 
 
 def test_an_operator_reads_ids_and_owners_from_a_query(database: sqlite3.Connection) -> None:

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException
 import airflow_provider_engagement
 from airflow_provider_engagement.connections.listed_tweets import read_tweets
 from airflow_provider_engagement.inputs.settings import parse_source
+from airflow_provider_engagement.operators.base import EngagementPullOperator
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
 from airflow_provider_engagement.operators.rendered_parameters import parameter_values, unset_blank_parameters
 from airflow_provider_engagement.operators.report import EngagementReportOperator
@@ -40,7 +41,7 @@ def operator_classes() -> list[type[BaseOperator]]:
                 if isinstance(member, type)
                 and issubclass(member, BaseOperator)
                 and member.__module__.startswith(airflow_provider_engagement.__name__)
-                and not inspect.isabstract(member)
+                and member is not EngagementPullOperator
             }
     return sorted(found.values(), key=lambda member: member.__name__)
 
