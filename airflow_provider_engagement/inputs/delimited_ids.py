@@ -10,11 +10,14 @@ from itertools import chain
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.id_source import FIELD, MAX_LINE_LENGTH, FoundId, IdSource
 from airflow_provider_engagement.inputs.lists import quoted, quoted_names
-from airflow_provider_engagement.inputs.tweet_id_forms import holds_long_number, stripped
+from airflow_provider_engagement.inputs.tweet_id_forms import digits_in, holds_long_number, stripped
 from airflow_provider_engagement.quantities import counted
 
 _DELIMITERS = (",", ";", "\t", "|")
 _DELIMITER_OF_EXCEL = re.compile(r"sep=([,;\t|])\s*")
+_LONG_ID = 15
+"""How many digits an id of today has at least. Only those of the first hours are shorter."""
+_QUOTES = "Double the quotes in texts, and put quotes around these texts, or write only the column of the ids."
 _NOT_A_NAME = re.compile(r"[=\"'+-]*[0-9]|nan$|https?:", re.IGNORECASE)
 
 
@@ -49,25 +52,24 @@ class _Rows:
         self._owner_place: int | None = None
         self._line = 1
         self._length = 0
-        self._record: list[str] = []
+        self._first = 0
 
     def ids(self, lines: Iterable[tuple[int, str]]) -> Iterator[FoundId]:
         """Yield the values."""
         rows = csv.reader(self._records(lines), strict=True, delimiter=self._delimiter)
         try:
             for row in rows:
-                record, self._record, self._length = self._record, [], 0
+                first, self._first, self._length = self._first, 0, 0
                 if not any(map(str.strip, row)):
                     continue
-                if self._width == 0:
-                    self._width = len(row)
-                    if self._is_header(row):
-                        continue
-                if len(record) > 1:
-                    self._check_quotes(record)
-                yield self._found(row)
+                is_header = self._width == 0 and self._is_header(row)
+                if first < self._line:
+                    self._check_quotes(row, first)
+                if not is_header:
+                    yield self._found(row)
         except csv.Error as error:
-            raise self._source.error(f"line {self._line}", f"is not CSV ({error})", "Correct it.") from None
+            until = f" until line {self._line}" if self._first < self._line else ""
+            raise self._source.error(f"line {self._first}", f"is not CSV{until} ({error})", _QUOTES) from None
 
     def _records(self, lines: Iterable[tuple[int, str]]) -> Iterator[str]:
         """Yield the lines, and bound the length of a record, which can have many of them."""
@@ -75,26 +77,37 @@ class _Rows:
             self._length += len(line)
             if self._length > MAX_LINE_LENGTH:
                 raise self._source.too_large(f"line {self._line}", f"{MAX_LINE_LENGTH:,} characters in a record")
-            self._record.append(line)
+            self._first = self._first or self._line
             yield line
 
-    def _check_quotes(self, record: Sequence[str]) -> None:
+    def _check_quotes(self, row: Sequence[str], first: int) -> None:
         """Reject a cell of several lines that may have swallowed rows, because a quote in a text is not doubled.
 
-        :param record: the lines of one record.
-        :raises InvalidQueryError: if several of them look like a row with an id.
+        Such a cell ends within a row, or starts within one, so one of its lines has the id of this row and a delimiter.
+
+        :param row: the cells of a record.
+        :param first: the number of its first line.
+        :raises InvalidQueryError: if a line of a cell looks like a row with an id, whatever the number of its cells.
         """
-        rows = [line.rstrip("\r\n").split(self._delimiter) for line in record]
-        cells = [row[self._place] for row in rows if len(row) == self._width]
-        if sum(holds_long_number(cell) and not re.search(r"\s", cell) for cell in cells) > 1:
-            raise self._source.error(
-                f"line {self._line - len(record) + 1}",
-                f"has a cell in quotes that contains what looks like a row, until line {self._line}",
-                "Double the quotes in texts, and put quotes around these texts.",
-            )
+        own = digits_in(row[self._place]) if self._place < len(row) else ""
+        shortest = max(1, min(_LONG_ID, len(own) - 1)) if own else _LONG_ID
+        lines = (line for cell in row if "\n" in cell for line in cell.split("\n"))
+        if any(self._looks_like_row(line, shortest) for line in lines):
+            problem = f"has a cell in quotes that contains what looks like a row, until line {self._line}"
+            raise self._source.error(f"line {first}", problem, _QUOTES)
+
+    def _looks_like_row(self, line: str, shortest: int) -> bool:
+        """Return whether a line has a cell with an id of at least so many digits."""
+        first, *others = line.split(self._delimiter)
+        if not others:
+            return holds_long_number(line) and stripped(line.strip('"')).isdecimal()
+        # In a sentence, a space follows a comma.
+        cells = [first, *(cell for cell in others if not cell[:1].isspace())]
+        return any(len(digits_in(cell.strip().strip('"'))) >= shortest for cell in cells)
 
     def _is_header(self, row: Sequence[str]) -> bool:
         """Return whether the first row is a header, and remember which columns to read."""
+        self._width = len(row)
         columns, name = self._source.columns, self._source.name
         names = [stripped(cell) for cell in row]
         if not columns.have_header:

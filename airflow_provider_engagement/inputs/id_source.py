@@ -6,6 +6,7 @@ import codecs
 import errno
 import gzip
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,7 +39,16 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (codecs.BOM_UTF8, "utf-8-sig"),
 )
+_NULS = (
+    # Without a mark, a text starts with a digit, a letter or another ASCII sign, whose other bytes are zero.
+    (re.compile(rb"[^\0]\0\0\0", re.DOTALL), "utf-32-le"),
+    (re.compile(rb"\0\0\0[^\0]", re.DOTALL), "utf-32-be"),
+    (re.compile(rb"[^\0]\0", re.DOTALL), "utf-16-le"),
+    (re.compile(rb"\0[^\0]", re.DOTALL), "utf-16-be"),
+)
 _LONGEST_MARK = 4
+_ZIP = b"PK\x03\x04"
+_SAVE = "Save the file as UTF-8"
 
 
 class FoundId(NamedTuple):
@@ -84,7 +94,7 @@ class IdSource:
         :raises InvalidQueryError: if a line is too long, or if the file is not text in UTF-8, UTF-16 or UTF-32.
         """
         start = self.file.peek(_LONGEST_MARK)[:_LONGEST_MARK]
-        encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
+        encoding = _encoding_of(start)
         # Bytes that are not UTF-8 become surrogates, so that an error can name their line.
         is_utf_8 = encoding.startswith("utf-8")
         text = io.TextIOWrapper(self.file, encoding, errors="surrogateescape" if is_utf_8 else "strict")
@@ -96,14 +106,39 @@ class IdSource:
                     raise self.too_large(f"line {number}", f"{MAX_LINE_LENGTH:,} characters")
                 if is_utf_8 and not line.isascii():
                     line.encode()
+                if "\0" in line:
+                    problem = f"contains a NUL byte, which {_shown(encoding)} text does not"
+                    raise self.error(f"line {number}", problem, f"{_SAVE}, or write it again if it is damaged.")
                 yield number, line
-        except UnicodeError:
-            name = encoding.removesuffix("-sig").upper()
-            raise self.error(f"line {max(number, 1)}", f"is not {name}", "Save the file as UTF-8.") from None
+        except UnicodeError as error:
+            problem, remedy = _why_not(encoding, error, start)
+            raise self.error(f"line {max(number, 1)}", problem, remedy) from None
 
     def too_large(self, place: str, bound: str) -> InvalidQueryError:
         """Return the error of a part that is too large."""
         return self.error(place, f"has more than {bound}", "Write one id on each line, or divide the file.")
+
+
+def _encoding_of(start: bytes) -> str:
+    """Return the encoding of a text, from its first bytes."""
+    marked = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
+    return marked or next((name for nuls, name in _NULS if nuls.match(start)), "utf-8")
+
+
+def _shown(encoding: str) -> str:
+    return encoding.removesuffix("-sig").upper()
+
+
+def _why_not(encoding: str, error: UnicodeError, start: bytes) -> tuple[str, str]:
+    """Return why a text does not have its encoding, and what to do."""
+    problem = f"is not {_shown(encoding)}"
+    if start == _ZIP:
+        return f"{problem} but a workbook or a zip archive", "Export the sheet as CSV in UTF-8, or unpack the archive."
+    if not isinstance(error, UnicodeEncodeError):
+        return problem, f"{_SAVE}."
+    byte = ord(error.object[error.start]) & 0xFF  # a surrogate, in place of the byte
+    problem = f"{problem} (byte 0x{byte:02X}), but perhaps Windows-1252 or another encoding of one byte a character"
+    return problem, f"{_SAVE}: in Excel, as the type CSV UTF-8."
 
 
 @contextmanager

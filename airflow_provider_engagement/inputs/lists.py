@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from reprlib import Repr
 from typing import Any
 
@@ -35,9 +35,21 @@ def parse_list(value: object, *, field: str) -> list[object]:
             return [item for item in value if item]
     if isinstance(value, int) and not isinstance(value, bool):
         return [value]  # a template that is rendered as a native object leaves one number so
-    if isinstance(value, (Mapping, bytes)) or not isinstance(value, Iterable):
-        raise InvalidQueryError(field, f"{quoted(value)} is not a list", "Pass a list, or a string of values.")
-    return list(value)
+    try:
+        if not isinstance(value, (Mapping, bytes, bytearray, memoryview)):  # the items of bytes are numbers
+            return list(map(plain_value, value))  # type: ignore[call-overload]
+    except TypeError:
+        pass  # Some types that cannot be iterated only say so when it is tried.
+    raise InvalidQueryError(field, f"{quoted(value)} is not a list", "Pass a list, or a string of values.")
+
+
+def plain_value(value: Any) -> Any:
+    """Return the Python object that a scalar of Arrow or numpy holds, or an array without dimensions."""
+    if isinstance(value, (str, int)):
+        return value
+    if hasattr(value, "as_py"):
+        return value.as_py()
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def parse_literal(text: str, *, field: str) -> Any:
@@ -63,7 +75,7 @@ def quoted(value: object) -> str:
         text = repr(str(value[: 2 * _LONGEST_QUOTE]))
     else:
         try:
-            text = _SHORT.repr(value)
+            text = " ".join(_SHORT.repr(value).split())  # that of a table has several lines
         except ValueError:  # Python does not convert integers of thousands of digits to text.
             text = f"a long {type(value).__name__}"
     return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."

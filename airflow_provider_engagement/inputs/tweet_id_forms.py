@@ -51,7 +51,7 @@ def parse_tweet_id(value: object, *, field: str, newest: int) -> str:
         :func:`~airflow_provider_engagement.tweet_id.newest_id_at`.
     :raises InvalidQueryError: if the value does not hold exactly one id, or if no Tweet can have it.
     """
-    text = value if isinstance(value, str) else _text_of_number(value, field)
+    text = str(value) if isinstance(value, str) else _text_of_number(value, field)
     if not (text.isascii() and text.isdigit()):
         text = _digits_of(text, field)
     if len(text) > MAX_DIGITS or (text[0] == "0" and text != "0"):
@@ -67,6 +67,14 @@ def parse_tweet_id(value: object, *, field: str, newest: int) -> str:
 def holds_long_number(text: str) -> bool:
     """Return whether a text holds at least 15 digits in a row, as an id does and the name of a column does not."""
     return re.search(r"[0-9]{15}", text, re.ASCII) is not None
+
+
+def digits_in(text: str) -> str:
+    """Return the digits of an id that a text holds in any form, or an empty text."""
+    try:
+        return _digits_of(text, "")
+    except InvalidQueryError:
+        return ""
 
 
 def stripped(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.id_columns import IdColumns
-from airflow_provider_engagement.inputs.lists import parse_list, quoted
+from airflow_provider_engagement.inputs.lists import parse_list, plain_value, quoted
 from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id, stripped
 from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS, newest_id_at
@@ -141,6 +141,7 @@ def _items(value: object) -> Sequence[object] | Iterator[object]:
         raise InvalidQueryError(
             FIELD, f"{quoted(value)} has an address with a comma in it", "Separate addresses with spaces."
         )
+    value = plain_value(value)
     # A template that is rendered as a native object leaves one number, whose type has its own rule.
     return [value] if isinstance(value, (Real, Decimal)) else parse_list(value, field=FIELD)
 
@@ -152,6 +153,7 @@ def _numbers_in(value: object) -> set[str] | None:
 
 def _divide(item: object) -> tuple[object, object]:
     """Return the id and the owner of an item."""
+    item = plain_value(item)
     if isinstance(item, (str, int)):
         return item, None
     if isinstance(item, Mapping):
@@ -160,6 +162,7 @@ def _divide(item: object) -> tuple[object, object]:
             raise IdColumns().not_found(tuple(map(str, item)), field=FIELD, source="the object", kind="key")
         return found
     if isinstance(item, Sequence) and not isinstance(item, (str, bytes, bytearray)):
+        item = tuple(map(plain_value, item))
         if len(item) not in (1, 2) or isinstance(item[0], (list, tuple)):
             raise InvalidQueryError(FIELD, f"{quoted(item)} is a list in a list", _LIST_OF_LISTS)
         if len(item) == 1:

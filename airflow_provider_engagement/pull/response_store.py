@@ -26,7 +26,7 @@ from airflow_provider_engagement.storage.paths import StoragePath, safe_name, wr
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 
 FOLDER = "_responses"
-VERSION = 2
+VERSION = 3
 """The version of the files' layout. A file of another version is not found."""
 
 INCONCLUSIVE_OUTCOMES = frozenset({Outcome.NO_DATA, Outcome.FAILED})
@@ -38,12 +38,13 @@ _SUFFIX = ".response"
 _CONCLUSIVE = f".conclusive{_SUFFIX}"
 _INCONCLUSIVE = f".inconclusive{_SUFFIX}"
 _FETCHED_AT = "%Y%m%dT%H%M%S%f"
+_NO_RUN = "-"
 
-ReuseRule = Callable[[Request, datetime], bool]
-"""Returns whether a response can be reused, given its request and the time at which it was fetched."""
+ReuseRule = Callable[[Request, datetime, bool], bool]
+"""Returns whether a response can be reused: given its request, when it was fetched, and whether this run fetched it."""
 
 
-def always_reuse(request: Request, fetched_at: datetime) -> bool:
+def always_reuse(request: Request, fetched_at: datetime, is_own: bool) -> bool:
     """Reuse every stored response, however old it is."""
     return True
 
@@ -53,13 +54,13 @@ def reuse_final(*, settling_time: timedelta, reuse_for: timedelta, run_start: da
 
     :param settling_time: how long after an hour its counts may still change.
     :param reuse_for: how long other responses are reused.
-    :param run_start: when the run started, before its first attempt; responses since then are reused in any case.
+    :param run_start: when the run started, before its first attempt; what it has fetched since is reused in any case.
     :param now: the current time.
     """
 
-    def is_reusable(request: Request, fetched_at: datetime) -> bool:
+    def is_reusable(request: Request, fetched_at: datetime, is_own: bool) -> bool:
         is_final = request.window is not None and request.window.end + settling_time <= fetched_at
-        return is_final or fetched_at >= run_start or now - fetched_at <= reuse_for
+        return is_final or (is_own and fetched_at >= run_start) or now - fetched_at <= reuse_for
 
     return is_reusable
 
@@ -148,10 +149,7 @@ class ResponseStore:
 
     def contains(self, request: Request) -> bool:
         """Return whether a conclusive and reusable response to a request is stored."""
-        return any(
-            name.endswith(_CONCLUSIVE) and self._is_reusable(request, _fetched_at(name))
-            for name in self._names(request)
-        )
+        return any(name.endswith(_CONCLUSIVE) and self._can_reuse(request, name) for name in self._names(request))
 
     def fetched_at(self, request: Request) -> datetime | None:
         """Return when the stored response to a request was fetched, if there is one."""
@@ -161,7 +159,7 @@ class ResponseStore:
     def write(self, request: Request, response: StoredResponse) -> None:
         """Store the response to a request."""
         suffix = _CONCLUSIVE if response.is_conclusive else _INCONCLUSIVE
-        name = f"{self._digest(request)}.{response.fetched_at:{_FETCHED_AT}}{suffix}"
+        name = f"{self._digest(request)}.{response.fetched_at:{_FETCHED_AT}}.{self._run or _NO_RUN}{suffix}"
         table = response.counts.replace_schema_metadata({_METADATA_KEY: json.dumps(_to_metadata(response)).encode()})
         with write_atomically(self._folder / self._subfolder(request) / name, self._temporary.new()) as file:
             pyarrow.parquet.write_table(table, file, compression="zstd")
@@ -182,12 +180,15 @@ class ResponseStore:
 
     @contextmanager
     def _open(self, request: Request) -> Iterator[Any]:
-        names = [name for name in self._names(request) if self._is_reusable(request, _fetched_at(name))]
+        names = [name for name in self._names(request) if self._can_reuse(request, name)]
         if not names:
             yield None
             return
         with (self._folder / self._subfolder(request) / max(names, key=_preference)).open("rb") as file:
             yield file
+
+    def _can_reuse(self, request: Request, name: str) -> bool:
+        return self._is_reusable(request, _fetched_at(name), name.split(".")[2] == self._run)
 
     def _digest(self, request: Request) -> str:
         query = request.query

@@ -103,6 +103,52 @@ def test_a_table_is_read_exactly_whatever_its_delimiter_encoding_and_texts(
     assert found_in(tmp_path / "ids.csv", csv_of(rows, delimiter, quoting).encode(encoding)) == ids
 
 
+@settings(EACH, max_examples=300)
+@given(
+    ids=st.lists(ids_of_today, min_size=2, max_size=6, unique=True) | st.just(["20", "21", "22"]),
+    form=st.sampled_from(["digits", "marks", "apostrophe", "x.com"]),
+    delimiter=st.sampled_from(",;\t|"),
+    place=st.sampled_from([0, 3]),  # with an id between texts, such a row can be a complete one
+    data=st.data(),
+)
+def test_a_quote_that_is_not_doubled_never_swallows_an_id(
+    tmp_path: Path, ids: list[str], form: str, delimiter: str, place: int, data: st.DataObject
+) -> None:
+    quotes = st.sampled_from(["", "a", '"a', 'a"', '"a"', 'a "b" c', '5"', '"', '""', '\\"', "a\n", '"\n'])
+    lines = [["text", "lang", "likes"]]
+    for _ in ids:
+        cells = [data.draw(quotes), data.draw(quotes), data.draw(quotes)]
+        lines.append(cells[: data.draw(st.integers(place, 3))])
+    for line, cell in zip(lines, ["tweet_id", *map(FORMS[form], ids)], strict=True):
+        line.insert(place, cell)
+    content = "\n".join(map(delimiter.join, lines)) + "\n"
+
+    found = found_or_refused(lambda: found_in(tmp_path / "ids.csv", content.encode()))
+    if isinstance(found, InvalidQueryError):
+        assert "ids.csv, line " in str(found)
+    else:
+        assert found == ids
+
+
+@EACH
+@given(
+    ids=st.lists(ids_of_today, min_size=1, max_size=9, unique=True),
+    delimiter=st.sampled_from(",;\t|"),
+    place=st.integers(0, 1),
+    data=st.data(),
+)
+def test_texts_of_several_lines_hide_no_id(
+    tmp_path: Path, ids: list[str], delimiter: str, place: int, data: st.DataObject
+) -> None:
+    lines_of_text = st.sampled_from(
+        ["", "3,5 million; or", "a|b", "https://x.com/a/status/20", "so, https://x.com/a", '"']
+    )
+    rows = [["text", "likes"]] + [["\n".join(data.draw(st.lists(lines_of_text, max_size=4))), "7"] for _ in ids]
+    for row, cell in zip(rows, ["tweet_id", *ids], strict=True):
+        row.insert(place, cell)
+    assert found_in(tmp_path / "ids.csv", csv_of(rows, delimiter).encode()) == ids
+
+
 @EACH
 @given(
     ids=st.lists(ids_of_today, min_size=1, unique=True), form=st.sampled_from(sorted(FORMS)), columns=st.integers(1, 3)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
+from array import array
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy
+import pandas
+import polars
 import pyarrow
 import pytest
 from airflow.sdk import ObjectStoragePath
@@ -148,6 +154,27 @@ REFUSED = {
         f'tweet_id,text\n{A},"hi\n{B},you"\n{A},x\n',
         "line 2: has a cell in quotes that contains what looks like a row, until line 3",
     ),
+    "a quote that swallows a shorter row": (
+        "ids.csv",
+        f'tweet_id,text,lang\n{A},"hi\n{B},you"\n',
+        "line 2: has a cell in quotes that contains what looks like a row, until line 3.*only the column of the ids",
+    ),
+    "a quote that swallows longer rows": (
+        "ids.csv",
+        f'text,tweet_id\n"oh, no,{A}\nyou",{B}\n',
+        "line 2: has a cell in quotes that contains what looks like a row, until line 3",
+    ),
+    "a quote in the header": (
+        "ids.csv",
+        f'tweet_id,"text\n{A},x"\n{B},y\n',
+        "line 1: has a cell in quotes that contains what looks like a row, until line 2",
+    ),
+    "a quote that swallows old Tweets": ("ids.csv", 'tweet_id,text,x\n20,"a\n21,b"\n', "line 2: has a cell in quotes"),
+    "a quote without an end": (
+        "ids.csv",
+        f'tweet_id,text\n{A},x\n{A},"hi\n{B},x\n',
+        r"line 3: is not CSV until line 4 \(.*Double the quotes in texts",
+    ),
     "a quote in a text before the id": (
         "ids.tsv",
         f'text\ttweet_id\nx\t{A}\n"hi\t{A}\nyou"\t{B}\n',
@@ -188,8 +215,32 @@ REFUSED = {
         "line 1, item 1 has no key tweet_id",
     ),
     "UTF-16 cut short": ("ids.txt", b"\xff\xfe1", "is not UTF-16"),
-    "UTF-16 without a mark": ("ids.txt", A.encode("utf-16-le"), "line 1: .* is not a Tweet id"),
-    "a workbook": ("ids.csv", b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xff", "line 1: is not UTF-8"),
+    "UTF-16 without a mark cut short": ("ids.txt", A.encode("utf-16-le")[:-1], "line 1: is not UTF-16-LE"),
+    "UTF-16 without a mark that starts with a sign above 255": (
+        "ids.csv",
+        f"Šport,tweet_id\nx,{A}\n".encode("utf-16-le"),
+        "line 1: contains a NUL byte, which UTF-8 text does not.*Save the file as UTF-8",
+    ),
+    "two files of different encodings in one": (
+        "ids.txt",
+        f"{A}\n".encode() + f"{B}\n".encode("utf-16-le"),
+        "line 2: contains a NUL byte",
+    ),
+    "Windows-1252": (
+        "ids.csv",
+        f"tweet_id,text\n{A},x\n{B},Grüße\n".encode("cp1252"),
+        r"line 3: is not UTF-8 \(byte 0xFC\), but perhaps Windows-1252.*in Excel, as the type CSV UTF-8",
+    ),
+    "Shift JIS": ("ids.csv", f"tweet_id,text\n{A},表\n".encode("shift_jis"), r"line 2: is not UTF-8 \(byte 0x95\)"),
+    "a NUL byte": ("ids.csv", f"tweet_id,text\n{A},x\0\n", "line 2: contains a NUL byte"),
+    "a NUL byte in an id": ("ids.txt", f"{A}\n{B}\0\n", "line 2: contains a NUL byte"),
+    "a NUL byte in JSON": ("ids.jsonl", f'"{A}"\n"{B}\0"\n', "line 2: contains a NUL byte"),
+    "a disk's zeros at the end": ("ids.txt", f"{A}\n".encode() + bytes(4096), "line 2: contains a NUL byte"),
+    "a workbook": (
+        "ids.csv",
+        b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xff",
+        "line 1: is not UTF-8 but a workbook or a zip archive.*Export the sheet as CSV",
+    ),
 }
 
 
@@ -198,6 +249,24 @@ def test_a_file_in_doubt_is_refused_with_its_place(write: Write, case: str) -> N
     name, content, problem = REFUSED[case]
     message = error_of(write(name, content))
     assert re.search(problem, message), message
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16", "utf-32", "utf-8-sig"]
+)
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("ids.txt", f"{A}\n{B}\n"),
+        ("ids.csv", f"tweet_id;text\r\n{A};Grüße\r\n{B};\u20ac\r\n"),
+        ("ids.jsonl", f'{{"id_str": "{A}", "text": "\u20ac"}}\n{{"id_str": "{B}"}}\n'),
+        ("ids.json", json.dumps([A, B], indent=1)),
+    ],
+)
+def test_every_encoding_of_unicode_is_read_with_and_without_a_mark(
+    write: Write, name: str, content: str, encoding: str
+) -> None:
+    assert ids_in(write(name, content.encode(encoding))) == [A, B]
 
 
 def test_a_file_without_a_header_can_be_said_to_have_none(write: Write) -> None:
@@ -484,6 +553,89 @@ Integral.register(Int64)
 def test_integers_of_other_libraries_are_exact() -> None:
     assert parse_tweet_ids([Int64(), B]) == (A, B)
     assert parse_tweet_ids([Decimal(A), Decimal(f"{B}.00")]) == (A, B)
+
+
+NUMBERS = [int(A), int(B)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        numpy.array(NUMBERS),
+        numpy.array([A, B]),
+        numpy.array([int(A), B], dtype=object),
+        [numpy.array(int(A)), numpy.str_(B)],
+        pandas.Series(NUMBERS),
+        pandas.Series([A, B], dtype="category"),
+        pandas.Index([A, B]),
+        pyarrow.array(NUMBERS, pyarrow.uint64()),
+        pyarrow.chunked_array([[A], [B]]),
+        pyarrow.array([A, B]).dictionary_encode(),
+        pyarrow.array([{"tweet_id": A, "owner": None}, {"tweet_id": B, "owner": None}]),
+        polars.Series(NUMBERS),
+        polars.Series([A, B]),
+        array("Q", NUMBERS),
+        deque([A, B]),
+        (number for number in NUMBERS),
+        dict.fromkeys([A, B]).keys(),
+        {1: A, 2: B}.values(),
+        io.StringIO(f"{A}\n{B}\n"),
+    ],
+    ids=lambda value: type(value).__module__ + "." + type(value).__qualname__,
+)
+def test_the_lists_of_other_libraries_are_read_exactly(value: object) -> None:
+    ids = parse_tweet_ids(value)
+    assert ids == (A, B)
+    assert {type(tweet_id) for tweet_id in ids} == {str}
+
+
+@pytest.mark.parametrize("value", [numpy.array(int(A)), numpy.array(A), numpy.uint64(A), pyarrow.scalar(int(A))])
+def test_a_scalar_of_another_library_is_one_id(value: object) -> None:
+    assert parse_tweet_ids(value) == (A,)
+
+
+def test_a_set_has_each_id_once_and_items_name_owners() -> None:
+    assert set(parse_tweet_ids({A, int(B)})) == set(parse_tweet_ids(frozenset([A, B]))) == {A, B}
+    assert parse_tweets({A: "7", B: None}.items()) == {A: "7", B: None}
+    assert parse_tweets([(numpy.int64(A), numpy.int64(7)), pyarrow.scalar([B, "8"])]) == {A: "7", B: "8"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        A.encode(),
+        bytearray(A.encode()),
+        memoryview(A.encode()),
+        [bytearray(b"20")],
+        io.BytesIO(A.encode()),
+        numpy.array([[int(A), int(B)], [int(B), int(A)]]),
+        numpy.array([float(A)]),
+        numpy.float64(A),
+        numpy.bool_(True),
+        numpy.datetime64("2026-01-01"),
+        numpy.ma.array(NUMBERS, mask=[False, True]),
+        [(numpy.int64(A), numpy.int64(B))],
+        pandas.Series([A, None]),
+        pandas.Series([int(A), None]),
+        pandas.DataFrame({"tweet_id": NUMBERS}),
+        pandas.NA,
+        pyarrow.array([int(A), None]),
+        pyarrow.scalar(None, pyarrow.int64()),
+        pyarrow.array([[A, B], [B, A]]),
+        pyarrow.table({"tweet_id": [A]}),
+        polars.Series([A, None]),
+        polars.DataFrame({"tweet_id": [A]}),
+        polars.lit(A),
+        list,
+        object(),
+        ...,
+    ],
+    ids=lambda value: type(value).__module__ + "." + type(value).__qualname__,
+)
+def test_another_object_is_one_error_of_this_package(value: object) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^(tweet_ids|owner): .*[^.]\. [A-Z]") as error:
+        parse_tweet_ids(value)
+    assert len(str(error.value)) < 300
 
 
 def test_an_id_of_this_moment_is_read_and_one_of_tomorrow_is_not() -> None:

@@ -64,6 +64,7 @@ def pull(
         run_id: str = "run",
         logical_date: datetime | None = None,
         run_after: datetime = NOW,
+        started: datetime | None = None,
         interval: tuple[datetime, datetime] | None = None,
         task_id: str = "pull",
         map_index: int = -1,
@@ -73,7 +74,9 @@ def pull(
         return execute(
             operator(task_id=task_id, tweet_ids=" ".join(tweets), output_path=str(tmp_path), **parameters),
             ti=task_instance(task_id=task_id, run_id=run_id, map_index=map_index),
-            dag_run=SimpleNamespace(run_id=run_id, run_after=run_after, run_type=kind, partition_key=None),
+            dag_run=SimpleNamespace(
+                run_id=run_id, run_after=run_after, run_type=kind, partition_key=None, start_date=started
+            ),
             logical_date=logical_date,
             data_interval_start=start,
             data_interval_end=end,
@@ -128,6 +131,24 @@ def test_a_new_run_asks_again_although_it_started_within_the_same_millisecond(
     assert len(simulator.journal.to("totals")) == 2
     assert keys(tmp_path) == sorted((tweet, NOW) for tweet in mine)
     assert {len(row["runs"].split(",")) for row in rows_of(tmp_path / "tweet_totals")} == {2}
+
+
+def test_a_long_run_reuses_what_it_has_read_but_not_beyond_reuse_hours_what_another_run_has(
+    pull: Pull, mine: list[str], simulator: Simulator, present: time_machine.Traveller
+) -> None:
+    options: dict[str, Any] = {
+        "operator": EngagementHistoricalOperator,
+        "interval": (MIDNIGHT, MIDNIGHT + timedelta(hours=9)),
+        "reuse_hours": 6,
+    }
+    pull(mine[:3], run_id="long", started=NOW, **options)
+    pull(mine[3:], run_id="other", started=NOW, **options)
+    simulator.journal.clear()
+    present.shift(timedelta(hours=7))
+    pull(mine[:3], run_id="long", started=NOW, **options)
+    assert len(simulator.journal) == 0
+    pull(mine[3:], run_id="long", started=NOW, **options)
+    assert len(simulator.journal.to("historical")) == 1
 
 
 def test_a_mapped_task_that_runs_again_for_some_lists_doubles_and_loses_nothing(

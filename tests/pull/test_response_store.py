@@ -228,7 +228,7 @@ def test_the_newest_of_several_conclusive_responses_is_read(tmp_path: Path) -> N
 def test_a_response_that_is_not_reusable_is_neither_contained_nor_read(tmp_path: Path) -> None:
     request = Request(HISTORY, HISTORY.tweet_ids, HISTORY.interval)
     open_store(tmp_path).write(request, unavailable(request))
-    store = open_store(tmp_path, is_reusable=lambda request, fetched_at: fetched_at > FEBRUARY)
+    store = open_store(tmp_path, is_reusable=lambda request, fetched_at, is_own: fetched_at > FEBRUARY)
     assert not store.contains(request)
     assert store.read(request) is None
     store.write(request, unavailable(request, FEBRUARY + timedelta(minutes=1)))
@@ -238,18 +238,25 @@ def test_a_response_that_is_not_reusable_is_neither_contained_nor_read(tmp_path:
     assert read.fetched_at == FEBRUARY + timedelta(minutes=1)
 
 
-def test_final_new_and_recent_responses_are_reused(request_for: MakeRequest) -> None:
+def test_final_recent_and_own_responses_are_reused(request_for: MakeRequest) -> None:
     hour, now = timedelta(hours=1), FEBRUARY
     is_reusable = reuse_final(settling_time=72 * hour, reuse_for=2 * hour, run_start=now - 5 * hour, now=now)
     history, totals = Request(HISTORY, HISTORY.tweet_ids, JANUARY), request_for("10")
     final_at = JANUARY.end + 72 * hour
-    assert is_reusable(history, final_at)
-    assert not is_reusable(history, final_at - timedelta(seconds=1))
-    assert is_reusable(totals, now - 5 * hour)
-    assert not is_reusable(totals, now - 5 * hour - timedelta(seconds=1))
-    is_reusable = reuse_final(settling_time=72 * hour, reuse_for=2 * hour, run_start=now, now=now)
-    assert is_reusable(totals, now - 2 * hour)
-    assert not is_reusable(totals, now - 2 * hour - timedelta(seconds=1))
+    assert is_reusable(history, final_at, False)
+    assert not is_reusable(history, final_at - timedelta(seconds=1), True)
+    assert is_reusable(totals, now - 2 * hour, False)
+    assert not is_reusable(totals, now - 2 * hour - timedelta(seconds=1), False)
+    assert is_reusable(totals, now - 5 * hour, True)
+    assert not is_reusable(totals, now - 5 * hour - timedelta(seconds=1), True)
+
+
+def test_a_store_knows_which_responses_its_run_has_written(tmp_path: Path) -> None:
+    request = Request(HISTORY, HISTORY.tweet_ids, HISTORY.interval)
+    open_store(tmp_path, as_of=None, writer="one").write(request, unavailable(request))
+    for writer, is_own in (("one", True), ("other", False), (None, False)):
+        store = open_store(tmp_path, as_of=None, writer=writer, is_reusable=lambda request, fetched_at, is_own: is_own)
+        assert store.contains(request) == is_own, writer
 
 
 def test_a_response_whose_writing_fails_is_not_stored(
