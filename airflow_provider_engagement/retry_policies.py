@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import RetryDecision, RetryPolicy
 
 from airflow_provider_engagement.exceptions import RateLimitedError, WaitRequired
-from airflow_provider_engagement.operators.waiting import spread
+from airflow_provider_engagement.operators.waiting import WaitsByRetrying, spread
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,14 +17,12 @@ MINUTE = timedelta(minutes=1)
 """How long to wait if the API does not say when the rate limit resets."""
 
 
-class RateLimitRetryPolicy(RetryPolicy):
+class RateLimitRetryPolicy(WaitsByRetrying, RetryPolicy):
     """Retries a rate-limited task when the rate limit resets. For other failures, the task's own settings apply.
 
     A pull with this policy does not defer or reschedule itself. It fails, and Airflow retries it at the reset. Each
     wait uses one of the task's ``retries``; a deferral does not.
     """
-
-    waits_by_retrying = True
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None

@@ -22,9 +22,9 @@ HTTP = ("http", "engagement_api", *BASE)
 API = ("engagement_api", "http", *BASE)
 STORAGE = ("storage", *BASE)
 TABLES = ("tables", "engagement_api", "http", *STORAGE)
-PULL = ("pull", "tables", *STORAGE, *API)
-INPUTS = ("inputs", "tables.granularity", "storage.paths", *API)
-CONNECTIONS = ("connections", "storage.paths", "storage.user_information", *INPUTS)
+INPUTS = ("inputs", "tables.granularity", "tables.dataset_format", "storage.paths", *API)
+PULL = ("pull", "tables", "progress_bar", *INPUTS, *STORAGE)
+CONNECTIONS = ("connections", "storage.paths", *INPUTS)
 TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *CONNECTIONS, *PULL)
 
 ALLOWED = {

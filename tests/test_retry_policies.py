@@ -88,11 +88,12 @@ def test_the_policy_decides_without_a_context_too(evaluate: Callable[..., Any]) 
 
 
 def test_a_pull_with_the_policy_fails_instead_of_deferring(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wait(self: Any, context: Any) -> Any:
+    def wait(source: Any) -> Any:
         raise WaitRequired(NOW)
 
-    monkeypatch.setattr(EngagementTotalsOperator, "plan_pull", wait)
-    operator = EngagementTotalsOperator(task_id="pull", deferrable=True, retry_policy=RateLimitRetryPolicy())
+    monkeypatch.setattr("airflow_provider_engagement.operators.execution.read_tweets", wait)
+    policy = RateLimitRetryPolicy()
+    operator = EngagementTotalsOperator(task_id="pull", tweet_ids=["20"], deferrable=True, retry_policy=policy)
     with pytest.raises(WaitRequired):
         operator.execute(context())
 

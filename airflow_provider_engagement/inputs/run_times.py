@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.inputs.times import parse_hours
 from airflow_provider_engagement.quantities import counted
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -26,16 +25,13 @@ def check_not_to_come(time: datetime, *, field: str, now: datetime) -> None:
         )
 
 
-def last_start(time: datetime, max_delay_hours: object) -> datetime | None:
+def last_start(time: datetime, max_delay: timedelta | None) -> datetime | None:
     """Return until when an attempt must start to read the counts of a run.
 
     :param time: the time of the run.
-    :param max_delay_hours: how many hours after its time a run may read them; ``None`` if there is no limit.
-    :raises InvalidQueryError: if ``max_delay_hours`` is not a number of hours.
+    :param max_delay: how long after its time a run may read them; ``None`` if there is no limit.
     """
-    if max_delay_hours is None:
-        return None
-    return time + parse_hours(max_delay_hours, field="max_delay_hours")
+    return None if max_delay is None else time + max_delay
 
 
 def past_run_error(time: datetime, *, endpoint: str, now: datetime) -> InvalidQueryError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
+import logging
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
@@ -12,82 +12,69 @@ from airflow_provider_engagement.assets.engagement import create_asset, table_ur
 from airflow_provider_engagement.engagement_api.catalogue import Endpoint
 from airflow_provider_engagement.engagement_api.time_range import DAY, to_api, whole_days_within
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.choices import parse_choice
+from airflow_provider_engagement.inputs.settings import AssetEvents, main_table
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
-    from airflow_provider_engagement.operators.base import EngagementPullOperator
-    from airflow_provider_engagement.operators.pull import Pull
+    from airflow_provider_engagement.pull.pull import Pull
 
 
-class AssetEvents(StrEnum):
-    """Which asset events a pull emits."""
-
-    RUN = "run"
-    """One event for each run of the task."""
-    DAY = "day"
-    """One event for each whole UTC day of the interval, with the day as its partition key."""
+log = logging.getLogger(__name__)
 
 
-def declared_asset(operator: EngagementPullOperator) -> Asset:
+def declared_asset(endpoint: str, *, events: object, dataset_path: object, granularity: object) -> Asset:
     """Return the asset of the main table of a pull, from the parameters as the DAG file sets them.
 
-    :param operator: the operator, before its templates are rendered.
+    :param endpoint: the endpoint.
+    :param events: which asset events the task emits.
+    :param dataset_path: the path or URL of the dataset folder.
+    :param granularity: the granularity, before the templates are rendered; ``None`` for totals.
     :raises InvalidQueryError: if ``asset_events`` is invalid, or if the table is known only when the task runs.
     """
-    from airflow_provider_engagement.inputs.choices import parse_choice
-
-    kind = parse_choice(operator.asset_events, AssetEvents, field="asset_events")
-    if kind is AssetEvents.DAY and operator.endpoint != Endpoint.HISTORICAL:
+    kind = parse_choice(events, AssetEvents, field="asset_events")
+    if kind is AssetEvents.DAY and endpoint != Endpoint.HISTORICAL:
         raise InvalidQueryError(
-            "asset_events", f"a pull of {operator.endpoint} has no interval of days", "Use asset_events='run'."
+            "asset_events", f"a pull of {endpoint} has no interval of days", "Use asset_events='run'."
         )
-    path = operator.configured_dataset_path()
-    if not path:
+    if not dataset_path:
         raise InvalidQueryError("asset_events", "the pull has no dataset_path", "Set dataset_path.")
     try:
-        table, granularity = main_table(operator)
-        return create_asset(dataset_path=str(path), table=table, granularity=granularity)
+        table, of_rows = main_table(Endpoint(endpoint), str(granularity))
+        return create_asset(dataset_path=str(dataset_path), table=table, granularity=of_rows)
     except ValueError as error:
         raise InvalidQueryError(
             "asset_events", str(error).removesuffix("."), "Use a constant, or leave asset_events out and pass outlets."
         ) from None
 
 
-def main_table(operator: EngagementPullOperator) -> tuple[str, str | None]:
-    """Return the name and the granularity of the table that a pull is about."""
-    if operator.endpoint == Endpoint.TOTALS:
-        return "tweet_totals", None
-    granularity = str(getattr(operator, "granularity", ""))
-    return ("tweet_hours_of_day", None) if granularity == "hour_of_day" else ("tweet_metrics", granularity)
-
-
-def record_events(operator: EngagementPullOperator, pull: Pull, manifest: Mapping[str, Any], context: Context) -> None:
+def record_events(outlets: Iterable[object], pull: Pull, manifest: Mapping[str, Any], context: Context) -> None:
     """Describe a complete pull in the events of those outlets of its task that are its main table.
 
-    :param operator: the operator, with rendered parameters.
+    :param outlets: the outlets of the task.
     :param pull: the pull.
     :param manifest: the manifest of the pull, with its outputs.
     :param context: the task's context.
     """
-    events = context.get("outlet_events")
-    table, granularity = main_table(operator)
+    events, settings = context.get("outlet_events"), pull.settings
+    table, granularity = settings.main_table
     try:
-        uri = table_uri(str(operator.dataset_path), table, granularity)
+        uri = table_uri(settings.dataset_path or "", table, granularity)
     except ValueError:
         # A relative path is good enough for a dataset, but no asset can have it.
         return
-    for asset in operator.outlets:
+    for asset in outlets:
         if events is None or not isinstance(asset, Asset) or asset.uri != uri:
             continue
         event = events[asset]
         event.extra = event_extra(manifest, table)
-        days = covered_days(pull) if operator.asset_events == AssetEvents.DAY else []
+        days = covered_days(pull) if settings.asset_events is AssetEvents.DAY else []
         if days and hasattr(event, "add_partitions"):
             event.add_partitions(days)
-        elif operator.asset_events == AssetEvents.DAY:
+        elif settings.asset_events is AssetEvents.DAY:
             reason = "the interval contains no whole UTC day" if not days else "Airflow 3.3 or newer is required"
-            operator.log.warning("The event of the pull names no days: %s.", reason)
+            log.warning("The event of the pull names no days: %s.", reason)
 
 
 def describe_outlets(operator: BaseOperator, extra: Mapping[str, Any], context: Context) -> None:

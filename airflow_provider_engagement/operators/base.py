@@ -1,36 +1,21 @@
-"""The base of the pull operators: their common parameters, and how they execute, wait and stop."""
+"""The base of the pull operators: their common parameters."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, conf
 
-from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.exceptions import InvalidQueryError, WaitRequired
 from airflow_provider_engagement.hooks.engagement import EngagementHook
-from airflow_provider_engagement.hooks.failures import task_failures
-from airflow_provider_engagement.inputs.numbers import parse_number
 from airflow_provider_engagement.operators.configuration import configured
 from airflow_provider_engagement.operators.links import DatasetLink, ManifestLink
-from airflow_provider_engagement.operators.observability import count_wait
-from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
-from airflow_provider_engagement.operators.run_context import RunContext
-from airflow_provider_engagement.operators.waiting import wait_until
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_engagement.engagement_api.client import EngagementClient
-    from airflow_provider_engagement.engagement_api.query import Query
     from airflow_provider_engagement.operators.lineage import Lineage
-    from airflow_provider_engagement.operators.pull import Pull
-    from airflow_provider_engagement.pull.task_run import TaskRun
-
-    Owners = Mapping[str, str | None]
 
 
 class EngagementPullOperator(BaseOperator):
@@ -185,37 +170,30 @@ class EngagementPullOperator(BaseOperator):
         self.lineage: Lineage | None = None
         """What the pull has read and written, for OpenLineage."""
 
-    @cached_property
-    def hook(self) -> EngagementHook:
-        """The hook of the task's connection."""
-        return EngagementHook(self.engagement_conn_id, owner_conn_id=self.owner_conn_id)
-
     def configured_dataset_path(self) -> str | None:
         """Return the path of the dataset folder: that of the task, or else that of the configuration."""
         if self.dataset_path is None and self.has_dataset:
             return configured("default_dataset_path")
         return self.dataset_path
 
-    def declare_outlet(self) -> None:
+    def declare_outlet(self, granularity: str | None = None) -> None:
         """Declare the main table as an outlet of the task, if the task emits asset events for it.
 
+        :param granularity: the granularity of the rows; ``None`` for totals.
         :raises InvalidQueryError: if the table is known only when the task runs.
         """
         if self.asset_events is None:
             return
         from airflow_provider_engagement.operators.asset_events import declared_asset
 
-        asset = declared_asset(self)
+        asset = declared_asset(
+            self.endpoint,
+            events=self.asset_events,
+            dataset_path=self.configured_dataset_path(),
+            granularity=granularity,
+        )
         if asset.uri not in {getattr(outlet, "uri", None) for outlet in self.outlets}:
             self.outlets = [*self.outlets, asset]
-
-    @abstractmethod
-    def plan_pull(self, run: RunContext) -> Pull:
-        """Return the pull that the rendered parameters and the run describe. Send nothing.
-
-        :param run: the run of the task.
-        :raises InvalidQueryError: if a parameter has an invalid value.
-        """
 
     def execute(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Run the pull, and return its manifest.
@@ -224,28 +202,9 @@ class EngagementPullOperator(BaseOperator):
         :param event: the trigger's event, if the task waited for the rate limit. It is not used: the stored responses
             say what is left to do.
         """
-        from airflow_provider_engagement.operators.pull_entry import push_entry
-        from airflow_provider_engagement.operators.run_pull import run_pull
+        from airflow_provider_engagement.operators.execution import execute_pull
 
-        with task_failures(self.engagement_conn_id):
-            unset_blank_parameters(self)
-        self._complete_from_configuration()
-        with task_failures(self.engagement_conn_id):
-            try:
-                manifest = run_pull(self, self.plan_pull(RunContext.of(context)), context)
-                push_entry(manifest, context)
-                return manifest
-            except WaitRequired as required:
-                count_wait(self.endpoint)
-                if getattr(getattr(self, "retry_policy", None), "waits_by_retrying", False):
-                    raise
-                wait_until(
-                    required.until,
-                    operator=self,
-                    context=context,
-                    deferrable=self.deferrable,
-                    max_wait=parse_number(self.max_wait, field="max_wait", minimum=0),
-                )
+        return execute_pull(self, context)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Return what the pull has read and written, for the provider of OpenLineage."""
@@ -257,120 +216,3 @@ class EngagementPullOperator(BaseOperator):
         """Stop sending requests. The responses that arrived stay stored."""
         if self.client is not None:
             self.client.stop()
-
-    def read_tweets(self) -> Owners:
-        """Return the owner of each Tweet, or ``None`` if neither the list of ids nor the task names one."""
-        from airflow_provider_engagement.inputs.tweet_ids import parse_owner, parse_tweets, warn_of_old_ids
-
-        owner = parse_owner(self.tweet_owner, field="tweet_owner")
-        owners = parse_tweets(self._read_tweet_ids())
-        if not owners and self.tweet_ids_file is not None:
-            raise InvalidQueryError(
-                "tweet_ids_file", f"{self.tweet_ids_file} contains no ids", "Check the file, or what writes it."
-            )
-        if not owners and self.tweet_ids_sql is not None:
-            raise InvalidQueryError("tweet_ids_sql", "the result has no rows", "Check the query.")
-        warn_of_old_ids(owners)
-        return {tweet_id: listed or owner for tweet_id, listed in owners.items()}
-
-    def query(self, owners: Owners, **fields: Any) -> Query:
-        """Return the query for all Tweets.
-
-        :param owners: the Tweets, with their owners.
-        :param fields: what the operator adds: ``auth`` or ``interval``.
-        """
-        return self.hook.query(
-            Endpoint(self.endpoint), list(owners), metrics=self.metrics, groupings=self.groupings, **fields
-        )
-
-    def route(self, query: Query, owners: Owners, run: RunContext) -> list[Query]:
-        """Return the query, divided by the credentials that read its Tweets.
-
-        :param query: the query for all Tweets.
-        :param owners: the Tweets, with their owners.
-        :param run: the run of the task.
-        """
-        from airflow_provider_engagement.engagement_api.routing import route
-
-        if query.auth is Auth.APP:
-            return [query]
-        user_ids: dict[str | None, str | None] = {None: self.hook.credentials.user_id}
-        for owner in owners.values():
-            if owner is not None and owner not in user_ids:
-                user_ids[owner] = self.hook.accounts.resolve(owner)
-        self._check_owners(user_ids)
-        if set(user_ids) == {None} and not self.hook.credentials.has_user and not self.hook.accounts.is_empty:
-            raise InvalidQueryError(
-                "tweet_owner",
-                "no Tweet has an owner, and the connection has no access token of its own",
-                "Set owner_column or tweet_owner, or list the ids with their owners.",
-            )
-        by_user_id = {tweet_id: user_ids[owner] for tweet_id, owner in owners.items()}
-        # The time of the run is the same in every attempt, and so are the queries.
-        return route(query, by_user_id, has_app=self.hook.credentials.has_app, now=run.time)
-
-    def _check_owners(self, owners: Collection[str | None]) -> None:
-        """Reject the owners of a column that was found by its name, if there is no token of any of them.
-
-        :raises InvalidQueryError: because such a column can mean something else.
-        """
-        listed = [owner for owner in owners if owner is not None and owner != self.tweet_owner]
-        is_found = self.owner_column is None and self.tweet_ids is None
-        if not listed or not is_found or any(map(self.hook.accounts.has_token, listed)):
-            return
-        from airflow_provider_engagement.inputs.lists import quoted_names
-
-        raise InvalidQueryError(
-            "owner_column",
-            "the column owner was read as the owners of the Tweets, but there is no access token of "
-            f"{quoted_names(sorted(listed))}",
-            "If the column means something else, set owner_column=False. Otherwise add the tokens to account_tokens of "
-            "the connection.",
-        )
-
-    def task_run(self, run: RunContext) -> TaskRun:
-        """Return the run that the rows of the pull belong to."""
-        from airflow_provider_engagement.inputs.choices import parse_accepted_outcomes
-        from airflow_provider_engagement.pull.task_run import TaskRun
-
-        return TaskRun(
-            run_id=run.run_id,
-            task=run.task,
-            time=run.time,
-            accepted=parse_accepted_outcomes(self.accepted_outcomes),
-        )
-
-    def _complete_from_configuration(self) -> None:
-        """Set what the DAG does not set to what the administrator has configured."""
-        self.dataset_path = self.configured_dataset_path()
-        if self.dataset_format is None:
-            self.dataset_format = configured("default_dataset_format") or "parquet"
-        for bound in ("max_owners", "max_requests", "max_tweets"):
-            if getattr(self, bound) is None:
-                setattr(self, bound, configured(bound))
-
-    def _read_tweet_ids(self) -> object:
-        sources = ("tweet_ids", "tweet_ids_file", "tweet_ids_sql")
-        given = [name for name in sources if getattr(self, name) is not None]
-        if len(given) != 1:
-            problem = f"{' and '.join(given)} are set" if given else f"none of {', '.join(sources)} is set"
-            raise InvalidQueryError("tweet_ids", problem, "Set one of them.")
-        if self.tweet_ids_sql is not None:
-            from airflow_provider_engagement.connections.tweet_id_query import query_tweet_ids
-
-            return query_tweet_ids(
-                self.tweet_ids_sql,
-                self.tweet_ids_conn_id,
-                column=self.tweet_ids_column,
-                owner_column=self.owner_column,
-            )
-        if self.tweet_ids_file is None:
-            return self.tweet_ids
-        from airflow_provider_engagement.connections.storage_options import storage_path
-        from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
-
-        return read_tweet_ids(
-            storage_path(self.tweet_ids_file, field="tweet_ids_file"),
-            column=self.tweet_ids_column,
-            owner_column=self.owner_column,
-        )

@@ -1,22 +1,15 @@
-"""Metrics and traces of a pull, through Airflow's stats and OpenTelemetry. Both do nothing unless you configure them.
-
-The spans ``engagement.fetch`` and ``engagement.assemble`` are children of the task's span.
-"""
+"""Metrics of a pull, through Airflow's stats. They do nothing unless you configure them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from opentelemetry import trace
+from airflow.sdk.observability.stats import Stats
 
-if TYPE_CHECKING:
-    from airflow_provider_engagement.engagement_api.client import EngagementClient
-
-_tracer = trace.get_tracer(__name__)
+from airflow_provider_engagement.pull.attempt import AttemptTotals
 
 
 class Stat(NamedTuple):
@@ -46,24 +39,11 @@ STATS: Mapping[str, Stat] = MappingProxyType(
 )
 
 
-@contextmanager
-def span(name: str, **attributes: Any) -> Iterator[None]:
-    """Open a span around a block.
-
-    :param name: the name of the span, without the prefix ``engagement.``.
-    :param attributes: attributes of the span, without the prefix.
-    """
-    prefixed = {f"engagement.{key}": value for key, value in attributes.items()}
-    with _tracer.start_as_current_span(f"engagement.{name}", attributes=prefixed):
-        yield
-
-
-def count_requests(endpoint: str, client: EngagementClient) -> None:
-    """Count the requests of a client, whether they succeeded or not."""
-    _count("engagement.requests", client.requests_sent, endpoint=endpoint)
-    _count("engagement.requests.rate_limited", client.limiter.rate_limited_requests, endpoint=endpoint)
-    waited = timedelta(seconds=client.limiter.waited_seconds)
-    _stats().timing("engagement.waited", waited, tags={"endpoint": endpoint})
+def count_requests(endpoint: str, totals: AttemptTotals) -> None:
+    """Count the requests that a client has sent, whether they succeeded or not."""
+    _count("engagement.requests", totals.sent, endpoint=endpoint)
+    _count("engagement.requests.rate_limited", totals.rate_limited, endpoint=endpoint)
+    Stats.timing("engagement.waited", timedelta(seconds=totals.waited_seconds), tags={"endpoint": endpoint})
 
 
 def count_wait(endpoint: str) -> None:
@@ -71,7 +51,7 @@ def count_wait(endpoint: str) -> None:
     _count("engagement.waits", 1, endpoint=endpoint)
 
 
-def count_manifest(manifest: dict[str, Any]) -> None:
+def count_manifest(manifest: Mapping[str, Any]) -> None:
     """Count what the manifest of a pull reports."""
     endpoint = manifest["endpoint"]
     _count("engagement.requests.reused", manifest["requests"]["reused"], endpoint=endpoint)
@@ -84,10 +64,4 @@ def count_manifest(manifest: dict[str, Any]) -> None:
 
 def _count(name: str, number: int, **tags: str) -> None:
     if number:
-        _stats().incr(name, number, tags=tags)
-
-
-def _stats() -> Any:
-    from airflow.sdk.observability.stats import Stats
-
-    return Stats
+        Stats.incr(name, number, tags=tags)

@@ -37,6 +37,16 @@ def unset_blank_parameters(operator: Any) -> None:
             setattr(operator, name, _as_text(name, value))
 
 
+def parameter_values(operator: Any) -> dict[str, Any]:
+    """Return the parameters of an operator by name, as it holds them now. Those of Airflow are left out.
+
+    :param operator: the operator.
+    """
+    return {
+        name: getattr(operator, name) for name in _constructor_parameters(type(operator)) if hasattr(operator, name)
+    }
+
+
 def _as_text(name: str, value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

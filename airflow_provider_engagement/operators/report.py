@@ -15,12 +15,13 @@ from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExt
 from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
-from airflow_provider_engagement.operators.run_context import RunContext
+from airflow_provider_engagement.operators.run_context import run_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
 
+    from airflow_provider_engagement.pull.task_run import RunContext
     from airflow_provider_engagement.report.dataset_reader import DatasetReader
     from airflow_provider_engagement.storage.paths import StoragePath
 
@@ -128,7 +129,7 @@ class EngagementReportOperator(BaseOperator):
         """Write the report, and return its path or URL."""
         with task_failures():
             unset_blank_parameters(self)
-            return self._write(context, RunContext.of(context))
+            return self._write(context, run_of(context))
 
     def _write(self, context: Context, run: RunContext) -> str:
         if find_spec("altair") is None or find_spec("vl_convert") is None:
@@ -137,7 +138,6 @@ class EngagementReportOperator(BaseOperator):
             )
         from airflow_provider_engagement.connections.storage_options import storage_path, table_address
         from airflow_provider_engagement.inputs.choices import parse_choice
-        from airflow_provider_engagement.pull.task_run import TaskRun
         from airflow_provider_engagement.report.choice import choose
         from airflow_provider_engagement.report.contents import images_of, make_report, warning_of
         from airflow_provider_engagement.report.dataset_figures import DatasetFigures
@@ -154,7 +154,7 @@ class EngagementReportOperator(BaseOperator):
         report = make_report(DatasetFigures(reader, selection), title=self.title, manifest=manifest)
         if warning := warning_of(report):
             self.log.warning("%s", warning)
-        name = f"{TaskRun(run_id=run.run_id, task=run.task, time=run.time).file_name}.html"
+        name = f"{run.task_run().file_name}.html"
         path = storage_path(self.report_path, field="report_path") if self.report_path else folder / FOLDER / name
         stem = path.name.removesuffix(".html")
         images = {

@@ -13,7 +13,7 @@ from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.operators.asset_events import describe_outlets
 from airflow_provider_engagement.operators.links import BestTweetLink, DatasetLink
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
-from airflow_provider_engagement.operators.run_context import RunContext
+from airflow_provider_engagement.operators.run_context import run_of
 from airflow_provider_engagement.quantities import counted
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_engagement.engagement_api.time_range import TimeRange
     from airflow_provider_engagement.operators.lineage import Lineage
+    from airflow_provider_engagement.pull.task_run import RunContext
     from airflow_provider_engagement.report.ranking import TopTweet
     from airflow_provider_engagement.storage.paths import StoragePath
 
@@ -135,7 +136,7 @@ class EngagementTopTweetsOperator(BaseOperator):
                     f"{folder} has no table {table}",
                     "Pass the dataset_path of a pull, or another table.",
                 )
-            read, period = self._reader(folder, table, RunContext.of(context))
+            read, period = self._reader(folder, table, run_of(context))
             ranking: dict[str, list[TopTweet]] = {}
             tweets = 0
             for first in range(0, len(metrics), METRICS_AT_ONCE):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow_provider_engagement.exceptions import MaxWaitExceededError
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
 
 SPREAD_SECONDS = 10.0
 """Tasks that wait for the same time resume within this many seconds of it, each at a different time."""
@@ -17,8 +17,23 @@ TRIGGERER_GRACE = timedelta(minutes=5)
 """How long after its time a deferral times out, so that a triggerer that was down can catch up."""
 
 
+class WaitingTask(Protocol):
+    """An operator that can release its worker slot."""
+
+    @property
+    def log(self) -> Any:
+        """The log of the task."""
+
+    def defer(self, *, trigger: Any, method_name: str, timeout: timedelta | None) -> NoReturn:
+        """Release the worker slot until a trigger fires."""
+
+
+class WaitsByRetrying:
+    """A retry policy of a task that fails in order to wait, instead of releasing its worker slot."""
+
+
 def wait_until(
-    time: datetime, *, operator: BaseOperator, context: Context, deferrable: bool, max_wait: float
+    time: datetime, *, operator: WaitingTask, context: Context, deferrable: bool, max_wait: float
 ) -> NoReturn:
     """Release the worker slot, and let Airflow execute the task again at a time.
 

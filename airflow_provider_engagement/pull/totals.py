@@ -1,8 +1,9 @@
-"""Assemble stored responses of ``totals`` to the tables ``tweet_totals`` and ``tweet_status``."""
+"""A pull of ``totals``: one snapshot, in the tables ``tweet_totals`` and ``tweet_status``."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow
@@ -10,14 +11,77 @@ import pyarrow
 from airflow_provider_engagement.engagement_api.catalogue import Endpoint
 from airflow_provider_engagement.engagement_api.groupings import merge_groupings
 from airflow_provider_engagement.engagement_api.planner import Request
+from airflow_provider_engagement.inputs.run_times import check_not_to_come, last_start
+from airflow_provider_engagement.inputs.settings import TotalsSettings
+from airflow_provider_engagement.inputs.times import parse_time
+from airflow_provider_engagement.pull.api import Api
 from airflow_provider_engagement.pull.assembly import AssembledTables, check_accounts, status_tables
 from airflow_provider_engagement.pull.fetch import FetchResult
+from airflow_provider_engagement.pull.owner_routing import divide_by_owner
+from airflow_provider_engagement.pull.pull import Owners, Pull
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
-from airflow_provider_engagement.pull.task_run import TaskRun
+from airflow_provider_engagement.pull.task_run import RunContext, TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.schema import RUNS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
 from airflow_provider_engagement.tweet_id import created_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class TotalsPull(Pull):
+    """A pull of one snapshot.
+
+    :param snapshot_at: the time of the snapshot.
+    """
+
+    snapshot_at: datetime
+
+    @property
+    def estimated_rows(self) -> int:
+        """About how many rows the pull makes: one for each Tweet."""
+        return len(self.query.tweet_ids)
+
+    def assemble(
+        self, fetched: FetchResult, statuses: TweetStatuses, store: ResponseStore, folder: DatasetFolder
+    ) -> AssembledTables:
+        """Write the snapshot."""
+        return assemble_totals(fetched, statuses, store, folder, run=self.run, snapshot_at=self.snapshot_at)
+
+
+def totals_pull(settings: TotalsSettings, owners: Owners, run: RunContext, api: Api) -> TotalsPull:
+    """Return the pull of one snapshot.
+
+    :param settings: what the DAG sets.
+    :param owners: the Tweets, with their owners.
+    :param run: the run of the task.
+    :param api: the connection.
+    :raises InvalidQueryError: if the settings do not fit the run or the connection.
+    """
+    now, snapshot_at = datetime.now(UTC), run.time
+    check_not_to_come(run.time, field="logical_date", now=now)
+    if settings.snapshot_at is not None:
+        snapshot_at = parse_time(settings.snapshot_at, field="snapshot_at", now=run.time)
+        check_not_to_come(snapshot_at, field="snapshot_at", now=now)
+    # The column has milliseconds.
+    snapshot_at = snapshot_at.replace(microsecond=snapshot_at.microsecond // 1000 * 1000)
+    query = api.query(
+        settings.endpoint,
+        tuple(owners),
+        metrics=settings.metrics,
+        auth=settings.auth,
+        groupings=settings.groupings,
+    )
+    return TotalsPull(
+        settings=settings,
+        query=query,
+        owners=owners,
+        queries=divide_by_owner(query, owners, settings.tweets, api, time=run.time),
+        run=run.task_run(settings.accepted),
+        attempt_start=run.attempt_start,
+        as_of=snapshot_at,
+        last_start=last_start(run.time, settings.max_delay),
+        snapshot_at=snapshot_at,
+    )
 
 
 def assemble_totals(

@@ -14,14 +14,8 @@ from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.storage.contained_paths import check_contained
 from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address, write_atomically
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
-from airflow_provider_engagement.tables.formats import (
-    BatchWriter,
-    DatasetFormat,
-    FileFormat,
-    open_writer,
-    read_table,
-    to_json_value,
-)
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
+from airflow_provider_engagement.tables.formats import BatchWriter, open_writer, read_table, to_json_value
 from airflow_provider_engagement.tables.merged_table import FILE, MergedTable
 from airflow_provider_engagement.tables.schema import Table, arrow_schema
 from airflow_provider_engagement.tables.staged_rows import PublishedTable

@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from enum import StrEnum
 from types import MappingProxyType
 from typing import IO, Any, Protocol
 
@@ -15,28 +14,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-
-class FileFormat(StrEnum):
-    """The format of a file of a table. Its value is the suffix of the file."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
-    JSON_LINES = "jsonl"
-
-
-class DatasetFormat(StrEnum):
-    """The format of a dataset."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
-    JSON_LINES = "jsonl"
-    DELTA = "delta"
-    """Delta Lake tables for the rows that several runs merge, and Parquet files for the other tables."""
-
-    @property
-    def of_files(self) -> FileFormat:
-        """The format of the files that only one run writes."""
-        return FileFormat.PARQUET if self is DatasetFormat.DELTA else FileFormat(self.value)
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat  # noqa: F401
 
 
 class TableWriter(Protocol):

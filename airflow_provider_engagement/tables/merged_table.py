@@ -24,7 +24,8 @@ from airflow_provider_engagement.storage.contained_paths import check_contained
 from airflow_provider_engagement.storage.file_lock import locked
 from airflow_provider_engagement.storage.paths import StoragePath, local_path, write_atomically
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
-from airflow_provider_engagement.tables.formats import FileFormat, open_writer, read_table
+from airflow_provider_engagement.tables.dataset_format import FileFormat
+from airflow_provider_engagement.tables.formats import open_writer, read_table
 from airflow_provider_engagement.tables.merging import merge_rows
 from airflow_provider_engagement.tables.schema import Table, arrow_schema
 from airflow_provider_engagement.tables.staged_files import STAGING_FOLDER, StagedFile, StagingFolder

@@ -13,7 +13,8 @@ import pyarrow
 import pyarrow.parquet
 
 from airflow_provider_engagement.storage.paths import StoragePath
-from airflow_provider_engagement.tables.formats import BatchWriter, FileFormat, open_writer, read_table
+from airflow_provider_engagement.tables.dataset_format import FileFormat
+from airflow_provider_engagement.tables.formats import BatchWriter, open_writer, read_table
 from airflow_provider_engagement.tables.merging import release_rows
 from airflow_provider_engagement.tables.schema import Table, arrow_schema
 

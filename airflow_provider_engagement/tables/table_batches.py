@@ -15,8 +15,9 @@ import pyarrow.parquet
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.storage.contained_paths import check_contained
 from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address
+from airflow_provider_engagement.tables.dataset_format import FileFormat
 from airflow_provider_engagement.tables.folder import DELTA_LOG_FOLDER
-from airflow_provider_engagement.tables.formats import FileFormat, json_schema
+from airflow_provider_engagement.tables.formats import json_schema
 
 ROWS_PER_BATCH = 65_536
 """How many rows of a Parquet file are read at once."""

@@ -22,7 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider_engagement.engagement_api.client import EngagementClient
-from airflow_provider_engagement.operators import run_pull
+from airflow_provider_engagement.operators import execution
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
 from airflow_provider_engagement.tables import delta_table
 from airflow_provider_engagement.tables.delta_log import DeltaLog
@@ -35,7 +35,7 @@ SECONDS = 900.0
 
 FORK = get_context("fork")
 
-IMPORTED_BEFORE_THE_FORK = (run_pull, delta_table)
+IMPORTED_BEFORE_THE_FORK = (execution, delta_table)
 """Modules that an operator imports when it is executed. A forked pull starts at once."""
 
 

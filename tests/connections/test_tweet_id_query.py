@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.connections import tweet_id_query
+from airflow_provider_engagement.connections.listed_tweets import read_tweets
 from airflow_provider_engagement.connections.tweet_id_query import query_tweet_ids
 from airflow_provider_engagement.exceptions import (
     InvalidConnectionError,
@@ -24,7 +25,9 @@ from airflow_provider_engagement.exceptions import (
     TweetIdQueryError,
     UnknownConnectionError,
 )
+from airflow_provider_engagement.inputs.settings import TweetSource, parse_source
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.operators.rendered_parameters import parameter_values
 
 POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
 
@@ -129,6 +132,11 @@ def test_a_connection_whose_provider_is_not_installed_is_an_error(monkeypatch: p
         list(query_tweet_ids("SELECT 1", "other"))
 
 
+def source_of(**parameters: Any) -> TweetSource:
+    """Return where the Tweets of an operator with these parameters come from."""
+    return parse_source(parameter_values(EngagementTotalsOperator(task_id="pull", **parameters)))
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
@@ -141,24 +149,19 @@ def test_a_connection_whose_provider_is_not_installed_is_an_error(monkeypatch: p
 def test_an_operator_reads_one_source_of_ids(
     database: sqlite3.Connection, options: dict[str, Any], problem: str
 ) -> None:
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids_conn_id="warehouse", **options)
     with pytest.raises(InvalidQueryError, match=problem):
-        pull.read_tweets()
+        read_tweets(source_of(tweet_ids_conn_id="warehouse", **options))
 
 
 def test_an_operator_reads_ids_and_owners_from_a_query(database: sqlite3.Connection) -> None:
-    pull = EngagementTotalsOperator(
-        task_id="pull", tweet_ids_sql="SELECT * FROM tweets", tweet_ids_conn_id="warehouse", tweet_owner="9"
-    )
-    assert pull.read_tweets() == {"101": "7", "102": "9", "103": "8"}
+    source = source_of(tweet_ids_sql="SELECT * FROM tweets", tweet_ids_conn_id="warehouse", tweet_owner="9")
+    assert read_tweets(source) == {"101": "7", "102": "9", "103": "8"}
 
 
 def test_a_query_without_a_row_is_an_error_of_the_query(database: sqlite3.Connection) -> None:
-    pull = EngagementTotalsOperator(
-        task_id="pull", tweet_ids_sql="SELECT tweet_id FROM tweets WHERE 0", tweet_ids_conn_id="warehouse"
-    )
+    source = source_of(tweet_ids_sql="SELECT tweet_id FROM tweets WHERE 0", tweet_ids_conn_id="warehouse")
     with pytest.raises(InvalidQueryError, match="tweet_ids_sql: the result has no rows"):
-        pull.read_tweets()
+        read_tweets(source)
 
 
 @pytest.fixture

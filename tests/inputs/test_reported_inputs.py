@@ -25,11 +25,12 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from pyarrow import parquet
 
+from airflow_provider_engagement.connections.listed_tweets import read_tweets
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs import id_source, json_ids, parquet_ids, tweet_ids
+from airflow_provider_engagement.inputs.settings import TweetSource
 from airflow_provider_engagement.inputs.tweet_id_files import read_tweet_ids
 from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids, parse_tweets
-from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.tweet_id import first_id_at
 
 A, B = "1070059276213702656", "1385449730818285569"
@@ -646,11 +647,11 @@ def test_an_id_of_this_moment_is_read_and_one_of_tomorrow_is_not() -> None:
 
 
 def test_ids_from_before_november_2010_are_pulled_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=["20", A])
-    assert list(pull.read_tweets()) == ["20", A]
+    source = TweetSource(ids=["20", A])
+    assert list(read_tweets(source)) == ["20", A]
     assert "1 of 2 ids from before 2010-11-04, such as 20" in caplog.text
     caplog.clear()
-    EngagementTotalsOperator(task_id="pull", tweet_ids=[A, B]).read_tweets()
+    read_tweets(TweetSource(ids=[A, B]))
     assert caplog.text == ""
 
 
@@ -667,6 +668,6 @@ def test_ids_from_before_november_2010_are_pulled_with_a_warning(caplog: pytest.
 )
 def test_a_file_without_ids_is_an_error_that_names_it(write: Write, name: str, content: str) -> None:
     path = write(name, content)
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids_file=str(path))
+    source = TweetSource(file=str(path))
     with pytest.raises(InvalidQueryError, match=rf"tweet_ids_file: \S*{re.escape(name)} contains no ids"):
-        pull.read_tweets()
+        read_tweets(source)

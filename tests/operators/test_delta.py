@@ -134,7 +134,7 @@ def test_a_worker_without_the_package_deltalake_sends_no_request(
 ) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        "airflow_provider_engagement.operators.run_pull.find_spec",
+        "airflow_provider_engagement.pull.run.find_spec",
         lambda name: None if name == "deltalake" else find_spec(name),
     )
     with pytest.raises(AirflowFailException, match=r"pip install 'airflow-provider-engagement\[delta\]'"):

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from airflow_provider_engagement.operators import observability
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.pull import tracing
 from airflow_provider_engagement.simulator import Handle, Simulator, World
 
 TOTALS = {"endpoint": "totals"}
@@ -58,7 +59,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(observability, "_tracer", provider.get_tracer("test"))
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
     return exporter
 
 
@@ -144,5 +145,5 @@ def test_nothing_is_sent_without_a_configured_backend(
     monkeypatch.setattr(socket.socket, "sendto", lambda *arguments: sent.append(arguments))
     execute(pull())
     assert sent == []
-    with observability._tracer.start_as_current_span("engagement.nothing") as span:
+    with tracing._tracer.start_as_current_span("engagement.nothing") as span:
         assert not span.is_recording()

@@ -15,8 +15,11 @@ from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 import airflow_provider_engagement
+from airflow_provider_engagement.connections.listed_tweets import read_tweets
+from airflow_provider_engagement.inputs.settings import parse_source
+from airflow_provider_engagement.operators.base import EngagementPullOperator
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
-from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
+from airflow_provider_engagement.operators.rendered_parameters import parameter_values, unset_blank_parameters
 from airflow_provider_engagement.operators.report import EngagementReportOperator
 from airflow_provider_engagement.operators.top_tweets import EngagementTopTweetsOperator
 
@@ -38,7 +41,7 @@ def operator_classes() -> list[type[BaseOperator]]:
                 if isinstance(member, type)
                 and issubclass(member, BaseOperator)
                 and member.__module__.startswith(airflow_provider_engagement.__name__)
-                and not inspect.isabstract(member)
+                and member is not EngagementPullOperator
             }
     return sorted(found.values(), key=lambda member: member.__name__)
 
@@ -92,12 +95,12 @@ def rendered(operator: type[BaseOperator], params: dict[str, Any], **parameters:
 @pytest.mark.parametrize("value", [A, int(A), Decimal(A), f"[{A}]", f"['{A}']", f"https://x.com/a/status/{A}"])
 def test_one_id_in_a_native_template_is_that_id(value: object) -> None:
     task = rendered(EngagementTotalsOperator, {"ids": value}, tweet_ids="{{ params.ids }}")
-    assert task.read_tweets() == {A: None}
+    assert read_tweets(parse_source(parameter_values(task))) == {A: None}
 
 
 def test_several_ids_in_a_native_template_are_those_ids() -> None:
     task = rendered(EngagementTotalsOperator, {"ids": f"{A},20"}, tweet_ids="{{ params.ids }}")
-    assert task.read_tweets() == {A: None, "20": None}
+    assert read_tweets(parse_source(parameter_values(task))) == {A: None, "20": None}
 
 
 @pytest.mark.parametrize(

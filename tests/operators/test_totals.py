@@ -25,6 +25,7 @@ from airflow_provider_engagement.exceptions import (
     InvalidQueryError,
     PermanentError,
 )
+from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS
 from airflow_provider_engagement.simulator import Fault, Handle, Simulator, Switches, World
@@ -110,18 +111,19 @@ Pull = Callable[..., EngagementTotalsOperator]
 
 
 def test_a_pull_without_an_available_tweet_warns_of_its_ids(
-    pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], capsys: pytest.CaptureFixture[str]
+    pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     rounded = [f"{tweet_id[:-4]}0000" for tweet_id in mine if len(tweet_id) == 19][:5]
     assert execute(pull(tweet_ids=rounded))["outcomes"] == {"unavailable": 5}
-    assert "Nearly all ids end in zeros, and no such Tweet is available, as if a spreadsheet" in capsys.readouterr().out
+    assert "Nearly all ids end in zeros, and no such Tweet is available, as if a spreadsheet" in caplog.text
 
     deleted = [tweet_id for tweet_id in mine if truth(simulator, tweet_id, OWNED) is None][:2]
     execute(pull(tweet_ids=deleted, task_id="deleted"))
-    assert "All 2 Tweets are unavailable" in capsys.readouterr().out
+    assert "All 2 Tweets are unavailable" in caplog.text
 
+    caplog.clear()
     execute(pull(tweet_ids=[*mine[-5:], *deleted], task_id="mixed"))
-    assert "unavailable, as if" not in capsys.readouterr().out
+    assert "unavailable, as if" not in caplog.text
 
 
 def test_totals_with_user_credentials_are_true_for_every_tweet(
@@ -562,10 +564,11 @@ def test_the_manifest_is_small_and_json_compatible(pull: Pull, execute: Execute)
 
 
 def test_the_log_has_one_line_at_the_start_and_one_at_the_end(
-    pull: Pull, execute: Execute, mine: list[str], capsys: pytest.CaptureFixture[str]
+    pull: Pull, execute: Execute, mine: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     report = execute(pull())
-    lines = [line for line in capsys.readouterr().out.splitlines() if "EngagementTotalsOperator" in line]
+    lines = [record.getMessage() for record in caplog.records if "airflow_provider_engagement.pull" in record.name]
     planned = len(mine) // 250 + 1
     assert len(lines) == 2
     assert f"Pulling totals of {len(mine)} Tweets with user credentials: {planned} requests planned." in lines[0]
@@ -579,11 +582,12 @@ def test_the_log_has_one_line_at_the_start_and_one_at_the_end(
 
 
 def test_one_tweet_and_one_request_are_logged_in_the_singular(
-    pull: Pull, execute: Execute, mine: list[str], capsys: pytest.CaptureFixture[str]
+    pull: Pull, execute: Execute, mine: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     execute(pull(tweet_ids=mine[:1], dataset_path=None))
 
-    logged = capsys.readouterr().out
+    logged = caplog.text
     for part in (
         "Pulling totals of 1 Tweet with user credentials: 1 request planned.",
         "of 1 Tweet complete",
@@ -628,9 +632,10 @@ def test_no_secret_is_in_logs_manifests_files_exceptions_or_representations(
             while chain is not None:
                 seen.extend((repr(chain), str(chain), repr(vars(chain))))
                 chain = chain.__cause__ or chain.__context__
-        client = operator.hook.get_conn()
+        hook = EngagementHook()
+        client = hook.get_conn()
         fields = {name: getattr(operator, name) for name in operator.template_fields}
-        seen.extend((repr(operator), repr(operator.hook), repr(client), repr(fields)))
+        seen.extend((repr(operator), repr(hook), repr(client), repr(fields)))
 
     connect(author)
     run()
