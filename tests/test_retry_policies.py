@@ -93,7 +93,7 @@ def test_a_pull_with_the_policy_fails_instead_of_deferring(monkeypatch: pytest.M
 
     monkeypatch.setattr("airflow_provider_engagement.operators.execution.read_tweets", wait)
     policy = RateLimitRetryPolicy()
-    operator = EngagementTotalsOperator(task_id="pull", tweet_ids=["20"], deferrable=True, retry_policy=policy)
+    operator = EngagementTotalsOperator(task_id="pull", tweets=["20"], deferrable=True, retry_policy=policy)
     with pytest.raises(WaitRequired):
         operator.execute(context())
 

@@ -75,7 +75,10 @@ def parse_duration(
     forms = f"{_DURATIONS}, or unlimited." if can_be_unlimited else f"{_DURATIONS}."
     if can_be_unlimited and isinstance(value, str) and value.strip().lower() == UNLIMITED:
         return None
-    duration = _duration_in(value.strip()) if isinstance(value, str) else value
+    try:
+        duration = _duration_in(value.strip()) if isinstance(value, str) else value
+    except OverflowError:
+        raise InvalidQueryError(field, f"{quoted(value)} is too long", forms) from None
     if not isinstance(duration, timedelta):
         is_number = isinstance(value, (int, float)) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip()))
         raise InvalidQueryError(field, f"{quoted(value)} {'has no unit' if is_number else 'is not a duration'}", forms)

@@ -22,6 +22,7 @@ from pyarrow import parquet
 from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS, wait_until
+from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World
 
 NOW = datetime(2026, 1, 12, 9, 30, 10, tzinfo=UTC)
@@ -112,12 +113,13 @@ def drive(
     ) -> Driven:
         done = Driven()
         parameters = {
-            "tweet_ids": sorted(api.world.tweets),
-            "dataset_path": str(tmp_path / f"{mode}{map_index}"),
-            "max_inline_wait": 100_000 if mode == "sleeping" else 0,
-            "concurrent_requests": 1,
-            "deferrable": mode == "deferring",
             **parameters,
+            "tweets": sorted(api.world.tweets),
+            "dataset_path": str(tmp_path / f"{mode}{map_index}"),
+            "limits": Limits(
+                wait_on_worker=timedelta(seconds=100_000 if mode == "sleeping" else 0), concurrent_requests=1
+            ),
+            "deferrable": mode == "deferring",
         }
         running = task_instance(task_id="pull", start_date=datetime.now(UTC), map_index=map_index)
         while True:
@@ -161,7 +163,7 @@ def rate_limited(api: Simulator) -> int:
 
 
 def test_a_wait_up_to_max_inline_wait_stays_on_the_worker(drive: Drive) -> None:
-    driven = drive("deferring", max_inline_wait=61)
+    driven = drive("deferring", limits=Limits(wait_on_worker=timedelta(seconds=61)))
     assert not driven.wakes
     assert driven.report["requests"]["sent"] == TWEETS // 2
     assert 150 < driven.report["seconds"]["waited"] < 200
@@ -169,7 +171,7 @@ def test_a_wait_up_to_max_inline_wait_stays_on_the_worker(drive: Drive) -> None:
 
 @pytest.mark.parametrize(("mode", "kind"), [("deferring", TaskDeferred), ("rescheduling", AirflowRescheduleException)])
 def test_a_longer_wait_releases_the_worker(drive: Drive, mode: str, kind: type[BaseException]) -> None:
-    driven = drive(mode, max_inline_wait=20)
+    driven = drive(mode, limits=Limits(wait_on_worker=timedelta(seconds=20)))
     assert len(driven.wakes) == 3
     assert {type(leave) for leave in driven.leaves} == {kind}
     assert max(driven.stays) < timedelta(seconds=21)
@@ -203,7 +205,7 @@ def test_max_wait_limits_the_sum_of_all_waits(drive: Drive, api: Simulator, mode
     with pytest.raises(
         AirflowFailException, match=r"max_wait \(130 s\) ends at .* Clear the task to continue"
     ) as failure:
-        drive(mode, max_wait=max_wait)
+        drive(mode, limits=Limits(wait=timedelta(seconds=max_wait)))
     assert list(windows(api).values()) == [6, 6, 6]
     assert datetime.now(UTC) - NOW < timedelta(seconds=130)
     assert failure.value.__cause__ is not None
@@ -214,7 +216,7 @@ def test_the_responses_from_before_max_wait_are_reused(
     drive: Drive, api: Simulator, time_travel: time_machine.Traveller, mode: str
 ) -> None:
     with pytest.raises(AirflowFailException):
-        drive(mode, max_wait=130)
+        drive(mode, limits=Limits(wait=timedelta(seconds=130)))
     time_travel.shift(1)
     driven = drive(mode)
     assert driven.report["requests"]["reused"] == 18
@@ -229,7 +231,7 @@ def test_tasks_that_wait_for_the_same_reset_resume_at_different_times(
         time_travel.move_to(NOW, tick=False)
         api.quotas.reset()
         api.set_limit(per_minute=6)
-        wakes.append(drive(map_index=map_index, tweet_ids=sorted(api.world.tweets)[:14]).wakes[0])
+        wakes.append(drive(map_index=map_index, tweets=sorted(api.world.tweets)[:14]).wakes[0])
     reset = NOW.replace(second=0) + MINUTE
     assert all(reset <= wake <= reset + timedelta(seconds=SPREAD_SECONDS + 1) for wake in wakes)
     assert len({wake.replace(microsecond=0) for wake in wakes}) >= 4
@@ -400,13 +402,13 @@ def test_a_limit_per_second_never_releases_the_worker(drive: Drive, api: Simulat
     headers = {"x-per-second-limit": "5", "x-per-second-remaining": "0", "x-per-minute-remaining": "4"}
     api.set_limit(per_minute=100)
     api.faults.add(Fault(status=429, headers=headers, nth=3))
-    driven = drive(mode, max_inline_wait=5)
+    driven = drive(mode, limits=Limits(wait_on_worker=timedelta(seconds=5)))
     assert not driven.wakes
     assert rate_limited(api) == 1
 
 
 def test_a_task_knows_the_quota_that_the_task_before_used_up(drive: Any, api: Any) -> None:
     ids = sorted(api.world.tweets)
-    drive(tweet_ids=ids[:12])
-    drive(tweet_ids=ids[12:24])
+    drive(tweets=ids[:12])
+    drive(tweets=ids[12:24])
     assert rate_limited(api) == 0

@@ -101,7 +101,7 @@ def pull(folder: Path) -> tuple[str, str]:
                     metrics=METRICS,
                     start=end - timedelta(days=42 if days == 14 else 9),
                     end=end,
-                    write_restatements=True,
+                    extra_tables=["restatements"],
                     **common,
                 )
                 EngagementTotalsOperator(task_id="totals", snapshot_at=end, **common)
