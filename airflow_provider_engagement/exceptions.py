@@ -215,6 +215,20 @@ class PeriodCapError(ApiError, PermanentError):
         self.renews_at = renews_at
 
 
+class CreditsDepletedError(ApiError, PermanentError):
+    """The app pays by use, and its credits are spent (HTTP 402).
+
+    Buy credits in X's developer console, or pull fewer Tweets.
+    """
+
+
+class UsageCapError(ApiError, PermanentError):
+    """The app has read as many Tweets as it may in this billing cycle (HTTP 429). It is no rate limit.
+
+    Raise the cap in X's developer console, or run the task again in the next cycle.
+    """
+
+
 class ServerError(ApiError, TransientError):
     """The API failed on every attempt (HTTP 5xx, 408 or 425, or errors without data).
 

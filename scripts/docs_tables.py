@@ -188,6 +188,53 @@ def outcomes() -> str:
     )
 
 
+def x_metrics() -> str:
+    return table(
+        ("group", "metric", "column", "what it counts"),
+        (
+            (code(metric.group.field), code(metric.name), code(metric.column), markdown(metric.meaning))
+            for metric in member("X_METRICS")
+        ),
+    )
+
+
+def x_endpoints() -> str:
+    return table(
+        ("endpoint", "path", "per request", "credentials", "requests of an app", "requests of a user"),
+        (
+            (
+                code(endpoint),
+                code(rule.path),
+                str(rule.per_request),
+                ", ".join(map(code, rule.auths)),
+                f"{rule.app_limit:,}" if rule.app_limit else "none",
+                f"{rule.user_limit:,}",
+            )
+            for endpoint, rule in member("X_ENDPOINTS").items()
+        ),
+    )
+
+
+def x_prices() -> str:
+    return table(
+        ("read", "price", "price list of", "applies to", "source"),
+        (
+            (code(price.read), f"${price.dollars}", price.read_on.isoformat(), markdown(price.applies_to), price.source)
+            for price in member("PRICES")
+        ),
+    )
+
+
+def x_outcomes() -> str:
+    return table(
+        ("outcome", "meaning", "what is null or missing"),
+        (
+            (code(outcome), sentence(meaning), markdown(missing))
+            for outcome, (meaning, missing) in member("X_OUTCOME_MEANINGS").items()
+        ),
+    )
+
+
 def errors(*names: str) -> str:
     transient = member("TransientError")
 
@@ -281,6 +328,10 @@ TABLES: dict[str, Callable[..., str]] = {
     "metric changes": metric_changes,
     "endpoints": endpoints,
     "outcomes": outcomes,
+    "x metrics": x_metrics,
+    "x endpoints": x_endpoints,
+    "x prices": x_prices,
+    "x outcomes": x_outcomes,
     "errors": errors,
     "switches": switches,
     "connection fields": connection_fields,

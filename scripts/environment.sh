@@ -13,6 +13,10 @@
 #   make_dbt_environment
 #
 # creates one for dbt, in .venv-dbt, without this package and without changing PATH.
+#
+#   make_lowest_environment
+#
+# creates one with the lowest version of each dependency that pyproject.toml allows, in .venv-lowest.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -72,13 +76,29 @@ make_dbt_environment() {
     fi
 }
 
-make_cluster_environment() {
-    # pip takes more than ten minutes to resolve these requirements.
+find_uv() {
     if ! command -v uv >/dev/null; then
         "$(find_python)" -m venv "$root/.venv-uv"
         "$root/.venv-uv/bin/python" -m pip install -qq --disable-pip-version-check uv
         PATH="$root/.venv-uv/bin:$PATH"
     fi
+}
+
+make_lowest_environment() {
+    local folder=$root/.venv-lowest
+    find_uv
+    uv venv --quiet --clear --python "$(find_python)" "$folder"
+    uv pip install --quiet --python "$folder/bin/python" --resolution lowest-direct \
+        --editable ".[delta,report,warehouse]" >&2
+    # The tools are as new as they can be. They do not replace what is installed.
+    uv pip install --quiet --python "$folder/bin/python" --editable ".[dev]" >&2
+    unset PYTHONHOME PYTHONPATH
+    export VIRTUAL_ENV=$folder PATH="$folder/bin:$PATH"
+}
+
+make_cluster_environment() {
+    # pip takes more than ten minutes to resolve these requirements.
+    find_uv
     # The Celery provider does not work with Celery 5.7.
     make_environment "$root/.venv-cluster" apache-airflow-providers-celery "celery[redis]<5.7" \
         "apache-airflow-providers-amazon[s3fs]" apache-airflow-providers-postgres asyncpg psycopg2-binary deltalake \

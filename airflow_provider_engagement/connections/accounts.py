@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from airflow_provider_engagement.connections.airflow_connections import RepeatedKeyError, without_repeated_keys
 from airflow_provider_engagement.exceptions import InvalidConnectionError, OwnerTokenError
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.redaction import check_secret
 
 ACCOUNTS = "account_tokens"
@@ -17,6 +18,9 @@ ACCOUNTS = "account_tokens"
 
 OWNER = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """The names that an owner can have. They can be part of the id of a connection."""
+
+_TOKEN = re.compile(r"[0-9]+-[A-Za-z0-9_-]{20,}|[A-Za-z0-9_-]{40,}")
+"""What an access token or another secret of the API looks like: an id with random signs, or only random signs."""
 
 TOKEN_FIELDS = ("access_token", "access_token_secret")
 APP_FIELDS = ("api_key", "api_key_secret")
@@ -39,27 +43,40 @@ def parse_accounts(value: object) -> dict[str, dict[str, str]]:
     if value in (None, ""):
         return {}
     try:
-        parsed: Any = json.loads(value) if isinstance(value, str) else value
+        parsed: Any = json.loads(value, object_pairs_hook=without_repeated_keys) if isinstance(value, str) else value
+    except RepeatedKeyError:
+        raise InvalidConnectionError(
+            f"{ACCOUNTS}: an owner or a field occurs more than once. Only one of them would count. Remove the others."
+        ) from None
     except (ValueError, RecursionError):
         raise InvalidConnectionError(f"{ACCOUNTS} is not JSON. {_FORM}") from None
     if not isinstance(parsed, Mapping):
         raise InvalidConnectionError(f"{ACCOUNTS} is not a JSON object. {_FORM}")
-    return {str(owner).strip(): _parse_account(str(owner).strip(), secrets) for owner, secrets in parsed.items()}
+    names = [str(owner).strip() for owner in parsed]
+    if len(set(names)) < len(names):
+        raise InvalidConnectionError(f"{ACCOUNTS}: two owners have the same name without spaces. Remove one of them.")
+    return {
+        name: _parse_account(name, number, secrets)
+        for number, (name, secrets) in enumerate(zip(names, parsed.values(), strict=True), start=1)
+    }
 
 
-def _parse_account(owner: str, secrets: object) -> dict[str, str]:
-    if not OWNER.fullmatch(owner):
+def _parse_account(owner: str, number: int, secrets: object) -> dict[str, str]:
+    # A name can be a token in the wrong place, so errors count the owners.
+    if not OWNER.fullmatch(owner) or _TOKEN.fullmatch(owner):
         raise InvalidConnectionError(
-            f"{ACCOUNTS}: an owner has a name that is empty, too long or has other signs than letters, digits, _, . "
-            "and -. Use the user id."
+            f"{ACCOUNTS}: owner number {number} has a name that is empty, too long, looks like a token, or has other "
+            "signs than letters, digits, _, . and -. Use the user id."
         )
     found = {}
     for name in TOKEN_FIELDS:
         value = secrets.get(name) if isinstance(secrets, Mapping) else None
         if value in (None, ""):
-            raise InvalidConnectionError(f"{ACCOUNTS}: owner {owner} does not have both {' and '.join(TOKEN_FIELDS)}.")
+            raise InvalidConnectionError(
+                f"{ACCOUNTS}: owner number {number} does not have both {' and '.join(TOKEN_FIELDS)}. {_FORM}"
+            )
         found[name] = value.strip() if isinstance(value, str) else value
-        check_secret(f"{ACCOUNTS}: {name} of owner {owner}", found[name])
+        check_secret(f"{ACCOUNTS}: {name} of owner number {number}", found[name])
     return found
 
 

@@ -72,7 +72,12 @@ def extra_of(connection: Connection) -> dict[str, Any]:
     if not text or not text.strip():
         return {}
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=without_repeated_keys)
+    except RepeatedKeyError:
+        raise InvalidConnectionError(
+            f"Connection {connection.conn_id}: in extra, a field or an owner occurs more than once. Only one of them "
+            "would count. Remove the others."
+        ) from None
     except (ValueError, RecursionError):
         found = _NotJson
     if isinstance(found, dict):
@@ -80,6 +85,22 @@ def extra_of(connection: Connection) -> dict[str, Any]:
         return connection.extra_dejson
     kind = "a JSON text that was encoded twice" if _is_encoded_twice(found) else "not a JSON object"
     raise InvalidConnectionError(f'Connection {connection.conn_id}: extra is {kind}. Write {{"field": "value"}}.')
+
+
+class RepeatedKeyError(ValueError):
+    """An object of JSON has a key twice. The error does not name it, because it can be a secret in the wrong place."""
+
+
+def without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON from its keys and values, as ``object_pairs_hook`` of ``json``.
+
+    :param pairs: the keys and values.
+    :raises RepeatedKeyError: if a key occurs twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RepeatedKeyError
+    return found
 
 
 def mask(secrets: Iterable[str]) -> None:

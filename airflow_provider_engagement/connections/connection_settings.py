@@ -17,7 +17,7 @@ from airflow_provider_engagement.connections.airflow_connections import extra_of
 from airflow_provider_engagement.engagement_api.catalogue import DEFAULT_BASE_URL, DEFAULT_TOKEN_URL
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, UnknownConnectionError
 from airflow_provider_engagement.http.address import LONGEST_TIMEOUT, Address
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.redaction import check_secret
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
 

@@ -20,7 +20,7 @@ from airflow_provider_engagement.connections.airflow_connections import extra_of
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, MissingExtraError
 from airflow_provider_engagement.http.redaction import presentable
 from airflow_provider_engagement.inputs.lists import quoted
-from airflow_provider_engagement.storage.paths import StoragePath, local_path
+from airflow_provider_engagement.storage.paths import StorageOptions, StoragePath, local_path
 from airflow_provider_engagement.storage.user_information import NO_CONNECTION, USE_CONNECTION, holds_secret
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
         # Some programs show the variables of a failed function, and those of the inner ones hold secrets.
         raise error.with_traceback(None) from None
     mask(options[name] for name in SECRET_OPTIONS if name in options)
-    return f"{storage.scheme}://{bucket}/{quote(key)}", options
+    return f"{storage.scheme}://{bucket}/{quote(key)}", StorageOptions(options)
 
 
 def storage_path(path: str, *, field: str) -> ObjectStoragePath:

@@ -13,6 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from airflow_provider_engagement.http.credentials import Auth as Auth
+
 
 class Endpoint(StrEnum):
     """An endpoint, by the last part of its path."""
@@ -20,13 +22,6 @@ class Endpoint(StrEnum):
     TOTALS = "totals"
     LAST_28_HOURS = "28hr"
     HISTORICAL = "historical"
-
-
-class Auth(StrEnum):
-    """A kind of credentials: those of the user who posted the Tweets, or those of the app."""
-
-    USER = "user"
-    APP = "app"
 
 
 class Dimension(StrEnum):

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from airflow_provider_engagement.engagement_api.catalogue import Dimension
 from airflow_provider_engagement.exceptions import InvalidResponseError
+from airflow_provider_engagement.http.redaction import describe_value
 
 Count = int | None
 NestedCounts = dict[str, Any]
@@ -136,15 +137,6 @@ def as_object(node: Any) -> Mapping[Any, Any]:
     if not isinstance(node, Mapping):
         raise InvalidResponseError(f"The response contains {describe_value(node)} in place of an object.")
     return node
-
-
-def describe_value(value: Any) -> str:
-    """Return a value for an error message. A long value is not shortened: half a secret would not be redacted."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        return "a value that is nested too deeply"
-    return text if len(text) <= 50 else f"a value of {len(text)} characters"
 
 
 def merge_groupings(first: Mapping[str, Any], second: Mapping[str, Any]) -> NestedCounts:

@@ -11,12 +11,10 @@ from airflow_provider_engagement.engagement_api import catalogue
 from airflow_provider_engagement.engagement_api.catalogue import Auth, Dimension, Endpoint
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.http.credentials import Account
 from airflow_provider_engagement.tweet_id import is_tweet_id
 
 Groupings = Mapping[str, tuple[Dimension, ...]]
-
-Account = tuple[Auth, str | None]
-"""Whose credentials sign a request: the kind of credentials, and the owner whose access token is used."""
 
 TOTAL_ROWS = ("total", (Dimension.TWEET, Dimension.METRIC))
 HOURLY_ROWS = ("hour", (Dimension.TWEET, Dimension.METRIC, Dimension.DAY, Dimension.HOUR))
@@ -79,12 +77,6 @@ class Query:
     def requested_groupings(self) -> dict[str, tuple[Dimension, ...]]:
         """Return the groupings that each request carries, by name."""
         return _requested_groupings(self.groupings, self.endpoint)
-
-
-def describe_account(account: Account) -> str:
-    """Return an account as a log or error names it."""
-    auth, owner = account
-    return f"{auth} credentials" if owner is None else f"owner {owner}"
 
 
 def _check_tweet_ids(tweet_ids: Sequence[str]) -> None:

@@ -21,7 +21,6 @@ from airflow_provider_engagement.engagement_api.groupings import (
     Grouping,
     NestedCounts,
     as_object,
-    describe_value,
     from_hourly_rows,
 )
 from airflow_provider_engagement.engagement_api.planner import Request
@@ -35,6 +34,7 @@ from airflow_provider_engagement.engagement_api.time_range import (
     time_range_or_none,
 )
 from airflow_provider_engagement.exceptions import InvalidResponseError
+from airflow_provider_engagement.http.redaction import describe_value
 
 UNAVAILABLE_MESSAGE: Final = "deleted or no longer public"
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_engagement.engagement_api.query import Query
     from airflow_provider_engagement.engagement_api.response import ParsedResponse
     from airflow_provider_engagement.engagement_api.time_range import TimeRange
-    from airflow_provider_engagement.http.auth import Credentials
+    from airflow_provider_engagement.http.credentials import Credentials
     from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 
 OWNER_FIELD = "{owner}"

@@ -1,27 +1,30 @@
-"""The address of the API."""
+"""The address of an API."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from airflow_provider_engagement.engagement_api import catalogue
 from airflow_provider_engagement.exceptions import InvalidConnectionError
 
 MAX_LABEL_LENGTH = 63
 """How long each part of a host name between dots can be (RFC 1035)."""
 
-_FORBIDDEN = "@?#\\"
+_FORBIDDEN = "@?#%\\"
+"""What user information, queries and fragments begin or end with, also percent-encoded."""
 
 LONGEST_TIMEOUT = 86_400.0
 """How many seconds a timeout can have. A clock cannot count very long ones."""
+
+EXAMPLE = "https://host.example.com"
+"""A URL that is valid."""
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
-    """Where the API is, how long to wait for it, and how much to accept from it.
+    """Where an API is, how long to wait for it, and how much to accept from it.
 
     :param base_url: scheme and host; ``https`` except on loopback.
     :param token_url: where to obtain a bearer token; ``https`` except on loopback.
@@ -31,8 +34,8 @@ class Address:
     :raises InvalidConnectionError: if a value is not valid.
     """
 
-    base_url: str = catalogue.DEFAULT_BASE_URL
-    token_url: str = catalogue.DEFAULT_TOKEN_URL
+    base_url: str
+    token_url: str
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     max_response_megabytes: int = 32
@@ -61,20 +64,18 @@ def _check_url(name: str, url: str) -> None:
     # The library that parses URLs removes some signs, and does not tell an empty part from none.
     if not url.isprintable() or any(sign.isspace() or sign in _FORBIDDEN for sign in url):
         raise InvalidConnectionError(
-            f"{name} contains a user name, a query, a fragment, a backslash or a space. Remove it. Pass a URL such as "
-            f"{catalogue.DEFAULT_BASE_URL}."
+            f"{name} contains a user name, a query, a fragment, a percent sign, a backslash or a space. Remove it. "
+            f"Pass a URL such as {EXAMPLE}."
         )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise InvalidConnectionError(
-            f"{name} is not a URL: its host or port cannot be parsed. Pass a URL such as {catalogue.DEFAULT_BASE_URL}."
+            f"{name} is not a URL: its host or port cannot be parsed. Pass a URL such as {EXAMPLE}."
         ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise InvalidConnectionError(
-            f"{name} is not a URL of a scheme and a host. Pass a URL such as {catalogue.DEFAULT_BASE_URL}."
-        )
+        raise InvalidConnectionError(f"{name} is not a URL of a scheme and a host. Pass a URL such as {EXAMPLE}.")
     if not all(0 < len(label) <= MAX_LABEL_LENGTH for label in parts.hostname.removesuffix(".").split(".")):
         raise InvalidConnectionError(f"{name} has an invalid host name. Check the dots in it.")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:

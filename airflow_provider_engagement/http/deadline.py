@@ -114,7 +114,7 @@ class DeadlineAdapter(HTTPAdapter):
         """Return the pool of connections for a request."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
         if not issubclass(pool.ConnectionCls, _Watched):
-            pool.ConnectionCls = type("WatchedConnection", (_Watched, pool.ConnectionCls), {})
+            pool.ConnectionCls = type(pool.ConnectionCls.__name__, (_Watched, pool.ConnectionCls), {})
         return pool
 
 

@@ -6,7 +6,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote
 
 from airflow_provider_engagement.exceptions import InvalidConnectionError
@@ -105,6 +105,15 @@ def presentable_texts(texts: Sequence[str], secrets: Iterable[str] = ()) -> tupl
     given = tuple(secrets)
     shown = tuple(presentable(text, given) for text in texts[:MOST_TEXTS])
     return shown if len(texts) <= MOST_TEXTS else (*shown, f"(and {len(texts) - MOST_TEXTS:,} more)")
+
+
+def describe_value(value: Any) -> str:
+    """Return a value for an error message. A long value is not shortened: half a secret would not be redacted."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "a value that is nested too deeply"
+    return text if len(text) <= 50 else f"a value of {len(text)} characters"
 
 
 def _forms(secret: str) -> Iterator[str]:

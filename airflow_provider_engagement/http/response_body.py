@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from airflow_provider_engagement.engagement_api.groupings import describe_value
 from airflow_provider_engagement.exceptions import InvalidResponseError, ResponseTooLargeError
+from airflow_provider_engagement.http.redaction import describe_value
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -93,9 +93,9 @@ def _read(response: Response, subject: str, max_megabytes: int) -> bytearray:
             size += len(chunk)
             if size > max_megabytes * MEGABYTE:
                 raise ResponseTooLargeError(
-                    f"{subject}: HTTP {response.status_code} with a body of more than {max_megabytes} MB. A full "
-                    "response has about 3 MB, so check the host and the proxy. If the response is right, increase "
-                    "max_response_megabytes of the connection, or request fewer Tweets, metrics or groupings."
+                    f"{subject}: HTTP {response.status_code} with a body of more than {max_megabytes} MB. Check the "
+                    "host and the proxy. If the response is right, increase max_response_megabytes of the connection, "
+                    "or request less at once."
                 )
             yield chunk
 

@@ -30,8 +30,8 @@ class EngagementTidyOperator(BaseOperator):
 
     :param dataset_path: the path or URL of the dataset folder. (templated)
     :param retention_hours: how long to keep the files of earlier versions of a Delta table, in hours; 168 by default,
-        at least 24. Readers of a version that is older than this fail. An uncommitted pull needs its files for
-        less time than that. (templated)
+        at least 24. Readers of a version that is older than this fail. An uncommitted pull never needs its files that
+        long. (templated)
     """
 
     template_fields: Sequence[str] = ("dataset_path", "retention_hours")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -69,10 +70,21 @@ def wait_until(
 
 def spread(time: datetime, context: Context | None) -> datetime:
     """Return a time shortly after another, the same for every call of one task and different between tasks."""
-    from airflow_provider_engagement.http.limits.rate_limit import wake_at
-
     key = task_key(context) if context else ""
     return datetime.fromtimestamp(wake_at(time.timestamp(), key=key, spread=SPREAD_SECONDS), UTC)
+
+
+def wake_at(time: float, *, key: str, spread: float) -> float:
+    """Return a time up to some seconds after another, always the same for the same key.
+
+    The order of the keys changes from minute to minute, so that no task is always last.
+
+    :param time: when all tasks that wait can continue, in epoch seconds.
+    :param key: identifies the task that waits.
+    :param spread: how many seconds to spread the tasks over.
+    """
+    digest = hashlib.blake2b(f"{time // 60.0:.0f} {key}".encode(), digest_size=8).digest()
+    return time + spread * int.from_bytes(digest) / 2**64
 
 
 def task_key(context: Context) -> str:

@@ -9,7 +9,7 @@ from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint
 from airflow_provider_engagement.engagement_api.client import EngagementClient
 from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 
 

@@ -10,9 +10,9 @@ import pyarrow
 
 from airflow_provider_engagement.engagement_api.catalogue import Endpoint
 from airflow_provider_engagement.engagement_api.groupings import NestedCounts
-from airflow_provider_engagement.engagement_api.query import Account
 from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.exceptions import EngagementError
+from airflow_provider_engagement.http.credentials import Account
 from airflow_provider_engagement.pull.completeness import OutcomeSummary, completeness_error
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.task_run import TaskRun

@@ -12,7 +12,6 @@ from typing import Any
 from airflow_provider_engagement.engagement_api.catalogue import Auth
 from airflow_provider_engagement.engagement_api.error_responses import forbidden_summary
 from airflow_provider_engagement.engagement_api.planner import Request
-from airflow_provider_engagement.engagement_api.query import Account, describe_account
 from airflow_provider_engagement.engagement_api.response import Outcome, TweetStatus
 from airflow_provider_engagement.exceptions import (
     EngagementError,
@@ -21,6 +20,7 @@ from airflow_provider_engagement.exceptions import (
     PermanentError,
     UnacceptedGapsError,
 )
+from airflow_provider_engagement.http.credentials import Account, describe_account
 from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.tweet_id import are_rounded
 

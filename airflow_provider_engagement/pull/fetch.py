@@ -10,7 +10,6 @@ from datetime import datetime
 from itertools import islice
 
 from airflow_provider_engagement.engagement_api.planner import Request
-from airflow_provider_engagement.engagement_api.query import Account, describe_account
 from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
@@ -25,6 +24,7 @@ from airflow_provider_engagement.exceptions import (
     TransientError,
     WaitRequired,
 )
+from airflow_provider_engagement.http.credentials import Account, describe_account
 from airflow_provider_engagement.pull.progress import Progress, ProgressSteps, ReportProgress
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.quantities import counted

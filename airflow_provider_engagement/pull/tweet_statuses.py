@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Self
 
 from airflow_provider_engagement.engagement_api.planner import Request
-from airflow_provider_engagement.engagement_api.query import Account
 from airflow_provider_engagement.engagement_api.response import Outcome, TweetStatus
+from airflow_provider_engagement.http.credentials import Account
 from airflow_provider_engagement.pull.fetch import AFFECTS_ACCOUNT, FetchResult
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +15,7 @@ from airflow_provider_engagement.simulator.faults import Fault
 from airflow_provider_engagement.simulator.http_messages import JSON_TYPE, HttpRequest, HttpResponse
 from airflow_provider_engagement.simulator.json_values import decode
 from airflow_provider_engagement.simulator.simulated_api import SimulatedApi
+from airflow_provider_engagement.simulator.switches import Switches
 from airflow_provider_engagement.simulator.tokens import TOKEN_PATH
 
 CONTROL_PATH = "/__simulator__/"
@@ -45,13 +46,16 @@ def control(api: SimulatedApi, request: HttpRequest) -> HttpResponse:
     subject = request.path.removeprefix(CONTROL_PATH).strip("/")
     try:
         _check_sender(request)
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        values = parse_qs(url.query, keep_blank_values=True)
+        if repeated := sorted(name for name, found in values.items() if len(found) > 1):
+            raise _ControlError(400, f"{', '.join(repeated)}: given more than once in the URL. Give it once.")
+        query = {name: found[0] for name, found in values.items()}
         arguments = decode(request.body) if request.body else {}
         action = _ACTIONS.get((request.method, subject))
         if action is None:
             known = ", ".join(f"{verb} {CONTROL_PATH}{name}" for verb, name in sorted(_ACTIONS))
             raise _ControlError(404, f"{request.method} {request.path} does not exist. Choose one of {known}.")
-        status, content = 200, action(api, {**query, **arguments} if isinstance(arguments, dict) else arguments)
+        status, content = 200, action.run(api, action.check(query, arguments))
         if subject == "world" and request.method == "GET":
             base_url = request.base_url
             content = {"base_url": base_url, "token_url": base_url + TOKEN_PATH, **content}
@@ -86,14 +90,21 @@ def _reset(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
 
 def _clock(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
     """Set ``data`` and ``rate``, each with ``now``, ``running`` and ``advance`` (seconds), all optional."""
-    for name, clock in (("data", api.clock), ("rate", api.rate_clock)):
-        _set_clock(clock, arguments.get(name, {}))
+    clocks = {"data": api.clock, "rate": api.rate_clock}
+    changes = {name: _checked(name, arguments.get(name, {}), _CLOCK) for name in clocks}
+    for name, clock in clocks.items():
+        _set_clock(clock, changes[name])
     return {"data": api.clock.now().isoformat(), "rate": api.rate_clock.now().isoformat()}
 
 
 def _set_clock(clock: Clock, arguments: Mapping[str, Any]) -> None:
+    running = arguments.get("running", False)
+    if not isinstance(running, bool):
+        raise _ControlError(400, f"running: {running!r} is neither true nor false.")
+    if "running" in arguments and "now" not in arguments:
+        raise _ControlError(400, "now is missing. A clock starts or stops at a time: give both.")
     if "now" in arguments:
-        clock.set(_aware_time(arguments["now"]), running=bool(arguments.get("running", False)))
+        clock.set(_aware_time(arguments["now"]), running=running)
     if "advance" in arguments:
         clock.advance(timedelta(seconds=arguments["advance"]))
 
@@ -162,12 +173,9 @@ def _change_world(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
         "handles": api.world.change_handle,
         "apps": api.world.change_app,
     }
-    unknown = sorted(set(arguments) - set(changes))
-    if unknown:
-        raise _ControlError(400, f"A world has no {', '.join(unknown)}. Choose from {', '.join(changes)}.")
     for kind, change in changes.items():
-        for key, fields in arguments.get(kind, {}).items():
-            change(key, **fields)
+        for key, changed in arguments.get(kind, {}).items():
+            change(key, **changed)
     return {}
 
 
@@ -177,7 +185,10 @@ def _truth(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
     if tweet_id not in api.world.tweets:
         raise _ControlError(404, f"Tweet {tweet_id} does not exist in this world.")
     visible = api.visible_counts()
-    if "start" not in arguments and "end" not in arguments:
+    edges = [name for name in ("start", "end") if name in arguments]
+    if len(edges) == 1:
+        raise _ControlError(400, f"{'end' if 'start' in edges else 'start'} is missing. Give both or neither.")
+    if not edges:
         return {"count": api.world.visible_total(tweet_id, metric, visible)}
     start, end = (_aware_time(arguments[name]) for name in ("start", "end"))
     return {"count": visible.count(api.world.tweets[tweet_id], metric, start, end)}
@@ -190,20 +201,69 @@ def _aware_time(text: str) -> datetime:
     return time
 
 
-_ACTIONS: Mapping[tuple[str, str], Callable[[SimulatedApi, Any], Any]] = {
-    ("POST", "reset"): _reset,
-    ("GET", "clock"): _clock,
-    ("POST", "clock"): _clock,
-    ("GET", "limits"): _limits,
-    ("POST", "limits"): _limits,
-    ("GET", "faults"): _faults,
-    ("POST", "faults"): _add_faults,
-    ("DELETE", "faults"): _clear_faults,
-    ("GET", "journal"): _journal,
-    ("DELETE", "journal"): _clear_journal,
-    ("GET", "switches"): _switches,
-    ("POST", "switches"): _switches,
-    ("GET", "world"): _world,
-    ("POST", "world"): _change_world,
-    ("GET", "truth"): _truth,
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """What a method and a path of the control plane do.
+
+    :param run: does it, given the arguments.
+    :param optional: the arguments that it can have.
+    :param required: the arguments that it must have.
+    :param takes_list: whether the body can be a list of objects with these arguments.
+    """
+
+    run: Callable[[SimulatedApi, Any], Any]
+    optional: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    takes_list: bool = False
+
+    def check(self, query: Mapping[str, str], body: Any) -> Any:
+        """Return the arguments of a request.
+
+        :param query: the arguments in the URL.
+        :param body: the decoded body.
+        :raises _ControlError: if an argument is unknown, given twice or missing.
+        """
+        if self.takes_list and isinstance(body, list):
+            # Every object is checked before the first one has an effect.
+            return [self.check(query, one) for one in body]
+        checked = _checked("The body", body, self.optional | self.required)
+        if twice := sorted(checked.keys() & query.keys()):
+            raise _ControlError(400, f"{', '.join(twice)}: given in the URL and in the body. Give it once.")
+        arguments = {**_checked("The URL", query, self.optional | self.required), **checked}
+        if missing := sorted(self.required - arguments.keys()):
+            raise _ControlError(400, f"{', '.join(missing)} is missing.")
+        return arguments
+
+
+def _checked(subject: str, found: Any, known: frozenset[str]) -> Mapping[str, Any]:
+    """Return an object, if it has no other keys than the known ones."""
+    if not isinstance(found, Mapping):
+        raise _ControlError(400, f"{subject}: not an object.")
+    if unknown := sorted(set(found) - known):
+        choice = f"Choose from {', '.join(sorted(known))}." if known else "It takes none."
+        raise _ControlError(400, f"{subject} has no {', '.join(unknown)[:200]}. {choice}")
+    return found
+
+
+_CLOCK = frozenset(("now", "running", "advance"))
+_LIMITS = frozenset(("consumer_key", "requests_per_minute", "requests_per_second", "closed_until", "latency"))
+_FAULT = frozenset(field.name for field in fields(Fault))
+_SWITCHES = frozenset(field.name for field in fields(Switches))
+
+_ACTIONS: Mapping[tuple[str, str], _Action] = {
+    ("POST", "reset"): _Action(_reset),
+    ("GET", "clock"): _Action(_clock),
+    ("POST", "clock"): _Action(_clock, optional=frozenset(("data", "rate"))),
+    ("GET", "limits"): _Action(_limits, optional=frozenset(("consumer_key",))),
+    ("POST", "limits"): _Action(_limits, optional=_LIMITS),
+    ("GET", "faults"): _Action(_faults),
+    ("POST", "faults"): _Action(_add_faults, optional=_FAULT, takes_list=True),
+    ("DELETE", "faults"): _Action(_clear_faults),
+    ("GET", "journal"): _Action(_journal, optional=frozenset(("path",))),
+    ("DELETE", "journal"): _Action(_clear_journal),
+    ("GET", "switches"): _Action(_switches),
+    ("POST", "switches"): _Action(_switches, optional=_SWITCHES),
+    ("GET", "world"): _Action(_world),
+    ("POST", "world"): _Action(_change_world, optional=frozenset(("tweets", "handles", "apps"))),
+    ("GET", "truth"): _Action(_truth, optional=frozenset(("start", "end")), required=frozenset(("tweet_id", "metric"))),
 }

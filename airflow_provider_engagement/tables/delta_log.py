@@ -18,6 +18,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from airflow_provider_engagement.exceptions import ConflictError, IncompatibleTableError, StorageError
 from airflow_provider_engagement.http.redaction import presentable
 from airflow_provider_engagement.storage.contained_paths import check_links, is_contained
+from airflow_provider_engagement.storage.paths import StorageOptions
 
 PUBLICATION = "engagement.publication"
 """The key in the metadata of a commit that holds the id of the publication."""
@@ -65,7 +66,7 @@ class DeltaLog:
         self, address: str, options: Mapping[str, str], *, schema: pyarrow.Schema, partition_column: str
     ) -> None:
         self._address = address
-        self._options = dict(options)
+        self._options = StorageOptions(options)
         self._schema = schema
         self._partition_column = partition_column
         self._publication = uuid.uuid4().hex
@@ -292,6 +293,9 @@ def storage_errors(address: str, options: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except (DeltaError, OSError) as error:
-        secrets = [value for name, value in options.items() if _SECRET_OPTION.search(name)]
         # The error can quote a request, so the error of this package does not name it as its cause.
-        raise StorageError(address, presentable(str(error), secrets)) from None
+        raise StorageError(address, presentable(str(error), _secrets_of(options))) from None
+
+
+def _secrets_of(options: Mapping[str, str]) -> list[str]:
+    return [value for name, value in options.items() if _SECRET_OPTION.search(name)]

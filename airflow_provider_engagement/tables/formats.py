@@ -14,7 +14,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat  # noqa: F401
+from airflow_provider_engagement.tables.dataset_format import FileFormat
 
 
 class TableWriter(Protocol):

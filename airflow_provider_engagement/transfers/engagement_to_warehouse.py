@@ -40,8 +40,8 @@ class EngagementToWarehouseOperator(BaseOperator):
         In BigQuery, it is a dataset. (templated)
     :param views: the names of the views to create or replace beside the tables, such as ``engagement_by_day``; none by
         default. (templated)
-    :param time_zone: the IANA name of the time zone of the dates, days and hours of day in views. By default, the days
-        of each Tweet are those of the zone in which most of its days are, and hours are in UTC. (templated)
+    :param time_zone: the IANA name of the time zone of the dates, days and hours of day in views. By default, all views
+        have the time zone that the dataset's newest days have; set it if there are several. (templated)
     :param lock_timeout: how long to wait for another task that loads into the same database, in seconds; 600 by
         default.
     :param full_refresh: whether to load all partitions again, so that rows that were deleted or edited in the database

@@ -10,6 +10,7 @@ leaves, a later one drops.
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,20 +25,23 @@ import pyarrow
 import pyarrow.parquet
 from dlt.destinations.exceptions import DatabaseException, DatabaseTerminalException, DatabaseUndefinedRelation
 
-from airflow_provider_engagement.tables.schema import Table, arrow_schema
+from airflow_provider_engagement.tables.schema import TABLES, Table, arrow_schema
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.duckdb_database import DuckDbDatabase, transaction
 from airflow_provider_engagement.warehouse.guest import guest
-from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, Precedence
+from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, Precedence, literal
 from airflow_provider_engagement.warehouse.sql_database import TIMESTAMP
 from airflow_provider_engagement.warehouse.target_database import (
+    FOREIGN_VIEW,
     FoundColumn,
     Record,
+    Relation,
     TableLoad,
     TargetDatabase,
     Written,
     check_counts,
 )
+from airflow_provider_engagement.warehouse.view_queries import MARK
 
 log = logging.getLogger(__name__)
 
@@ -88,17 +92,37 @@ class DltDatabase:
         with self._pipeline.sql_client() as client:
             return [tuple(row) for row in client.execute_sql(statement) or ()]
 
-    def attempt(self, statement: str) -> str | None:
-        """Execute a statement, and return what the database says if it rejects it."""
-        try:
-            self.execute(statement)
-        except DatabaseTerminalException as error:
-            return str(error)
-        return None
+    def relations(self) -> Mapping[str, Relation]:
+        """Return what the schema has. Not all of these databases have comments, so a view is known by its query."""
+        catalogue = "information_schema"
+        if self._target.warehouse is Warehouse.BIGQUERY:
+            if not any(self.columns(table.name) for table in TABLES.values()):
+                return {}
+            catalogue = f"{self.qualified('x').rpartition('.')[0]}.INFORMATION_SCHEMA"
+        rows = self.execute(
+            "SELECT tables.table_name, CASE WHEN views.table_name IS NULL THEN 'table' "  # noqa: S608
+            f"ELSE {literal(FOREIGN_VIEW)} END, views.view_definition "
+            f"FROM {catalogue}.tables AS tables LEFT JOIN {catalogue}.views AS views "
+            "ON views.table_schema = tables.table_schema AND views.table_name = tables.table_name "
+            f"WHERE lower(tables.table_schema) = lower({literal(self._target.schema)})"
+        )
+        mark = re.compile(rf"\b{MARK}\b", re.IGNORECASE)
+        return {
+            str(name).lower(): Relation(kind=str(kind), is_ours=mark.search(str(definition)) is not None)
+            for name, kind, definition in rows
+        }
 
     def has_view(self, name: str, query: str) -> bool:
         """Return that nothing is known of a view: it is replaced."""
         return False
+
+    def make_view(self, name: str, query: str) -> str | None:
+        """Create a view or replace it, and return what the database says if it rejects it."""
+        try:
+            self.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
+        except DatabaseTerminalException as error:
+            return str(error)
+        return None
 
     def columns(self, name: str) -> dict[str, FoundColumn]:
         """Return the columns of a table by name in lower case, or none if there is no such table."""
@@ -138,6 +162,8 @@ class DltDatabase:
             written = Written(read=spooled.rows, new=spooled.rows, changed=0)
             self._write(table, spooled.batches(), written)
         rows_after = self.count(table.name)
+        if load.precedence is Precedence.FILE_IF_AS_NEW and written.changed:
+            self._forget_other_datasets()
 
         def record() -> Iterator[pyarrow.Table]:
             yield _loaded_schema(table).empty_table()
@@ -247,6 +273,17 @@ class DltDatabase:
                     table = client.make_qualified_table_name("_dlt_version")
                     # BigQuery requires a condition.
                     client.execute_sql(f"DELETE FROM {table} WHERE 1 = 1")  # noqa: S608
+
+    def _forget_other_datasets(self) -> None:
+        """Let the next load of each other dataset read all of its files again."""
+        with self._pipeline.sql_client() as client:
+            table = client.make_qualified_table_name("_dlt_pipeline_state")
+            column = client.escape_column_name("pipeline_name")
+            client.execute_sql(
+                f"DELETE FROM {table} WHERE {column} LIKE %s AND {column} <> %s",  # noqa: S608
+                f"{SCHEMA_NAME}_%",
+                self._pipeline.pipeline_name,
+            )
 
     def drop_staged_rows(self) -> None:
         """Drop the schema of this load's staged rows, and those that killed loads have left for a day."""

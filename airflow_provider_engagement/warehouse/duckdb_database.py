@@ -17,7 +17,15 @@ from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches
 from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, literal, quoted
 from airflow_provider_engagement.warehouse.sql_database import TIMESTAMP, SqlDatabase, column_names
-from airflow_provider_engagement.warehouse.target_database import Busy, FoundColumn, TargetDatabase, until_free
+from airflow_provider_engagement.warehouse.target_database import (
+    FOREIGN_VIEW,
+    VIEW_COMMENT,
+    Busy,
+    FoundColumn,
+    Relation,
+    TargetDatabase,
+    until_free,
+)
 
 _STORAGE_VERSION = "v1.1.0"
 """The oldest version of DuckDB that can open a new file. A file that exists keeps its version."""
@@ -64,12 +72,28 @@ class DuckDbDatabase(SqlDatabase):
         """Execute a statement, and return its rows."""
         return self._connection.execute(statement).fetchall()
 
-    def attempt(self, statement: str) -> str | None:
-        """Execute a statement, and return what DuckDB says if it rejects it. The transaction is over then."""
+    def relations(self) -> Mapping[str, Relation]:
+        """Return what the schema has. DuckDB forgets the comment of a view that is replaced."""
+        of_schema = (
+            f"WHERE database_name = current_database() AND lower(schema_name) = lower({literal(self._target.schema)})"
+        )
+        rows = self.execute(
+            f"SELECT lower(view_name), {literal(FOREIGN_VIEW)}, comment FROM duckdb_views() {of_schema} "  # noqa: S608
+            f"UNION ALL SELECT lower(table_name), 'table', NULL FROM duckdb_tables() {of_schema}"
+        )
+        return {str(name): Relation(kind=str(kind), is_ours=comment == VIEW_COMMENT) for name, kind, comment in rows}
+
+    def has_view(self, name: str, query: str) -> bool:
+        """Return that nothing is known of a view. To replace one holds nobody up."""
+        return False
+
+    def make_view(self, name: str, query: str) -> str | None:
+        """Create a view or replace it, mark it, and return what DuckDB says if it rejects it."""
         try:
-            self.execute(statement)
+            self.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
         except (duckdb.CatalogException, duckdb.BinderException, duckdb.DependencyException) as error:
             return str(error)
+        self.execute(f"COMMENT ON VIEW {name} IS {literal(VIEW_COMMENT)}")
         return None
 
     def modify(self, statement: str) -> int:

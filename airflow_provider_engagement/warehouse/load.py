@@ -111,7 +111,7 @@ def load_dataset(
     :param address_of: returns the address of a Delta table and the storage options for it.
     :param lock_timeout: how long to wait for another task that loads into the same database, in seconds.
     :param full_refresh: whether to load all partitions, and to replace what was edited in the database.
-    :return: for each table, the numbers of its rows and partitions; and the names of the views.
+    :return: for each table, the numbers of its rows and partitions; and the names of the views, and their time zone.
     :raises IncompatibleTableError: if a table of the dataset has another type or layout.
     :raises MissingExtraError: if a package for the database is not installed.
     :raises StorageError: if the storage of a Delta table fails.
@@ -127,7 +127,7 @@ def load_dataset(
             named_errors(target),
             _opened(target, _identity(dataset), folder=folder.path, lock_timeout=lock_timeout) as database,
         ):
-            check_views(database, views, target)
+            check_views(database, views, target, time_zone=time_zone)
             sources = list_sources(dataset, tables, address_of=address_of)
             loads = [_compare(source, database, target, full_refresh=full_refresh) for source in sources]
             for table in loads:
@@ -136,7 +136,7 @@ def load_dataset(
             for table in loads:
                 if table.has_changes:
                     _load(table, database, folder=folder.path, address_of=address_of, full_refresh=full_refresh)
-            create_views(database, views, target, time_zone=time_zone)
+            zone = create_views(database, views, target, time_zone=time_zone)
     finally:
         folder.delete()
     return {
@@ -144,6 +144,7 @@ def load_dataset(
         "schema": target.schema,
         "tables": {table.name: _report(table) for table in loads},
         "views": [view.value for view in views],
+        "time_zone": zone,
         "seconds": round(time.monotonic() - started, 3),
     }
 
@@ -218,7 +219,7 @@ def _load(
 
     precedence = Precedence.NEWEST
     if full_refresh:
-        # Another dataset can have read the same Tweets later.
+        # Another dataset can have read the same Tweets later. If it has read them at the same time, it is merged again.
         precedence = Precedence.FILE_IF_AS_NEW if table.record.has_other_datasets else Precedence.FILE
     table.written = database.load(
         TableLoad(

@@ -7,6 +7,7 @@ session, the transaction is rolled back, and only then can another load get the 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
@@ -24,7 +25,15 @@ from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches
 from airflow_provider_engagement.warehouse.keys import ensure_key
 from airflow_provider_engagement.warehouse.merge_statements import literal
 from airflow_provider_engagement.warehouse.sql_database import LOAD_FIELD, TIMESTAMP, SqlDatabase, column_names
-from airflow_provider_engagement.warehouse.target_database import Busy, FoundColumn, TargetDatabase, until_free
+from airflow_provider_engagement.warehouse.target_database import (
+    FOREIGN_VIEW,
+    VIEW_COMMENT,
+    Busy,
+    FoundColumn,
+    Relation,
+    TargetDatabase,
+    until_free,
+)
 
 _LOCK_NAME = "airflow-provider-engagement"
 
@@ -32,6 +41,10 @@ _SAVEPOINT = "engagement_attempt"
 
 _COMPARED = "engagement_compared"
 """The temporary view whose query is compared with that of a view."""
+
+_OTHER_COLUMNS = re.compile(r"cannot (change (name|data type) of|drop columns from) view")
+"""What PostgreSQL says if a view would be replaced by one with other columns."""
+
 _BYTES_PER_MESSAGE = 262_144
 
 _TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout")
@@ -77,7 +90,67 @@ class PostgresDatabase(SqlDatabase):
             cursor.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
-    def attempt(self, statement: str) -> str | None:
+    def relations(self) -> Mapping[str, Relation]:
+        """Return what the schema has. A view that is replaced keeps its comment, so the comment seals the query."""
+        rows = self._described(
+            "SELECT relname, CASE relkind WHEN 'v' THEN NULL WHEN 'm' THEN 'materialized view' "  # noqa: S608
+            "WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index' ELSE 'table' END, pg_has_role(relowner, 'USAGE'), "
+            f"CASE WHEN relkind = 'v' THEN {_comment_of('oid')} = {_sealed('oid')} END FROM pg_class "
+            f"WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {literal(self._target.schema)})"
+        )
+        return {
+            str(name): Relation(
+                kind=str(kind or (FOREIGN_VIEW if is_of_user else "view of another user")),
+                is_ours=kind is None and bool(is_of_user) and bool(is_sealed),
+            )
+            for name, kind, is_of_user, is_sealed in rows
+        }
+
+    def has_view(self, name: str, query: str) -> bool:
+        """Return whether a view of this user has a query already."""
+        # PostgreSQL stores a query in a form of its own, which a temporary view of this session has too.
+        if self._attempt(f"CREATE TEMPORARY VIEW {_COMPARED} AS {query}") is not None:
+            return False
+        found = f"to_regclass({literal(name)})"
+        rows = self._described(
+            f"SELECT pg_get_viewdef(oid) = pg_get_viewdef('pg_temp.{_COMPARED}'::regclass) "  # noqa: S608
+            f"FROM pg_class WHERE oid = {found} AND relkind = 'v' AND pg_has_role(relowner, 'USAGE')"
+        )
+        self.execute(f"DROP VIEW pg_temp.{_COMPARED}")
+        return bool(rows and rows[0][0])
+
+    def make_view(self, name: str, query: str) -> str | None:
+        """Create a view or replace it, mark it, and return what PostgreSQL says if it rejects it.
+
+        A view that has the query already is left alone: to replace it would wait for each session that has read it in
+        a transaction, and let new readers wait too.
+        """
+        if not self.has_view(name, query):
+            problem = self._attempt(f"CREATE OR REPLACE VIEW {name} AS {query}")
+            if problem is not None and _OTHER_COLUMNS.search(problem):
+                problem = self._make_again(name, query)
+            if problem is not None:
+                return problem
+        oid = f"{literal(name)}::regclass"
+        ((comment, seal),) = self._described(f"SELECT {_comment_of(oid)}, {_sealed(oid)}")
+        if comment != seal:
+            self.execute(f"COMMENT ON VIEW {name} IS {literal(str(seal))}")
+        return None
+
+    def _make_again(self, name: str, query: str) -> str | None:
+        """Drop a view and create it, with the rights that others have on it."""
+        grants = self.execute(
+            "SELECT DISTINCT privilege_type, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END "  # noqa: S608
+            f"FROM pg_class, aclexplode(relacl) WHERE oid = {literal(name)}::regclass AND grantee <> relowner"
+        )
+        problem = self._attempt(f"DROP VIEW {name}")
+        if problem is None:
+            self.execute(f"CREATE VIEW {name} AS {query}")
+            for privilege, grantee in grants:
+                self.execute(f"GRANT {privilege} ON {name} TO {grantee}")
+        return problem
+
+    def _attempt(self, statement: str) -> str | None:
         """Execute a statement, and return what PostgreSQL says if it rejects it. The transaction goes on."""
         self.execute(f"SAVEPOINT {_SAVEPOINT}")
         try:
@@ -87,20 +160,13 @@ class PostgresDatabase(SqlDatabase):
             return str(error)
         return None
 
-    def has_view(self, name: str, query: str) -> bool:
-        """Return whether a view has a query already.
-
-        To replace a view would wait for each session that has read it in a transaction, and let new readers wait too.
-        """
-        # PostgreSQL stores a query in a form of its own, which a temporary view of this session has too.
-        if self.attempt(f"CREATE TEMPORARY VIEW {_COMPARED} AS {query}") is not None:
-            return False
-        found = f"to_regclass({literal(name)})"
-        ((has_query,),) = self.execute(
-            f"SELECT {found} IS NOT NULL AND pg_get_viewdef({found}) = pg_get_viewdef('pg_temp.{_COMPARED}'::regclass)"
-        )
-        self.execute(f"DROP VIEW pg_temp.{_COMPARED}")
-        return bool(has_query)
+    def _described(self, query: str) -> list[tuple[object, ...]]:
+        """Execute a query that describes views. PostgreSQL leaves out the schemas that it would search anyway."""
+        ((path,),) = self.execute("SELECT current_setting('search_path')")
+        self.execute("SELECT set_config('search_path', 'pg_catalog', true)")
+        rows = self.execute(query)
+        self.execute(f"SELECT set_config('search_path', {literal(str(path))}, true)")
+        return rows
 
     def modify(self, statement: str) -> int:
         """Execute a statement that writes rows, and return how many."""
@@ -152,6 +218,15 @@ class PostgresDatabase(SqlDatabase):
     def analyze(self, name: str) -> None:
         """Let PostgreSQL count what a table has, for the plans of the queries."""
         self.execute(f"ANALYZE {name}")
+
+
+def _comment_of(oid: str) -> str:
+    return f"coalesce(obj_description({oid}, 'pg_class'), '')"
+
+
+def _sealed(oid: str) -> str:
+    """Return the expression of the comment that a view of this package has, as long as nobody changes it."""
+    return f"{literal(VIEW_COMMENT)} || ': ' || md5(pg_get_viewdef({oid}))"
 
 
 class _CsvStream(io.RawIOBase):

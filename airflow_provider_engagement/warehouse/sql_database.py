@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import pyarrow
 
+from airflow_provider_engagement.exceptions import WarehouseTableError
 from airflow_provider_engagement.tables.schema import Table, arrow_schema
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.guarded_batches import CountedBatches
@@ -27,7 +28,14 @@ from airflow_provider_engagement.warehouse.merge_statements import (
     quoted,
     quoted_list,
 )
-from airflow_provider_engagement.warehouse.target_database import FoundColumn, Record, TableLoad, Written, check_counts
+from airflow_provider_engagement.warehouse.target_database import (
+    FoundColumn,
+    Record,
+    Relation,
+    TableLoad,
+    Written,
+    check_counts,
+)
 
 TIMESTAMP = pyarrow.timestamp("ms", "UTC")
 
@@ -89,12 +97,16 @@ class SqlDatabase(ABC):
         """Execute a statement, and return its rows."""
 
     @abstractmethod
-    def attempt(self, statement: str) -> str | None:
-        """Execute a statement, and return what the database says if it rejects it."""
+    def relations(self) -> Mapping[str, Relation]:
+        """Return what the schema has, by name in lower case: tables, views and others."""
 
+    @abstractmethod
     def has_view(self, name: str, query: str) -> bool:
-        """Return whether a view is known to have a query already. If it is not known, the view is replaced."""
-        return False
+        """Return whether a view is known to have a query already."""
+
+    @abstractmethod
+    def make_view(self, name: str, query: str) -> str | None:
+        """Create a view or replace it, mark it, and return what the database says if it rejects it."""
 
     @abstractmethod
     def modify(self, statement: str) -> int:
@@ -137,7 +149,8 @@ class SqlDatabase(ABC):
 
     def record(self, name: str) -> Record:
         """Return what is recorded of a table."""
-        if not (self.columns(_PARTITIONS) and self.columns(_TABLES)):
+        found = [self._has_record(table) for table in _RECORD_SCHEMAS]
+        if not all(found):
             return Record()
         rows = self.execute(
             f"SELECT folder, partition_name, files FROM {self.qualified(_PARTITIONS)} "  # noqa: S608
@@ -146,16 +159,33 @@ class SqlDatabase(ABC):
         partitions: dict[str, dict[str, str]] = {}
         for folder, partition, files in rows:
             partitions.setdefault(str(folder), {})[str(partition)] = str(files)
-        found = self.execute(
+        numbers = self.execute(
             f"SELECT dataset, table_rows FROM {self.qualified(_TABLES)} WHERE table_name = {literal(name)}"  # noqa: S608
         )
-        counts = {str(dataset): int(str(number)) for dataset, number in found}
+        counts = {str(dataset): int(str(number)) for dataset, number in numbers}
         return Record(
             partitions=partitions if self._dataset in counts else None,
             # The last load, of whichever dataset, has set the number for all of them.
             rows=max(counts.values(), default=0),
             has_other_datasets=bool(counts.keys() - {self._dataset}),
         )
+
+    def _has_record(self, name: str) -> bool:
+        """Return whether a table of the record exists.
+
+        :raises WarehouseTableError: if its columns are not those that this package gave it.
+        """
+        found = self.columns(name)
+        for field in _RECORD_SCHEMAS[name] if found else ():
+            if field.name not in found or found[field.name].holds != field.type:
+                column = found[field.name].kind if field.name in found else "no column"
+                raise WarehouseTableError(
+                    f"{self._target.name}, table {self._target.schema}.{name}",
+                    f"it needs a column {field.name} of the type {_TYPES[field.type]}, and has {column}. It is this "
+                    "package's own record of what was loaded. If you drop it, the next load reads all files again, and "
+                    "no row is lost",
+                )
+        return bool(found)
 
     def load(self, load: TableLoad) -> Written:
         """Merge rows into a table, and record the partitions.
@@ -169,7 +199,7 @@ class SqlDatabase(ABC):
         if is_new:
             self.ensure_key(table)
             self.analyze(self.qualified(table.name))
-        self._record(load, rows_before + written.new)
+        self._record(load, rows_before + written.new, forgets_others=load.must_forget_others(written))
         return written
 
     def _fill(self, load: TableLoad) -> Written:
@@ -227,12 +257,12 @@ class SqlDatabase(ABC):
         if not found:
             self.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
 
-    def _record(self, load: TableLoad, rows: int) -> None:
+    def _record(self, load: TableLoad, rows: int, *, forgets_others: bool) -> None:
         for name, schema in _RECORD_SCHEMAS.items():
             self._create(name, schema)
         of_table = f"table_name = {literal(load.table.name)}"
         of_dataset = f"dataset = {literal(self._dataset)}"
-        forgotten = of_table if load.forgets_others else f"{of_table} AND {of_dataset}"
+        forgotten = of_table if forgets_others else f"{of_table} AND {of_dataset}"
         self.modify(f"DELETE FROM {self.qualified(_PARTITIONS)} WHERE {forgotten}")  # noqa: S608
         self.modify(f"DELETE FROM {self.qualified(_TABLES)} WHERE {of_table} AND {of_dataset}")  # noqa: S608
         self.modify(f"UPDATE {self.qualified(_TABLES)} SET table_rows = {rows} WHERE {of_table}")  # noqa: S608

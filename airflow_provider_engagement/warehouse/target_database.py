@@ -21,6 +21,11 @@ log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_ATTEMPTS = 1.0
 
+VIEW_COMMENT = "Made by airflow-provider-engagement"
+"""How the comment begins by which the package knows a view of its own, in a database whose views have comments."""
+
+FOREIGN_VIEW = "view that this package has not made, or that was changed"
+
 Result = TypeVar("Result")
 
 
@@ -36,6 +41,18 @@ class FoundColumn:
     kind: str
     holds: pyarrow.DataType | None
     is_nullable: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Relation:
+    """A table, a view or something else that has a name in the schema.
+
+    :param kind: what it is, as messages name it.
+    :param is_ours: whether it is a view that this package has made, and that nobody has changed since.
+    """
+
+    kind: str
+    is_ours: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +102,13 @@ class TableLoad:
     precedence: Precedence
     forgets_others: bool
 
+    def must_forget_others(self, written: Written) -> bool:
+        """Return whether the other datasets must be loaded again as a whole, now that this one has been.
+
+        A file that counts against a row that is as new can have replaced an edited row, or one of another dataset.
+        """
+        return self.forgets_others or (self.precedence is Precedence.FILE_IF_AS_NEW and written.changed > 0)
+
 
 class TargetDatabase(Protocol):
     """A database during a load, which is locked as far as the database can do that.
@@ -102,18 +126,24 @@ class TargetDatabase(Protocol):
         """Execute a statement, and return its rows."""
         ...
 
-    def attempt(self, statement: str) -> str | None:
-        """Execute a statement, and return what the database says if it rejects it.
-
-        The load can go on then, except in DuckDB, where the transaction is over.
-        """
+    def relations(self) -> Mapping[str, Relation]:
+        """Return what the schema has, by name in lower case: tables, views and others."""
         ...
 
     def has_view(self, name: str, query: str) -> bool:
-        """Return whether a view is known to have a query already, so that it need not be replaced.
+        """Return whether a view is known to have a query already.
 
         :param name: the quoted name of the view, with its schema.
         :param query: the query.
+        """
+        ...
+
+    def make_view(self, name: str, query: str) -> str | None:
+        """Create a view or replace it, and mark it as made by this package.
+
+        :param name: the quoted name of the view, with its schema.
+        :param query: the query.
+        :return: what the database says if it rejects the view. The load must end then.
         """
         ...
 

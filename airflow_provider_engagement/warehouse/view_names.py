@@ -20,6 +20,7 @@ class View(StrEnum):
     NEWEST_STATUS = "newest_status"
     MISSING_HOURS = "missing_hours"
     DAYS_NOT_FINAL = "days_not_final"
+    DAY_TIME_ZONES = "day_time_zones"
     RECONCILIATION = "engagement_reconciliation"
     METRICS_LONG = "tweet_metrics_long"
     ORGANIC_TWEET_REPORT = "organic_tweet_report"
@@ -38,6 +39,7 @@ TABLES_OF: Mapping[View, tuple[Table, ...]] = MappingProxyType(
         View.NEWEST_STATUS: (TWEET_STATUS,),
         View.MISSING_HOURS: (COVERAGE, TWEET_METRICS, TWEET_STATUS),
         View.DAYS_NOT_FINAL: (TWEET_METRICS,),
+        View.DAY_TIME_ZONES: (TWEET_METRICS,),
         View.RECONCILIATION: (TWEET_METRICS, TWEET_TOTALS),
         View.METRICS_LONG: (TWEET_METRICS,),
         View.ORGANIC_TWEET_REPORT: (TWEET_METRICS,),

@@ -18,8 +18,9 @@ from airflow_provider_engagement.engagement_api.response import OUTCOME_MEANINGS
 from airflow_provider_engagement.tables.schema import TABLES, TWEET_METRICS, TWEET_TOTALS, Table
 from airflow_provider_engagement.warehouse.view_names import View
 
-MARK = "airflow_provider_engagement"
-"""The name of an expression in each query. By it, this package knows its own views in a database."""
+MARK = "airflow_provider_engagement_view_c41f7b0e5d92a683"
+"""The name of an expression in each query, which is in no other by chance. By it, this package knows its own views in a
+database that cannot mark them."""
 
 _DIALECT = "postgres"
 """The dialect of the templates."""
@@ -114,21 +115,38 @@ _COLUMNS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
 """The lists of columns in the templates: the metrics, and what stands for each of them."""
 
 
-def view_query(view: View, *, dialect: str, qualified: Callable[[Table], str], time_zone: str | None = None) -> str:
+def view_query(view: View, *, dialect: str, qualified: Callable[[Table], str], time_zone: str) -> str:
     """Return the query of a view.
 
     :param view: the view.
     :param dialect: sqlglot's name of the database's dialect.
     :param qualified: returns the quoted name of a table, with its schema.
-    :param time_zone: the time zone of days, dates and hours of day. By default, the days of each Tweet are those of the
-        zone in which the table has most of them, and hours are in UTC.
+    :param time_zone: the time zone of days, dates and hours of day. The query shows no days of another one.
     """
-    template = sqlglot.parse_one(_filled(_template(view.value), time_zone), dialect=_DIALECT, into=expressions.Select)
+    template = _parsed(_filled(_template(view.value), time_zone))
     query = expressions.select("*").from_(MARK)
     # One list of expressions: DuckDB 1.4 does not find an expression of a list within another.
     for part in template.ctes:
         query = query.with_(part.alias, as_=part.this)
     query = query.with_(MARK, as_=_without_parts(template))
+    return _in_dialect(query, dialect, qualified)
+
+
+def days_by_zone_query(*, dialect: str, qualified: Callable[[Table], str]) -> str:
+    """Return the query of each time zone of days: how many Tweets have days of the newest week, and its oldest day.
+
+    :param dialect: sqlglot's name of the database's dialect.
+    :param qualified: returns the quoted name of a table, with its schema.
+    """
+    return _in_dialect(_parsed(_template("days_by_zone")), dialect, qualified)
+
+
+def _parsed(template: str) -> expressions.Select:
+    return sqlglot.parse_one(template, dialect=_DIALECT, into=expressions.Select)
+
+
+def _in_dialect(query: expressions.Select, dialect: str, qualified: Callable[[Table], str]) -> str:
+    """Return a query with the names of the tables in a database."""
     for table in list(query.find_all(expressions.Table)):
         if table.name in TABLES:
             named = sqlglot.parse_one(qualified(TABLES[table.name]), into=expressions.Table, dialect=dialect)
@@ -149,7 +167,7 @@ def _without_parts(query: expressions.Query) -> expressions.Query:
     return plain
 
 
-def _filled(template: str, time_zone: str | None) -> str:
+def _filled(template: str, time_zone: str) -> str:
     """Return a template with its parts, and with its lists of columns, which depend on the metrics."""
     parts = {
         "days": _template("days"),
@@ -164,8 +182,7 @@ def _filled(template: str, time_zone: str | None) -> str:
         "reasons": _reasons(),
         "snapshots": _template("snapshots"),
         "summed_days": _template("summed_days"),
-        "zone": _text(time_zone or "UTC"),
-        "zones": _template("zone_given" if time_zone else "zones"),
+        "zone": _text(time_zone),
         **{name: _for_each(metrics, expression) for name, (metrics, expression) in _COLUMNS.items()},
         "organic_metrics": ", ".join(
             f"{metric or 'CAST(NULL AS BIGINT)'} AS {column}" for column, metric in _ORGANIC_METRICS.items()

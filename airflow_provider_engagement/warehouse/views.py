@@ -2,117 +2,107 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
 
 from airflow_provider_engagement.exceptions import WarehouseViewError
 from airflow_provider_engagement.http.redaction import presentable
-from airflow_provider_engagement.tables.schema import TABLES
+from airflow_provider_engagement.tables.schema import TWEET_METRICS
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
-from airflow_provider_engagement.warehouse.merge_statements import literal
 from airflow_provider_engagement.warehouse.target_database import TargetDatabase
-from airflow_provider_engagement.warehouse.view_names import View
-from airflow_provider_engagement.warehouse.view_queries import MARK, view_query
+from airflow_provider_engagement.warehouse.view_names import TABLES_OF, View
+from airflow_provider_engagement.warehouse.view_queries import days_by_zone_query, view_query
 
-_OTHER_COLUMNS = re.compile(r"cannot (change (name|data type) of|drop columns from) view")
-"""What PostgreSQL says if a view would be replaced by one with other columns."""
-
-_FOREIGN = "view that this package has not made"
+log = logging.getLogger(__name__)
 
 
-def check_views(database: TargetDatabase, views: Sequence[View], target: Target) -> None:
+def check_views(database: TargetDatabase, views: Sequence[View], target: Target, *, time_zone: str | None) -> None:
     """Refuse views whose names are taken. Call it before rows are loaded.
 
     :param database: the database.
     :param views: the views to create or replace.
     :param target: the database's name and schema.
+    :param time_zone: the time zone of the views, as for :func:`create_views`.
     :raises WarehouseViewError: if a table, or a view that this package has not made, has the name of one of them.
     """
-    found = _definitions(database, target) if views else {}
+    found = database.relations() if views else {}
     for view in views:
-        kind, definition = found.get(view.value, (_FOREIGN, MARK))
-        if MARK not in definition:
+        relation = found.get(view.value)
+        if relation is None or relation.is_ours:
+            continue
+        # A new version of the database can store the same query in another form.
+        zone = time_zone or zone_of_days(database)
+        if not database.has_view(database.qualified(view.value), _query(database, view, zone)):
             raise WarehouseViewError(
-                _place(view, target),
-                f"its name is that of a {kind}",
-                rows_are_loaded=False,
+                _place(view, target), f"its name is that of a {relation.kind}", rows_are_loaded=False
             )
 
 
 def create_views(
     database: TargetDatabase, views: Sequence[View], target: Target, *, time_zone: str | None = None
-) -> None:
+) -> str | None:
     """Create or replace views beside the tables, after :func:`check_views`.
 
     :param database: the database.
     :param views: the views.
     :param target: the database's name and schema.
-    :param time_zone: the time zone of their days, dates and hours of day; see
-        :func:`~airflow_provider_engagement.warehouse.view_queries.view_query`.
+    :param time_zone: the time zone of their days, dates and hours of day; by default, that of :func:`zone_of_days`.
+    :return: the time zone; ``None`` if no view depends on it.
     :raises WarehouseViewError: if the database rejects a view.
     """
+    if not any(TWEET_METRICS in TABLES_OF[view] for view in views):
+        time_zone = None
+    elif time_zone is None:
+        time_zone = zone_of_days(database)
     for view in views:
-        query = view_query(
-            view,
-            dialect=database.dialect,
-            qualified=lambda table: database.qualified(table.name),
-            time_zone=time_zone,
-        )
-        problem = _replace(database, database.qualified(view.value), query, target)
+        query = _query(database, view, time_zone or "UTC")
+        problem = database.make_view(database.qualified(view.value), query)
         if problem is not None:
             # In these databases, the views are part of the transaction of the rows.
             rows_are_loaded = target.warehouse not in (Warehouse.DUCKDB, Warehouse.POSTGRES)
             raise WarehouseViewError(
                 _place(view, target), presentable(problem, target.secrets), rows_are_loaded=rows_are_loaded
             )
+    return time_zone
+
+
+def zone_of_days(database: TargetDatabase) -> str:
+    """Return the time zone in which views show days if nobody has chosen one.
+
+    It is that of the oldest day, among the zones that at least half as many Tweets have in the newest week of days as
+    the most common one. So it does not change with each new day or Tweet, and follows pulls that change theirs.
+    """
+    if not database.columns(TWEET_METRICS.name):
+        return "UTC"
+    query = days_by_zone_query(dialect=database.dialect, qualified=lambda table: database.qualified(table.name))
+    found = [
+        (int(str(tweets)), cast(datetime, first_start), str(zone))
+        for zone, tweets, first_start in database.execute(query)
+    ]
+    if not found:
+        return "UTC"
+    most = max(tweets for tweets, _, _ in found)
+    _, chosen = min((first_start, zone) for tweets, first_start, zone in found if 2 * tweets >= most)
+    if len(found) > 1:
+        log.warning(
+            "The table %s has days of %d time zones. The views show those of %s. Set time_zone to choose another.",
+            TWEET_METRICS.name,
+            len(found),
+            chosen,
+        )
+    return chosen
+
+
+def _query(database: TargetDatabase, view: View, time_zone: str) -> str:
+    return view_query(
+        view,
+        dialect=database.dialect,
+        qualified=lambda table: database.qualified(table.name),
+        time_zone=time_zone,
+    )
 
 
 def _place(view: View, target: Target) -> str:
     return f"{target.name}, view {target.schema}.{view.value}"
-
-
-def _definitions(database: TargetDatabase, target: Target) -> dict[str, tuple[str, str]]:
-    """Return what is in the schema by name: its kind, and its definition if it is a view of this user."""
-    schema = literal(target.schema)
-    if target.warehouse is Warehouse.POSTGRES:
-        rows = database.execute(
-            "SELECT relname, CASE WHEN relkind = 'm' THEN 'materialized view' "  # noqa: S608
-            "WHEN relkind = 'v' AND NOT pg_has_role(relowner, 'USAGE') THEN 'view of another user' "
-            f"WHEN relkind = 'v' THEN {literal(_FOREIGN)} "
-            "WHEN relkind = 'S' THEN 'sequence' WHEN relkind = 'i' THEN 'index' ELSE 'table' END, "
-            "CASE WHEN relkind = 'v' AND pg_has_role(relowner, 'USAGE') THEN pg_get_viewdef(oid) END "
-            f"FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema})"
-        )
-    else:
-        catalogue = "information_schema"
-        if target.warehouse is Warehouse.BIGQUERY:
-            if not any(database.columns(table.name) for table in TABLES.values()):
-                return {}
-            catalogue = f"{database.qualified('x').rpartition('.')[0]}.INFORMATION_SCHEMA"
-        rows = database.execute(
-            f"SELECT tables.table_name, CASE WHEN views.table_name IS NULL THEN 'table' ELSE {literal(_FOREIGN)} END, "  # noqa: S608
-            "views.view_definition "
-            f"FROM {catalogue}.tables AS tables LEFT JOIN {catalogue}.views AS views "
-            "ON views.table_schema = tables.table_schema AND views.table_name = tables.table_name "
-            f"WHERE lower(tables.table_schema) = lower({schema})"
-        )
-    return {str(name).lower(): (str(kind), "" if text is None else str(text)) for name, kind, text in rows}
-
-
-def _replace(database: TargetDatabase, name: str, query: str, target: Target) -> str | None:
-    """Create or replace a view, and return what the database says if it rejects that."""
-    if database.has_view(name, query):
-        return None
-    problem = database.attempt(f"CREATE OR REPLACE VIEW {name} AS {query}")
-    if problem is None or target.warehouse is not Warehouse.POSTGRES or not _OTHER_COLUMNS.search(problem):
-        return problem
-    grants = database.execute(
-        "SELECT DISTINCT privilege_type, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END "  # noqa: S608
-        f"FROM pg_class, aclexplode(relacl) WHERE oid = {literal(name)}::regclass AND grantee <> relowner"
-    )
-    problem = database.attempt(f"DROP VIEW {name}")
-    if problem is None:
-        database.execute(f"CREATE VIEW {name} AS {query}")
-        for privilege, grantee in grants:
-            database.execute(f"GRANT {privilege} ON {name} TO {grantee}")
-    return problem

@@ -15,8 +15,10 @@ from email.utils import formatdate
 
 from figures import figure
 
-from airflow_provider_engagement.http.limits.headers import read_headers
+from airflow_provider_engagement.http.limits.headers import HeaderNames, read_headers
 from airflow_provider_engagement.http.limits.rate_limit import RateLimit
+
+NAMES = HeaderNames(window="x-per-minute", second="x-per-second")
 
 LATENCY = 0.2
 START = 1_768_089_600.0
@@ -112,7 +114,7 @@ def _pull(limit: int, minutes: int, tasks: int, threads: int, seed: int) -> Serv
             later(now + LATENCY * dice.uniform(0.4, 0.6), lambda received: receive(received, within, headers))
 
         def receive(now: float, within: bool, headers: dict[str, str]) -> None:
-            read = read_headers(headers, received_at=now)
+            read = read_headers(headers, NAMES, received_at=now)
             if within:
                 rate_limit.responded(read, now=now)
                 server.finished = now - START

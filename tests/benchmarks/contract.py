@@ -23,7 +23,7 @@ from airflow_provider_engagement.engagement_api.planner import Request, plan
 from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.exceptions import WaitRequired
-from airflow_provider_engagement.http.limits.rate_limit import wake_at
+from airflow_provider_engagement.operators.waiting import wake_at
 from airflow_provider_engagement.pull.fetch import fetch_missing
 from airflow_provider_engagement.pull.response_store import ResponseStore
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pyarrow
 from figures import MEGABYTE, figure, in_own_process, peak_memory, timed
 
+from airflow_provider_engagement.tables.dataset_format import FileFormat
 from airflow_provider_engagement.tables.delta_table import DeltaMergedTable
 from airflow_provider_engagement.tables.folder import PublishedTable
-from airflow_provider_engagement.tables.formats import FileFormat
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
 from airflow_provider_engagement.tables.merged_table import MergedTable
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table

@@ -28,8 +28,8 @@ from airflow_provider_engagement.pull.series_rows import SeriesRows
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.time_series import assemble_time_series
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import DatasetFormat
 from airflow_provider_engagement.tables.granularity import Granularity
 
 GOAL = ">= 3000000"

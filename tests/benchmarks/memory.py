@@ -19,8 +19,8 @@ from airflow_provider_engagement.pull.fetch import fetch_missing
 from airflow_provider_engagement.pull.response_store import ResponseStore
 from airflow_provider_engagement.pull.time_series import assemble_time_series
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import DatasetFormat
 
 
 def main(

@@ -26,8 +26,8 @@ from airflow_provider_engagement.pull.response_store import ResponseStore
 from airflow_provider_engagement.pull.time_series import assemble_time_series
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import DatasetFormat
 
 DAY = timedelta(days=1)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from airflow_provider_engagement.engagement_api.client import EngagementClient
 from airflow_provider_engagement.http.address import Address
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.http.limits.rate_limit import RateLimit
 

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.sdk import Connection
 
 from airflow_provider_engagement.connections.accounts import Accounts, parse_accounts
+from airflow_provider_engagement.connections.airflow_connections import extra_of
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, OwnerTokenError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 
 APP = Credentials(api_key="key", api_key_secret="secret", access_token="7-canary", access_token_secret="own-canary")
 
@@ -91,6 +93,51 @@ def test_accounts_of_another_form_are_an_error_that_quotes_no_secret(value: obje
         parse_accounts(value)
 
     assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["7588892-canaryCanaryCanaryCanary", "canary" * 8, "canary sesame", "canary/sesame", "canary%3D", "canary" * 20],
+)
+@pytest.mark.parametrize("secrets", [token("8"), {"access_token": "8-t"}])
+def test_a_name_of_an_owner_that_looks_like_a_token_is_refused_and_not_quoted(name: str, secrets: object) -> None:
+    with pytest.raises(InvalidConnectionError, match="account_tokens: owner number 2 has a name that") as raised:
+        parse_accounts({"9": token("9"), name: secrets})
+
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "secrets", [{}, None, {"access_token": "8-t"}, {"access_token": "8-t", "access_token_secret": "a\nb"}]
+)
+def test_an_owner_with_wrong_secrets_is_counted_and_not_quoted(secrets: object) -> None:
+    with pytest.raises(InvalidConnectionError, match=r"account_tokens: .*owner number 2 ") as raised:
+        parse_accounts({"9": token("9"), "canary": secrets})
+
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"canary": {"access_token": "8-a", "access_token_secret": "b"}, "canary": {}}',
+        '{"8": {"access_token": "8-a", "access_token": "canary", "access_token_secret": "b"}}',
+        '{"8": {"access_token": "8-a", "access_token_secret": "b"}, "\\u0038": {"access_token": "canary"}}',
+    ],
+)
+def test_a_repeated_key_is_an_error_that_quotes_nothing(text: str) -> None:
+    with pytest.raises(InvalidConnectionError, match=r"account_tokens: .* occurs more than once") as raised:
+        parse_accounts(text)
+    assert "canary" not in str(raised.value)
+
+    with pytest.raises(InvalidConnectionError, match=r"Connection app: in extra, .* occurs more than once") as raised:
+        extra_of(Connection(conn_id="app", conn_type="engagement", extra=f'{{"account_tokens": {text}}}'))
+    assert "canary" not in str(raised.value)
+
+
+def test_owners_whose_names_differ_in_spaces_only_are_an_error() -> None:
+    with pytest.raises(InvalidConnectionError, match="two owners have the same name"):
+        parse_accounts({"8": token("8"), " 8": token("9")})
 
 
 def test_accounts_are_json_or_a_mapping() -> None:

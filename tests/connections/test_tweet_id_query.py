@@ -110,7 +110,7 @@ def test_a_result_without_ids_is_an_error(
 def test_a_connection_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(UnknownConnectionError, match=r"Connection nowhere does not exist.*tweets.conn_id"):
         list(query_tweet_ids("SELECT 1", "nowhere"))
-    with pytest.raises(InvalidQueryError, match="tweets.conn_id: is not set"):
+    with pytest.raises(InvalidQueryError, match=r"tweets\.conn_id: is not set"):
         list(query_tweet_ids("SELECT 1", None))
 
 
@@ -285,7 +285,7 @@ def test_an_address_in_a_result_is_its_id(database: sqlite3.Connection) -> None:
 
 
 def test_a_result_has_names_and_needs_no_number(database: sqlite3.Connection) -> None:
-    with pytest.raises(InvalidQueryError, match="tweets.column: 1 is a number, but the columns of a result have na"):
+    with pytest.raises(InvalidQueryError, match=r"tweets\.column: 1 is a number, but the columns of a result have na"):
         list(query_tweet_ids("SELECT 101 AS tweet_id", "warehouse", column=1))
 
 

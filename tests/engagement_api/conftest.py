@@ -21,7 +21,7 @@ from airflow_provider_engagement.engagement_api.planner import Request
 from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.http.address import Address
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.http.limits.rate_limit import RateLimit
 from airflow_provider_engagement.simulator import Clock, Simulator, Switches, World

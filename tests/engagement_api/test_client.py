@@ -21,7 +21,7 @@ import requests
 import responses
 
 from airflow_provider_engagement.engagement_api.catalogue import Auth, Dimension, Endpoint, metrics_of
-from airflow_provider_engagement.engagement_api.client import EngagementClient
+from airflow_provider_engagement.engagement_api.client import DEFAULT_ADDRESS, EngagementClient
 from airflow_provider_engagement.engagement_api.planner import Request
 from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.response import Outcome, ParsedResponse
@@ -44,7 +44,7 @@ from airflow_provider_engagement.exceptions import (
     WaitRequired,
 )
 from airflow_provider_engagement.http.address import Address
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.http.limits.rate_limit import RateLimit
 from airflow_provider_engagement.simulator import (
@@ -351,8 +351,8 @@ def test_a_client_closes_its_connections_at_the_end_of_the_block(wire: Any, tota
     wire.reply = lambda path, headers: (200, {}, {"total": {NEW: {"favorites": "5"}}})
     with on_the_wire(wire) as client:
         client.fetch(totals(NEW))
-        session = client._open_session(wire.url)
-    assert client._open_session(wire.url) is not session
+        session = client._sessions.open(wire.url)
+    assert client._sessions.open(wire.url) is not session
 
 
 def test_threads_share_a_client(world: World, connect: Connect, totals: Make) -> None:
@@ -561,7 +561,7 @@ def test_a_redirect_is_not_followed(wire: Any, world: World, connect: Connect, t
 
 
 def test_an_address_without_a_server_is_named(totals: Make) -> None:
-    address = Address(base_url="http://127.0.0.1:9", connect_timeout=0.5)
+    address = replace(DEFAULT_ADDRESS, base_url="http://127.0.0.1:9", connect_timeout=0.5)
     slept: list[float] = []
     client = EngagementClient(
         Credentials(bearer_token="canary"),
@@ -837,7 +837,7 @@ def test_the_check_for_secrets_finds_a_leak() -> None:
 
 
 def test_the_default_address_is_the_documented_one() -> None:
-    address = Address()
+    address = DEFAULT_ADDRESS
     assert address.base_url == "https://data-api.twitter.com"
     assert address.token_url == "https://api.twitter.com/oauth2/token"
 
@@ -871,9 +871,12 @@ def test_invalid_addresses_are_rejected_without_showing_them(name: str) -> None:
         "https://data-api.twitter.com\t",
         "https://data-api.twitter.com /oauth2/token",
         "https://data-api.twitter.com\u200b",
+        "https://user%3AcanarySecret%40data-api.twitter.com",
+        "https://data-api.twitter.com/%3Ftoken=canarySecret",
+        "https://data-api.twitter.com/%23",
     ):
         with pytest.raises(InvalidConnectionError, match=name) as caught:
-            Address(**{name: url})
+            replace(DEFAULT_ADDRESS, **{name: url})
         assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
@@ -886,14 +889,14 @@ def test_loopback_addresses_can_use_http_and_a_trailing_slash_is_removed() -> No
         "http://127.0.0.1:1",
         "https://data-api.x.com:65535",
     ):
-        assert Address(base_url=url).base_url == url.rstrip("/")
+        assert replace(DEFAULT_ADDRESS, base_url=url).base_url == url.rstrip("/")
 
 
 def test_timeouts_must_be_above_zero() -> None:
     for name in ("connect_timeout", "read_timeout"):
         for seconds in (0, -1, float("nan")):
             with pytest.raises(InvalidConnectionError, match=name):
-                Address(**{name: seconds})
+                replace(DEFAULT_ADDRESS, **{name: seconds})
 
 
 # Addresses outside this machine
@@ -916,7 +919,7 @@ def without_sleep(address: Address | None = None, **credentials: str) -> Engagem
 @pytest.mark.parametrize("host", ["https://data-api.twitter.com", "https://data-api.x.com"])
 def test_requests_go_to_the_documented_paths(host: str, internet: responses.RequestsMock, totals: Make) -> None:
     internet.post(f"{host}/insights/engagement/totals", json={"total": {NEW: {"favorites": "5"}}})
-    address = None if host == "https://data-api.twitter.com" else Address(base_url=host)
+    address = None if host == "https://data-api.twitter.com" else replace(DEFAULT_ADDRESS, base_url=host)
     assert counts_of(without_sleep(address).fetch(totals(NEW)).response) == {(NEW, "favorites", None): 5}
 
 
@@ -1252,7 +1255,7 @@ def test_no_time_of_a_server_is_too_large(headers: dict[str, str], wire: Any, to
     wire.reply = lambda path, sent: (429, headers, {"errors": ["too many"]})
     client = EngagementClient(
         Credentials(bearer_token="token"),
-        address=Address(base_url=wire.url),
+        address=replace(DEFAULT_ADDRESS, base_url=wire.url),
         limiter=Limiter(RateLimit(), max_inline_wait=0.0),
         max_wait=0.0,
     )

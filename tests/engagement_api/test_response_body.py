@@ -18,7 +18,6 @@ from hypothesis import given
 
 from airflow_provider_engagement.engagement_api.client import EngagementClient
 from airflow_provider_engagement.engagement_api.error_responses import error_messages
-from airflow_provider_engagement.engagement_api.groupings import describe_value
 from airflow_provider_engagement.engagement_api.planner import Request
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
@@ -33,9 +32,10 @@ from airflow_provider_engagement.exceptions import (
     ServerError,
 )
 from airflow_provider_engagement.http.address import Address
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.http.limits.rate_limit import RateLimit
+from airflow_provider_engagement.http.redaction import describe_value
 from airflow_provider_engagement.http.response_body import MEGABYTE, decode_json
 
 NEW = "2000000000000000001"
@@ -163,7 +163,7 @@ def test_a_response_is_in_memory_twice_while_it_is_decoded(wire: Any, totals: Ma
 def test_the_bound_must_be_at_least_one_megabyte() -> None:
     for megabytes in (0, -1):
         with pytest.raises(InvalidConnectionError, match=f"max_response_megabytes: {megabytes} is below 1"):
-            Address(max_response_megabytes=megabytes)
+            Address(base_url="https://a.example", token_url="https://a.example", max_response_megabytes=megabytes)
 
 
 # Connections
@@ -274,6 +274,14 @@ def test_a_response_that_ends_or_stalls_in_its_middle_is_no_response(head: bytes
         pytest.raises(NoResponseError, match=f"totals: no response from {url}"),
     ):
         client.fetch(totals(NEW))
+
+
+def test_headers_that_are_none_are_not_quoted_in_the_log(totals: Make, caplog: pytest.LogCaptureFixture) -> None:
+    head = b"HTTP/1.1 200 OK\r\nBearer canary\\ \x1b[31m\r\nContent-Length: 0\r\n\r\n"
+    with caplog.at_level("DEBUG"), sending(head) as url, client_of(url) as client, pytest.raises(EngagementError):
+        client.fetch(totals(NEW))
+    assert "Failed to parse the headers of a response" in caplog.text
+    assert "canary" not in caplog.text
 
 
 def test_a_chunk_without_a_valid_length_is_no_response(totals: Make) -> None:

@@ -269,7 +269,7 @@ def test_no_repr_contains_a_secret(connect: Connect) -> None:
 
 
 def test_requests_have_the_name_and_version_of_the_provider(simulated: Connect, simulator: Simulator) -> None:
-    session = simulated("bearer_token").get_conn()._open_session(simulator.base_url)
+    session = simulated("bearer_token").get_conn()._sessions.open(simulator.base_url)
     assert session.headers["User-Agent"] == f"airflow-provider-engagement/{__version__}"
 
 
@@ -455,4 +455,4 @@ def test_every_client_of_the_hook_is_closed(simulated: Connect, monkeypatch: pyt
     hook.read_rate_limit()
 
     assert len(closed) == 3
-    assert all(not client._sessions for client in closed)
+    assert all(not client._sessions._opened for client in closed)

@@ -11,14 +11,15 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from airflow_provider_engagement.engagement_api import client as client_module
 from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.engagement_api.client import READ_TIMEOUTS, EngagementClient
+from airflow_provider_engagement.engagement_api.client import EngagementClient
 from airflow_provider_engagement.engagement_api.planner import Request
 from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.exceptions import NoResponseError
+from airflow_provider_engagement.http import client as client_module
 from airflow_provider_engagement.http.address import Address
-from airflow_provider_engagement.http.auth import Credentials
+from airflow_provider_engagement.http.client import READ_TIMEOUTS
+from airflow_provider_engagement.http.credentials import Credentials
 
 LIMIT = 0.5
 READ_TIMEOUT = 100.0

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.http.limits.headers import ExceededLimit, RateHeaders, read_headers
-from airflow_provider_engagement.http.limits.rate_limit import RateLimit, RateLimitSnapshot, wake_at
+from airflow_provider_engagement.http.limits.headers import ExceededLimit, HeaderNames, RateHeaders, read_headers
+from airflow_provider_engagement.http.limits.rate_limit import RateLimit, RateLimitSnapshot
+
+NAMES = HeaderNames(window="x-per-minute", second="x-per-second")
 
 START = 1_768_089_600.0  # a whole minute: 2026-01-11T00:00:00Z
 Headers = dict[str, str]
@@ -30,7 +32,7 @@ def test_after_429_one_request_is_sent_alone() -> None:
     assert rate_limit.acquire(START) == 0.0
     rate_limit.responded(RateHeaders(), now=START)
     assert rate_limit.acquire(START) == 0.0
-    assert rate_limit.rate_limited(RateHeaders(), now=START) is ExceededLimit.MINUTE
+    assert rate_limit.rate_limited(RateHeaders(), now=START) is ExceededLimit.WINDOW
     held_until = rate_limit.acquire(START)
     assert 60 <= held_until - START <= 65
     assert rate_limit.acquire(START + 59) == held_until
@@ -268,22 +270,6 @@ def test_a_rate_limit_resumed_after_the_reset_starts_with_one_request() -> None:
     assert sent_at_once(resumed, START + 61) == 1
 
 
-# Times to continue
-
-
-def test_wake_times_are_spread_and_the_same_for_the_same_key() -> None:
-    times = [wake_at(START, key=f"task-{number}", spread=10.0) for number in range(100)]
-    assert times == [wake_at(START, key=f"task-{number}", spread=10.0) for number in range(100)]
-    assert all(START <= time < START + 10 for time in times)
-    assert max(Counter(int(time) for time in times).values()) < 25
-
-
-def test_the_last_to_wake_up_changes_from_minute_to_minute() -> None:
-    keys = [f"task-{number}" for number in range(8)]
-    last = {max(keys, key=lambda key: wake_at(START + 60 * m, key=key, spread=10.0)) for m in range(30)}
-    assert len(last) > 3
-
-
 # A server in simulated time
 
 
@@ -367,7 +353,7 @@ class Run:
             later(now + back, lambda received: receive(rate_limit, received, status, headers, lost))
 
         def receive(rate_limit: RateLimit, now: float, status: int, headers: Headers, lost: bool) -> None:
-            read = read_headers(headers, received_at=now)
+            read = read_headers(headers, NAMES, received_at=now)
             if lost:
                 rate_limit.failed(now)
             elif status == 429:

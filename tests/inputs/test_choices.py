@@ -12,7 +12,7 @@ from airflow_provider_engagement.inputs.choices import (
     parse_choice,
     parse_granularity,
 )
-from airflow_provider_engagement.tables.formats import DatasetFormat
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.granularity import Granularity
 
 

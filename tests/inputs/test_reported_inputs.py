@@ -239,8 +239,9 @@ REFUSED = {
     "a workbook": (
         "ids.csv",
         b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xff",
-        "line 1: is not UTF-8 but a workbook or a zip archive.*Export the sheet as CSV",
+        "line 1: is not UTF-8 but a workbook or a zip archive.*export the sheet as CSV",
     ),
+    "gzip in gzip": ("ids.txt", gzip.compress(gzip.compress(A.encode())), "is not UTF-8 but compressed with gzip once"),
 }
 
 

@@ -162,7 +162,7 @@ def test_a_run_says_which_metrics_changed_in_its_interval(
     simulator: Simulator,
     world: World,
     dataset: Any,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     connect(author)
     simulator.switches = Switches(history_floor="2014")
@@ -179,5 +179,5 @@ def test_a_run_says_which_metrics_changed_in_its_interval(
     )
     assert [change["metric"] for change in manifest["metric_changes"]] == metrics
     assert {change["on"] for change in manifest["metric_changes"]} <= {"2017-10-09"}
-    logged = [line for line in capsys.readouterr().out.splitlines() if "The interval includes 2017-10-09" in line]
+    logged = [line for line in caplog.messages if "The interval includes 2017-10-09" in line]
     assert len(logged) == len(metrics)

@@ -583,7 +583,7 @@ def test_a_date_is_midnight_in_the_time_zone_of_the_task(
 )
 def test_a_rolling_interval_of_days_means_the_whole_days_within(
     pull: Callable[..., Any],
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     start: str,
     end: str,
     zone: str,
@@ -594,7 +594,7 @@ def test_a_rolling_interval_of_days_means_the_whole_days_within(
     assert interval_of(manifest) == whole
     for adjustment in manifest["adjustments"]:
         assert adjustment["reason"] == f"granularity is day, so the whole days in {zone} are pulled"
-    assert f"the whole days in {zone} are pulled" in capsys.readouterr().out
+    assert f"the whole days in {zone} are pulled" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -1021,7 +1021,8 @@ def test_a_rerun_of_a_killed_pull_writes_the_rows_of_an_undisturbed_pull(
 def test_every_format_has_the_same_rows_after_a_rerun(
     pull: Callable[..., Any], tmp_path: Path, dataset: Any, dataset_format: str
 ) -> None:
-    from airflow_provider_engagement.tables.formats import DatasetFormat, read_table
+    from airflow_provider_engagement.tables.dataset_format import DatasetFormat
+    from airflow_provider_engagement.tables.formats import read_table
     from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema
 
     interval = utc(2026, 1, 9), utc(2026, 1, 11)

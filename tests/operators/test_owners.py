@@ -226,7 +226,9 @@ def test_the_error_of_a_pull_whose_only_owner_is_revoked_is_that_of_the_api(
 def test_tweets_without_an_owner_need_an_access_token_of_the_connection(
     pull: Pulled, simulator: Simulator, handles: list[Handle]
 ) -> None:
-    with pytest.raises(AirflowFailException, match="owners.default: no Tweet has an owner, and the connection has no"):
+    with pytest.raises(
+        AirflowFailException, match=r"owners\.default: no Tweet has an owner, and the connection has no"
+    ):
         pull(tweets=[tweet_id for tweet_id, _ in listed(simulator, handles)])
 
 

@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
-from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS, wait_until
+from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS, wait_until, wake_at
 from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World
 
@@ -112,14 +112,13 @@ def drive(
         **parameters: Any,
     ) -> Driven:
         done = Driven()
+        limits = Limits(wait_on_worker=timedelta(days=2) if mode == "sleeping" else "0s", concurrent_requests=1)
         parameters = {
-            **parameters,
             "tweets": sorted(api.world.tweets),
             "dataset_path": str(tmp_path / f"{mode}{map_index}"),
-            "limits": Limits(
-                wait_on_worker=timedelta(seconds=100_000 if mode == "sleeping" else 0), concurrent_requests=1
-            ),
             "deferrable": mode == "deferring",
+            **parameters,
+            "limits": {**limits, **parameters.get("limits", {})},
         }
         running = task_instance(task_id="pull", start_date=datetime.now(UTC), map_index=map_index)
         while True:
@@ -412,3 +411,16 @@ def test_a_task_knows_the_quota_that_the_task_before_used_up(drive: Any, api: An
     drive(tweets=ids[:12])
     drive(tweets=ids[12:24])
     assert rate_limited(api) == 0
+
+
+def test_wake_times_are_spread_and_the_same_for_the_same_key() -> None:
+    times = [wake_at(NOW.timestamp(), key=f"task-{number}", spread=10.0) for number in range(100)]
+    assert times == [wake_at(NOW.timestamp(), key=f"task-{number}", spread=10.0) for number in range(100)]
+    assert all(NOW.timestamp() <= time < NOW.timestamp() + 10 for time in times)
+    assert max(Counter(int(time) for time in times).values()) < 25
+
+
+def test_the_last_to_wake_up_changes_from_minute_to_minute() -> None:
+    keys = [f"task-{number}" for number in range(8)]
+    last = {max(keys, key=lambda key: wake_at(NOW.timestamp() + 60 * m, key=key, spread=10.0)) for m in range(30)}
+    assert len(last) > 3

@@ -18,8 +18,9 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.storage.temporary_files import FileOrigin
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import DatasetFormat, FileFormat, open_writer
+from airflow_provider_engagement.tables.formats import open_writer
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
 from airflow_provider_engagement.tables.staged_files import StagingFolder

@@ -25,8 +25,8 @@ from airflow_provider_engagement.pull.response_store import ResponseStore, Store
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.totals import assemble_totals
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import DatasetFormat
 from airflow_provider_engagement.tables.schema import TWEET_TOTALS
 
 MakeRequest = Callable[..., Request]

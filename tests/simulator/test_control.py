@@ -67,7 +67,7 @@ def test_the_journal_can_be_read(client: Any, call: Any) -> None:
 def test_switches_can_be_changed(client: Any, call: Any) -> None:
     assert call("POST", "switches", {"values": "int"})["values"] == "int"
     assert client.totals(NEW).json() == {"by_tweet": {NEW: {"favorites": 3}}}
-    assert "no such switch" in call("POST", "switches", {"weather": 1}, status=400)["error"]
+    assert "The body has no weather. Choose from " in call("POST", "switches", {"weather": 1}, status=400)["error"]
 
 
 def test_the_world_can_be_read_and_changed(client: Any, call: Any) -> None:
@@ -193,3 +193,73 @@ def test_an_impossible_request_is_answered(client: Any, subject: str, body: str)
     assert response.status_code == 400
     assert response.json()["error"]
     assert client.totals(NEW).status_code == 200
+
+
+EVERY_ACTION = [
+    ("POST", "reset"),
+    ("GET", "clock"),
+    ("POST", "clock"),
+    ("GET", "limits"),
+    ("POST", "limits"),
+    ("GET", "faults"),
+    ("POST", "faults"),
+    ("DELETE", "faults"),
+    ("GET", "journal"),
+    ("DELETE", "journal"),
+    ("GET", "switches"),
+    ("POST", "switches"),
+    ("GET", "world"),
+    ("POST", "world"),
+    ("GET", "truth"),
+]
+
+
+@pytest.mark.parametrize(("method", "subject"), EVERY_ACTION)
+def test_an_unknown_argument_is_refused_with_its_name_and_changes_nothing(
+    client: Any, call: Any, method: str, subject: str
+) -> None:
+    before = call("GET", "limits"), call("GET", "clock")["data"], client.simulator.switches, call("GET", "faults")
+    assert "The body has no weather." in call(method, subject, {"weather": 1}, status=400)["error"]
+    assert "The URL has no weather." in call(method, subject, status=400, weather="1")["error"]
+    after = call("GET", "limits"), call("GET", "clock")["data"], client.simulator.switches, call("GET", "faults")
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("method", "subject", "body", "problem"),
+    [
+        (
+            "POST",
+            "clock",
+            {"data": {"at": "2026-02-01T00:00:00Z"}},
+            "data has no at. Choose from advance, now, running",
+        ),
+        ("POST", "clock", {"rate": {"advance": 1, "speed": 2}}, "rate has no speed"),
+        ("POST", "clock", {"now": "2026-02-01T00:00:00Z"}, "The body has no now. Choose from data, rate"),
+        ("POST", "clock", {"data": None}, "data: not an object"),
+        ("POST", "clock", {"data": {"running": True}}, "now is missing"),
+        ("POST", "clock", {"data": {"now": "2026-02-01T00:00:00Z", "running": "no"}}, "running: 'no' is neither"),
+        ("POST", "clock", [], "The body: not an object"),
+        ("POST", "limits", "x", "The body: not an object"),
+        ("POST", "faults", [{"status": 503}, {"staus": 503}], "The body has no staus"),
+        ("POST", "faults", [1], "The body: not an object"),
+        ("POST", "world", {"tweets": {NEW: {"erased": True}}}, "erased"),
+        ("GET", "truth", None, "metric, tweet_id is missing"),
+        ("GET", "truth", {"tweet_id": NEW}, "metric is missing"),
+        ("GET", "truth", {"tweet_id": NEW, "metric": "impressions", "start": "2026-01-10T00:00:00Z"}, "end is missing"),
+        ("GET", "truth", {"tweet_id": NEW, "metric": "impressions", "end": "2026-01-10T00:00:00Z"}, "start is missing"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_the_reason(
+    call: Any, method: str, subject: str, body: Any, problem: str
+) -> None:
+    assert problem in call(method, subject, body, status=400)["error"]
+    assert call("GET", "faults") == []
+
+
+def test_an_argument_that_is_given_twice_is_refused(client: Any, call: Any) -> None:
+    assert (
+        "given in the URL and in the body" in call("POST", "limits", {"latency": 1}, status=400, latency="2")["error"]
+    )
+    url = f"{client.simulator.base_url}/__simulator__/journal?path=a&path=b"
+    assert "more than once" in requests.get(url, timeout=5).json()["error"]

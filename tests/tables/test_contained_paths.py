@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.storage.contained_paths import check_contained, is_contained
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.delta_log import compact
-from airflow_provider_engagement.tables.formats import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.tidying import tidy
 
 from .test_table_batches import PLACE, read, write

@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.exceptions import ConflictError, IncompatibleTableError, StorageError
-from airflow_provider_engagement.tables.delta_log import DeltaLog, storage_errors
+from airflow_provider_engagement.storage.paths import StorageOptions
+from airflow_provider_engagement.tables.delta_log import DeltaLog, data_files, storage_errors
 from airflow_provider_engagement.tables.delta_table import DeltaMergedTable
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_TOTALS, columns_to_table
 
@@ -400,3 +401,21 @@ def test_an_error_of_the_storage_shows_no_secret_and_has_no_cause(reported: str)
     assert not any(text in shown for text in ("can/ary", "can%2Fary", "\x1b"))
     assert "***" in str(raised.value)
     assert "eu-west-1" in str(raised.value)
+
+
+def test_the_variables_of_functions_that_fail_on_a_storage_show_no_secret() -> None:
+    options = StorageOptions(
+        aws_access_key_id="canary-id",
+        aws_secret_access_key="canary",
+        aws_region="x",
+        aws_endpoint_url="http://127.0.0.1:1",
+        aws_allow_http="true",
+        retry_timeout="1s",
+    )
+    with pytest.raises(StorageError) as caught:
+        data_files("s3://bucket/table", options)
+    frames = [
+        frame for frame, _ in traceback.walk_tb(caught.value.__traceback__) if frame.f_code.co_filename != __file__
+    ]
+    assert len(frames) > 1
+    assert "canary" not in "".join(repr(frame.f_locals) for frame in frames)

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import DatasetFormat, FileFormat, read_table, to_json_value
+from airflow_provider_engagement.tables.formats import read_table, to_json_value
 from airflow_provider_engagement.tables.schema import (
     TABLES,
     TWEET_METRICS,

@@ -28,7 +28,8 @@ from hypothesis import strategies as st
 from airflow_provider_engagement.storage import file_lock
 from airflow_provider_engagement.storage.temporary_files import FOLDER as TEMPORARY_FOLDER
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
-from airflow_provider_engagement.tables.formats import FileFormat, read_table
+from airflow_provider_engagement.tables.dataset_format import FileFormat
+from airflow_provider_engagement.tables.formats import read_table
 from airflow_provider_engagement.tables.merged_table import LOCK_FOLDER, MergedTable
 from airflow_provider_engagement.tables.merging import merge_rows
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema, columns_to_table

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 from airflow_provider_engagement.tables import merged_table
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import DatasetFormat
 from airflow_provider_engagement.tables.schema import RUNS, TWEET_TOTALS, arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.table_batches import read_batches
 

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.tables import table_batches
+from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.formats import DatasetFormat
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
 from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.table_batches import read_batches

@@ -16,7 +16,8 @@ import psycopg2
 import pytest
 
 from airflow_provider_engagement.storage.paths import local_address
-from airflow_provider_engagement.tables.formats import FileFormat, open_writer
+from airflow_provider_engagement.tables.dataset_format import FileFormat
+from airflow_provider_engagement.tables.formats import open_writer
 from airflow_provider_engagement.tables.schema import TABLES, arrow_schema, columns_to_table
 from airflow_provider_engagement.warehouse import load as load_module
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse

@@ -54,6 +54,32 @@ def test_a_changed_column_is_refused_before_a_row_is_changed(database, write_day
     assert before == database.query("SELECT * FROM mart.tweet_metrics ORDER BY 1, 2")
 
 
+@pytest.mark.parametrize("kind", ["duckdb", "postgres"])
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("_engagement_partitions RENAME COLUMN files TO digests", "it needs a column files .*, and has no column"),
+        ("_engagement_tables RENAME COLUMN table_rows TO n", "it needs a column table_rows .*, and has no column"),
+        ("_engagement_tables ALTER COLUMN table_rows TYPE varchar", "a column table_rows of the type BIGINT, and has "),
+    ],
+)
+def test_a_changed_record_is_refused_with_what_to_do_which_helps(
+    kind, write_day, load, expected, request, change, problem
+) -> None:
+    database = request.getfixturevalue(f"make_{kind}")()
+    write_day()
+    load(database)
+    database.query(f"ALTER TABLE mart.{change}")
+    rows = write_day(added=1)
+
+    with pytest.raises(WarehouseTableError, match=f"table mart.{change.split()[0]} .*{problem}.*If you drop it"):
+        load(database)
+
+    database.query(f"DROP TABLE mart.{change.split()[0]}")
+    load(database)
+    assert database.rows() == expected(rows)
+
+
 @pytest.mark.parametrize(
     ("column", "kind"),
     [
@@ -224,7 +250,7 @@ def test_a_text_that_the_database_cannot_hold_is_named_and_not_retried(make_post
         load(make_postgres())
 
 
-def test_a_statement_that_is_rejected_does_not_end_the_load(
+def test_a_view_that_postgresql_rejects_does_not_end_its_transaction(
     make_postgres, write_day, load, monkeypatch, expected
 ) -> None:
     database = make_postgres()
@@ -232,8 +258,8 @@ def test_a_statement_that_is_rejected_does_not_end_the_load(
     found = []
 
     def rejected(opened, views, target, *, time_zone) -> None:
-        found.append(opened.attempt(f"DROP VIEW {opened.qualified('nothing')}"))
-        found.append(opened.attempt(f"CREATE VIEW {opened.qualified('something')} AS SELECT 1 AS one"))
+        found.append(opened.make_view(opened.qualified("something"), "SELECT one FROM nothing"))
+        found.append(opened.make_view(opened.qualified("something"), "SELECT 1 AS one"))
 
     monkeypatch.setattr(load_module, "create_views", rejected)
 

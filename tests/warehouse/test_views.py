@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,9 @@ import psycopg2
 import pytest
 
 from airflow_provider_engagement.exceptions import WarehouseError, WarehouseViewError
-from airflow_provider_engagement.tables.schema import TWEET_METRICS
+from airflow_provider_engagement.tables.schema import TWEET_METRICS, Table
 from airflow_provider_engagement.warehouse import postgres_database
+from airflow_provider_engagement.warehouse import views as views_module
 from airflow_provider_engagement.warehouse.view_names import TABLES_OF, View
 from airflow_provider_engagement.warehouse.view_queries import MARK, view_query
 
@@ -210,6 +212,68 @@ def test_a_day_of_which_an_hour_is_not_there_is_no_day_and_one_with_an_unknown_h
     assert [(str(day), *others) for day, *others in days] == [("2026-01-06", None, True)]
 
 
+def days_of(zone: str, tweets: int, first: int, last: int) -> list[dict]:
+    """Return days from a first to a last one, which is not included, in the zone of Berlin or Tokyo or in UTC."""
+    begin = DAY - {"UTC": 0, "Europe/Berlin": 1, "Asia/Tokyo": 9}[zone] * HOUR
+    common = {"granularity": "day", "time_zone": zone, "owner": "42", "is_final": True, "fetched_at": SNAPSHOTS[0]}
+    return [
+        {**common, "tweet_id": str(tweet), "impressions": 1, "engagements": 1}
+        | {"period_start": begin + number * 24 * HOUR, "period_end": begin + (number + 1) * 24 * HOUR}
+        for tweet in range(tweets)
+        for number in range(first, last)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("days", "zone"),
+    [
+        ([*days_of("UTC", 4, 0, 20), *days_of("Europe/Berlin", 4, 0, 20)], "Europe/Berlin"),
+        # A newest day or a new Tweet of one zone does not change the choice.
+        ([*days_of("UTC", 4, 0, 21), *days_of("Europe/Berlin", 3, 0, 20)], "Europe/Berlin"),
+        ([*days_of("UTC", 3, -1, 20), *days_of("Europe/Berlin", 4, 0, 21)], "UTC"),
+        # Somebody has pulled a year of one Tweet in Tokyo.
+        ([*days_of("UTC", 4, 0, 20), *days_of("Asia/Tokyo", 1, -365, 20)], "UTC"),
+        # The pulls have changed to Berlin's days more than a week ago.
+        ([*days_of("UTC", 4, 0, 10), *days_of("Europe/Berlin", 4, 10, 20)], "Europe/Berlin"),
+    ],
+)
+def test_without_a_choice_all_views_have_one_time_zone_which_new_days_and_tweets_do_not_change(
+    database, write_rows, load, days, zone, caplog
+) -> None:
+    hours = hours_from(DAY + 400 * 24 * HOUR, 48, tweet_id="9")
+    write_rows("tweet_metrics/day/partition_date=2026-01-01/rows.parquet", "tweet_metrics", days)
+    write_rows("tweet_metrics/hour/partition_date=2027-02-09/rows.parquet", "tweet_metrics", hours)
+
+    report = load(database, views=list(VIEWS_OF_METRICS))
+
+    of_zone = [day for day in days if day["time_zone"] == zone]
+    by_date = database.query("SELECT period_date, sum(impressions) FROM mart.engagement_by_day GROUP BY period_date")
+    zones = database.query(
+        "SELECT DISTINCT time_zone FROM mart.engagement_by_day UNION ALL SELECT DISTINCT time_zone "
+        "FROM mart.engagement_by_hour UNION ALL SELECT DISTINCT time_zone FROM mart.engagement_rates"
+    )
+    assert sum(count for day, count in by_date if day.year < 2027) == len(of_zone)
+    assert {zone for (zone,) in zones} == {zone}
+    assert len(zones) == 3
+    assert report["time_zone"] == zone
+    assert f"days of 2 time zones. The views show those of {zone}" in caplog.text
+
+
+def test_the_days_that_the_views_do_not_show_are_listed_by_time_zone(database, write_rows, load) -> None:
+    days = [*days_of("UTC", 4, 0, 20), *days_of("Asia/Tokyo", 6, 15, 20)]
+    write_rows("tweet_metrics/day/partition_date=2026-01-01/rows.parquet", "tweet_metrics", days)
+    load(database, views=[View.DAY_TIME_ZONES], time_zone="UTC")
+
+    rows = database.query(
+        "SELECT time_zone, is_shown, days, tweets, tweets_not_shown, first_date, last_date FROM mart.day_time_zones"
+    )
+
+    assert sorted((*row[:5], *map(str, row[5:])) for row in rows) == [
+        ("Asia/Tokyo", False, 30, 6, 2, "2026-01-20", "2026-01-24"),
+        ("UTC", True, 80, 4, 0, "2026-01-05", "2026-01-24"),
+    ]
+
+
 def status(endpoint: str, outcome: str, hour: int | None, *, task: str = "dag.task", tweet: str = "1") -> dict:
     at = None if hour is None else DAY + hour * HOUR
     return {
@@ -337,7 +401,11 @@ def test_views_can_be_created_again_by_the_next_load(views, load) -> None:
 TAKEN = {
     "a table": "CREATE TABLE mart.engagement_by_day (a integer)",
     "a view": "CREATE VIEW mart.engagement_by_day AS SELECT tweet_id, impressions FROM mart.tweet_metrics",
-    "our view, replaced": "CREATE VIEW mart.engagement_by_day AS SELECT * FROM mart.engagement_by_hour",
+    "a view of one of ours": "CREATE VIEW mart.engagement_by_day AS SELECT * FROM mart.engagement_by_hour",
+    "a view that names the package": (
+        "CREATE VIEW mart.engagement_by_day AS WITH airflow_provider_engagement AS (SELECT 1 AS one) "
+        "SELECT * FROM airflow_provider_engagement WHERE 'airflow-provider-engagement' <> 'Made by'"
+    ),
 }
 
 
@@ -356,6 +424,50 @@ def test_what_this_package_has_not_made_is_not_replaced_and_no_row_is_loaded(
     assert database.rows() == expected(rows)
 
 
+@pytest.mark.parametrize("kind", ["duckdb", "postgres"])
+@pytest.mark.parametrize("change", ["replaced", "dropped and made from a copy", "moved behind another"])
+def test_a_view_that_you_have_made_of_ours_is_not_replaced_and_no_row_is_loaded(
+    kind, write_day, load, expected, request, change
+) -> None:
+    database = request.getfixturevalue(f"make_{kind}")()
+    rows = write_day()
+    load(database, views=[View.ENGAGEMENT_BY_DAY])
+    place = "mart.engagement_by_day"
+    query = view_query(
+        View.ENGAGEMENT_BY_DAY, dialect=kind, qualified=lambda table: f"mart.{table.name}", time_zone="UTC"
+    )
+    if change == "moved behind another":
+        database.query(f"DROP VIEW {place}; CREATE VIEW mart.mine AS {query}; ALTER VIEW mart.mine RENAME TO renamed")
+        database.query(f"CREATE VIEW {place} AS SELECT * FROM mart.renamed")
+    else:
+        if change != "replaced":
+            database.query(f"DROP VIEW {place}")
+        database.query(f"CREATE OR REPLACE VIEW {place} AS {query} WHERE owner = '42'")
+    write_day(added=1)
+
+    with pytest.raises(WarehouseViewError, match=r"not made, or that was changed\. No row is loaded"):
+        load(database, views=[View.ENGAGEMENT_BY_DAY])
+
+    assert database.rows() == expected(rows)
+
+
+def test_a_view_is_known_whatever_schemas_the_user_searches_and_after_its_comment_is_gone(
+    make_postgres, write_day, load
+) -> None:
+    database = make_postgres()
+    name = database.target.settings["credentials"]["database"]
+    write_day()
+    load(database, views=[View.ENGAGEMENT_BY_DAY])
+    database.query(f'ALTER DATABASE "{name}" SET search_path = mart, public')
+    load(database, views=[View.ENGAGEMENT_BY_DAY])
+    database.query("COMMENT ON VIEW mart.engagement_by_day IS NULL")
+
+    load(database, views=[View.ENGAGEMENT_BY_DAY])
+
+    sealed = "SELECT obj_description('mart.engagement_by_day'::regclass, 'pg_class') LIKE 'Made by airflow-provider%'"
+    assert database.query(sealed) == [(True,)]
+
+
 def test_a_materialized_view_is_not_replaced(make_postgres, write_day, load) -> None:
     database = make_postgres()
     write_day()
@@ -366,13 +478,22 @@ def test_a_materialized_view_is_not_replaced(make_postgres, write_day, load) -> 
         load(database, views=[View.ENGAGEMENT_BY_DAY])
 
 
-def old_view(database) -> None:
-    """Make a view as an earlier version of this package would have made it, with other columns."""
-    query = f"WITH {MARK} AS (SELECT owner, tweet_id FROM mart.tweet_metrics) SELECT * FROM {MARK}"
-    database.query(f"CREATE OR REPLACE VIEW mart.engagement_by_day AS {query}")
+@pytest.fixture
+def old_view(load, monkeypatch) -> Callable[[Any], None]:
+    """Make a view as an earlier version of this package has made it, with other columns."""
+
+    def made(database: Any) -> None:
+        def query(view: View, *, qualified: Callable[[Table], str], **others: Any) -> str:
+            return f"WITH {MARK} AS (SELECT owner, tweet_id FROM {qualified(TWEET_METRICS)}) SELECT * FROM {MARK}"
+
+        with monkeypatch.context() as patch:
+            patch.setattr(views_module, "view_query", query)
+            load(database, views=[View.ENGAGEMENT_BY_DAY])
+
+    return made
 
 
-def test_a_view_whose_columns_have_changed_is_made_again(database, write_day, load) -> None:
+def test_a_view_whose_columns_have_changed_is_made_again(database, write_day, load, old_view) -> None:
     write_day()
     load(database)
     old_view(database)
@@ -383,7 +504,7 @@ def test_a_view_whose_columns_have_changed_is_made_again(database, write_day, lo
 
 
 def test_a_view_that_is_made_again_can_be_read_by_those_who_could_read_it_before(
-    make_postgres, write_day, load
+    make_postgres, write_day, load, old_view
 ) -> None:
     database = make_postgres()
     write_day()
@@ -399,7 +520,7 @@ def test_a_view_that_is_made_again_can_be_read_by_those_who_could_read_it_before
 
 
 def test_a_view_on_which_another_one_depends_is_named_and_no_row_is_loaded(
-    make_postgres, write_day, load, expected
+    make_postgres, write_day, load, expected, old_view
 ) -> None:
     database = make_postgres()
     rows = write_day()
@@ -475,7 +596,12 @@ def connected(database) -> Any:
 def test_every_view_has_a_query_in_every_dialect(view, dialect) -> None:
     quote = "`" if dialect in ("bigquery", "databricks") else '"'
 
-    query = view_query(view, dialect=dialect, qualified=lambda table: f"{quote}mart{quote}.{quote}{table.name}{quote}")
+    query = view_query(
+        view,
+        dialect=dialect,
+        qualified=lambda table: f"{quote}mart{quote}.{quote}{table.name}{quote}",
+        time_zone="Europe/Berlin",
+    )
 
     assert {f"{quote}mart{quote}.{quote}{table.name}{quote}" for table in TABLES_OF[view]} == set(
         re.findall(rf"{quote}mart{quote}\.{quote}\w+{quote}", query)

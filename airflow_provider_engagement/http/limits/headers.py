@@ -1,7 +1,7 @@
 """Read the rate limit headers of a response, and decide how long to wait after HTTP 429. Pure: no clock, no I/O.
 
-The API counts requests by the minute, and every response states how many remain (reference, "Rate limits"). Times are
-epoch seconds, durations are seconds. The server's clock is never compared with the caller's: the rest of a minute is
+A server counts requests in windows of one length, and every response states how many remain. Times are epoch seconds,
+durations are seconds. The server's clock is never compared with the caller's: the rest of a window is
 ``reset - Date``, and both are the server's. ``Date`` has no fractions and is old on arrival. Both make the rest look
 longer, never shorter, so the smallest of several estimates is the most accurate, and it is safe.
 """
@@ -16,24 +16,35 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final
 
-MINUTE: Final = 60.0
 #: Seconds added to every reset, because clocks and networks are not exact.
 MARGIN: Final = 0.1
 #: A longer ``Retry-After`` means that a limit of a longer period is used up.
 LONGEST_RETRY_AFTER: Final = 900.0
-#: A reset further ahead belongs to a limit of a longer period. A nearer one past the minute is an error of the server.
+#: A reset further ahead belongs to a limit of a longer period. A nearer one past the window is an error of the server.
 FARTHEST_RESET: Final = 86_400.0
 #: No limit renews later. A server that states a longer time is in error, and the time would not fit into a clock.
 LONGEST_PERIOD: Final = 366 * 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HeaderNames:
+    """How an API names its rate limit headers. Each name is followed by ``-limit``, ``-remaining`` or ``-reset``.
+
+    :param window: the name of the limit of a window.
+    :param second: the name of the limit of a second, if there is one.
+    """
+
+    window: str
+    second: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RateHeaders:
     """The rate limit headers of a response; ``None`` for a header that is missing or unreadable.
 
-    :param limit: requests per minute.
-    :param remaining: requests that remain in this minute.
-    :param reset_at: when this minute ends, by the server's clock.
+    :param limit: requests in a window.
+    :param remaining: requests that remain in this window.
+    :param reset_at: when this window ends, by the server's clock.
     :param second_limit: requests per second.
     :param second_remaining: requests that remain in this second.
     :param second_reset_at: when this second ends, by the server's clock.
@@ -50,19 +61,22 @@ class RateHeaders:
     retry_after: float | None = None
     server_time: float | None = None
 
-    @property
-    def seconds_left(self) -> float | None:
-        """Seconds until the minute ends, at most; ``None`` if ``reset`` or ``Date`` is missing or they contradict."""
+    def seconds_left(self, window_seconds: float) -> float | None:
+        """Return the seconds until the window ends, at most; ``None`` if ``reset`` or ``Date`` lack or contradict.
+
+        :param window_seconds: how long a window is.
+        """
         if self.reset_at is None or self.server_time is None:
             return None
         left = self.reset_at - self.server_time
-        return left if 0 < left <= MINUTE + 1 else None
+        return left if 0 < left <= window_seconds + 1 else None
 
 
-def read_headers(headers: Mapping[str, str], *, received_at: float) -> RateHeaders:
+def read_headers(headers: Mapping[str, str], names: HeaderNames, *, received_at: float) -> RateHeaders:
     """Read the rate limit headers of a response. The case of their names does not matter.
 
     :param headers: all headers of the response.
+    :param names: how the API names them.
     :param received_at: when the response arrived; used as the server's time if there is no ``Date``.
     """
     by_name = {name.lower(): value.strip() for name, value in headers.items()}
@@ -77,12 +91,12 @@ def read_headers(headers: Mapping[str, str], *, received_at: float) -> RateHeade
     if retry_after is not None:
         retry_after = min(retry_after, LONGEST_PERIOD)
     return RateHeaders(
-        limit=_count(text("x-per-minute-limit")),
-        remaining=_count(text("x-per-minute-remaining")),
-        reset_at=_epoch(text("x-per-minute-reset")),
-        second_limit=_count(text("x-per-second-limit")),
-        second_remaining=_count(text("x-per-second-remaining")),
-        second_reset_at=_epoch(text("x-per-second-reset")),
+        limit=_count(text(f"{names.window}-limit")),
+        remaining=_count(text(f"{names.window}-remaining")),
+        reset_at=_epoch(text(f"{names.window}-reset")),
+        second_limit=_count(text(f"{names.second}-limit")),
+        second_remaining=_count(text(f"{names.second}-remaining")),
+        second_reset_at=_epoch(text(f"{names.second}-reset")),
         retry_after=retry_after,
         server_time=server_time,
     )
@@ -93,8 +107,8 @@ class ExceededLimit(StrEnum):
 
     SECOND = "second"
     """Requests per second: a short wait is enough."""
-    MINUTE = "minute"
-    """Requests per minute: the next minute allows more."""
+    WINDOW = "window"
+    """Requests of a window: the next window allows more."""
     PERIOD = "period"
     """Requests of a longer period, which renews far in the future: waiting does not help."""
 
@@ -109,16 +123,17 @@ def exceeded_limit(headers: RateHeaders, *, now: float) -> ExceededLimit:
         return ExceededLimit.PERIOD
     if headers.second_remaining == 0 and headers.remaining != 0:
         return ExceededLimit.SECOND
-    return ExceededLimit.MINUTE
+    return ExceededLimit.WINDOW
 
 
-def wait_after_429(headers: RateHeaders, *, now: float, in_a_row: int = 1) -> float:
+def wait_after_429(headers: RateHeaders, *, window_seconds: float, now: float, in_a_row: int = 1) -> float:
     """Return how many seconds to send nothing after HTTP 429.
 
-    ``Retry-After`` has precedence, then the end of the exceeded second or minute, then a whole minute. After a second
-    429 in a row, the wait is at least a minute, so that at most one request per minute is rate-limited.
+    ``Retry-After`` has precedence, then the end of the exceeded second or window, then a whole window. After a second
+    429 in a row, the wait is at least a window, so that at most one request per window is rate-limited.
 
     :param headers: the headers of the response.
+    :param window_seconds: how long a window is.
     :param now: used as the server's time if the response has no ``Date``.
     :param in_a_row: how many consecutive requests were rate-limited, including this one.
     """
@@ -130,8 +145,8 @@ def wait_after_429(headers: RateHeaders, *, now: float, in_a_row: int = 1) -> fl
     elif exceeded is ExceededLimit.SECOND:
         wait = min(max(2.0, (headers.second_reset_at or 0) - (headers.server_time or now)), 5.0)
     else:
-        wait = headers.seconds_left or MINUTE
-    return max(wait, MINUTE if in_a_row > 1 else 1.0) + MARGIN
+        wait = headers.seconds_left(window_seconds) or window_seconds
+    return max(wait, window_seconds if in_a_row > 1 else 1.0) + MARGIN
 
 
 def _until_reset(headers: RateHeaders, now: float) -> float:

@@ -1,6 +1,6 @@
 SELECT
     stored.tweet_id,
-    CAST(stored.period_start AT TIME ZONE stored.time_zone AS DATE) AS period_date,
+    CAST(stored.period_start AT TIME ZONE {zone} AS DATE) AS period_date,
     stored.time_zone,
     stored.period_start,
     stored.period_end,
@@ -10,14 +10,11 @@ SELECT
     stored.is_final,
     {metrics_of_days}
 FROM tweet_metrics AS stored
-INNER JOIN ({zones}) AS zones
-    ON zones.tweet_id = stored.tweet_id AND zones.time_zone = stored.time_zone
 LEFT JOIN ({summed_days}) AS of_hours
     ON of_hours.tweet_id = stored.tweet_id
-    AND of_hours.time_zone = stored.time_zone
     AND of_hours.period_end = stored.period_end
     AND of_hours.period_start >= stored.period_start
-WHERE stored.granularity = 'day'
+WHERE stored.granularity = 'day' AND stored.time_zone = {zone}
 UNION ALL
 SELECT
     summed.tweet_id,
@@ -35,7 +32,7 @@ WHERE NOT EXISTS (
     SELECT 1
     FROM tweet_metrics AS known
     WHERE known.granularity = 'day'
-        AND known.time_zone = summed.time_zone
+        AND known.time_zone = {zone}
         AND known.tweet_id = summed.tweet_id
-        AND CAST(known.period_start AT TIME ZONE known.time_zone AS DATE) = summed.period_date
+        AND CAST(known.period_start AT TIME ZONE {zone} AS DATE) = summed.period_date
 )

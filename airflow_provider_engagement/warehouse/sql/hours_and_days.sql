@@ -15,11 +15,9 @@ FROM (
             PARTITION BY series.tweet_id, series.granularity ORDER BY series.period_start
         ) AS previous_end
     FROM tweet_metrics AS series
-    INNER JOIN ({zones}) AS zones
-        ON zones.tweet_id = series.tweet_id AND (series.granularity = 'hour' OR series.time_zone = zones.time_zone)
     LEFT JOIN (SELECT tweet_id, MAX(snapshot_at) AS snapshot_at FROM tweet_totals GROUP BY tweet_id) AS newest
         ON newest.tweet_id = series.tweet_id
-    WHERE series.granularity IN ('hour', 'day')
+    WHERE (series.granularity = 'hour' OR series.granularity = 'day' AND series.time_zone = {zone})
         AND (newest.snapshot_at IS NULL OR series.period_start < newest.snapshot_at)
 ) AS ordered
 GROUP BY tweet_id, granularity

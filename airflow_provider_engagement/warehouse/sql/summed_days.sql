@@ -12,8 +12,8 @@ SELECT
 FROM (
     SELECT
         hours.tweet_id,
-        CAST(hours.period_start AT TIME ZONE zones.time_zone AS DATE) AS period_date,
-        zones.time_zone,
+        CAST(hours.period_start AT TIME ZONE {zone} AS DATE) AS period_date,
+        {zone} AS time_zone,
         MIN(hours.period_start) AS period_start,
         MAX(hours.period_end) AS period_end,
         COUNT(*) AS hours,
@@ -23,15 +23,13 @@ FROM (
         MIN(CASE WHEN hours.is_final THEN 1 ELSE 0 END) = 1 AS is_final,
         {sums}
     FROM tweet_metrics AS hours
-    INNER JOIN ({zones}) AS zones
-        ON zones.tweet_id = hours.tweet_id
     WHERE hours.granularity = 'hour'
-    GROUP BY hours.tweet_id, CAST(hours.period_start AT TIME ZONE zones.time_zone AS DATE), zones.time_zone
+    GROUP BY hours.tweet_id, CAST(hours.period_start AT TIME ZONE {zone} AS DATE)
 ) AS sums
-WHERE EXTRACT(MINUTE FROM sums.period_start AT TIME ZONE sums.time_zone) = 0
+WHERE EXTRACT(MINUTE FROM sums.period_start AT TIME ZONE {zone}) = 0
     AND TIMESTAMP_ADD(sums.period_start, sums.hours, 'HOUR') = sums.period_end
-    AND CAST(sums.period_end AT TIME ZONE sums.time_zone AS DATE) > sums.period_date
+    AND CAST(sums.period_end AT TIME ZONE {zone} AS DATE) > sums.period_date
     AND (
-        CAST((sums.period_start - INTERVAL '1 HOUR') AT TIME ZONE sums.time_zone AS DATE) < sums.period_date
+        CAST((sums.period_start - INTERVAL '1 HOUR') AT TIME ZONE {zone} AS DATE) < sums.period_date
         OR sums.period_start <= sums.tweet_created_at
     )

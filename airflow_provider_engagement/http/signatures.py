@@ -1,130 +1,39 @@
-"""Credentials, OAuth 1.0a signatures, and bearer tokens."""
+"""Sign requests: with OAuth 1.0a for a user, and with a bearer token for an app."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import threading
-from base64 import b64encode
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from airflow_provider_engagement.engagement_api.catalogue import Auth
-from airflow_provider_engagement.engagement_api.error_responses import error_messages
 from airflow_provider_engagement.exceptions import (
     AuthenticationError,
     InvalidConnectionError,
     InvalidResponseError,
     OwnerTokenError,
 )
-from airflow_provider_engagement.http.redaction import (
-    check_secret,
-    presentable,
-    presentable_texts,
-    problem_with_secret,
-)
+from airflow_provider_engagement.http.credentials import USER_FIELDS, Credentials
+from airflow_provider_engagement.http.redaction import presentable, presentable_texts, problem_with_secret
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
 
     from airflow_provider_engagement.http.response_body import ReceivedResponse
 
-USER_FIELDS = ("api_key", "api_key_secret", "access_token", "access_token_secret")
 LONGEST_TOKEN = 8_000
 """How many characters an obtained bearer token can have. Servers refuse longer headers."""
 
 SIGNING_LOGGERS = ("oauthlib.oauth1.rfc5849", "requests_oauthlib.oauth1_auth")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Credentials:
-    """The secrets of a connection. The ``repr`` contains only the names of those that are set.
-
-    :param api_key: the app's key, also called API key.
-    :param api_key_secret: the app's secret.
-    :param access_token: a user's token, which reads all metrics of Tweets that the user posted.
-    :param access_token_secret: the secret of the access token.
-    :param bearer_token: the app's token, which reads public metrics of any Tweet.
-    :raises InvalidConnectionError: if a secret is missing, or cannot be part of a header.
-    """
-
-    api_key: str | None = None
-    api_key_secret: str | None = None
-    access_token: str | None = None
-    access_token_secret: str | None = None
-    bearer_token: str | None = None
-
-    def __post_init__(self) -> None:
-        for name in self.given:
-            check_secret(name, getattr(self, name))
-        for names in (("api_key", "api_key_secret"), ("access_token", "access_token_secret")):
-            missing = [name for name in names if not getattr(self, name)]
-            if len(missing) == 1:
-                raise InvalidConnectionError(f"{missing[0]} is missing. Set both of {' and '.join(names)}, or neither.")
-        if self.access_token and not self.api_key:
-            raise InvalidConnectionError(
-                "api_key and api_key_secret are missing. Set them: they sign requests with an access_token."
-            )
-        if not self.given:
-            raise InvalidConnectionError(
-                "The connection has no credentials. Set bearer_token, or api_key and api_key_secret. To read all "
-                "metrics of a user's Tweets, also set access_token and access_token_secret."
-            )
-
-    def __repr__(self) -> str:
-        return f"Credentials({', '.join(f'{name}=***' for name in self.given)})"
-
-    @property
-    def given(self) -> tuple[str, ...]:
-        """The names of the secrets that are set."""
-        return tuple(one.name for one in fields(self) if getattr(self, one.name))
-
-    @property
-    def has_user(self) -> bool:
-        """Whether requests can be signed with user credentials."""
-        return all(name in self.given for name in USER_FIELDS)
-
-    @property
-    def has_app(self) -> bool:
-        """Whether there is a bearer token, or the keys to obtain one."""
-        return bool(self.bearer_token or self.api_key)
-
-    @property
-    def user_id(self) -> str | None:
-        """The id of the access token's user, with which the token begins."""
-        prefix, hyphen, _ = (self.access_token or "").partition("-")
-        return prefix if hyphen and prefix.isdigit() else None
-
-    @property
-    def identity(self) -> str:
-        """A text that identifies the app and the user. It contains no secret."""
-        names = json.dumps([self.user_id or self.access_token, self.api_key, self.bearer_token])
-        return hashlib.sha256(names.encode()).hexdigest()
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Every secret, also in the form of the basic authentication of a request for a bearer token."""
-        return (*(getattr(self, name) for name in self.given), *([self._basic] if self.api_key else []))
-
-    @property
-    def _basic(self) -> str:
-        pair = f"{quote(self.api_key or '', safe='')}:{quote(self.api_key_secret or '', safe='')}"
-        return b64encode(pair.encode()).decode()
-
-    def sign_token_request(self, request: PreparedRequest) -> PreparedRequest:
-        """Add the ``Authorization`` header of a request for a bearer token."""
-        request.headers["Authorization"] = f"Basic {self._basic}"
-        return request
-
 
 Signature = Callable[["PreparedRequest"], "PreparedRequest"]
 """Adds the ``Authorization`` header to a request."""
 
 OwnerCredentials = Callable[[str], Credentials]
 """Returns the credentials with an owner's access token, or raises ``OwnerTokenError``."""
+
+ErrorMessages = Callable[[Any], Sequence[str]]
+"""Returns the error messages of a body."""
 
 
 class Signer:
@@ -133,6 +42,7 @@ class Signer:
     :param credentials: the secrets of the connection.
     :param of_owner: returns the credentials of an owner; by default those of the connection.
     :param post_for_bearer_token: sends a request for a bearer token, given what signs it, and returns the response.
+    :param error_messages: returns the error messages in the body of such a response.
     :param on_obtained: is called with each bearer token that is obtained.
     """
 
@@ -140,6 +50,8 @@ class Signer:
         self,
         credentials: Credentials,
         post_for_bearer_token: Callable[[Signature], ReceivedResponse],
+        *,
+        error_messages: ErrorMessages,
         of_owner: OwnerCredentials | None = None,
         on_obtained: Callable[[str], None] | None = None,
     ) -> None:
@@ -147,20 +59,22 @@ class Signer:
         self._of_owner = of_owner
         self._used: dict[str, Credentials] = {}
         self._post_for_bearer_token = post_for_bearer_token
+        self._error_messages = error_messages
         self._lock = threading.Lock()
         self._on_obtained = on_obtained
         self._obtained: str | None = None
         self._all_obtained: list[str] = []
 
-    def __call__(self, auth: Auth, owner: str | None = None) -> Signature:
-        """Return what signs one attempt, as ``requests`` accepts it.
+    def as_app(self) -> Signature:
+        """Return what signs one attempt with the bearer token, as ``requests`` accepts it."""
+        return _bearer_signature(self.bearer_token())
 
-        :param auth: the kind of credentials.
+    def as_user(self, owner: str | None = None) -> Signature:
+        """Return what signs one attempt with an access token, as ``requests`` accepts it.
+
         :param owner: the owner whose access token signs; ``None`` for that of the connection.
         :raises OwnerTokenError: if there is no usable access token of the owner.
         """
-        if auth is Auth.APP:
-            return _bearer_signature(self.bearer_token())
         from requests_oauthlib import OAuth1
 
         for name in SIGNING_LOGGERS:
@@ -201,6 +115,10 @@ class Signer:
         """Return a text of a server or a library, without secrets and fit to be shown."""
         return presentable(text, self.secrets)
 
+    def presentable_texts(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the texts of a response, without secrets and fit to be shown."""
+        return presentable_texts(texts, self.secrets)
+
     def bearer_token(self) -> str:
         """Return the bearer token of the connection, or one that is obtained with the app's key and secret."""
         if self._credentials.bearer_token:
@@ -232,7 +150,7 @@ class Signer:
                 "The API rejected api_key and api_key_secret in the request for a bearer token. Check both.",
                 endpoint="oauth2/token",
                 status=response.status,
-                messages=presentable_texts(error_messages(response.body), self.secrets),
+                messages=self.presentable_texts(self._error_messages(response.body)),
             )
         if response.status != 200 or not _holds_token(response.body):
             reason = f": {self.presentable(response.json_error)}" if response.json_error else ""
