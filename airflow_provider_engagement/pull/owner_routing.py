@@ -12,10 +12,10 @@ from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.lists import quoted_names
 from airflow_provider_engagement.inputs.tweet_source import TweetSource
 from airflow_provider_engagement.pull.api import Api
-from airflow_provider_engagement.pull.pull import Owners
+from airflow_provider_engagement.pull.pull import TweetOwners
 
 
-def divide_by_owner(query: Query, owners: Owners, source: TweetSource, api: Api, *, time: datetime) -> list[Query]:
+def divide_by_owner(query: Query, owners: TweetOwners, source: TweetSource, api: Api, *, time: datetime) -> list[Query]:
     """Return the query, divided by the credentials that read its Tweets.
 
     :param query: the query for all Tweets.

@@ -161,7 +161,7 @@ def rate_limited(api: Simulator) -> int:
 # Where and for how long
 
 
-def test_a_wait_up_to_max_inline_wait_stays_on_the_worker(drive: Drive) -> None:
+def test_a_wait_up_to_the_longest_on_the_worker_stays_on_the_worker(drive: Drive) -> None:
     driven = drive("deferring", limits=Limits(wait_on_worker=timedelta(seconds=61)))
     assert not driven.wakes
     assert driven.report["requests"]["sent"] == TWEETS // 2
@@ -199,19 +199,19 @@ def test_every_way_of_waiting_sends_the_same_requests_and_writes_the_same_rows(
     assert len(requests["sleeping"]) == TWEETS // 2
 
 
-@pytest.mark.parametrize(("mode", "max_wait"), [("deferring", 130), ("rescheduling", "130")])
-def test_max_wait_limits_the_sum_of_all_waits(drive: Drive, api: Simulator, mode: str, max_wait: float | str) -> None:
+@pytest.mark.parametrize(("mode", "wait"), [("deferring", timedelta(seconds=130)), ("rescheduling", "130s")])
+def test_the_longest_wait_limits_the_sum_of_all_waits(drive: Drive, api: Simulator, mode: str, wait: Any) -> None:
     with pytest.raises(
-        AirflowFailException, match=r"max_wait \(130 s\) ends at .* Clear the task to continue"
+        AirflowFailException, match=r"limits\.wait \(0:02:10\) ends at .* Clear the task to continue"
     ) as failure:
-        drive(mode, limits=Limits(wait=timedelta(seconds=max_wait)))
+        drive(mode, limits=Limits(wait=wait))
     assert list(windows(api).values()) == [6, 6, 6]
     assert datetime.now(UTC) - NOW < timedelta(seconds=130)
     assert failure.value.__cause__ is not None
 
 
 @pytest.mark.parametrize("mode", MODES[1:])
-def test_the_responses_from_before_max_wait_are_reused(
+def test_the_responses_from_before_the_longest_wait_are_reused(
     drive: Drive, api: Simulator, time_travel: time_machine.Traveller, mode: str
 ) -> None:
     with pytest.raises(AirflowFailException):
