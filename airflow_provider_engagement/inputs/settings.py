@@ -30,7 +30,16 @@ from airflow_provider_engagement.inputs.intervals import OnOutOfRange, OnUnalign
 from airflow_provider_engagement.inputs.lists import parse_list
 from airflow_provider_engagement.inputs.numbers import parse_whole_number
 from airflow_provider_engagement.inputs.query_fields import parse_groupings, parse_metrics
-from airflow_provider_engagement.inputs.rules import Alternatives, Group, Parse, Rule, Value, is_blank, is_constant
+from airflow_provider_engagement.inputs.rules import (
+    Alternatives,
+    Group,
+    Parse,
+    Rule,
+    Value,
+    check_constants,
+    is_blank,
+    is_constant,
+)
 from airflow_provider_engagement.inputs.times import parse_duration, parse_time_zone
 from airflow_provider_engagement.inputs.tweet_ids import parse_owner
 from airflow_provider_engagement.inputs.tweet_source import TweetSource, TweetsRule
@@ -329,7 +338,7 @@ def parse_settings(endpoint: str, values: Values) -> PullSettings:
     :raises InvalidQueryError: with the first parameter that has an invalid value.
     """
     of = Endpoint(endpoint)
-    check_together(values)
+    _check_together(values)
     parsed = {name: rule.parse(values[name]) for name, rule in rules_of(of).items()}
     match of:
         case Endpoint.TOTALS:
@@ -361,12 +370,19 @@ def parse_settings(endpoint: str, values: Values) -> PullSettings:
             )
 
 
-def check_together(values: Values) -> None:
-    """Reject parameters that exclude or require each other, as far as no template sets them.
+def check_settings(endpoint: str, values: Values) -> None:
+    """Reject parameters that can never be right, before the templates are rendered.
 
-    :param values: the parameters by name.
-    :raises InvalidQueryError: if the pull cannot have them together.
+    :param endpoint: the endpoint.
+    :param values: the parameters of its operator, by name.
+    :raises InvalidQueryError: with the text that :func:`parse_settings` would raise.
     """
+    check_constants(rules_of(Endpoint(endpoint)), values)
+    _check_together(values)
+
+
+def _check_together(values: Values) -> None:
+    """Reject parameters that exclude or require each other, as far as no template sets them."""
     start, end, groupings = (values.get(name) for name in ("start", "end", "groupings"))
     if is_blank(start) != is_blank(end) and is_constant(start) and is_constant(end):
         missing, other = ("start", "end") if is_blank(start) else ("end", "start")

@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from airflow.sdk import BaseOperator, conf
 
-from airflow_provider_engagement.engagement_api.catalogue import Endpoint
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import airflow_failures
-from airflow_provider_engagement.inputs.rules import check_constants
-from airflow_provider_engagement.inputs.settings import check_together, rules_of
 from airflow_provider_engagement.operators.configuration import configured
 from airflow_provider_engagement.operators.links import DatasetLink, ManifestLink
 
@@ -93,6 +90,13 @@ class EngagementPullOperator(BaseOperator):
     }
     ui_color = "#d7ecfb"
 
+    client: EngagementClient | None = None
+    """The client, while requests are in flight."""
+    manifest_path: str | None = None
+    """The path of the manifest, after the pull has written it."""
+    lineage: Lineage | None = None
+    """What the pull has read and written, for OpenLineage."""
+
     def __init__(
         self,
         *,
@@ -130,22 +134,16 @@ class EngagementPullOperator(BaseOperator):
         self.estimate_only = estimate_only
         self.engagement_conn_id = engagement_conn_id
         self.deferrable = deferrable
-        self.client: EngagementClient | None = None
-        """The client, while requests are in flight."""
-        self.manifest_path: str | None = None
-        """The path of the manifest, after the pull has written it."""
-        self.lineage: Lineage | None = None
-        """What the pull has read and written, for OpenLineage."""
 
     def check_parameters(self, granularity: object = None) -> None:
         """Reject parameters that can never be right, and declare the outlet of the task if it emits asset events.
 
         :param granularity: the granularity of the rows; ``None`` for totals.
         """
-        values = vars(self)
+        from airflow_provider_engagement.inputs.settings import check_settings
+
         with airflow_failures():
-            check_constants(rules_of(Endpoint(self.endpoint)), values)
-            check_together(values)
+            check_settings(self.endpoint, vars(self))
             self._declare_outlet(granularity)
 
     def configured_dataset_path(self) -> Any:

@@ -62,19 +62,19 @@ def test_a_pull_declares_its_main_table_when_it_is_constructed(
     operator: type[BaseOperator], options: dict[str, Any], uri: str
 ) -> None:
     other = Asset("other")
-    parameters = {"tweets": ["1"], "dataset_path": "s3://bucket/brand", "outlets": [other], "asset_events": "run"}
+    parameters = {"tweets": ["20"], "dataset_path": "s3://bucket/brand", "outlets": [other], "asset_events": "run"}
     made = operator(task_id="pull", **{**parameters, **options})
 
     assert made.outlets == [other, Asset(uri=uri)]
 
 
 def test_a_pull_declares_nothing_by_default() -> None:
-    assert EngagementTotalsOperator(task_id="pull", tweets=["1"], dataset_path="/data").outlets == []
+    assert EngagementTotalsOperator(task_id="pull", tweets=["20"], dataset_path="/data").outlets == []
 
 
 def test_a_pull_declares_the_table_of_the_configured_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__ENGAGEMENT__DEFAULT_DATASET_PATH", "/data/brand")
-    pull = EngagementTotalsOperator(task_id="pull", tweets=["1"], asset_events="run")
+    pull = EngagementTotalsOperator(task_id="pull", tweets=["20"], asset_events="run")
 
     assert [asset.uri for asset in pull.outlets] == ["engagement://file/data/brand/tweet_totals"]
 
@@ -82,7 +82,7 @@ def test_a_pull_declares_the_table_of_the_configured_dataset(monkeypatch: pytest
 def test_an_outlet_that_is_declared_already_is_not_declared_twice() -> None:
     asset = create_asset(dataset_path="/data", table="tweet_totals", extra={"team": "social"})
     pull = EngagementTotalsOperator(
-        task_id="pull", tweets=["1"], dataset_path="/data", outlets=[asset], asset_events="run"
+        task_id="pull", tweets=["20"], dataset_path="/data", outlets=[asset], asset_events="run"
     )
 
     assert pull.outlets == [asset]
@@ -107,7 +107,7 @@ def test_a_table_that_is_not_known_yet_cannot_be_declared(
     operator: type[BaseOperator], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidQueryError, match=f"asset_events: .*{message}"):
-        operator(**{**options, "task_id": "pull", "tweets": ["1"], "asset_events": "run"})
+        operator(**{**options, "task_id": "pull", "tweets": ["20"], "asset_events": "run"})
 
 
 def test_the_event_of_a_pull_says_what_it_wrote(

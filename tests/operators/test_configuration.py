@@ -32,7 +32,7 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Configure:
 
 
 def pull(**options: Any) -> EngagementTotalsOperator:
-    return EngagementTotalsOperator(**{"task_id": "pull", "metrics": ["favorites"], **options})
+    return EngagementTotalsOperator(**{"task_id": "pull", "tweets": ["20"], "metrics": ["favorites"], **options})
 
 
 def test_the_section_is_the_one_that_the_provider_describes() -> None:

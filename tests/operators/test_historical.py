@@ -847,8 +847,8 @@ def test_a_different_request_never_reuses_a_response(
     for change in (
         {"tweets": readable[:19]},
         {"metrics": ["favorites"]},
-        {"interval": (WEEK[0], WEEK[1] - HOUR)},
-        {"interval": (WEEK[0] + HOUR, WEEK[1])},
+        {"data_interval": (WEEK[0], WEEK[1] - HOUR)},
+        {"data_interval": (WEEK[0] + HOUR, WEEK[1])},
         {"groupings": {"grand": ["engagement.type"]}},
     ):
         assert pull(**{**base, **change})["requests"]["sent"] == 1, change

@@ -65,7 +65,7 @@ def test_a_pull_without_a_dataset_writes_nothing(
 
 def test_a_task_that_failed_before_it_knew_its_data_reports_nothing() -> None:
     for operator in (
-        EngagementHistoricalOperator(task_id="pull", tweets=["1"]),
+        EngagementHistoricalOperator(task_id="pull", tweets=["20"]),
         EngagementTopTweetsOperator(task_id="top", dataset_path="/data"),
         EngagementToWarehouseOperator(task_id="load", dataset_path="/data"),
     ):

@@ -69,7 +69,7 @@ def test_a_serialized_task_keeps_its_links() -> None:
 
     with DAG("links", schedule=None) as dag:
         EngagementTopTweetsOperator(task_id="top", dataset_path="/data")
-        EngagementTotalsOperator(task_id="pull", tweets=["1"], dataset_path="/data")
+        EngagementTotalsOperator(task_id="pull", tweets=["20"], dataset_path="/data")
     restored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
     assert set(restored.get_task("top").extra_links) == {"Best Tweet", "Dataset"}
     assert set(restored.get_task("pull").extra_links) == {"Dataset", "Manifest"}

@@ -112,7 +112,7 @@ def test_several_ids_in_a_native_template_are_those_ids() -> None:
     ],
 )
 def test_a_text_that_a_native_template_makes_a_number_is_a_text(operator: type[BaseOperator], name: str) -> None:
-    required = dict.fromkeys(required_parameters(operator), "x")
+    required = dict.fromkeys(required_parameters(operator), "20")
     assert getattr(rendered(operator, {"text": "2026"}, **required, **{name: "{{ params.text }}"}), name) == "2026"
 
 

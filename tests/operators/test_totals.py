@@ -826,11 +826,11 @@ def test_a_reset_in_weeks_fails_the_task_with_its_date(pull: Pull, execute: Exec
     assert len(small_quota.journal) == 1
 
 
-def test_a_wait_beyond_max_wait_fails_the_task(
+def test_a_wait_beyond_the_longest_fails_the_task(
     pull: Pull, execute: Execute, small_quota: Simulator, task_instance: Any
 ) -> None:
     started = datetime.now(UTC) - timedelta(minutes=59, seconds=30)
-    with pytest.raises(AirflowFailException, match=r"max_wait \(3600 s\)") as raised:
+    with pytest.raises(AirflowFailException, match=r"limits\.wait \(1:00:00\)") as raised:
         execute(
             pull(limits=Limits(wait_on_worker=timedelta(seconds=0), wait=timedelta(seconds=3600))),
             ti=task_instance(task_id="totals", start_date=started),
@@ -839,11 +839,11 @@ def test_a_wait_beyond_max_wait_fails_the_task(
     assert len(small_quota.journal) == 2
 
 
-def test_max_wait_counts_from_the_start_before_any_reschedule(
+def test_the_longest_wait_counts_from_the_start_before_any_reschedule(
     pull: Pull, execute: Execute, small_quota: Simulator, task_instance: Any
 ) -> None:
     first = datetime.now(UTC) - timedelta(minutes=59, seconds=30)
-    with pytest.raises(AirflowFailException, match="max_wait"):
+    with pytest.raises(AirflowFailException, match=r"limits\.wait"):
         execute(
             pull(limits=Limits(wait_on_worker=timedelta(seconds=0), wait=timedelta(seconds=3600)), deferrable=False),
             ti=task_instance(task_id="totals", rescheduled_at=first),

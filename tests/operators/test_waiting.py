@@ -250,7 +250,7 @@ def test_a_deferral_to_a_past_time_has_the_shortest_timeout(time_travel: time_ma
             dag_id="d", task_id="t", map_index=-1, run_id="r", start_date=NOW, get_first_reschedule_date=lambda _: None
         )
     }
-    operator = EngagementTotalsOperator(task_id="t")
+    operator = EngagementTotalsOperator(task_id="t", tweets=["20"])
     with pytest.raises(TaskDeferred) as raised:
         wait_until(NOW - MINUTE, operator=operator, context=context, deferrable=True, max_wait=60)
     assert raised.value.timeout == timedelta(minutes=5)
