@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_engagement.exceptions import EngagementError, InvalidQueryError
+from airflow_provider_engagement.inputs.report_options import parse_report_options
 from airflow_provider_engagement.progress_bar import progress_bar
+from airflow_provider_engagement.report.choice import choose
+from airflow_provider_engagement.report.dataset_reader import DatasetReader
 
 NOTHING_INSTALLED = "Reports require altair and vl-convert-python. Install airflow-provider-engagement[report]."
 STORAGE_PACKAGES = {
@@ -80,11 +83,8 @@ def _parser() -> argparse.ArgumentParser:
 def _report(options: argparse.Namespace) -> None:
     if find_spec("altair") is None or find_spec("vl_convert") is None:
         sys.exit(NOTHING_INSTALLED)
-    from airflow_provider_engagement.inputs.report_options import parse_report_options
-    from airflow_provider_engagement.report.choice import choose
     from airflow_provider_engagement.report.contents import images_of, make_report, warning_of
     from airflow_provider_engagement.report.dataset_figures import DatasetFigures
-    from airflow_provider_engagement.report.dataset_reader import DatasetReader
     from airflow_provider_engagement.report.document import to_html
     from airflow_provider_engagement.report.images import ImageFormat
 

@@ -26,6 +26,12 @@ _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TWEET_ID = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}", re.ASCII)
 
 
+class TweetIds(tuple[str, ...]):
+    """Tweet ids that have been parsed, each once. Whoever receives them does not check them again."""
+
+    __slots__ = ()
+
+
 def is_tweet_id(value: str) -> bool:
     """Return whether a string has the form of a Tweet id: 1 to 19 ASCII digits."""
     return _TWEET_ID.fullmatch(value) is not None

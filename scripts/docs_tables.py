@@ -257,8 +257,8 @@ def errors(*names: str) -> str:
     return table(("error", "meaning", "what to do", "retried"), map(row, names))
 
 
-def switches() -> str:
-    switches = member("Switches")
+def switches(name: str) -> str:
+    switches = member(name)
     described = described_parameters(switches)
     return table(
         ("switch", "values", "meaning"),

@@ -38,7 +38,7 @@ ALLOWED = {
     "pull": PULL,
     "connections": CONNECTIONS,
     "hooks": ("hooks", *CONNECTIONS),
-    "assets": ("tables.granularity", "storage.user_information"),
+    "assets": ("tables.tables", "storage.user_information"),
     "operators": TASKS,
     "sensors": TASKS,
     "retry_policies": TASKS,
@@ -179,6 +179,124 @@ def test_the_rules_find_a_forbidden_import(tmp_path: Path, monkeypatch: pytest.M
     assert is_in("engagement_api.catalogue.METRICS", ALLOWED["simulator"])
 
 
+# Which imports stand in functions, and circles.
+
+ENTRIES = ("operators", "sensors", "transfers", "hooks", "plugin.airflow_plugin", "__main__")
+"""What Airflow or a shell loads without using it. Its methods import what they need, and nothing else does."""
+
+OPTIONAL = ("altair", "vl_convert", "fastapi", "dlt", "duckdb", "deltalake", "psycopg2", "rich")
+"""Packages that an extra installs. What imports them can be imported in a function."""
+
+
+class Imports(ast.NodeVisitor):
+    """The modules of this package that a module imports: at its top, for types alone, and in each function."""
+
+    def __init__(self, names: frozenset[str], text: str) -> None:
+        self.names = names
+        self.at_top: set[str] = set()
+        self.for_types: set[str] = set()
+        self.in_functions: list[tuple[str, frozenset[str]]] = []
+        self.optional = False
+        self._found = self.at_top
+        self._function = ""
+        self.visit(ast.parse(text))
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        outer = self._function
+        self._function = f"{outer}.{node.name}" if outer else node.name
+        self.generic_visit(node)
+        self._function = outer
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_If(self, node: ast.If) -> None:
+        if "TYPE_CHECKING" not in ast.dump(node.test):
+            self.generic_visit(node)
+            return
+        self._found, outer = self.for_types, self._found
+        self.generic_visit(node)
+        self._found = outer
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self._add({alias.name for alias in node.names})
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        members = {f"{node.module}.{alias.name}" for alias in node.names}
+        self._add({member if member in self.names else str(node.module) for member in members})
+
+    def _add(self, modules: set[str]) -> None:
+        if not self._function:
+            self.optional |= self._found is self.at_top and any(is_in(name, OPTIONAL) for name in modules)
+            self._found |= modules & self.names
+        elif modules & self.names:
+            self.in_functions.append((self._function, frozenset(modules & self.names)))
+
+
+def imports_by_module(folder: Path = FOLDER, package: str = PACKAGE) -> dict[str, Imports]:
+    names = {}
+    for path in folder.rglob("*.py"):
+        parts = [package, *path.relative_to(folder).with_suffix("").parts]
+        names[".".join(part for part in parts if part != "__init__")] = path.read_text(encoding="utf-8")
+    return {name: Imports(frozenset(names), text) for name, text in names.items()}
+
+
+def optional_modules(found: dict[str, Imports]) -> set[str]:
+    """Return the modules that cannot be imported without an optional package."""
+    optional = {name for name, imported in found.items() if imported.optional}
+    while more := {name for name, imported in found.items() if imported.at_top & optional} - optional:
+        optional |= more
+    return optional
+
+
+def wrong_imports_in_functions(found: dict[str, Imports]) -> list[str]:
+    """Return the functions with an import that belongs to the top of the file, or with more than one."""
+    optional = optional_modules(found)
+    wrong = []
+    for name, imported in found.items():
+        room = name.removeprefix(f"{PACKAGE}.")
+        entry, entries = is_in(room, ENTRIES), Counter(function for function, _ in imported.in_functions)
+        for function, modules in imported.in_functions:
+            if (entry and entries[function] > 1 and room != "__main__") or not (entry or modules <= optional):
+                wrong.append(f"{room}: {function}")
+    return wrong
+
+
+def circles(found: dict[str, Imports]) -> list[str]:
+    """Return the modules that import themselves through others, be it for types alone."""
+    edges = {name: (imported.at_top | imported.for_types) - {name} for name, imported in found.items()}
+    while free := {name for name, targets in edges.items() if not targets}:
+        edges = {name: targets - free for name, targets in edges.items() if name not in free}
+    # What is left leads into a circle. Modules that no other one imports are not on it.
+    while outside := edges.keys() - set().union(*edges.values()):
+        edges = {name: targets for name, targets in edges.items() if name not in outside}
+    return sorted(edges)
+
+
+def test_an_entry_has_one_import_of_its_own_and_all_others_stand_at_the_top() -> None:
+    assert wrong_imports_in_functions(imports_by_module()) == []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    assert circles(imports_by_module()) == []
+
+
+def test_the_rules_find_an_import_in_a_function_and_a_circle(tmp_path: Path) -> None:
+    for name, text in {
+        "pull/run.py": "if TYPE_CHECKING:\n    from {0}.pull.plan import Plan\ndef run():\n    from {0} import pull",
+        "pull/__init__.py": "",
+        "pull/plan.py": "from {0}.pull import run",
+        "pull/reader.py": "from {0}.pull import plan\ndef read():\n    from {0}.pull.delta import open_table",
+        "pull/delta.py": "import deltalake",
+        "hooks/hook.py": "def use():\n    from {0}.pull import run\n    from {0}.pull import plan",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text.format(PACKAGE))
+    found = imports_by_module(tmp_path)
+
+    assert circles(found) == [f"{PACKAGE}.pull.plan", f"{PACKAGE}.pull.run"]
+    assert sorted(wrong_imports_in_functions(found)) == ["hooks.hook: use", "hooks.hook: use", "pull.run: run"]
+
+
 def loaded_by(*modules: str) -> set[str]:
     """Import modules in a new process, and return the top-level packages that are loaded then."""
     program = f"import json, sys, {', '.join(modules)}; print(json.dumps(sorted(sys.modules)))"
@@ -198,8 +316,8 @@ def test_what_dag_files_import_loads_nothing_slow() -> None:
     assert loaded_by(*(f"{PACKAGE}.{module}" for module in modules)).isdisjoint(SLOW_TO_IMPORT)
 
 
-@pytest.mark.parametrize("room", ["http", "engagement_api", "x_api"])
-def test_the_wire_and_the_api_load_nothing_of_airflow(room: str) -> None:
+@pytest.mark.parametrize("room", ["http", "engagement_api", "x_api", "storage", "tables", "inputs", "pull"])
+def test_a_pull_and_what_is_below_it_load_nothing_of_airflow(room: str) -> None:
     files = [path.relative_to(FOLDER.parent).with_suffix("") for path in (FOLDER / room).rglob("[!_]*.py")]
     modules = [".".join(path.parts) for path in files]
 

@@ -18,25 +18,12 @@ from airflow_provider_engagement.storage.user_information import (
     holds_secret,
     without_user,
 )
-from airflow_provider_engagement.tables.granularity import Granularity
+from airflow_provider_engagement.tables.tables import TABLES
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
 SCHEME = "engagement"
-
-GRANULARITIES_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "tweet_totals": (),
-        "tweet_metrics": (Granularity.HOUR.value, Granularity.DAY.value, Granularity.TOTAL.value),
-        "tweet_hours_of_day": (),
-        "tweet_status": (),
-        "coverage": (),
-        "restatements": (),
-        "owner_ledger": (),
-    }
-)
-"""The tables of a dataset, and the granularities that have folders of their own."""
 
 _SAME_STORAGES: Mapping[str, str] = MappingProxyType(
     {"local": "file", "s3a": "s3", "s3n": "s3", "gcs": "gs", "abfss": "abfs"}
@@ -47,7 +34,7 @@ _STORAGE = re.compile(r"[a-z][a-z0-9+.-]*")
 _TEMPLATE = re.compile(r"\{[{%#]|[}%#]\}")
 
 
-class TableAddress(NamedTuple):
+class AssetAddress(NamedTuple):
     """What the URI of an asset names.
 
     :param storage: the scheme of the storage, such as ``s3`` or ``file``.
@@ -85,12 +72,12 @@ def table_uri(dataset_path: str, table: str, granularity: str | None = None) -> 
     else:
         authority, _, key = path.rstrip("/").partition("/")
         components = [authority.rpartition("@")[2], *(key.split("/") if key else [])]
-    address = TableAddress(storage, tuple(components), table, granularity)
+    address = AssetAddress(storage, tuple(components), table, granularity)
     _check(address, shown=repr(dataset_path.partition("://")[0] + "://…" if separator else dataset_path))
     return _text(address)
 
 
-def parse_uri(uri: str) -> TableAddress:
+def parse_uri(uri: str) -> AssetAddress:
     """Parse the URI of an asset.
 
     :param uri: the URI.
@@ -137,7 +124,7 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:
     return Dataset(namespace=namespace, name=name)
 
 
-def lineage_name(address: TableAddress) -> tuple[str, str]:
+def lineage_name(address: AssetAddress) -> tuple[str, str]:
     """Return the namespace and the name that OpenLineage gives to the folder of a table."""
     table = [address.table, *([address.granularity] if address.granularity else [])]
     if address.storage == "file":
@@ -145,7 +132,7 @@ def lineage_name(address: TableAddress) -> tuple[str, str]:
     return f"{address.storage}://{address.folder[0]}", "/".join([*address.folder[1:], *table])
 
 
-def _parse(uri: SplitResult) -> TableAddress:
+def _parse(uri: SplitResult) -> AssetAddress:
     shown = repr(without_user(f"{uri.scheme}://{uri.netloc}{uri.path}"))
     _reject_template(uri.netloc + uri.path, "The asset URI")
     if uri.scheme != SCHEME:
@@ -156,21 +143,21 @@ def _parse(uri: SplitResult) -> TableAddress:
         raise ValueError(f"{shown} has a query or a fragment. Leave it out.")
     components = [unquote(component) for component in uri.path.lstrip("/").rstrip("/").split("/")]
     granularity = None
-    if len(components) > 1 and components[-1] in GRANULARITIES_OF.get(components[-2], ()):
+    if len(components) > 1 and components[-1] in _granularities_of(components[-2]):
         granularity = components.pop()
     storage = uri.netloc.lower()
-    address = TableAddress(_SAME_STORAGES.get(storage, storage), tuple(components[:-1]), components[-1], granularity)
+    address = AssetAddress(_SAME_STORAGES.get(storage, storage), tuple(components[:-1]), components[-1], granularity)
     _check(address, shown=shown)
     return address
 
 
-def _check(address: TableAddress, *, shown: str) -> None:
+def _check(address: AssetAddress, *, shown: str) -> None:
     if not _STORAGE.fullmatch(address.storage):
         raise ValueError(f"{shown} does not name a storage such as s3, gs or file.")
-    if address.table not in GRANULARITIES_OF:
-        known = ", ".join(GRANULARITIES_OF)
+    if address.table not in TABLES:
+        known = ", ".join(TABLES)
         raise ValueError(f"{shown} names the table {address.table!r}. The tables are {known}.")
-    if address.granularity is not None and address.granularity not in GRANULARITIES_OF[address.table]:
+    if address.granularity is not None and address.granularity not in _granularities_of(address.table):
         raise ValueError(f"{shown}: {address.table} has no granularity {address.granularity!r}.")
     if not address.folder or not all(address.folder):
         raise ValueError(f"{shown} has an empty component. Name the folder of the dataset without doubled slashes.")
@@ -188,6 +175,10 @@ def _reject_template(text: str, what: str) -> None:
         )
 
 
-def _text(address: TableAddress) -> str:
+def _granularities_of(table: str) -> tuple[str, ...]:
+    return TABLES[table].granularities if table in TABLES else ()
+
+
+def _text(address: AssetAddress) -> str:
     components = [*address.folder, address.table, *([address.granularity] if address.granularity else [])]
     return f"{SCHEME}://{address.storage}/{'/'.join(quote(component, safe='') for component in components)}"

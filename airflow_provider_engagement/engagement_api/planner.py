@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +39,7 @@ class Request:
     :param window: the time range; ``None`` if the endpoint accepts none.
     """
 
-    query: Query
+    query: Query = field(hash=False)  # it names all Tweets of a pull, so its hash would take long
     tweet_ids: tuple[str, ...]
     window: TimeRange | None
 

@@ -12,7 +12,7 @@ from airflow_provider_engagement.engagement_api.catalogue import Auth, Dimension
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.http.credentials import Account
-from airflow_provider_engagement.tweet_id import is_tweet_id
+from airflow_provider_engagement.tweet_id import TweetIds, is_tweet_id
 
 Groupings = Mapping[str, tuple[Dimension, ...]]
 
@@ -82,6 +82,8 @@ class Query:
 def _check_tweet_ids(tweet_ids: Sequence[str]) -> None:
     if not tweet_ids:
         raise InvalidQueryError("tweets", "is empty", "Name at least one Tweet.")
+    if isinstance(tweet_ids, TweetIds):
+        return
     if not all(map(is_tweet_id, tweet_ids)) or len(set(tweet_ids)) < len(tweet_ids):
         raise InvalidQueryError(
             "tweets", "holds a duplicate or an invalid Tweet id", "Pass the result of parse_tweet_ids."

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, METRICS, Auth, Endpoint
 from airflow_provider_engagement.engagement_api.query import Query
-from airflow_provider_engagement.tweet_id import created_at
+from airflow_provider_engagement.tweet_id import TweetIds, created_at
 
 AGE_MARGIN = timedelta(days=1)
 """How much older than an age limit a Tweet must be before its metrics are left out without asking the API."""
@@ -32,7 +32,7 @@ def route(query: Query, owners: Mapping[str, str | None], *, has_app: bool, now:
     by_owner: dict[str | None, list[str]] = {}
     for tweet_id in query.tweet_ids:
         by_owner.setdefault(owners.get(tweet_id), []).append(tweet_id)
-    alone = [replace(query, owner=owner, tweet_ids=tuple(ids)) for owner, ids in by_owner.items()]
+    alone = [replace(query, owner=owner, tweet_ids=TweetIds(ids)) for owner, ids in by_owner.items()]
     private = tuple(metric for metric in query.metrics if not METRICS[metric].public)
     public = tuple(metric for metric in query.metrics if METRICS[metric].public)
     limits = [METRICS[metric].totals_age_limit for metric in private]
@@ -47,12 +47,12 @@ def route(query: Query, owners: Mapping[str, str | None], *, has_app: bool, now:
         own, old = _divide_by_age(one.tweet_ids, created_before, ENDPOINTS[query.endpoint].tweets_per_request)
         for_app += old
         if own:
-            kept.append(replace(one, tweet_ids=own))
+            kept.append(replace(one, tweet_ids=TweetIds(own)))
     if not for_app:
         return alone
     with_app = [
         *kept,
-        replace(query, auth=Auth.APP, owner=None, tweet_ids=tuple(for_app), metrics=public, too_old_for=private),
+        replace(query, auth=Auth.APP, owner=None, tweet_ids=TweetIds(for_app), metrics=public, too_old_for=private),
     ]
     return with_app if _count_requests(with_app) < _count_requests(alone) else alone
 

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow.sdk import BaseHook
 
-from airflow_provider_engagement import __version__
-from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, Auth, Endpoint, metrics_of
-from airflow_provider_engagement.exceptions import (
-    EngagementError,
-    ForbiddenTweetsError,
-    InvalidConnectionError,
-    InvalidQueryError,
-    OwnerTokenError,
-    PeriodCapError,
-    RateLimitedError,
-    WaitRequired,
-)
+from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint
+from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.hooks.failures import airflow_failures
 
 if TYPE_CHECKING:
     from airflow_provider_engagement.connections.accounts import Accounts
-    from airflow_provider_engagement.connections.connection_settings import ConnectionSettings
+    from airflow_provider_engagement.connections.engagement import ClientOptions, EngagementConnection
     from airflow_provider_engagement.engagement_api.client import EngagementClient
     from airflow_provider_engagement.engagement_api.planner import Estimate
     from airflow_provider_engagement.engagement_api.query import Query
     from airflow_provider_engagement.engagement_api.response import ParsedResponse
-    from airflow_provider_engagement.engagement_api.time_range import TimeRange
     from airflow_provider_engagement.http.credentials import Credentials
     from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
-
-OWNER_FIELD = "{owner}"
-"""What stands for the owner in ``owner_conn_id``."""
-
-PUBLIC_TWEET = "20"
-"""The oldest Tweet that still exists. The connection test requests it."""
-
-MAX_MESSAGE_LENGTH = 2000
 
 
 class EngagementHook(BaseHook):
@@ -67,10 +45,11 @@ class EngagementHook(BaseHook):
         self.owner_conn_id = owner_conn_id
 
     @cached_property
-    def _settings(self) -> ConnectionSettings:
-        from airflow_provider_engagement.connections.connection_settings import read_settings
+    def connection(self) -> EngagementConnection:
+        """What the connection holds, and what is done with it."""
+        from airflow_provider_engagement.connections.engagement import EngagementConnection
 
-        return read_settings(self.engagement_conn_id)
+        return EngagementConnection(self.engagement_conn_id, owner_conn_id=self.owner_conn_id)
 
     @property
     def credentials(self) -> Credentials:
@@ -78,119 +57,23 @@ class EngagementHook(BaseHook):
 
         :raises InvalidConnectionError: if a secret is missing.
         """
-        return self._settings.credentials
+        return self.connection.credentials
 
-    @cached_property
+    @property
     def accounts(self) -> Accounts:
         """The access tokens of owners.
 
         :raises InvalidConnectionError: if ``account_tokens`` of the connection or ``owner_conn_id`` is invalid.
         """
-        from airflow_provider_engagement.connections.accounts import Accounts
+        return self.connection.accounts
 
-        if self.owner_conn_id is not None and OWNER_FIELD not in self.owner_conn_id:
-            raise InvalidQueryError(
-                "owner_conn_id",
-                f"{self.owner_conn_id!r} does not contain {OWNER_FIELD}",
-                "Write, for example, 'engagement_{owner}'.",
-            )
-        look_up = None if self.owner_conn_id is None else self._secrets_of_owner
-        return Accounts(self.credentials, self._settings.accounts, look_up=look_up)
-
-    def _secrets_of_owner(self, owner: str) -> Mapping[str, str] | None:
-        from airflow_provider_engagement.connections.accounts import OWNER
-        from airflow_provider_engagement.connections.connection_settings import read_owner_secrets
-
-        if not OWNER.fullmatch(owner):
-            raise OwnerTokenError(
-                repr(owner),
-                "the name cannot be part of the id of a connection",
-                "Name owners with letters, digits, _, . and -, at most 100 of them.",
-            )
-        try:
-            return read_owner_secrets(str(self.owner_conn_id).replace(OWNER_FIELD, owner))
-        except InvalidConnectionError as error:
-            raise OwnerTokenError(owner, str(error).rstrip("."), "Correct the connection.") from None
-
-    def identity_of(self, query: Query) -> str:
-        """Return a text that identifies the address, the app and the user of a query. It contains no secret.
-
-        :param query: a query of the connection.
-        """
-        credentials = self.credentials
-        if query.owner is not None:
-            if not self.accounts.has_token(query.owner):
-                return f"{self._settings.address.base_url} {credentials.identity} without a token of {query.owner}"
-            credentials = self.accounts.credentials_of(query.owner)
-        return f"{self._settings.address.base_url} {credentials.identity}"
-
-    @property
-    def base_url(self) -> str:
-        """The base URL of the API."""
-        return self._settings.address.base_url
-
-    @property
-    def quota_key(self) -> str:
-        """Identifies the address and the app, which share a quota. It contains no secret."""
-        credentials = self.credentials
-        app = hashlib.sha256((credentials.api_key or credentials.bearer_token or "").encode()).hexdigest()
-        return f"{self._settings.address.base_url} {app}"
-
-    @property
-    def requests_per_minute(self) -> int | None:
-        """The connection's own limit of requests per minute, if it sets one."""
-        return self._settings.requests_per_minute
-
-    def get_conn(
-        self,
-        *,
-        max_inline_wait: float | None = None,
-        max_wait: float = 3600.0,
-        attempts: int = 6,
-        drop_forbidden: bool = False,
-        spare_requests: int | None = None,
-        max_connections: int = 8,
-        known_rate_limit: RateLimitSnapshot | None = None,
-    ) -> EngagementClient:
+    def get_conn(self, **options: Unpack[ClientOptions]) -> EngagementClient:
         """Return a client. Use it as a context manager, so that its connections are closed.
 
-        :param max_inline_wait: the longest wait for the rate limit, in seconds, that the client sleeps through;
-            ``None`` for any. For a longer wait it raises ``WaitRequired``.
-        :param max_wait: seconds after which a request that is still rate-limited fails.
-        :param attempts: how often a request is sent before a transient error is raised.
-        :param drop_forbidden: whether to leave out Tweets of other users and repeat the request.
-        :param spare_requests: how many requests can be sent to find unavailable Tweets that the API does not name;
-            ``None`` for as many as it takes.
-        :param max_connections: how many connections to keep open.
-        :param known_rate_limit: what an earlier client knew of the rate limit.
+        :param options: the options of
+            :meth:`~airflow_provider_engagement.connections.engagement.EngagementConnection.open_client`.
         """
-        from airflow_provider_engagement.connections.airflow_connections import mask
-        from airflow_provider_engagement.engagement_api.client import EngagementClient
-        from airflow_provider_engagement.http.limits.limiter import Limiter
-        from airflow_provider_engagement.http.limits.rate_limit import RateLimit
-
-        def mask_obtained(bearer_token: str) -> None:
-            mask([bearer_token])
-
-        settings = self._settings
-        limits: Any = {"requests_per_minute": settings.requests_per_minute, "quota_share": settings.quota_share}
-        if known_rate_limit is None:
-            rate_limit = RateLimit(**limits)
-        else:
-            rate_limit = RateLimit.resume(known_rate_limit, now=time.time(), **limits)
-        return EngagementClient(
-            settings.credentials,
-            of_owner=self.accounts.credentials_of,
-            address=settings.address,
-            limiter=Limiter(rate_limit, max_inline_wait=max_inline_wait),
-            attempts=attempts,
-            max_wait=max_wait,
-            drop_forbidden=drop_forbidden,
-            spare_requests=spare_requests,
-            max_connections=max_connections,
-            user_agent=f"airflow-provider-engagement/{__version__}",
-            on_obtained=mask_obtained,
-        )
+        return self.connection.open_client(**options)
 
     def query(
         self,
@@ -213,47 +96,8 @@ class EngagementHook(BaseHook):
         :raises InvalidQueryError: if the API would reject the query.
         :raises InvalidConnectionError: if the connection has no credentials that read these metrics.
         """
-        from airflow_provider_engagement.engagement_api.query import Query
-        from airflow_provider_engagement.inputs.intervals import check_is_over
-        from airflow_provider_engagement.inputs.query_fields import choose_auth, parse_groupings, parse_metrics
-        from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
-
-        if interval is not None:
-            check_is_over(interval.end, now=datetime.now(UTC))
-        names = None if metrics is None else parse_metrics(metrics, endpoint=endpoint, auth=Auth.USER)
-        chosen = choose_auth(
-            auth,
-            endpoint=endpoint,
-            metrics=names,
-            has_user=self.credentials.has_user or not self.accounts.is_empty,
-            has_app=self.credentials.has_app,
-        )
-        self._check_credentials(endpoint, chosen, names)
-        return Query(
-            endpoint=endpoint,
-            auth=chosen,
-            tweet_ids=parse_tweet_ids(tweet_ids),
-            metrics=parse_metrics(None, endpoint=endpoint, auth=chosen) if names is None else names,
-            groupings=parse_groupings(groupings),
-            interval=interval,
-        )
-
-    def _check_credentials(self, endpoint: Endpoint, auth: Auth, metrics: Sequence[str] | None) -> None:
-        """Refuse a query for which the connection has no credentials."""
-        if auth is Auth.APP and not self.credentials.has_app:
-            problem, remedy = "a bearer token, or api_key and api_key_secret", "Set them."
-        elif auth is Auth.USER and not self.credentials.has_user and self.accounts.is_empty:
-            problem = "the access token of the user who posted the Tweets"
-            remedy = "Set api_key, api_key_secret, access_token and access_token_secret."
-            if Auth.APP in ENDPOINTS[endpoint].auths and self.credentials.has_app:
-                remedy += f" With app credentials, only {', '.join(metrics_of(endpoint, Auth.APP))} can be read."
-        else:
-            return
-        private = [name for name in metrics or () if name not in metrics_of(endpoint, Auth.APP)]
-        subject = f"{', '.join(private)} of {endpoint}" if private else f"the endpoint {endpoint} with auth {auth}"
-        raise InvalidConnectionError(
-            f"Connection {self.engagement_conn_id}: {subject} needs {problem}, which the connection does not have. "
-            f"{remedy}"
+        return self.connection.query(
+            endpoint, tweet_ids, metrics=metrics, auth=auth, groupings=groupings, interval=interval
         )
 
     def responses(self, query: Query) -> Iterator[ParsedResponse]:
@@ -262,11 +106,8 @@ class EngagementHook(BaseHook):
         :param query: a query, from :meth:`query`.
         :return: one response for each request.
         """
-        from airflow_provider_engagement.engagement_api.planner import plan
-
-        with airflow_failures(), self.get_conn() as client:
-            for request in plan(query):
-                yield client.fetch(request).response
+        with airflow_failures():
+            yield from self.connection.responses(query)
 
     def totals(
         self, tweet_ids: object, *, metrics: object = None, auth: Auth | str | None = None
@@ -304,8 +145,6 @@ class EngagementHook(BaseHook):
         :param metrics: metric names; ``None`` for all.
         :return: one response for every 25 Tweets and 28 days.
         """
-        from airflow_provider_engagement.engagement_api.time_range import TimeRange
-
         with airflow_failures():
             query = self.query(Endpoint.HISTORICAL, tweet_ids, metrics=metrics, interval=TimeRange(start, end))
         return self.responses(query)
@@ -316,60 +155,16 @@ class EngagementHook(BaseHook):
         :param query: a query, from :meth:`query`.
         :param requests_per_minute: the quota; by default the connection's own limit, if it sets one.
         """
-        from airflow_provider_engagement.engagement_api.planner import estimate, plan
-
-        rate = requests_per_minute or self.requests_per_minute
-        return estimate([query], plan(query), requests_per_minute=rate)
+        return self.connection.estimate(query, requests_per_minute=requests_per_minute)
 
     def read_rate_limit(self) -> RateLimitSnapshot:
         """Send one small request, and return what its response says about the rate limit.
 
         :raises EngagementError: if there is no response, or none with a rate limit.
         """
-        with airflow_failures(), self.get_conn(attempts=1, max_inline_wait=0.0) as client:
-            app = self.credentials.bearer_token is not None or not self.credentials.has_user
-            # A rate-limited response has the headers too, and so has one about a Tweet of another user.
-            with suppress(WaitRequired, ForbiddenTweetsError):
-                self._fetch_public_tweet(client, app=app)
-            return client.limiter.snapshot()
+        with airflow_failures():
+            return self.connection.read_rate_limit()
 
     def test_connection(self) -> tuple[bool, str]:
         """Test the connection with at most one small request, and say which credentials failed."""
-        try:
-            credentials = self.credentials
-            with self.get_conn(attempts=1, max_inline_wait=0.0, max_wait=0.0) as client:
-                if not credentials.has_user and not credentials.bearer_token:
-                    client.obtain_bearer_token()
-                    return True, (
-                        "The API accepts the API key and its secret. To read private metrics, add the access token "
-                        "of the user who posted the Tweets."
-                    )
-                subject = (
-                    f"The access token of user {credentials.user_id}" if credentials.has_user else "The bearer token"
-                )
-                try:
-                    self._fetch_public_tweet(client, app=not credentials.has_user)
-                except ForbiddenTweetsError:
-                    # The API checks the owner of a Tweet only after it has accepted the user's token.
-                    pass
-                except (RateLimitedError, PeriodCapError) as error:
-                    # No source says whether the API checks the credentials first, so the message says what was seen.
-                    when = (
-                        f"after {error.renews_at.isoformat()}" if isinstance(error, PeriodCapError) else "in a minute"
-                    )
-                    return True, f"{subject} was not rejected, but the quota is used up. Test again {when} to be sure."
-                except EngagementError as error:
-                    return False, f"{subject} failed. {error}"[:MAX_MESSAGE_LENGTH]
-                return True, f"{subject} is valid."
-        except EngagementError as error:
-            return False, str(error)[:MAX_MESSAGE_LENGTH]
-        except Exception as error:
-            # Airflow would show the text of the error, which can quote a request.
-            return False, f"The test failed with {type(error).__name__}. The log of the program that ran it says more."
-
-    def _fetch_public_tweet(self, client: EngagementClient, *, app: bool) -> None:
-        from airflow_provider_engagement.engagement_api.planner import plan
-
-        auth = Auth.APP if app else Auth.USER
-        (request,) = plan(self.query(Endpoint.TOTALS, PUBLIC_TWEET, metrics="favorites", auth=auth))
-        client.fetch(request)
+        return self.connection.test()

@@ -23,6 +23,7 @@ from airflow_provider_engagement.exceptions import (
 )
 from airflow_provider_engagement.http.address import Address
 from airflow_provider_engagement.http.credentials import Credentials
+from airflow_provider_engagement.http.deadline import Deadline
 from airflow_provider_engagement.http.limits.headers import (
     LONGEST_PERIOD,
     ExceededLimit,
@@ -288,8 +289,6 @@ class ApiClient(ABC, Generic[Planned, Parsed]):
         :param url: the URL.
         :param content: the parameters, the body and the signature, as ``requests`` accepts them.
         """
-        from airflow_provider_engagement.http.deadline import Deadline
-
         with Deadline(READ_TIMEOUTS * self.address.read_timeout, subject=subject):
             return self._receive(subject, method, address, url, **content)
 

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from airflow_provider_engagement.http.address import is_loopback
+from airflow_provider_engagement.http.deadline import DeadlineAdapter
 
 if TYPE_CHECKING:
     from requests import Session
@@ -44,8 +45,6 @@ class Sessions:
         import http.cookiejar
 
         import requests
-
-        from airflow_provider_engagement.http.deadline import DeadlineAdapter
 
         # If a server sends headers that are none, this library logs them as a warning. They can echo the request.
         logging.getLogger("urllib3.connection").addFilter(_without_headers)

@@ -47,7 +47,14 @@ _NULS = (
     (re.compile(rb"\0[^\0]", re.DOTALL), "utf-16-be"),
 )
 _LONGEST_MARK = 4
-_ZIP = b"PK\x03\x04"
+_CONTAINERS = {
+    b"PK\x03\x04": "a workbook or a zip archive",
+    b"\xd0\xcf\x11\xe0": "an old workbook",
+    b"\x1f\x8b": "compressed with gzip once more",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zX": "compressed with xz",
+}
 _SAVE = "Save the file as UTF-8"
 
 
@@ -132,8 +139,9 @@ def _shown(encoding: str) -> str:
 def _why_not(encoding: str, error: UnicodeError, start: bytes) -> tuple[str, str]:
     """Return why a text does not have its encoding, and what to do."""
     problem = f"is not {_shown(encoding)}"
-    if start == _ZIP:
-        return f"{problem} but a workbook or a zip archive", "Export the sheet as CSV in UTF-8, or unpack the archive."
+    container = next((name for magic, name in _CONTAINERS.items() if start.startswith(magic)), None)
+    if container is not None:
+        return f"{problem} but {container}", "Unpack it, or export the sheet as CSV in UTF-8."
     if not isinstance(error, UnicodeEncodeError):
         return problem, f"{_SAVE}."
     byte = ord(error.object[error.start]) & 0xFF  # a surrogate, in place of the byte

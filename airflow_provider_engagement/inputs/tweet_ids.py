@@ -16,7 +16,7 @@ from airflow_provider_engagement.inputs.id_columns import IdColumns
 from airflow_provider_engagement.inputs.lists import parse_list, plain_value, quoted
 from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id, stripped
 from airflow_provider_engagement.quantities import counted
-from airflow_provider_engagement.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS, newest_id_at
+from airflow_provider_engagement.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS, TweetIds, newest_id_at
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +49,13 @@ class ListedTweet(NamedTuple):
     owner: str | None
 
 
-def parse_tweet_ids(value: object) -> tuple[str, ...]:
+def parse_tweet_ids(value: object) -> TweetIds:
     """Parse Tweet ids: trimmed, checked, without duplicates, in the given order.
 
-    :param value: what :func:`parse_tweets` accepts.
+    :param value: what :func:`parse_tweets` accepts, or ids that are parsed already.
     :raises InvalidQueryError: with the first value that is not a Tweet id.
     """
-    return tuple(parse_tweets(value))
+    return value if isinstance(value, TweetIds) else TweetIds(parse_tweets(value))
 
 
 def parse_tweets(value: object) -> dict[str, str | None]:

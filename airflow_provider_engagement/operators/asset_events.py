@@ -16,7 +16,7 @@ from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.settings import AssetEvents, main_table
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
 
     from airflow_provider_engagement.pull.pull import Pull
 
@@ -77,15 +77,15 @@ def record_events(outlets: Iterable[object], pull: Pull, manifest: Mapping[str, 
             log.warning("The event of the pull names no days: %s.", reason)
 
 
-def describe_outlets(operator: BaseOperator, extra: Mapping[str, Any], context: Context) -> None:
+def describe_outlets(outlets: Iterable[object], extra: Mapping[str, Any], context: Context) -> None:
     """Describe what a task did in the events of all assets that its DAG passes as ``outlets``.
 
-    :param operator: the operator of a task that reads a dataset, such as one that loads it.
+    :param outlets: the outlets of a task that reads a dataset, such as one that loads it.
     :param extra: what the events say, as JSON-compatible values.
     :param context: the task's context.
     """
     events = context.get("outlet_events")
-    for asset in operator.outlets:
+    for asset in outlets:
         if events is not None and isinstance(asset, Asset):
             events[asset].extra = dict(extra)
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_engagement.connections.engagement import EngagementConnection
 from airflow_provider_engagement.connections.listed_tweets import read_tweets
 from airflow_provider_engagement.connections.storage_options import storage_path, table_address
 from airflow_provider_engagement.exceptions import WaitRequired
-from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import task_failures
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.numbers import parse_whole_number
@@ -105,11 +105,11 @@ def _with_configured_limits(settings: PullSettings) -> PullSettings:
 
 
 def _pull(task: PullTask, settings: PullSettings, context: Context) -> dict[str, Any]:
-    run, hook = run_of(context), EngagementHook(settings.conn_id, owner_conn_id=settings.owner_conn_id)
-    pull = make_pull(settings, read_tweets(settings.tweets), run, hook)
+    api = EngagementConnection(settings.conn_id, owner_conn_id=settings.owner_conn_id)
+    pull = make_pull(settings, read_tweets(settings.tweets), run_of(context), api)
     check_pull(pull)
     with _open_dataset(settings.dataset_path) as path:
-        running = PullRun(pull, hook, path, address_of=table_address)
+        running = PullRun(pull, api, path, address_of=table_address)
         running.check_time()
         if settings.estimate_only:
             return running.estimate().to_dict()
@@ -119,7 +119,7 @@ def _pull(task: PullTask, settings: PullSettings, context: Context) -> dict[str,
     count_manifest(result.manifest)
     task.manifest_path = result.manifest_path
     task.lineage = pull_lineage(
-        hook.base_url,
+        api.base_url,
         settings.endpoint,
         dataset_path=settings.dataset_path,
         granularity=settings.main_table[1],

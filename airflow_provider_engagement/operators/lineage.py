@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_engagement.assets.engagement import GRANULARITIES_OF, lineage_name, parse_uri, table_uri
+from airflow_provider_engagement.assets.engagement import lineage_name, parse_uri, table_uri
 from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, Endpoint
 from airflow_provider_engagement.storage.user_information import without_user
+from airflow_provider_engagement.tables.arrow import arrow_schema
+from airflow_provider_engagement.tables.tables import TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,8 @@ def table_data(
     :param granularity: the granularity of its rows, if it has a folder of its own.
     :param rows: how many rows were written.
     """
-    from airflow_provider_engagement.tables.schema import TABLES, arrow_schema
-
     columns = {field.name: str(field.type) for field in arrow_schema(TABLES[table])} if table in TABLES else {}
-    known = granularity if granularity in GRANULARITIES_OF.get(table, ()) else None
+    known = granularity if table in TABLES and granularity in TABLES[table].granularities else None
     try:
         namespace, name = lineage_name(parse_uri(table_uri(dataset_path, table, known)))
     except ValueError:

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_engagement.hooks.failures import task_failures
-from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
-from airflow_provider_engagement.quantities import counted
-
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-
-MIN_RETENTION_HOURS = 24
-"""How long files are kept at least that no version names yet: a pull may be about to commit them."""
 
 
 class EngagementTidyOperator(BaseOperator):
@@ -44,22 +35,6 @@ class EngagementTidyOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Tidy up the dataset, and return what was done to each Delta table."""
+        from airflow_provider_engagement.operators.tidy_execution import execute_tidy
 
-        from airflow_provider_engagement.connections.storage_options import storage_path, table_address
-        from airflow_provider_engagement.inputs.numbers import parse_number
-        from airflow_provider_engagement.tables.tidying import tidy
-
-        with task_failures():
-            unset_blank_parameters(self)
-            hours = parse_number(self.retention_hours, field="retention_hours", minimum=MIN_RETENTION_HOURS)
-            path = storage_path(self.dataset_path, field="dataset_path")
-            done = tidy(path, retention=timedelta(hours=hours), address_of=table_address)
-            for name, table in done["tables"].items():
-                self.log.info(
-                    "%s: %s compacted, %s deleted; version %d.",
-                    name,
-                    counted(table["files_compacted"], "file"),
-                    counted(table["files_deleted"], "file"),
-                    table["version"],
-                )
-            return done
+        return execute_tidy(self)

@@ -23,6 +23,7 @@ from airflow_provider_engagement.plugin.rate_limit_routes import rate_limit_rout
 from airflow_provider_engagement.plugin.secure_answers import SecureAnswers
 from airflow_provider_engagement.plugin.store_work import DATABASE_THREADS, BusyError, StoreWork, UnreadableError
 from airflow_provider_engagement.plugin.task_routes import task_routes
+from airflow_provider_engagement.plugin.vega_script import vega_script
 
 UNREADABLE = 502
 
@@ -98,8 +99,6 @@ def _add_page(application: FastAPI, work: StoreWork) -> None:
     @application.get("/vega.js")
     async def vega() -> Response:
         check_installed()
-        from airflow_provider_engagement.plugin.vega_script import vega_script
-
         content = await foreseen(work.run(vega_script, store=vega_script))
         return Response(content, media_type="text/javascript", headers={"Cache-Control": "private, max-age=86400"})
 

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, HTTPException
 
+from airflow_provider_engagement.connections.storage_options import table_address
 from airflow_provider_engagement.inputs.report_options import parse_report_options
 from airflow_provider_engagement.plugin.access import CAN_READ_DAG, datasets_for
 from airflow_provider_engagement.plugin.figure_responses import (
@@ -28,6 +29,7 @@ from airflow_provider_engagement.plugin.manifests import (
 )
 from airflow_provider_engagement.plugin.page_roots import store_of
 from airflow_provider_engagement.plugin.store_work import RecentResults, StoreWork
+from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.storage.user_information import without_user
 
 MANIFESTS_TO_CONFIRM = 5
@@ -105,9 +107,6 @@ def reader_of(folder: str) -> Any:
     :param folder: the folder, as the manifest names it.
     """
     from airflow.sdk import ObjectStoragePath
-
-    from airflow_provider_engagement.connections.storage_options import table_address
-    from airflow_provider_engagement.report.dataset_reader import DatasetReader
 
     return DatasetReader(ObjectStoragePath(folder), address_of=table_address)
 

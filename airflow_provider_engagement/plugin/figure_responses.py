@@ -16,6 +16,7 @@ from airflow_provider_engagement.exceptions import EngagementError, InvalidQuery
 from airflow_provider_engagement.inputs.times import parse_time_zone
 from airflow_provider_engagement.plugin.page_roots import MissingStorageError, RefusedPathError
 from airflow_provider_engagement.plugin.store_work import BusyError, UnreadableError
+from airflow_provider_engagement.report.csv_text import to_csv
 
 ResultT = TypeVar("ResultT")
 
@@ -87,8 +88,6 @@ def figure_response(figure: Any, form: str, shown: Mapping[str, Any] | None = No
     :param form: ``csv`` for its table; else JSON.
     :param shown: what the figure shows, for the filters of the page.
     """
-    from airflow_provider_engagement.report.csv_text import to_csv
-
     if form == "csv":
         headers = {"Content-Disposition": f'attachment; filename="{figure.name}.csv"'}
         return Response(to_csv(figure).encode(errors="replace"), media_type="text/csv", headers=headers)

@@ -15,10 +15,10 @@ from fastapi import HTTPException
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.plugin.manifests import LONGEST_LIST, FoundManifest
 from airflow_provider_engagement.plugin.page_roots import open_storage
-from airflow_provider_engagement.pull.manifest import FOLDER as MANIFESTS
 from airflow_provider_engagement.report.dataset_reader import DatasetReader, read_manifest
 from airflow_provider_engagement.report.pull_figures import is_manifest
 from airflow_provider_engagement.storage.contained_paths import is_contained
+from airflow_provider_engagement.storage.layout import MANIFESTS_FOLDER as MANIFESTS
 from airflow_provider_engagement.storage.paths import StoragePath
 from airflow_provider_engagement.storage.user_information import without_user
 

@@ -16,6 +16,7 @@ from fastapi import APIRouter, HTTPException
 from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 from airflow_provider_engagement.plugin.access import datasets_for, manifests_for, readable_dags, unfinished_pulls_for
 from airflow_provider_engagement.plugin.current_figures import MAX_FOLDERS, saved_figure
+from airflow_provider_engagement.plugin.dataset_routes import reader_of
 from airflow_provider_engagement.plugin.figure_responses import (
     Text,
     check_installed,
@@ -31,8 +32,9 @@ from airflow_provider_engagement.plugin.manifests import (
 )
 from airflow_provider_engagement.plugin.page_roots import store_of
 from airflow_provider_engagement.plugin.store_work import BusyError, StoreWork
-from airflow_provider_engagement.pull.saved_rate_limit import FOLDER, saved_rate_limits
+from airflow_provider_engagement.pull.saved_rate_limit import saved_rate_limits
 from airflow_provider_engagement.storage.contained_paths import check_contained
+from airflow_provider_engagement.storage.layout import RATE_LIMIT_FOLDER
 
 NAMES = ("unfinished", "use", "saved", "pulls", "backfills")
 
@@ -127,11 +129,10 @@ async def _read_saved(work: StoreWork, pulls: Mapping[str, list[FoundManifest]])
 
 
 def _saved_rate_limits(folder: str, pulls: list[FoundManifest]) -> Snapshots:
-    from airflow_provider_engagement.plugin.dataset_routes import reader_of
     from airflow_provider_engagement.plugin.open_dataset import open_dataset
 
     dataset = open_dataset(folder, pulls, reader_of).folder
-    place = dataset / FOLDER
+    place = dataset / RATE_LIMIT_FOLDER
     for entry in (place, *place.iterdir()) if place.exists() else ():
         check_contained(dataset, entry)
     return saved_rate_limits(dataset)

@@ -25,6 +25,7 @@ from airflow_provider_engagement.plugin.page_roots import open_storage, store_of
 from airflow_provider_engagement.plugin.progress_states import find_progress
 from airflow_provider_engagement.plugin.store_work import RecentResults, StoreWork
 from airflow_provider_engagement.pull.progress import ProgressRecord
+from airflow_provider_engagement.report.pull_selection import options_of_pull, statuses_of_pull
 from airflow_provider_engagement.storage.user_information import without_user
 
 NO_REPORT = "The report no longer exists, or the API server cannot read its storage."
@@ -88,7 +89,6 @@ def task_routes(work: StoreWork, database: StoreWork) -> APIRouter:
         from airflow_provider_engagement.plugin.shared_figures import SharedFigures
         from airflow_provider_engagement.report import pull_figures
         from airflow_provider_engagement.report.completeness_figures import tweets_figure
-        from airflow_provider_engagement.report.pull_selection import options_of_pull, statuses_of_pull
 
         makers: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "requests": pull_figures.requests_figure,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint
@@ -11,6 +11,7 @@ from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
+from airflow_provider_engagement.tweet_id import TweetIds
 
 
 class OwnerTokens(Protocol):
@@ -46,13 +47,13 @@ class Api(Protocol):
     def requests_per_minute(self) -> int | None:
         """The connection's own limit of requests per minute, if it sets one."""
 
-    def identity_of(self, query: Query) -> str:
-        """Return a text that identifies the address, the app and the user of a query."""
+    def identities(self, owners: Iterable[str | None]) -> Mapping[str | None, str]:
+        """Return, for each owner, a text that identifies the address, the app and the user."""
 
     def query(
         self,
         endpoint: Endpoint,
-        tweet_ids: tuple[str, ...],
+        tweet_ids: TweetIds,
         *,
         metrics: object = None,
         auth: Auth | str | None = None,
@@ -61,7 +62,7 @@ class Api(Protocol):
     ) -> Query:
         """Return a validated query."""
 
-    def get_conn(
+    def open_client(
         self,
         *,
         max_inline_wait: float | None = None,

@@ -17,13 +17,14 @@ from airflow_provider_engagement.pull.completeness import OutcomeSummary, comple
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
-from airflow_provider_engagement.tables.schema import TWEET_STATUS, columns_to_table
+from airflow_provider_engagement.tables.arrow import columns_to_table
+from airflow_provider_engagement.tables.tables import TWEET_STATUS
 
 STATUS_ROWS_AT_ONCE = 50_000
 
 
 @dataclass(slots=True)
-class AssembledTables:
+class AssemblyResult:
     """What an assembly wrote.
 
     :param outcomes: the outcomes of all requested Tweets.
@@ -38,8 +39,8 @@ class AssembledTables:
     error: EngagementError | None = None
 
 
-def check_accounts(
-    assembled: AssembledTables, fetched: FetchResult, statuses: TweetStatuses, accepted: tuple[Outcome, ...]
+def record_outcomes(
+    assembled: AssemblyResult, fetched: FetchResult, statuses: TweetStatuses, accepted: tuple[Outcome, ...]
 ) -> set[Account]:
     """Return the accounts whose rows are not written, because the task does not accept the outcome of a Tweet.
 

@@ -76,7 +76,7 @@ class FetchResult:
             return str(self.rejected[request.query.account])
         return f"not sent after {MAX_CONSECUTIVE_FAILURES} consecutive failures"
 
-    def followed_by(self, later: FetchResult) -> FetchResult:
+    def combined_with(self, later: FetchResult) -> FetchResult:
         """Return what happened to the requests of this plan and of one that was sent after it."""
         return FetchResult(
             requests=[*self.requests, *later.requests],

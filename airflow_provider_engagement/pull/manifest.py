@@ -10,9 +10,7 @@ from typing import Any
 from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.pull.completeness import OutcomeSummary
 from airflow_provider_engagement.pull.task_run import TaskRun
-
-FOLDER = "_manifests"
-"""The folder of manifests. Readers of datasets ignore names that start with an underscore."""
+from airflow_provider_engagement.storage.layout import MANIFESTS_FOLDER
 
 PULL_KEY = "engagement_pull"
 """The key of the XCom that says which dataset a pull wrote. The page finds pulls by it."""
@@ -23,7 +21,7 @@ SCHEMA_VERSION = 1
 
 def manifest_path(run: TaskRun) -> str:
     """Return the path of a run's manifest below the dataset's folder."""
-    return f"{FOLDER}/{run.file_name}.json"
+    return f"{MANIFESTS_FOLDER}/{run.file_name}.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +106,7 @@ def folder_of(outputs: Mapping[str, Any]) -> str | None:
         return None
     scheme, separator, rest = path.rpartition("://")
     folder = PurePosixPath(rest).parent
-    if folder.name != FOLDER:
+    if folder.name != MANIFESTS_FOLDER:
         return None
     return f"{scheme}{separator}{folder.parent}"
 

@@ -9,9 +9,10 @@ import pyarrow
 
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.merging import first_of_each_key
-from airflow_provider_engagement.tables.schema import OWNER_LEDGER, columns_to_table
+from airflow_provider_engagement.tables.tables import OWNER_LEDGER
 
 
 def month_folder(time: datetime) -> str:

@@ -11,7 +11,7 @@ from airflow_provider_engagement.engagement_api.planner import Request, plan
 from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.inputs.intervals import ResolvedInterval
 from airflow_provider_engagement.inputs.settings import PullSettings
-from airflow_provider_engagement.pull.assembly import AssembledTables
+from airflow_provider_engagement.pull.assembly import AssemblyResult
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.response_store import ResponseStore, ReuseRule, always_reuse
 from airflow_provider_engagement.pull.task_run import TaskRun
@@ -73,7 +73,7 @@ class Pull(ABC):
     @abstractmethod
     def assemble(
         self, fetched: FetchResult, statuses: TweetStatuses, store: ResponseStore, folder: DatasetFolder
-    ) -> AssembledTables:
+    ) -> AssemblyResult:
         """Write the tables from the stored responses.
 
         :param fetched: what happened to the requests.

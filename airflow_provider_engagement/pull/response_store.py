@@ -19,13 +19,12 @@ import pyarrow.parquet
 
 from airflow_provider_engagement.engagement_api.groupings import NestedCounts
 from airflow_provider_engagement.engagement_api.planner import Request
-from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedResponse
 from airflow_provider_engagement.engagement_api.response import CountColumns, Outcome, TweetStatus
+from airflow_provider_engagement.storage.layout import RESPONSES_FOLDER
 from airflow_provider_engagement.storage.paths import StoragePath, safe_name, write_atomically
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 
-FOLDER = "_responses"
 VERSION = 3
 """The version of the files' layout. A file of another version is not found."""
 
@@ -117,13 +116,25 @@ class StoredResponse:
         return not any(status.outcome in INCONCLUSIVE_OUTCOMES for status in self.statuses.values())
 
 
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """Where the responses to a request are stored.
+
+    :param subfolder: the folder of all requests of the same endpoint and time.
+    :param digest: the start of the names of the files.
+    """
+
+    subfolder: str
+    digest: str
+
+
 class ResponseStore:
     """The stored responses of a dataset.
 
     :param dataset: the dataset's folder. The responses are in a subfolder whose name starts with an underscore, which
         readers of datasets ignore.
-    :param identity_of: returns a text that identifies the address and the credentials of a query. Responses with
-        another identity are not found.
+    :param identities: for each owner whose access token signs, and ``None``, a text that identifies the address and
+        the credentials. Responses with another identity are not found.
     :param as_of: the time of a run whose responses can be observed only once. They belong to the run, and no other run
         finds them. ``None`` if runs share responses.
     :param is_reusable: returns whether a stored response can be reused.
@@ -134,18 +145,23 @@ class ResponseStore:
         self,
         dataset: StoragePath,
         *,
-        identity_of: Callable[[Query], str],
+        identities: Mapping[str | None, str],
         as_of: datetime | None = None,
         is_reusable: ReuseRule = always_reuse,
         writer: str | None = None,
     ) -> None:
-        self._folder = dataset / FOLDER
+        self._folder = dataset / RESPONSES_FOLDER
         self._temporary = TemporaryFiles(dataset, writer=writer)
-        self._identity_of = identity_of
+        self._identities = dict(identities)
         self._as_of = f"{as_of:{_FETCHED_AT}}" if as_of else ""
         self._run = writer
         self._is_reusable = is_reusable
+        self._keys: dict[Request, StoredKey] = {}
         self._names_by_digest: dict[str, dict[str, list[str]]] = {}
+
+    def add_identities(self, identities: Mapping[str | None, str]) -> None:
+        """Add the identities of owners who became known later."""
+        self._identities.update(identities)
 
     def contains(self, request: Request) -> bool:
         """Return whether a conclusive and reusable response to a request is stored."""
@@ -159,9 +175,10 @@ class ResponseStore:
     def write(self, request: Request, response: StoredResponse) -> None:
         """Store the response to a request."""
         suffix = _CONCLUSIVE if response.is_conclusive else _INCONCLUSIVE
-        name = f"{self._digest(request)}.{response.fetched_at:{_FETCHED_AT}}.{self._run or _NO_RUN}{suffix}"
+        key = self._key(request)
+        name = f"{key.digest}.{response.fetched_at:{_FETCHED_AT}}.{self._run or _NO_RUN}{suffix}"
         table = response.counts.replace_schema_metadata({_METADATA_KEY: json.dumps(_to_metadata(response)).encode()})
-        with write_atomically(self._folder / self._subfolder(request) / name, self._temporary.new()) as file:
+        with write_atomically(self._folder / key.subfolder / name, self._temporary.new()) as file:
             pyarrow.parquet.write_table(table, file, compression="zstd")
         self._names(request).append(name)
 
@@ -184,17 +201,23 @@ class ResponseStore:
         if not names:
             yield None
             return
-        with (self._folder / self._subfolder(request) / max(names, key=_preference)).open("rb") as file:
+        with (self._folder / self._key(request).subfolder / max(names, key=_preference)).open("rb") as file:
             yield file
 
     def _can_reuse(self, request: Request, name: str) -> bool:
         return self._is_reusable(request, _fetched_at(name), name.split(".")[2] == self._run)
 
-    def _digest(self, request: Request) -> str:
-        query = request.query
+    def _key(self, request: Request) -> StoredKey:
+        """Return where the responses to a request are stored. It is computed once for each request."""
+        if request not in self._keys:
+            self._keys[request] = self._compute_key(request)
+        return self._keys[request]
+
+    def _compute_key(self, request: Request) -> StoredKey:
+        query, window = request.query, request.window
         identified_by = [
             VERSION,
-            self._identity_of(query),
+            self._identities[query.owner],
             [self._as_of, self._run] if self._as_of else "",
             query.endpoint,
             query.auth,
@@ -202,16 +225,16 @@ class ResponseStore:
             {name: query.groupings[name] for name in sorted(query.groupings_of_hours)},
             request.body(),
         ]
-        return hashlib.sha256(json.dumps(identified_by, sort_keys=True).encode()).hexdigest()[:40]
-
-    def _subfolder(self, request: Request) -> str:
-        window = request.window
         times = (f"{window.start:%Y%m%dT%H}", f"{window.end:%Y%m%dT%H}") if window else (self._as_of,)
-        return safe_name(request.query.endpoint, *times)
+        return StoredKey(
+            subfolder=safe_name(query.endpoint, *times),
+            digest=hashlib.sha256(json.dumps(identified_by, sort_keys=True).encode()).hexdigest()[:40],
+        )
 
     def _names(self, request: Request) -> list[str]:
         """Return the names of the files that hold responses to a request. Each subfolder is listed once."""
-        subfolder = self._subfolder(request)
+        key = self._key(request)
+        subfolder = key.subfolder
         if subfolder not in self._names_by_digest:
             folder = self._folder / subfolder
             found: dict[str, list[str]] = {}
@@ -220,7 +243,7 @@ class ResponseStore:
                     found.setdefault(path.name.partition(".")[0], []).append(path.name)
             # Another thread may have listed the subfolder, and added to the list, in the meantime.
             self._names_by_digest.setdefault(subfolder, found)
-        return self._names_by_digest[subfolder].setdefault(self._digest(request), [])
+        return self._names_by_digest[subfolder].setdefault(key.digest, [])
 
 
 def _fetched_at(name: str) -> datetime:

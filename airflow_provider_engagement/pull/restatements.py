@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import pyarrow
 import pyarrow.compute as compute
 
+from airflow_provider_engagement.tables.arrow import arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.merging import first_of_each_key, times_of_counts
-from airflow_provider_engagement.tables.schema import OLDER_COUNTS, RESTATEMENTS, arrow_schema, columns_to_table
+from airflow_provider_engagement.tables.tables import OLDER_COUNTS, RESTATEMENTS
 
 _KEY = ["tweet_id", "period_start", "period_end", "time_zone"]
 

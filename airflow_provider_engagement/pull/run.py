@@ -20,7 +20,7 @@ from airflow_provider_engagement.engagement_api.time_range import to_api
 from airflow_provider_engagement.exceptions import EngagementError, InvalidQueryError, MissingExtraError
 from airflow_provider_engagement.inputs.run_times import past_run_error
 from airflow_provider_engagement.pull.api import Api
-from airflow_provider_engagement.pull.assembly import AssembledTables
+from airflow_provider_engagement.pull.assembly import AssemblyResult
 from airflow_provider_engagement.pull.attempt import AttemptTotals
 from airflow_provider_engagement.pull.bounds import check_bounds
 from airflow_provider_engagement.pull.completeness import doubt_about_ids, owners_to_dict
@@ -34,11 +34,12 @@ from airflow_provider_engagement.pull.saved_rate_limit import load_rate_limit, s
 from airflow_provider_engagement.pull.tracing import span
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.quantities import counted
-from airflow_provider_engagement.storage.paths import StoragePath, TableAddress
+from airflow_provider_engagement.storage.paths import Locate, StoragePath
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.schema import OWNER_LEDGER
+from airflow_provider_engagement.tables.tables import OWNER_LEDGER
+from airflow_provider_engagement.tweet_id import TweetIds
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class PullRun:
     :param address_of: returns the address and the storage options of a Delta table.
     """
 
-    def __init__(self, pull: Pull, api: Api, path: StoragePath, *, address_of: TableAddress) -> None:
+    def __init__(self, pull: Pull, api: Api, path: StoragePath, *, address_of: Locate) -> None:
         self._pull = pull
         self._settings = pull.settings
         self._api = api
@@ -96,7 +97,7 @@ class PullRun:
         self._folder = DatasetFolder(path, self._settings.dataset_format, writer=pull.run.digest, address_of=address_of)
         self._store = ResponseStore(
             path,
-            identity_of=api.identity_of,
+            identities=api.identities({query.owner for query in pull.queries}),
             as_of=pull.as_of,
             is_reusable=pull.is_reusable,
             writer=pull.run.digest,
@@ -151,7 +152,7 @@ class PullRun:
         """Yield a client for the requests. What it has learned of the rate limit is saved for the next task."""
         settings, quota_key = self._settings, self._api.quota_key
         to_send = self._count_missing(self._requests)
-        with self._api.get_conn(
+        with self._api.open_client(
             # A temporary folder does not outlive the worker, so its responses would be requested again.
             max_inline_wait=settings.max_inline_wait if settings.dataset_path else None,
             max_wait=settings.max_wait,
@@ -199,9 +200,10 @@ class PullRun:
             while readable := statuses.by_author(self._api.accounts.has_token, except_for=moved):
                 others = counted(sum(map(len, readable.values())), "Tweet")
                 moved.update(*readable.values())
+                self._store.add_identities(self._api.identities(readable))
                 more = pull.requests(
                     [
-                        replace(pull.query, auth=Auth.USER, owner=author, tweet_ids=tuple(tweet_ids))
+                        replace(pull.query, auth=Auth.USER, owner=author, tweet_ids=TweetIds(tweet_ids))
                         for author, tweet_ids in readable.items()
                     ]
                 )
@@ -216,7 +218,7 @@ class PullRun:
                     counted(len(readable), "author"),
                 )
                 later = fetch(more)
-                fetched = fetched.followed_by(later)
+                fetched = fetched.combined_with(later)
                 statuses.add(later, self._store)
         rate_limit = client.limiter.snapshot().to_dict()
         return Fetched(result=fetched, statuses=statuses, rate_limit=rate_limit, started=started)
@@ -277,7 +279,7 @@ def check_pull(pull: Pull) -> None:
 def _manifest(
     pull: Pull,
     fetched: Fetched,
-    assembled: AssembledTables,
+    assembled: AssemblyResult,
     attempt: AttemptTotals,
     *,
     versions: Mapping[str, int],

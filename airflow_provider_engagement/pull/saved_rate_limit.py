@@ -13,10 +13,9 @@ from itertools import islice
 
 from airflow_provider_engagement.http.limits.headers import LONGEST_PERIOD
 from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
+from airflow_provider_engagement.storage.layout import RATE_LIMIT_FOLDER
 from airflow_provider_engagement.storage.paths import StoragePath, write_atomically
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
-
-FOLDER = "_rate_limit"
 
 LARGEST = 10_000
 """How many bytes a file has at most. A larger one was not written by a task."""
@@ -60,7 +59,7 @@ def saved_rate_limits(folder: StoragePath) -> dict[str, RateLimitSnapshot]:
     :return: the snapshots by a digest that identifies the quota, the same in every dataset.
     :raises OSError: if the storage cannot be read.
     """
-    saved = folder / FOLDER
+    saved = folder / RATE_LIMIT_FOLDER
     named = (path for path in saved.iterdir() if path.name.endswith(".json")) if saved.exists() else ()
     paths = islice(named, MOST_SAVED)
     found = {path.name.removesuffix(".json"): _snapshot_of(path) for path in paths}
@@ -89,4 +88,4 @@ def _is_plausible(snapshot: RateLimitSnapshot) -> bool:
 
 
 def _path(folder: StoragePath, quota_key: str) -> StoragePath:
-    return folder / FOLDER / f"{hashlib.sha256(quota_key.encode()).hexdigest()[:16]}.json"
+    return folder / RATE_LIMIT_FOLDER / f"{hashlib.sha256(quota_key.encode()).hexdigest()[:16]}.json"

@@ -13,7 +13,7 @@ from airflow_provider_engagement.engagement_api.time_range import TimeRange, old
 from airflow_provider_engagement.inputs.run_times import check_not_to_come, last_start
 from airflow_provider_engagement.inputs.settings import HistoricalSettings, Last28HourSettings
 from airflow_provider_engagement.pull.api import Api
-from airflow_provider_engagement.pull.assembly import AssembledTables
+from airflow_provider_engagement.pull.assembly import AssemblyResult
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.interval import interval_of
 from airflow_provider_engagement.pull.owner_routing import divide_by_owner
@@ -25,6 +25,7 @@ from airflow_provider_engagement.pull.time_series import assemble_time_series
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.granularity import Granularity
+from airflow_provider_engagement.tweet_id import TweetIds
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class SeriesPull(Pull):
 
     def assemble(
         self, fetched: FetchResult, statuses: TweetStatuses, store: ResponseStore, folder: DatasetFolder
-    ) -> AssembledTables:
+    ) -> AssemblyResult:
         """Write the rows and what they cover."""
         return assemble_time_series(
             fetched,
@@ -82,7 +83,7 @@ def last_28_hours_pull(settings: Last28HourSettings, owners: TweetOwners, run: R
     :raises InvalidQueryError: if the settings do not fit the run or the connection.
     """
     check_not_to_come(run.time, field="logical_date", now=datetime.now(UTC))
-    query = api.query(settings.endpoint, tuple(owners), metrics=settings.metrics, groupings=settings.groupings)
+    query = api.query(settings.endpoint, TweetIds(owners), metrics=settings.metrics, groupings=settings.groupings)
     return SeriesPull(
         settings=settings,
         query=query,
@@ -123,7 +124,7 @@ def historical_pull(settings: HistoricalSettings, owners: TweetOwners, run: RunC
         )
     query = api.query(
         settings.endpoint,
-        tuple(owners),
+        TweetIds(owners),
         metrics=settings.metrics,
         groupings=settings.groupings,
         interval=interval.time_range,

@@ -17,14 +17,14 @@ from airflow_provider_engagement.engagement_api.response import TweetStatus
 from airflow_provider_engagement.engagement_api.time_range import HOUR, TimeRange, range_after_post
 from airflow_provider_engagement.pull.response_store import StoredResponse
 from airflow_provider_engagement.pull.task_run import TaskRun
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.days import whole_days_of
 from airflow_provider_engagement.tables.granularity import Granularity
-from airflow_provider_engagement.tables.schema import (
+from airflow_provider_engagement.tables.tables import (
     COVERAGE,
     TWEET_HOURS_OF_DAY,
     TWEET_METRICS,
     Table,
-    columns_to_table,
 )
 from airflow_provider_engagement.tweet_id import created_at
 

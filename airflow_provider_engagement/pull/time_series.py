@@ -10,18 +10,23 @@ import pyarrow
 from airflow_provider_engagement.engagement_api.groupings import merge_groupings
 from airflow_provider_engagement.engagement_api.planner import Request
 from airflow_provider_engagement.engagement_api.time_range import TimeRange, ceil_to_hour, floor_to_hour
-from airflow_provider_engagement.pull.assembly import AssembledTables, check_accounts, status_tables
+from airflow_provider_engagement.pull.assembly import AssemblyResult, record_outcomes, status_tables
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.pull.restatements import RestatementLog
-from airflow_provider_engagement.pull.row_stager import RowStager
 from airflow_provider_engagement.pull.series_rows import SeriesRows, coverage_rows, covered_hours
+from airflow_provider_engagement.pull.series_writer import SeriesWriter
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.granularity import partition_of
-from airflow_provider_engagement.tables.schema import COVERAGE, RESTATEMENTS, TWEET_METRICS, TWEET_STATUS
-from airflow_provider_engagement.tables.staged_rows import PublishedTable
+from airflow_provider_engagement.tables.staging import MergeTarget
+from airflow_provider_engagement.tables.tables import (
+    COVERAGE,
+    RESTATEMENTS,
+    TWEET_METRICS,
+    TWEET_STATUS,
+)
 
 
 def assemble_time_series(
@@ -33,7 +38,7 @@ def assemble_time_series(
     rows: SeriesRows,
     run: TaskRun,
     write_restatements: bool = False,
-) -> AssembledTables:
+) -> AssemblyResult:
     """Write the status of each Tweet, and the rows and coverage of all owners whose Tweets are complete.
 
     Each response is read once, in the order of the windows. Memory holds only the rows of incomplete partitions.
@@ -47,17 +52,17 @@ def assemble_time_series(
     :param write_restatements: whether to write the table ``restatements``.
     :raises EngagementError: if no owner's Tweets are complete. Only ``tweet_status`` is written then.
     """
-    assembled = AssembledTables()
+    assembled = AssemblyResult()
     statuses.add_not_requested(rows.query.tweet_ids)
     path = run.file_path
     with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{path}"}) as files:
         for status_rows in status_tables(statuses, run, rows.query.endpoint):
             files[TWEET_STATUS.name].append(status_rows)
         assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
-    incomplete = check_accounts(assembled, fetched, statuses, run.accepted)
+    incomplete = record_outcomes(assembled, fetched, statuses, run.accepted)
     restatements = _restatement_log(folder, rows, f"{RESTATEMENTS.name}/{path}") if write_restatements else None
     target = _open_target(folder, rows, restatements)
-    stager = RowStager(rows, statuses.owner_of, target)
+    stager = SeriesWriter(rows, statuses.owner_of, target)
     try:
         with folder.open({COVERAGE: f"{COVERAGE.name}/{path}"}) as files:
             coverage = files[COVERAGE.name]
@@ -93,8 +98,7 @@ def assemble_time_series(
         restated = restatements.table()
         _write_restatements(folder, f"{RESTATEMENTS.name}/{path}", restated)
         assembled.rows[RESTATEMENTS.name] = restated.num_rows
-    if assembled.groupings:
-        folder.write_json("groupings", f"groupings/{path}.json", assembled.groupings)
+    folder.write_json("groupings", f"groupings/{path}.json", assembled.groupings)
     return assembled
 
 
@@ -112,7 +116,7 @@ def _write_restatements(folder: DatasetFolder, path: str, rows: pyarrow.Table) -
         files[RESTATEMENTS.name].append(rows)
 
 
-def _open_target(folder: DatasetFolder, rows: SeriesRows, restatements: RestatementLog | None) -> PublishedTable:
+def _open_target(folder: DatasetFolder, rows: SeriesRows, restatements: RestatementLog | None) -> MergeTarget:
     table, partition = rows.table, partial(partition_of, rows.granularity)
     if table is not TWEET_METRICS:
         return folder.open_merged(table, table.name, partition)

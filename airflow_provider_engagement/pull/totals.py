@@ -15,16 +15,17 @@ from airflow_provider_engagement.inputs.run_times import check_not_to_come, last
 from airflow_provider_engagement.inputs.settings import TotalsSettings
 from airflow_provider_engagement.inputs.times import parse_time
 from airflow_provider_engagement.pull.api import Api
-from airflow_provider_engagement.pull.assembly import AssembledTables, check_accounts, status_tables
+from airflow_provider_engagement.pull.assembly import AssemblyResult, record_outcomes, status_tables
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.owner_routing import divide_by_owner
 from airflow_provider_engagement.pull.pull import Pull, TweetOwners
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.pull.task_run import RunContext, TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.schema import RUNS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
-from airflow_provider_engagement.tweet_id import created_at
+from airflow_provider_engagement.tables.tables import RUNS, TWEET_STATUS, TWEET_TOTALS
+from airflow_provider_engagement.tweet_id import TweetIds, created_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class TotalsPull(Pull):
 
     def assemble(
         self, fetched: FetchResult, statuses: TweetStatuses, store: ResponseStore, folder: DatasetFolder
-    ) -> AssembledTables:
+    ) -> AssemblyResult:
         """Write the snapshot."""
         return assemble_totals(fetched, statuses, store, folder, run=self.run, snapshot_at=self.snapshot_at)
 
@@ -66,7 +67,7 @@ def totals_pull(settings: TotalsSettings, owners: TweetOwners, run: RunContext, 
     snapshot_at = snapshot_at.replace(microsecond=snapshot_at.microsecond // 1000 * 1000)
     query = api.query(
         settings.endpoint,
-        tuple(owners),
+        TweetIds(owners),
         metrics=settings.metrics,
         auth=settings.auth,
         groupings=settings.groupings,
@@ -92,7 +93,7 @@ def assemble_totals(
     *,
     run: TaskRun,
     snapshot_at: datetime,
-) -> AssembledTables:
+) -> AssemblyResult:
     """Write the status of each Tweet, and the snapshot of the totals of all owners whose Tweets are complete.
 
     :param fetched: what happened to the requests.
@@ -103,12 +104,12 @@ def assemble_totals(
     :param snapshot_at: the time of the snapshot.
     :raises EngagementError: if no owner's Tweets are complete. Only ``tweet_status`` is written then.
     """
-    assembled = AssembledTables()
+    assembled = AssemblyResult()
     with folder.open({TWEET_STATUS: f"{TWEET_STATUS.name}/{run.file_path}"}) as files:
         for rows in status_tables(statuses, run, Endpoint.TOTALS):
             files[TWEET_STATUS.name].append(rows)
         assembled.rows[TWEET_STATUS.name] = files[TWEET_STATUS.name].rows
-    incomplete = check_accounts(assembled, fetched, statuses, run.accepted)
+    incomplete = record_outcomes(assembled, fetched, statuses, run.accepted)
     target = folder.open_merged(TWEET_TOTALS, TWEET_TOTALS.name, _partition_of, file_of=_file_of, time=snapshot_at)
     without_row = dict.fromkeys(tweet_id for tweet_id, _ in statuses.items())
     try:
@@ -127,8 +128,7 @@ def assemble_totals(
         raise
     target.publish()
     assembled.rows[TWEET_TOTALS.name] = target.rows
-    if assembled.groupings:
-        folder.write_json("groupings", f"groupings/{run.file_path}.json", assembled.groupings)
+    folder.write_json("groupings", f"groupings/{run.file_path}.json", assembled.groupings)
     return assembled
 
 

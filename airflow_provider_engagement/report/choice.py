@@ -14,7 +14,7 @@ from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.report.selection import DEFAULT_METRICS, STEPS, Selection
 from airflow_provider_engagement.tables.days import check_days_of_hours
 from airflow_provider_engagement.tables.granularity import Granularity
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_TOTALS
+from airflow_provider_engagement.tables.tables import TWEET_METRICS, TWEET_TOTALS
 
 DEFAULT_DAYS = 28
 """How many days are shown by default: the last ones of the dataset."""

@@ -42,7 +42,7 @@ from airflow_provider_engagement.report.series_figures import (
 from airflow_provider_engagement.report.snapshots import Change, Snapshot, differences, newest_totals, sum_snapshots
 from airflow_provider_engagement.report.value_checks import check_ids
 from airflow_provider_engagement.tables.granularity import Granularity
-from airflow_provider_engagement.tables.schema import (
+from airflow_provider_engagement.tables.tables import (
     COVERAGE,
     RESTATEMENTS,
     TWEET_METRICS,

@@ -19,12 +19,13 @@ import pyarrow.compute as compute
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import InvalidQueryError, StorageError
 from airflow_provider_engagement.http.redaction import presentable
-from airflow_provider_engagement.pull.manifest import FOLDER as MANIFESTS
 from airflow_provider_engagement.report.value_checks import check_rows
 from airflow_provider_engagement.storage.contained_paths import check_contained
-from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address
-from airflow_provider_engagement.tables.schema import Table, arrow_schema
+from airflow_provider_engagement.storage.layout import MANIFESTS_FOLDER
+from airflow_provider_engagement.storage.paths import Locate, StoragePath, local_address
+from airflow_provider_engagement.tables.arrow import arrow_schema
 from airflow_provider_engagement.tables.table_batches import read_batches, table_files
+from airflow_provider_engagement.tables.tables import Table
 
 MAX_ROWS = 100_000_000
 """How many rows a figure reads at most: a year of hours of 10,000 Tweets."""
@@ -50,9 +51,7 @@ class DatasetReader:
     :param max_rows: how many rows one call of :meth:`batches` reads at most.
     """
 
-    def __init__(
-        self, folder: StoragePath, *, address_of: TableAddress = local_address, max_rows: int = MAX_ROWS
-    ) -> None:
+    def __init__(self, folder: StoragePath, *, address_of: Locate = local_address, max_rows: int = MAX_ROWS) -> None:
         self.folder = folder
         self._address_of = address_of
         self._max_rows = max_rows
@@ -151,7 +150,7 @@ class DatasetReader:
 
     def manifests(self) -> list[dict[str, Any]]:
         """Return the manifests of the dataset. A file that does not contain a mapping as JSON is left out."""
-        folder = self.folder / MANIFESTS
+        folder = self.folder / MANIFESTS_FOLDER
         try:
             files = [file for file in folder.iterdir() if file.name.endswith(".json")] if folder.exists() else []
             found = []

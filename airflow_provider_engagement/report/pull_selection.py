@@ -14,7 +14,7 @@ from airflow_provider_engagement.engagement_api.catalogue import Endpoint
 from airflow_provider_engagement.engagement_api.time_range import ceil_to_hour, floor_to_hour
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
 from airflow_provider_engagement.tables.granularity import Granularity
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_STATUS, TWEET_TOTALS
+from airflow_provider_engagement.tables.tables import TWEET_METRICS, TWEET_STATUS, TWEET_TOTALS
 
 DAYS_BEFORE_SNAPSHOT = timedelta(days=7)
 """How long before a snapshot the earlier snapshots are shown with it."""

@@ -12,18 +12,19 @@ import pyarrow.compute as compute
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.report.ranking import choose_counts, sum_counts
-from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address
-from airflow_provider_engagement.tables.folder import DELTA_LOG_FOLDER
+from airflow_provider_engagement.storage.layout import DELTA_LOG_FOLDER
+from airflow_provider_engagement.storage.paths import Locate, StoragePath, local_address
+from airflow_provider_engagement.tables.arrow import arrow_schema
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_TOTALS, Table, arrow_schema
 from airflow_provider_engagement.tables.table_batches import partitions, read_batches
+from airflow_provider_engagement.tables.tables import TWEET_METRICS, TWEET_TOTALS, Table
 
 _TIMESTAMP = pyarrow.timestamp("ms", "UTC")
 _TWEET_ID = "^[0-9]{1,18}$|^[1-8][0-9]{18}$"
 """Ids that surely fit into 64 bits. A larger one would be of the year 2079."""
 
 
-def newest_snapshot(folder: StoragePath, *, address_of: TableAddress = local_address) -> datetime | None:
+def newest_snapshot(folder: StoragePath, *, address_of: Locate = local_address) -> datetime | None:
     """Return the time of the newest snapshot of the table ``tweet_totals``, or ``None`` if it has no rows.
 
     :param folder: the dataset's folder.
@@ -43,7 +44,7 @@ def newest_snapshot(folder: StoragePath, *, address_of: TableAddress = local_add
 
 
 def snapshot_counts(
-    folder: StoragePath, snapshot_at: datetime, metrics: Sequence[str], *, address_of: TableAddress = local_address
+    folder: StoragePath, snapshot_at: datetime, metrics: Sequence[str], *, address_of: Locate = local_address
 ) -> pyarrow.Table:
     """Return the counts of the Tweets of one snapshot.
 
@@ -78,7 +79,7 @@ def interval_counts(
     *,
     granularity: Granularity,
     zone: ZoneInfo,
-    address_of: TableAddress = local_address,
+    address_of: Locate = local_address,
 ) -> pyarrow.Table:
     """Return the sums of the counts of each Tweet over an interval.
 
@@ -128,7 +129,7 @@ def _schema_of(table: Table, columns: Sequence[str]) -> pyarrow.Schema:
     return pyarrow.schema([arrow_schema(table).field(name).with_nullable(True) for name in columns])
 
 
-def _partition_names(place: StoragePath, address_of: TableAddress) -> list[str]:
+def _partition_names(place: StoragePath, address_of: Locate) -> list[str]:
     if (place / DELTA_LOG_FOLDER).exists():
         # The package deltalake is an optional dependency.
         from airflow_provider_engagement.tables.delta_log import data_files

@@ -8,7 +8,8 @@ import pyarrow.compute as compute
 from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.engagement_api.time_range import EARLIEST, LATEST
 from airflow_provider_engagement.exceptions import IncompatibleTableError
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, Table, arrow_schema
+from airflow_provider_engagement.tables.arrow import arrow_schema
+from airflow_provider_engagement.tables.tables import TWEET_METRICS, Table
 from airflow_provider_engagement.tweet_id import MAX_DIGITS
 
 _REMEDY = "Correct or remove the files that this package did not write"

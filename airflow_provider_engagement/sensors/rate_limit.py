@@ -14,14 +14,14 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_provider_engagement.exceptions import InvalidQueryError, QuotaTooSmallError
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.hooks.failures import task_failures
+from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
+from airflow_provider_engagement.inputs.numbers import parse_whole_number
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.waiting import TRIGGERER_GRACE, attempt_start, spread
 from airflow_provider_engagement.quantities import counted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
 
 
 class EngagementRateLimitSensor(BaseSensorOperator):
@@ -85,8 +85,6 @@ class EngagementRateLimitSensor(BaseSensorOperator):
 
         :param context: the task's context.
         """
-        from airflow_provider_engagement.inputs.numbers import parse_whole_number
-
         with task_failures(self.engagement_conn_id):
             self._context = context
             needed = parse_whole_number(self.min_remaining, field="min_remaining", minimum=0)
@@ -114,8 +112,6 @@ class EngagementRateLimitSensor(BaseSensorOperator):
 
     def _read_manifest(self, now: float) -> RateLimitSnapshot | None:
         """Return the state of the rate limit in the manifest, if it says how many requests remain."""
-        from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
-
         if self.manifest is None:
             return None
         rate_limit = self.manifest.get("rate_limit") if isinstance(self.manifest, Mapping) else None

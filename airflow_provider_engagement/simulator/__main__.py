@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tweets=options.tweets,
             start=options.start,
             end=options.end or options.now,
+            edited=options.edited,
         )
         simulator = Simulator(world, clock=Clock(options.now), latency=options.latency, port=options.port)
         simulator.set_limit(per_minute=options.requests_per_minute)
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with simulator:
         if options.world is not None:
             _write(options.world, description(simulator))
-        print(f"Engagement API simulator ready at {simulator.base_url}", flush=True)
+        print(f"Simulator of the Engagement API and X API v2 ready at {simulator.base_url}", flush=True)
         stop.wait()
     return 0
 
@@ -53,19 +54,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_engagement.simulator",
-        description="Simulate the Engagement API on this machine's loopback address.",
+        description="Simulate the Engagement API and X API v2 on this machine's loopback address.",
     )
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one (default)")
     parser.add_argument("--handles", type=int, default=3, help="number of users (default: %(default)s)")
     parser.add_argument(
         "--tweets", type=int, default=5000, help="number of Tweets, of all users together (default: %(default)s)"
     )
+    parser.add_argument(
+        "--edited",
+        type=float,
+        default=0.0,
+        help="share of edited Tweets, whose earlier versions come on top (default: %(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same world (default: %(default)s)")
     parser.add_argument("--start", type=_time, help="earliest creation time (default: 400 days before --end)")
     parser.add_argument("--end", type=_time, help="latest creation time (default: --now)")
     parser.add_argument("--now", type=_time, help="time at which the data clock stands still (default: the real time)")
     parser.add_argument(
-        "--requests-per-minute", type=int, default=60, help="quota of the contract (default: %(default)s)"
+        "--requests-per-minute", type=int, default=60, help="quota of the Engagement API (default: %(default)s)"
     )
     parser.add_argument(
         "--latency", type=float, default=0.0, help="minimum seconds per response (default: %(default)s)"

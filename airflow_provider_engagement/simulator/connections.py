@@ -13,9 +13,9 @@ def description(simulator: Simulator) -> dict[str, Any]:
     """Return everything a client needs to reach a running simulator, as JSON values, including secrets.
 
     :param simulator: a running simulator.
-    :return: ``base_url``, ``token_url``, ``app``, ``handles``, ``tweets`` (ids by user id) and ``connections``. The
-        last holds one Airflow connection per user, by screen name, one without a user, as ``public``, and one with the
-        access tokens of all users, as ``all_owners``.
+    :return: ``base_url`` (of both APIs), ``token_url``, ``app``, ``handles``, ``oauth2_tokens`` and ``tweets`` (ids),
+        both by user id, and ``connections``. The last holds one Airflow connection per user, by screen name, one
+        without a user, as ``public``, and one with the access tokens of all users, as ``all_owners``.
     """
     world = simulator.world
     app = replace(world.app, requests_per_minute=simulator.quotas.limit(world.app)[0])
@@ -24,6 +24,7 @@ def description(simulator: Simulator) -> dict[str, Any]:
         "token_url": simulator.token_url,
         "app": asdict(app),
         "handles": [asdict(handle) for handle in world.handles.values()],
+        "oauth2_tokens": {user_id: handle.oauth2_token for user_id, handle in world.handles.items()},
         "tweets": {user_id: world.tweets_of(user_id) for user_id in world.handles},
         "connections": {
             **{handle.screen_name: connection(simulator, handle) for handle in world.handles.values()},

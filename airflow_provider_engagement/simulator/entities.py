@@ -115,6 +115,16 @@ class Tweet:
     versions: tuple[str, ...] = ()
     promoted: float | None = None
 
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        :raises ValueError: the Tweet refers to itself or to a later one.
+        """
+        if self.reference is not None and int(self.reference.tweet_id) >= int(self.id):
+            raise ValueError(
+                f"reference: {self.reference.tweet_id} is not earlier than {self.id}. Refer to an earlier Tweet."
+            )
+
     @property
     def history(self) -> tuple[str, ...]:
         """The ids of all its versions, the oldest first; only its own if it was never edited."""

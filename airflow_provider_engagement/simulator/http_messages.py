@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from airflow_provider_engagement.simulator.errors import RejectedRequest
 
@@ -41,6 +42,11 @@ class HttpRequest:
     def path(self) -> str:
         """The path, without the query."""
         return re.split(r"[?#]", self.target, maxsplit=1)[0]
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """The decoded parameters of the query, in order. A name can occur several times."""
+        return parse_qsl(self.target.partition("#")[0].partition("?")[2], keep_blank_values=True)
 
     @property
     def media_type(self) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+_COUNTED_PATH: Final = "/insights/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,6 +19,7 @@ class Entry:
     :param at: when it arrived, by the rate clock.
     :param method: the HTTP method.
     :param path: the path, without the query.
+    :param query: the decoded parameters of the query. Of several with one name, it has the last.
     :param auth: the kind of credentials: ``user``, ``app`` or ``none``. Invalid credentials have a kind, too.
     :param consumer_key: the app, if the credentials are valid.
     :param user_id: the user of the access token, if it is known.
@@ -30,6 +33,7 @@ class Entry:
     at: datetime
     method: str
     path: str
+    query: Mapping[str, str] = field(default_factory=dict)
     auth: str
     consumer_key: str | None
     user_id: str | None
@@ -77,10 +81,14 @@ class Journal:
         return tuple(entry for entry in self.entries if entry.path.endswith(path))
 
     def handles_by_month(self) -> dict[str, frozenset[str]]:
-        """Return the users whose credentials read data, by month (``2026-01``), as contracts count them."""
+        """Return the users whose credentials read data, by month (``2026-01``), as contracts count them.
+
+        Only requests to the Engagement API count.
+        """
         months: dict[str, set[str]] = {}
         for entry in self.entries:
-            if entry.auth == "user" and entry.user_id is not None and entry.status == 200:
+            has_read = entry.path.startswith(_COUNTED_PATH) and entry.auth == "user" and entry.status == 200
+            if has_read and entry.user_id is not None:
                 months.setdefault(f"{entry.at:%Y-%m}", set()).add(entry.user_id)
         return {month: frozenset(users) for month, users in months.items()}
 

@@ -22,7 +22,11 @@ from airflow_provider_engagement.simulator.request_reading import read_request
 from airflow_provider_engagement.simulator.simulated_api import SimulatedApi
 from airflow_provider_engagement.simulator.switches import Switches
 from airflow_provider_engagement.simulator.tokens import TOKEN_PATH
+from airflow_provider_engagement.simulator.tweet_figures import TweetFigures
 from airflow_provider_engagement.simulator.world import World
+from airflow_provider_engagement.simulator.x_api.billed_reads import Ledger
+from airflow_provider_engagement.simulator.x_api.rate_windows import RateWindows
+from airflow_provider_engagement.simulator.x_api.x_switches import XApiSwitches
 
 LOOPBACK = "127.0.0.1"
 
@@ -30,15 +34,16 @@ log = logging.getLogger(__name__)
 
 
 class Simulator:
-    """The Engagement API on a port of this machine. Use it as a context manager.
+    """The Engagement API and X API v2 on a port of this machine. Use it as a context manager.
 
     ::
 
         with Simulator(World.generate(seed=1)) as simulator:
             requests.post(simulator.base_url + "/insights/engagement/totals", ...)
 
-    :param world: the data behind the API; by default a generated world.
-    :param switches: the behavior where the documentation leaves it open.
+    :param world: the data behind both APIs; by default a generated world.
+    :param switches: the behavior of the Engagement API where the documentation leaves it open.
+    :param x_switches: the behavior of X API v2 where the documentation leaves it open.
     :param clock: the data clock, which decides windows and ages; by default the real time.
     :param rate_clock: the clock of quotas, ``Date`` headers and the journal; by default the real time.
     :param signature_clock: the clock that OAuth timestamps are compared with; by default the real time, because
@@ -57,6 +62,7 @@ class Simulator:
         world: World | None = None,
         *,
         switches: Switches | None = None,
+        x_switches: XApiSwitches | None = None,
         clock: Clock | None = None,
         rate_clock: Clock | None = None,
         signature_clock: Clock | None = None,
@@ -72,6 +78,7 @@ class Simulator:
         self.api = SimulatedApi(
             World.generate() if world is None else world,
             switches=switches or Switches(),
+            x_switches=x_switches or XApiSwitches(),
             clock=clock or Clock(),
             rate_clock=rate_clock or Clock(),
             signature_clock=signature_clock or Clock(),
@@ -124,12 +131,36 @@ class Simulator:
 
     @property
     def switches(self) -> Switches:
-        """The behavior of the API. You can assign other :class:`Switches`."""
+        """The behavior of the Engagement API. You can assign other :class:`Switches`."""
         return self.api.switches
 
     @switches.setter
     def switches(self, switches: Switches) -> None:
         self.api.switches = switches
+
+    @property
+    def x_switches(self) -> XApiSwitches:
+        """The behavior of X API v2. You can assign other :class:`XApiSwitches`."""
+        return self.api.x_api.switches
+
+    @x_switches.setter
+    def x_switches(self, switches: XApiSwitches) -> None:
+        self.api.x_api.switches = switches
+
+    @property
+    def windows(self) -> RateWindows:
+        """The rate limits of X API v2. You can change them."""
+        return self.api.x_api.windows
+
+    @property
+    def ledger(self) -> Ledger:
+        """The Tweets and users that X API v2 has billed."""
+        return self.api.x_api.ledger
+
+    @property
+    def figures(self) -> TweetFigures:
+        """The metrics of the Tweets on X API v2, as it shows them now."""
+        return self.api.x_api.figures()
 
     @property
     def latency(self) -> float:
@@ -165,7 +196,7 @@ class Simulator:
         self.quotas.set_limit(self.world.app, per_minute=per_minute, per_second=per_second)
 
     def reset(self) -> None:
-        """Reset clocks, quotas, switches, faults, tokens, nonces and the journal. The world stays as it is."""
+        """Reset clocks, limits, switches, faults, tokens, nonces, ledger and journal. The world stays as it is."""
         self.api.reset()
 
     def start(self) -> Simulator:

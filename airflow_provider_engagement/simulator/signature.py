@@ -22,10 +22,16 @@ _TIMESTAMP_DIGITS = 15
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The app that sent a request and, with user credentials, the user."""
+    """The app that sent a request and, with user credentials, the user.
+
+    :param app: the app.
+    :param handle: the user, if the credentials are those of one.
+    :param scheme: how X calls the kind of user credentials.
+    """
 
     app: App
     handle: Handle | None = None
+    scheme: str = "OAuth 1.0a User Context"
 
     @property
     def auth(self) -> Auth:
@@ -67,7 +73,16 @@ class CredentialsVerifier:
         self._nonces: dict[tuple[str, str, str, str], float] = {}
         self._lock = threading.Lock()
 
-    def verify(self, authorization: str | None, *, method: str, url: str, body: bytes, content_type: str) -> Identity:
+    def verify(
+        self,
+        authorization: str | None,
+        *,
+        method: str,
+        url: str,
+        body: bytes,
+        content_type: str,
+        oauth2_users: bool = False,
+    ) -> Identity:
         """Return the app and the user of a request.
 
         :param authorization: the header, as the server received it.
@@ -75,12 +90,15 @@ class CredentialsVerifier:
         :param url: the URL the client called, as its ``Host`` header shows it.
         :param body: the body; the signature covers it only if it is a form.
         :param content_type: the content type of the body, without parameters.
+        :param oauth2_users: whether a bearer token can be the OAuth 2.0 token of a user.
         :raises InvalidCredentials: the credentials are missing or wrong.
         """
         if not authorization:
             raise InvalidCredentials(TOKEN_NOT_FOUND, "none")
         scheme, _, rest = authorization.partition(" ")
         if scheme.lower() == "bearer":
+            if oauth2_users and (identity := self._user_of_oauth2_token(rest.strip())) is not None:
+                return identity
             app = self._app_with_bearer_token(rest.strip())
             if app is None:
                 raise InvalidCredentials("Invalid or expired token" if rest.strip() else TOKEN_NOT_FOUND, "app")
@@ -88,6 +106,15 @@ class CredentialsVerifier:
         if scheme.lower() == "oauth":
             return self._verify_signature(authorization, method, url, body, content_type)
         raise InvalidCredentials(UNKNOWN_AUTHORIZATION, "none")
+
+    def _user_of_oauth2_token(self, token: str) -> Identity | None:
+        handle = self._world.handle_with_oauth2_token(token)
+        app = None if handle is None else self._world.app_of(handle)
+        if handle is None or app is None:
+            return None
+        if handle.revoked:
+            raise InvalidCredentials("Access token revoked", "user", handle.user_id)
+        return Identity(app, handle, "OAuth 2.0 User Context")
 
     def forget_nonces(self) -> None:
         """Accept every nonce again."""

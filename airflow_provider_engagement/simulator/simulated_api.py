@@ -1,4 +1,4 @@
-"""The simulated API without its sockets: applies the rules of the API to a request, and returns the response."""
+"""Both simulated APIs without their sockets: applies the rules of an API to a request, and returns the response."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ from airflow_provider_engagement.simulator.tokens import INVALIDATE_PATH, TOKEN_
 from airflow_provider_engagement.simulator.validation import parse_body, parse_request
 from airflow_provider_engagement.simulator.visible_counts import VisibleCounts
 from airflow_provider_engagement.simulator.world import World
+from airflow_provider_engagement.simulator.x_api.simulated_x_api import SimulatedXApi
+from airflow_provider_engagement.simulator.x_api.x_switches import XApiSwitches
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +44,11 @@ _ENDPOINTS = {rule.path: endpoint for endpoint, rule in ENDPOINTS.items()}
 
 
 class SimulatedApi:
-    """The Engagement API and its token endpoint.
+    """The Engagement API, X API v2 and the token endpoint of both.
 
-    :param world: the data behind the API.
-    :param switches: the behavior where the documentation leaves it open.
+    :param world: the data behind the APIs.
+    :param switches: the behavior of the Engagement API where the documentation leaves it open.
+    :param x_switches: the behavior of X API v2 where the documentation leaves it open.
     :param clock: the data clock, which decides windows and ages.
     :param rate_clock: the clock of quotas, ``Date`` headers and the journal.
     :param signature_clock: the clock that OAuth timestamps are compared with. Clients sign with the real time.
@@ -59,6 +62,7 @@ class SimulatedApi:
         world: World,
         *,
         switches: Switches,
+        x_switches: XApiSwitches,
         clock: Clock,
         rate_clock: Clock,
         signature_clock: Clock,
@@ -76,6 +80,9 @@ class SimulatedApi:
         self.tokens = BearerTokens(world)
         self.faults = Faults()
         self.journal = Journal()
+        self.x_api = SimulatedXApi(
+            world, switches=x_switches, clock=clock, rate_clock=rate_clock, visible_counts=self.visible_counts
+        )
         self._initial_switches = switches
         self._verifier = CredentialsVerifier(
             world,
@@ -85,7 +92,8 @@ class SimulatedApi:
         )
 
     def reset(self) -> None:
-        """Reset clocks, quotas, switches, faults, tokens, nonces and the journal. The world stays as it is."""
+        """Reset clocks, limits, switches, faults, tokens, nonces, ledger and journal. The world stays as it is."""
+        self.x_api.reset()
         self.clock.reset()
         self.rate_clock.reset()
         self.quotas.reset()
@@ -114,6 +122,7 @@ class SimulatedApi:
             at=received_at,
             method=request.method,
             path=request.path,
+            query=dict(request.query),
             body=_decoded(request.body),
             status=None if response.drop == "before_headers" else status,
             forced=fault is not None,
@@ -123,7 +132,8 @@ class SimulatedApi:
 
     def _verify_credentials(self, request: HttpRequest) -> Identity | InvalidCredentials | None:
         """Return who sent a request, or why that is unknown; ``None`` if its path or the request itself is wrong."""
-        if request.path not in _ENDPOINTS or request.problem is not None:
+        is_x_api = self.x_api.serves(request.path)
+        if request.problem is not None or not (is_x_api or request.path in _ENDPOINTS):
             return None
         try:
             return self._verifier.verify(
@@ -132,6 +142,7 @@ class SimulatedApi:
                 url=request.url,
                 body=request.body,
                 content_type=request.media_type,
+                oauth2_users=is_x_api,
             )
         except InvalidCredentials as problem:
             return problem
@@ -145,6 +156,10 @@ class SimulatedApi:
                 raise request.problem
             if request.path in (TOKEN_PATH, INVALIDATE_PATH):
                 return 200, _encoded(self.tokens.handle(request))
+            if self.x_api.serves(request.path):
+                status, more_headers, body = self.x_api.respond(request, identity)
+                headers.update(more_headers)
+                return status, body
             if identity is None:
                 raise RejectedRequest(404, NO_SUCH_PAGE)
             return 200, _encoded(self._engagement(_ENDPOINTS[request.path], request, identity, headers))
@@ -164,6 +179,7 @@ class SimulatedApi:
             part = _part_of_quota(switches, endpoint, identity)
             headers.update(self.quotas.state(identity.app, *part).headers(switches))
         if request.method != "POST":
+            headers["Allow"] = "POST"
             raise RejectedRequest(405, "Method not allowed; use POST")
         if switches.require_gzip and not request.accepts_gzip:
             raise RejectedRequest(406, NO_GZIP)
@@ -191,8 +207,6 @@ class SimulatedApi:
             "Content-Type": "application/json;charset=utf-8",
             **headers,
         }
-        if status == 405:
-            all_headers["Allow"] = "POST"
         if request.accepts_gzip and body:
             body = gzip.compress(body, compresslevel=1, mtime=0)
             all_headers["Content-Encoding"] = "gzip"

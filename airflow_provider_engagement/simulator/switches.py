@@ -1,14 +1,15 @@
-"""Switches: one for each behavior that the documentation leaves open or contradicts."""
+"""The switches of the Engagement API: one for each behavior that the documentation leaves open or contradicts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Literal
+
+from airflow_provider_engagement.simulator.switch_set import SwitchSet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Switches:
+class Switches(SwitchSet):
     """The choices for the behaviors that the documentation leaves open. The defaults are the most likely ones.
 
     A correct client works under every combination.
@@ -76,39 +77,3 @@ class Switches:
     media_clicks_alias: bool = False
     negative_counts: bool = False
     restatement: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        :raises ValueError: a switch does not have such a value.
-        """
-        for name, allowed in Switches.choices().items():
-            value = getattr(self, name)
-            # Compare the types as well, because 1 == True.
-            if not any(value == choice and type(value) is type(choice) for choice in allowed):
-                raise ValueError(f"{name}: {value!r} is unknown. Choose one of {', '.join(map(str, allowed))}.")
-
-    @classmethod
-    def choices(cls) -> dict[str, tuple[Any, ...]]:
-        """Return the possible values of every switch, the default first."""
-        hints = get_type_hints(cls)
-        allowed = {
-            field.name: get_args(hints[field.name]) if get_origin(hints[field.name]) is Literal else (True, False)
-            for field in fields(cls)
-        }
-        defaults = {field.name: field.default for field in fields(cls)}
-        return {
-            name: (defaults[name], *(value for value in values if value != defaults[name]))
-            for name, values in allowed.items()
-        }
-
-    def changed(self, changes: Mapping[str, Any]) -> Switches:
-        """Return a copy with other values.
-
-        :param changes: new values, by name of the switch.
-        :raises ValueError: there is no such switch, or it does not have such a value.
-        """
-        unknown = sorted(set(changes) - set(Switches.choices()))
-        if unknown:
-            raise ValueError(f"{', '.join(unknown)}: no such switch. Choose from {', '.join(Switches.choices())}.")
-        return replace(self, **changes)

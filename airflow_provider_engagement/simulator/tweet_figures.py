@@ -90,8 +90,13 @@ class TweetFigures:
         figures = self._all_organic(counts)
         for name, metric in (*_ORGANIC.items(), ("engagements", "engagements")):
             figures[name] += self._promoted(tweet, counts[metric])
+        return {**figures, "bookmark_count": self._bookmarks(tweet, counts["favorites"])}
+
+    def _bookmarks(self, tweet: Tweet, favorites: int) -> int:
+        """Return how many people have bookmarked a Tweet, which the Engagement API does not count."""
+        explicit = self._visible.source.total(tweet, "bookmarks")
         share, _, _, _ = fractions(0, tweet.id, "bookmarks")
-        return {**figures, "bookmark_count": math.floor(counts["favorites"] * (0.05 + 0.3 * share))}
+        return math.floor(favorites * (0.05 + 0.3 * share)) if explicit is None else explicit
 
     def _all_organic(self, counts: Mapping[str, int]) -> Figures:
         names = {**_ORGANIC, **_ALWAYS_ORGANIC, "engagements": "engagements"}

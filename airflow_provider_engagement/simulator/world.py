@@ -232,7 +232,7 @@ class World:
         changed = _change(self._lock, self._tweets, tweet_id, changes)
         if "deleted" in changes:
             for version in changed.history:
-                _change(self._lock, self._tweets, version, {"deleted": changes["deleted"]})
+                self.order.changed(_change(self._lock, self._tweets, version, {"deleted": changes["deleted"]}))
         return changed
 
     def tweets_with_video_of(self, tweet: Tweet) -> Sequence[Tweet]:

@@ -111,7 +111,7 @@ class StorageOptions(dict[str, str]):
         return f"StorageOptions({', '.join(f'{name}=***' for name in self)})"
 
 
-TableAddress = Callable[[StoragePath], tuple[str, Mapping[str, str]]]
+Locate = Callable[[StoragePath], tuple[str, Mapping[str, str]]]
 """Returns the address of a table, and the storage options that delta-rs needs to access it."""
 
 

@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
+from airflow_provider_engagement.storage.layout import TEMPORARY_FOLDER
 from airflow_provider_engagement.storage.paths import StoragePath, refuse_link
 
-FOLDER = "_temporary"
 SUFFIX = ".tmp"
 
 LIFETIME_SECONDS = 86_400.0
@@ -58,7 +58,7 @@ class TemporaryFiles:
     def __init__(
         self, dataset: StoragePath, *, writer: str | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._folder = dataset / FOLDER
+        self._folder = dataset / TEMPORARY_FOLDER
         self._clock = clock
         self._has_folder = False
         self.writer = writer or uuid.uuid4().hex

@@ -21,13 +21,14 @@ import pyarrow.parquet
 import tenacity
 
 from airflow_provider_engagement.exceptions import ConflictError
-from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address
+from airflow_provider_engagement.storage.paths import Locate, StoragePath, local_address
 from airflow_provider_engagement.storage.worker_folder import WorkerFolder
+from airflow_provider_engagement.tables.arrow import aligned, arrow_schema, partition_field
 from airflow_provider_engagement.tables.delta_log import DataFile, DeltaLog
 from airflow_provider_engagement.tables.formats import to_json_value
 from airflow_provider_engagement.tables.merging import merge_rows
-from airflow_provider_engagement.tables.schema import Table, arrow_schema, partition_field
-from airflow_provider_engagement.tables.staged_rows import PublishedTable, StagedRows
+from airflow_provider_engagement.tables.staging import MergeTarget, StagedRows
+from airflow_provider_engagement.tables.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class _MergedPartition:
     file: DataFile | None
 
 
-class DeltaMergedTable(PublishedTable):
+class DeltaMergedTable(MergeTarget):
     """One Delta Lake table, partitioned by the time of its rows.
 
     :param folder: the folder of the table.
@@ -67,7 +68,7 @@ class DeltaMergedTable(PublishedTable):
         *,
         table: Table,
         partition_of: Callable[[datetime], str],
-        address_of: TableAddress = local_address,
+        address_of: Locate = local_address,
         on_change: Callable[[pyarrow.Table, pyarrow.Table], None] | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -148,14 +149,14 @@ class DeltaMergedTable(PublishedTable):
             before = pyarrow.concat_tables(published).select(self._schema.names)
             self._on_change(before, merge_rows(self._staged.read(name), self._table))
         earlier = published if self._without_earlier_rows is None else map(self._without_earlier_rows, published)
-        merged = merge_rows(pyarrow.concat_tables([*earlier, _aligned(self._staged.read(name), schema)]), self._table)
+        merged = merge_rows(pyarrow.concat_tables([*earlier, aligned(self._staged.read(name), schema)]), self._table)
         if merged.num_rows == 0 if not published else len(published) == 1 and merged.equals(published[0]):
             return _MergedPartition(base=base, file=None)
         return _MergedPartition(base=base, file=self._write(name, merged))
 
     def _read(self, path: str, schema: pyarrow.Schema) -> pyarrow.Table:
         with (self._folder / path).open("rb") as file:
-            return _aligned(pyarrow.parquet.ParquetFile(file).read(), schema)
+            return aligned(pyarrow.parquet.ParquetFile(file).read(), schema)
 
     def _write(self, name: str, rows: pyarrow.Table) -> DataFile:
         path = self._folder / name / f"{uuid.uuid4().hex}.parquet"
@@ -201,11 +202,3 @@ def _delta_schema(schema: pyarrow.Schema) -> pyarrow.Schema:
 def _memory_schema(own: pyarrow.Schema, columns: pyarrow.Schema, *, without: str) -> pyarrow.Schema:
     """Return the columns of a table without that of the partition: first those of this package, then all others."""
     return pyarrow.schema([*own, *(field for field in columns if field.name not in (*own.names, without))])
-
-
-def _aligned(rows: pyarrow.Table, schema: pyarrow.Schema) -> pyarrow.Table:
-    """Return rows with the columns of a schema: null where they have none."""
-    for field in schema:
-        if field.name not in rows.column_names:
-            rows = rows.append_column(field, pyarrow.nulls(rows.num_rows, field.type))
-    return rows.select(schema.names).cast(schema)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +12,23 @@ import pyarrow
 
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.storage.contained_paths import check_contained
-from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address, write_atomically
+from airflow_provider_engagement.storage.layout import DELTA_LOG_FOLDER
+from airflow_provider_engagement.storage.paths import (
+    Locate,
+    StoragePath,
+    local_address,
+    write_atomically,
+)
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
+from airflow_provider_engagement.tables.arrow import arrow_schema
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.formats import BatchWriter, open_writer, read_table, to_json_value
-from airflow_provider_engagement.tables.merged_table import FILE, MergedTable
-from airflow_provider_engagement.tables.schema import Table, arrow_schema
-from airflow_provider_engagement.tables.staged_rows import PublishedTable
+from airflow_provider_engagement.tables.parquet_table import FILE, MergedTable
+from airflow_provider_engagement.tables.staging import MergeTarget
+from airflow_provider_engagement.tables.tables import Table
 
 if TYPE_CHECKING:
     from airflow_provider_engagement.tables.delta_table import DeltaMergedTable
-
-DELTA_LOG_FOLDER = "_delta_log"
 
 ROWS_PER_BATCH = 50_000
 """How many rows of a table are written at once."""
@@ -44,7 +49,7 @@ class DatasetFolder:
         dataset_format: DatasetFormat,
         *,
         writer: str | None = None,
-        address_of: TableAddress = local_address,
+        address_of: Locate = local_address,
     ) -> None:
         self._folder = folder
         self._address_of = address_of
@@ -97,7 +102,7 @@ class DatasetFolder:
         file_of: Callable[[datetime], str] = lambda time: FILE,
         time: datetime | None = None,
         on_change: Callable[[pyarrow.Table, pyarrow.Table], None] | None = None,
-    ) -> PublishedTable:
+    ) -> MergeTarget:
         """Return a partitioned table for rows whose keys other runs write too.
 
         :param table: the table.
@@ -139,13 +144,17 @@ class DatasetFolder:
         )
 
     def write_json(self, name: str, path: str, content: Any) -> None:
-        """Write a document.
+        """Write a document of a run. If it is empty, delete what an earlier execution of the run has written.
 
         :param name: its name in the manifest.
         :param path: its path below the dataset's folder.
         :param content: JSON-compatible values.
         """
         place = self._folder / path
+        if not content:
+            with suppress(FileNotFoundError):
+                place.unlink()
+            return
         self.locations[name] = str(place)
         with write_atomically(place, self._temporary.new()) as file:
             file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import IO, Any, Protocol
@@ -14,7 +14,14 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
+from airflow_provider_engagement.tables.arrow import aligned
 from airflow_provider_engagement.tables.dataset_format import FileFormat
+
+ROWS_PER_BATCH = 65_536
+"""How many rows of a Parquet file are read at once."""
+
+BYTES_PER_BATCH = 8_000_000
+"""How many bytes of a text file are read at once."""
 
 
 class TableWriter(Protocol):
@@ -37,14 +44,28 @@ def open_writer(file: IO[bytes], schema: pyarrow.Schema, file_format: FileFormat
     return _WRITERS[file_format](file, schema)
 
 
+def read_batches(file: IO[bytes], schema: pyarrow.Schema, file_format: FileFormat) -> Iterator[pyarrow.Table]:
+    """Yield the rows of a file, some at a time. A column that the file does not have is null.
+
+    :param file: a file open for reading bytes.
+    :param schema: the columns to read.
+    :param file_format: the format of the file.
+    """
+    nullable = pyarrow.schema([field.with_nullable(True) for field in schema])
+    for rows in _READERS[file_format](file, schema, False):
+        yield aligned(rows, nullable)
+
+
 def read_table(file: IO[bytes], schema: pyarrow.Schema, file_format: FileFormat) -> pyarrow.Table:
     """Read a table that :func:`open_writer` wrote.
 
     :param file: a file open for reading bytes.
     :param schema: the columns that the table was written with.
     :param file_format: the format of the file.
+    :raises ValueError: if the file has other columns, which would be lost if the rows were written again.
     """
-    return _READERS[file_format](file, schema)
+    batches = [rows.cast(schema) for rows in _READERS[file_format](file, schema, True)]
+    return pyarrow.concat_tables([schema.empty_table(), *batches])
 
 
 class BatchWriter:
@@ -106,33 +127,49 @@ def _csv_writer(file: IO[bytes], schema: pyarrow.Schema) -> TableWriter:
     return writer
 
 
-def _read_parquet(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
-    # pyarrow.parquet.read_table would turn the names of partition folders into columns.
-    return pyarrow.parquet.ParquetFile(file).read().cast(schema)
+def _parquet(file: IO[bytes], schema: pyarrow.Schema, whole: bool) -> Iterator[pyarrow.Table]:
+    content = pyarrow.parquet.ParquetFile(file)
+    found = set(content.schema_arrow.names)
+    columns = None if whole else [name for name in schema.names if name in found]
+    for batch in content.iter_batches(ROWS_PER_BATCH, columns=columns):
+        yield pyarrow.Table.from_batches([batch])
 
 
-def _read_csv(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
-    return pyarrow.csv.read_csv(
+def _csv(file: IO[bytes], schema: pyarrow.Schema, whole: bool) -> Iterator[pyarrow.Table]:
+    reader = pyarrow.csv.open_csv(
         file,
+        read_options=pyarrow.csv.ReadOptions(block_size=BYTES_PER_BATCH),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
-            column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+            column_types=schema,
+            include_columns=[] if whole else schema.names,
+            include_missing_columns=not whole,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
         ),
-    ).cast(schema)
+    )
+    for batch in reader:
+        yield pyarrow.Table.from_batches([batch])
 
 
-def json_schema(schema: pyarrow.Schema) -> pyarrow.Schema:
+def _json_lines(file: IO[bytes], schema: pyarrow.Schema, whole: bool) -> Iterator[pyarrow.Table]:
+    options = pyarrow.json.ParseOptions(explicit_schema=_json_schema(schema), unexpected_field_behavior="ignore")
+    rest = b""
+    while block := file.read(BYTES_PER_BATCH):
+        lines, _, rest = (rest + block).rpartition(b"\n")
+        if len(rest) > BYTES_PER_BATCH:
+            raise pyarrow.ArrowInvalid(f"a line has more than {BYTES_PER_BATCH:,} bytes")
+        if lines.strip():
+            yield pyarrow.json.read_json(io.BytesIO(lines), parse_options=options).select(schema.names)
+    if rest.strip():
+        yield pyarrow.json.read_json(io.BytesIO(rest), parse_options=options).select(schema.names)
+
+
+def _json_schema(schema: pyarrow.Schema) -> pyarrow.Schema:
     """Return the schema with which pyarrow parses JSON. It reads times, but no dates."""
     times = pyarrow.timestamp("ms")
     return pyarrow.schema([field.with_type(times) if field.type == pyarrow.date32() else field for field in schema])
-
-
-def _read_json_lines(file: IO[bytes], schema: pyarrow.Schema) -> pyarrow.Table:
-    content = file.read()
-    if not content:
-        return schema.empty_table()
-    options = pyarrow.json.ParseOptions(explicit_schema=json_schema(schema))
-    return pyarrow.json.read_json(io.BytesIO(content), parse_options=options).select(schema.names).cast(schema)
 
 
 _WRITERS: Mapping[FileFormat, Callable[[IO[bytes], pyarrow.Schema], TableWriter]] = MappingProxyType(
@@ -142,10 +179,7 @@ _WRITERS: Mapping[FileFormat, Callable[[IO[bytes], pyarrow.Schema], TableWriter]
         FileFormat.JSON_LINES: _JsonLinesWriter,
     }
 )
-_READERS: Mapping[FileFormat, Callable[[IO[bytes], pyarrow.Schema], pyarrow.Table]] = MappingProxyType(
-    {
-        FileFormat.PARQUET: _read_parquet,
-        FileFormat.CSV: _read_csv,
-        FileFormat.JSON_LINES: _read_json_lines,
-    }
+_READERS: Mapping[FileFormat, Callable[[IO[bytes], pyarrow.Schema, bool], Iterator[pyarrow.Table]]] = MappingProxyType(
+    {FileFormat.PARQUET: _parquet, FileFormat.CSV: _csv, FileFormat.JSON_LINES: _json_lines}
 )
+"""Each yields the rows of a file: with every column that it has if the whole file is read, otherwise without others."""

@@ -9,7 +9,7 @@ from datetime import datetime
 import pyarrow
 import pyarrow.compute as compute
 
-from airflow_provider_engagement.tables.schema import OLDER_COUNTS, RUNS, Table
+from airflow_provider_engagement.tables.tables import OLDER_COUNTS, RUNS, Table
 
 _TIMESTAMP = pyarrow.timestamp("ms", "UTC")
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"

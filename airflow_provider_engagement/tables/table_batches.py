@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
-from typing import IO
+from collections.abc import Callable, Iterator
 
 import pyarrow
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet
 
 from airflow_provider_engagement.exceptions import IncompatibleTableError
 from airflow_provider_engagement.storage.contained_paths import check_contained
-from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address
+from airflow_provider_engagement.storage.layout import DELTA_LOG_FOLDER
+from airflow_provider_engagement.storage.paths import Locate, StoragePath, local_address
+from airflow_provider_engagement.tables import formats
 from airflow_provider_engagement.tables.dataset_format import FileFormat
-from airflow_provider_engagement.tables.folder import DELTA_LOG_FOLDER
-from airflow_provider_engagement.tables.formats import json_schema
-
-ROWS_PER_BATCH = 65_536
-"""How many rows of a Parquet file are read at once."""
-
-BYTES_PER_BATCH = 8_000_000
-"""How many bytes of a text file are read at once."""
 
 
 def read_batches(
@@ -31,7 +19,7 @@ def read_batches(
     schema: pyarrow.Schema,
     *,
     includes: Callable[[str], bool] | None = None,
-    address_of: TableAddress = local_address,
+    address_of: Locate = local_address,
 ) -> Iterator[pyarrow.Table]:
     """Yield the rows of a partitioned table, some at a time, so that memory does not depend on its size.
 
@@ -46,8 +34,7 @@ def read_batches(
     for path, file_format in table_files(place, includes=includes, address_of=address_of):
         try:
             with path.open("rb") as file:
-                for rows in _READERS[file_format](file, schema):
-                    yield _aligned(rows, schema)
+                yield from formats.read_batches(file, schema, file_format)
         except (*_NOT_THE_TYPES, UnicodeError) as error:
             raise IncompatibleTableError(str(path), str(error), "Correct or remove the file") from error
 
@@ -56,7 +43,7 @@ def table_files(
     place: StoragePath,
     *,
     includes: Callable[[str], bool] | None = None,
-    address_of: TableAddress = local_address,
+    address_of: Locate = local_address,
 ) -> Iterator[tuple[StoragePath, FileFormat]]:
     """Yield the files that hold the rows of a partitioned table, with their formats, in the order of the partitions.
 
@@ -90,55 +77,6 @@ def partitions(place: StoragePath) -> list[StoragePath]:
     return sorted((path for path in place.iterdir() if "=" in path.name), key=lambda path: path.name)
 
 
-def _parquet(file: IO[bytes], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
-    content = pyarrow.parquet.ParquetFile(file)
-    found = set(content.schema_arrow.names)
-    columns = [name for name in schema.names if name in found]
-    for batch in content.iter_batches(ROWS_PER_BATCH, columns=columns):
-        yield pyarrow.Table.from_batches([batch])
-
-
-def _csv(file: IO[bytes], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
-    reader = pyarrow.csv.open_csv(
-        file,
-        read_options=pyarrow.csv.ReadOptions(block_size=BYTES_PER_BATCH),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=schema,
-            include_columns=schema.names,
-            include_missing_columns=True,
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
-    for batch in reader:
-        yield pyarrow.Table.from_batches([batch])
-
-
-def _json_lines(file: IO[bytes], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
-    options = pyarrow.json.ParseOptions(explicit_schema=json_schema(schema), unexpected_field_behavior="ignore")
-    rest = b""
-    while block := file.read(BYTES_PER_BATCH):
-        lines, _, rest = (rest + block).rpartition(b"\n")
-        if len(rest) > BYTES_PER_BATCH:
-            raise pyarrow.ArrowInvalid(f"a line has more than {BYTES_PER_BATCH:,} bytes")
-        if lines.strip():
-            yield pyarrow.json.read_json(io.BytesIO(lines), parse_options=options)
-    if rest.strip():
-        yield pyarrow.json.read_json(io.BytesIO(rest), parse_options=options)
-
-
-def _aligned(rows: pyarrow.Table, schema: pyarrow.Schema) -> pyarrow.Table:
-    for field in schema:
-        if field.name not in rows.column_names:
-            rows = rows.append_column(field.name, pyarrow.nulls(rows.num_rows, field.type))
-    return rows.select(schema.names).cast(pyarrow.schema([field.with_nullable(True) for field in schema]))
-
-
-_READERS: Mapping[FileFormat, Callable[[IO[bytes], pyarrow.Schema], Iterator[pyarrow.Table]]] = MappingProxyType(
-    {FileFormat.PARQUET: _parquet, FileFormat.CSV: _csv, FileFormat.JSON_LINES: _json_lines}
-)
 _NOT_THE_TYPES = (
     pyarrow.ArrowInvalid,
     pyarrow.ArrowKeyError,

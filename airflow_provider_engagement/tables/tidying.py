@@ -9,19 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_engagement.storage.contained_paths import check_contained
-from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_address
+from airflow_provider_engagement.storage.layout import DELTA_LOG_FOLDER, STAGED_FOLDER
+from airflow_provider_engagement.storage.paths import Locate, StoragePath, local_address
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
-from airflow_provider_engagement.tables.folder import DELTA_LOG_FOLDER
-from airflow_provider_engagement.tables.granularity import Granularity
-from airflow_provider_engagement.tables.schema import TWEET_HOURS_OF_DAY, TWEET_METRICS, TWEET_TOTALS
-from airflow_provider_engagement.tables.staged_files import STAGING_FOLDER, StagingFolder
-
-MERGED_TABLES = (
-    TWEET_TOTALS.name,
-    TWEET_HOURS_OF_DAY.name,
-    *(f"{TWEET_METRICS.name}/{granularity}" for granularity in Granularity),
-)
-"""The paths of the tables that several runs write to."""
+from airflow_provider_engagement.tables.staging import StagingFolder
+from airflow_provider_engagement.tables.tables import TABLES
 
 
 @dataclass(kw_only=True, slots=True)
@@ -42,7 +34,7 @@ def tidy(
     folder: StoragePath,
     *,
     retention: timedelta,
-    address_of: TableAddress = local_address,
+    address_of: Locate = local_address,
     clock: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
     """Tidy up a dataset, and return what was done as JSON-compatible values.
@@ -63,21 +55,22 @@ def tidy(
     return {
         "tables": {
             path: asdict(_tidy_delta_table(folder, path, retention, address_of))
-            for path in MERGED_TABLES
+            for table in TABLES.values()
+            for path in table.paths
             if (folder / path / DELTA_LOG_FOLDER).exists()
         }
     }
 
 
 def _staging_folders(folder: StoragePath) -> Iterator[StagingFolder]:
-    staging = folder / STAGING_FOLDER
+    staging = folder / STAGED_FOLDER
     for table in staging.iterdir() if staging.exists() else ():
         for partition in table.iterdir():
             check_contained(folder, partition)
             yield StagingFolder(partition)
 
 
-def _tidy_delta_table(folder: StoragePath, path: str, retention: timedelta, address_of: TableAddress) -> TidiedTable:
+def _tidy_delta_table(folder: StoragePath, path: str, retention: timedelta, address_of: Locate) -> TidiedTable:
     # The package deltalake is an optional dependency.
     from airflow_provider_engagement.tables.delta_log import compact
 

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_engagement.hooks.failures import task_failures
-from airflow_provider_engagement.operators.asset_events import describe_outlets
-from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
-from airflow_provider_engagement.quantities import counted
-
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from airflow_provider_engagement.warehouse.destinations import Target
 
 
 class EngagementToWarehouseOperator(BaseOperator):
@@ -92,122 +85,12 @@ class EngagementToWarehouseOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the dataset, and return what the load did to each table."""
+        from airflow_provider_engagement.transfers.load_execution import execute_load
 
-        from airflow_provider_engagement.connections.storage_options import storage_path, table_address
-        from airflow_provider_engagement.exceptions import InvalidQueryError, MissingExtraError
-        from airflow_provider_engagement.inputs.numbers import parse_number
-        from airflow_provider_engagement.inputs.warehouse_options import (
-            parse_full_refresh,
-            parse_names,
-            parse_view_zone,
-        )
-        from airflow_provider_engagement.warehouse.source_partitions import table_names
-        from airflow_provider_engagement.warehouse.view_names import TABLES_OF, View
-
-        with task_failures():
-            unset_blank_parameters(self)
-            dataset = storage_path(self.dataset_path, field="dataset_path")
-            found = table_names(dataset)
-            if not found:
-                raise InvalidQueryError(
-                    "dataset_path", f"{self.dataset_path} has no tables", "Set it to the dataset_path of a pull."
-                )
-            tables = found if self.tables is None else parse_names(self.tables, found, field="tables")
-            views = [View(name) for name in parse_names(self.views, list(View), field="views")]
-            for view in views:
-                missing = [table.name for table in TABLES_OF[view] if table.name not in tables]
-                if missing:
-                    raise InvalidQueryError(
-                        "views", f"{view} reads the table {missing[0]}", f"Add {missing[0]} to tables."
-                    )
-            time_zone = parse_view_zone(self.time_zone)
-            lock_timeout = parse_number(self.lock_timeout, field="lock_timeout", minimum=0)
-            full_refresh = parse_full_refresh(self.full_refresh)
-            target = self._target()
-            try:
-                from airflow_provider_engagement.warehouse.load import load_dataset
-            except ModuleNotFoundError as error:
-                if str(error.name).startswith("airflow"):
-                    raise
-                raise MissingExtraError(
-                    "EngagementToWarehouseOperator", "airflow-provider-engagement[warehouse]", str(error)
-                ) from None
-
-            report = load_dataset(
-                dataset,
-                tables=tables,
-                target=target,
-                views=views,
-                time_zone=time_zone,
-                address_of=table_address,
-                lock_timeout=lock_timeout,
-                full_refresh=full_refresh,
-            )
-            for name, table in report["tables"].items():
-                new, changed, unchanged = table["rows"].values()
-                loaded, skipped = table["partitions"].values()
-                self.log.info(
-                    "%s, schema %s, %s: %s new, %d changed, %d unchanged; %s loaded, %d skipped.",
-                    target.name,
-                    target.schema,
-                    name,
-                    counted(new, "row"),
-                    changed,
-                    unchanged,
-                    counted(loaded, "partition"),
-                    skipped,
-                )
-            self.loaded_rows = {
-                name: table["rows"]["new"] + table["rows"]["changed"] for name, table in report["tables"].items()
-            }
-            rows = {name: table["rows"] for name, table in report["tables"].items()}
-            extra = {"dataset": self.dataset_path, "database": target.name, "schema": target.schema, "rows": rows}
-            describe_outlets(self, extra, context)
-            return report
+        return execute_load(self, context)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Return what the task has read and written, for the provider of OpenLineage."""
-        from airflow_provider_engagement.connections.warehouse_credentials import warehouse_address
-        from airflow_provider_engagement.operators.lineage import load_lineage, to_openlineage
+        from airflow_provider_engagement.transfers.load_execution import lineage_of
 
-        if self.loaded_rows is None:
-            return to_openlineage(None)
-        namespace, database = warehouse_address(self.warehouse_conn_id, self.destination, self.database)
-        return to_openlineage(
-            load_lineage(
-                self.dataset_path, self.loaded_rows, namespace=namespace, database=database, schema=self.schema
-            )
-        )
-
-    def _target(self) -> Target:
-        """Return the database, from a path or from the connection."""
-        from airflow_provider_engagement.connections.warehouse_credentials import warehouse_settings
-        from airflow_provider_engagement.exceptions import InvalidQueryError
-        from airflow_provider_engagement.inputs.choices import parse_choice
-        from airflow_provider_engagement.inputs.warehouse_options import parse_database, parse_schema
-        from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
-
-        warehouse = parse_choice(self.destination, Warehouse, field="destination")
-        schema = parse_schema(self.schema)
-        if warehouse is Warehouse.DUCKDB:
-            if self.warehouse_conn_id or not self.database:
-                raise InvalidQueryError(
-                    "database", "duckdb needs the path of a file, and no connection", "Set database alone."
-                )
-            path = parse_database(self.database, schema=schema)
-            return Target(warehouse=warehouse, schema=schema, name=f"duckdb, {path}", settings={"credentials": path})
-        if not self.warehouse_conn_id:
-            also = ", and leave database out" if self.database else ""
-            raise InvalidQueryError(
-                "warehouse_conn_id",
-                f"is not set, but the destination {warehouse} needs a connection",
-                f"Set it to the id of an Airflow connection{also}.",
-            )
-        if self.database:
-            raise InvalidQueryError(
-                "database",
-                f"is the path of a DuckDB file, but the destination is {warehouse}",
-                "Leave database out.",
-            )
-        settings, name, secrets = warehouse_settings(self.warehouse_conn_id, warehouse.value)
-        return Target(warehouse=warehouse, schema=schema, name=name, settings=settings, secrets=secrets)
+        return lineage_of(self)

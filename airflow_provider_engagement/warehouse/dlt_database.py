@@ -25,7 +25,8 @@ import pyarrow
 import pyarrow.parquet
 from dlt.destinations.exceptions import DatabaseException, DatabaseTerminalException, DatabaseUndefinedRelation
 
-from airflow_provider_engagement.tables.schema import TABLES, Table, arrow_schema
+from airflow_provider_engagement.tables.arrow import arrow_schema
+from airflow_provider_engagement.tables.tables import TABLES, Table
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.duckdb_database import DuckDbDatabase, transaction
 from airflow_provider_engagement.warehouse.guest import guest

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 import pyarrow
 
-from airflow_provider_engagement.tables.schema import Table, arrow_schema
+from airflow_provider_engagement.tables.arrow import arrow_schema
+from airflow_provider_engagement.tables.tables import Table
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches
 from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, literal, quoted

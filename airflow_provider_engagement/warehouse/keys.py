@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from airflow_provider_engagement.exceptions import WarehouseTableError
-from airflow_provider_engagement.tables.schema import Table
+from airflow_provider_engagement.tables.tables import Table
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.merge_statements import literal, quoted_list
 from airflow_provider_engagement.warehouse.target_database import TargetDatabase

@@ -26,9 +26,10 @@ import pyarrow
 
 from airflow_provider_engagement.exceptions import WarehouseTableError
 from airflow_provider_engagement.quantities import counted
-from airflow_provider_engagement.storage.paths import StoragePath, TableAddress
+from airflow_provider_engagement.storage.paths import Locate, StoragePath
 from airflow_provider_engagement.storage.worker_folder import WorkerFolder
-from airflow_provider_engagement.tables.schema import Table, arrow_schema
+from airflow_provider_engagement.tables.arrow import arrow_schema
+from airflow_provider_engagement.tables.tables import Table
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.load_errors import named_errors
 from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, Precedence
@@ -97,7 +98,7 @@ def load_dataset(
     target: Target,
     views: Sequence[View] = (),
     time_zone: str | None = None,
-    address_of: TableAddress,
+    address_of: Locate,
     lock_timeout: float,
     full_refresh: bool = False,
 ) -> dict[str, Any]:
@@ -205,9 +206,7 @@ def _check_shape(table: Table, found: Mapping[str, FoundColumn], target: Target)
             raise WarehouseTableError(place, f"its column {name} must not be null, and the rows do not have it")
 
 
-def _load(
-    table: _Table, database: TargetDatabase, *, folder: Path, address_of: TableAddress, full_refresh: bool
-) -> None:
+def _load(table: _Table, database: TargetDatabase, *, folder: Path, address_of: Locate, full_refresh: bool) -> None:
     """Load the changed partitions of a table."""
 
     def batches() -> Iterator[pyarrow.Table]:

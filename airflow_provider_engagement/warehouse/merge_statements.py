@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from airflow_provider_engagement.tables.schema import OLDER_COUNTS, Table
+from airflow_provider_engagement.tables.tables import OLDER_COUNTS, Table
 
 STAGED = "engagement_staged"
 """The temporary table of the rows that were read from files."""

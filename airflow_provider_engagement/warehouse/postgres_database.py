@@ -18,7 +18,7 @@ import pyarrow
 import pyarrow.csv
 from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 
-from airflow_provider_engagement.tables.schema import Table
+from airflow_provider_engagement.tables.tables import Table
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.environment import without_client_settings
 from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches

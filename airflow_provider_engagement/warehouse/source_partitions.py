@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_engagement.storage.paths import StoragePath, TableAddress, local_path
-from airflow_provider_engagement.tables.folder import DELTA_LOG_FOLDER
-from airflow_provider_engagement.tables.schema import TABLES, TWEET_METRICS, Table
+from airflow_provider_engagement.storage.layout import DELTA_LOG_FOLDER
+from airflow_provider_engagement.storage.paths import Locate, StoragePath, local_path
 from airflow_provider_engagement.tables.table_batches import table_files
+from airflow_provider_engagement.tables.tables import TABLES, Table
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +57,7 @@ def table_names(dataset: StoragePath) -> list[str]:
     return [name for name in TABLES if (dataset / name).exists()]
 
 
-def list_sources(dataset: StoragePath, names: Iterable[str], *, address_of: TableAddress) -> list[SourceTable]:
+def list_sources(dataset: StoragePath, names: Iterable[str], *, address_of: Locate) -> list[SourceTable]:
     """Return tables of a dataset with their partitions.
 
     :param dataset: the folder of the dataset.
@@ -76,14 +76,14 @@ def list_sources(dataset: StoragePath, names: Iterable[str], *, address_of: Tabl
 
 
 def _folders(dataset: StoragePath, table: Table) -> list[str]:
-    """Return the paths of a table's folders: ``tweet_metrics`` has one for each granularity."""
-    if table is not TWEET_METRICS:
+    """Return the paths of a table's folders, also of granularities that this version does not know."""
+    if not table.granularities:
         return [table.name]
     names = sorted(folder.name for folder in (dataset / table.name).iterdir())
     return [f"{table.name}/{name}" for name in names if not name.startswith(("_", "."))]
 
 
-def _list_folder(dataset: StoragePath, path: str, address_of: TableAddress) -> SourceFolder:
+def _list_folder(dataset: StoragePath, path: str, address_of: Locate) -> SourceFolder:
     place = dataset
     for name in path.split("/"):
         place = place / name
@@ -100,7 +100,7 @@ def _list_folder(dataset: StoragePath, path: str, address_of: TableAddress) -> S
     )
 
 
-def _delta_version(place: StoragePath, address_of: TableAddress) -> int | None:
+def _delta_version(place: StoragePath, address_of: Locate) -> int | None:
     if not (place / DELTA_LOG_FOLDER).exists():
         return None
     # The package deltalake is an optional dependency.

@@ -8,27 +8,16 @@ from typing import Any
 
 import pyarrow
 
-from airflow_provider_engagement.storage.paths import TableAddress
+from airflow_provider_engagement.storage.paths import Locate
+from airflow_provider_engagement.tables.arrow import arrow_schema
 from airflow_provider_engagement.tables.merging import merge_rows
-from airflow_provider_engagement.tables.schema import (
-    RESTATEMENTS,
-    TWEET_HOURS_OF_DAY,
-    TWEET_METRICS,
-    Table,
-    arrow_schema,
-)
 from airflow_provider_engagement.tables.table_batches import read_batches
+from airflow_provider_engagement.tables.tables import Merge, Table
 from airflow_provider_engagement.warehouse.guarded_batches import GuardedBatches
 from airflow_provider_engagement.warehouse.merge_statements import quoted, quoted_list, time_column
 from airflow_provider_engagement.warehouse.source_partitions import SourceFolder, SourceTable, changed_folders
 
 ROWS_PER_BATCH = 65_536
-
-_MERGED_TABLES = (TWEET_METRICS, TWEET_HOURS_OF_DAY)
-"""The tables that many runs merge, so that a partition has one file unless its format changes."""
-
-_ACROSS_PARTITIONS = (RESTATEMENTS,)
-"""The tables that can have rows of the same key in several partitions."""
 
 _ROWS_TO_MERGE = 200_000
 """How many rows of keys that occur several times are merged at once, about."""
@@ -37,7 +26,7 @@ _MEMORY_LIMIT = "512MB"
 
 
 def changed_rows(
-    source: SourceTable, changed: Mapping[str, frozenset[str]], *, folder: Path, address_of: TableAddress
+    source: SourceTable, changed: Mapping[str, frozenset[str]], *, folder: Path, address_of: Locate
 ) -> Iterator[pyarrow.Table]:
     """Yield the rows of changed partitions, each key once.
 
@@ -48,10 +37,10 @@ def changed_rows(
     :raises IncompatibleTableError: if a file has values of another type.
     :raises StorageError: if the storage of a Delta table fails.
     """
-    if source.table in _MERGED_TABLES:
+    if source.table.merge is Merge.BY_PARTITION:
         for place, names in changed_folders(source, changed):
             yield from _merged_rows(source.table, place, names, address_of)
-    elif source.table in _ACROSS_PARTITIONS or any(
+    elif not source.table.key_is_in_one_partition or any(
         place.files[name] > 1 for place, names in changed_folders(source, changed) for name in names
     ):
         yield from _one_row_of_each_key(source, changed, folder=folder, address_of=address_of)
@@ -63,7 +52,7 @@ def changed_rows(
 
 
 def _merged_rows(
-    table: Table, place: SourceFolder, names: frozenset[str], address_of: TableAddress
+    table: Table, place: SourceFolder, names: frozenset[str], address_of: Locate
 ) -> Iterator[pyarrow.Table]:
     """Yield the rows of a table that many runs merge. While its format changes, a partition has a file of each."""
     schema = arrow_schema(table)
@@ -76,7 +65,7 @@ def _merged_rows(
 
 
 def _one_row_of_each_key(
-    source: SourceTable, changed: Mapping[str, frozenset[str]], *, folder: Path, address_of: TableAddress
+    source: SourceTable, changed: Mapping[str, frozenset[str]], *, folder: Path, address_of: Locate
 ) -> Iterator[pyarrow.Table]:
     """Yield the rows of the changed partitions. The rows of a key are sorted out on disk, and merged."""
     # The package duckdb is an optional dependency.

@@ -15,7 +15,8 @@ from types import MappingProxyType
 import pyarrow
 
 from airflow_provider_engagement.exceptions import WarehouseTableError
-from airflow_provider_engagement.tables.schema import Table, arrow_schema
+from airflow_provider_engagement.tables.arrow import arrow_schema
+from airflow_provider_engagement.tables.tables import Table
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.guarded_batches import CountedBatches
 from airflow_provider_engagement.warehouse.keys import same_key_error

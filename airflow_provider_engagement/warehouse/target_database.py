@@ -13,7 +13,7 @@ import tenacity
 
 from airflow_provider_engagement.exceptions import WarehouseError
 from airflow_provider_engagement.quantities import counted
-from airflow_provider_engagement.tables.schema import Table
+from airflow_provider_engagement.tables.tables import Table
 from airflow_provider_engagement.warehouse.destinations import Target
 from airflow_provider_engagement.warehouse.merge_statements import Precedence
 

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from airflow_provider_engagement.tables.schema import COVERAGE, TWEET_METRICS, TWEET_STATUS, TWEET_TOTALS, Table
+from airflow_provider_engagement.tables.tables import (
+    COVERAGE,
+    TWEET_METRICS,
+    TWEET_STATUS,
+    TWEET_TOTALS,
+    Table,
+)
 
 
 class View(StrEnum):

@@ -15,7 +15,12 @@ import sqlglot
 from sqlglot import expressions
 
 from airflow_provider_engagement.engagement_api.response import OUTCOME_MEANINGS
-from airflow_provider_engagement.tables.schema import TABLES, TWEET_METRICS, TWEET_TOTALS, Table
+from airflow_provider_engagement.tables.tables import (
+    TABLES,
+    TWEET_METRICS,
+    TWEET_TOTALS,
+    Table,
+)
 from airflow_provider_engagement.warehouse.view_names import View
 
 MARK = "airflow_provider_engagement_view_c41f7b0e5d92a683"

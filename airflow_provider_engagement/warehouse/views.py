@@ -9,7 +9,7 @@ from typing import cast
 
 from airflow_provider_engagement.exceptions import WarehouseViewError
 from airflow_provider_engagement.http.redaction import presentable
-from airflow_provider_engagement.tables.schema import TWEET_METRICS
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.target_database import TargetDatabase
 from airflow_provider_engagement.warehouse.view_names import TABLES_OF, View

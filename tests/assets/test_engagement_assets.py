@@ -10,14 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.assets.engagement import (
-    GRANULARITIES_OF,
     convert_asset_to_openlineage,
     create_asset,
     parse_uri,
     sanitize_uri,
     table_uri,
 )
-from airflow_provider_engagement.tables.schema import TABLES
 
 
 @pytest.mark.parametrize(
@@ -115,10 +113,6 @@ def test_airflow_rejects_a_uri_that_names_no_table(uri: str, problem: str) -> No
 def test_a_uri_of_another_scheme_is_rejected() -> None:
     with pytest.raises(ValueError, match="does not start with engagement://"):
         parse_uri("s3://bucket/tweet_totals")
-
-
-def test_the_tables_are_those_of_a_dataset() -> None:
-    assert set(GRANULARITIES_OF) == set(TABLES)
 
 
 @given(folder=st.lists(st.text(min_size=1).filter(lambda text: "/" not in text), min_size=1))

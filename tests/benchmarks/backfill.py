@@ -43,7 +43,7 @@ def main(tweets: int = 2_000, days: int = 365) -> None:
             start = available.start + number * DAY
             daily = replace(query, interval=TimeRange(start, start + DAY))
             unshared += len(plan(daily))
-            store = ResponseStore(Path(folder), identity_of=lambda _: "")
+            store = ResponseStore(Path(folder), identities={None: ""})
             requests = plan_shared(daily, available=available)
             sent += fetch_missing(requests, store=store, fetch=fetch, concurrent_requests=1).succeeded
     one_pull = len(plan(query))

@@ -114,7 +114,7 @@ def _this_package(simulated: Simulation, until: float, threads: int) -> int:
         tempfile.TemporaryDirectory() as folder,
         simulated.client(max_connections=threads) as client,
     ):
-        store = ResponseStore(Path(folder), identity_of=lambda _: "")
+        store = ResponseStore(Path(folder), identities={None: ""})
         return len(fetch_missing(requests, store=store, fetch=fetch, concurrent_requests=threads).failures)
     return 0
 

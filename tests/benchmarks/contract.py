@@ -56,7 +56,7 @@ def _measure(limit: int, way: Callable[..., None], minutes: int, threads: int) -
     ):
         requests = single_requests(simulated.tweet_ids)
         until = simulated.begin_minute() + minutes * 60
-        way(simulated, requests, ResponseStore(Path(folder), identity_of=lambda _: ""), until, threads)
+        way(simulated, requests, ResponseStore(Path(folder), identities={None: ""}), until, threads)
         found = simulated.requests()
     return found.share_used(limit, minutes), found.rate_limited(minutes)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import operators  # noqa: F401  # sets the home of Airflow before it is imported
 from airflow.dag_processing.dagbag import DagBag
-from airflow.serialization.serialized_objects import SerializedDAG
+from airflow.serialization.serialized_objects import DagSerialization
 from figures import figure
 
 _FILE = """
@@ -112,5 +112,5 @@ def _seconds(path: Path) -> float:
     if bag.import_errors:
         raise RuntimeError(str(bag.import_errors))
     for dag in bag.dags.values():
-        SerializedDAG.to_dict(dag)
+        DagSerialization.to_dict(dag)
     return time.process_time() - began

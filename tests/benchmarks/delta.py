@@ -17,19 +17,20 @@ from pathlib import Path
 import pyarrow
 from figures import MEGABYTE, figure, in_own_process, peak_memory, timed
 
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.dataset_format import FileFormat
 from airflow_provider_engagement.tables.delta_table import DeltaMergedTable
-from airflow_provider_engagement.tables.folder import PublishedTable
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
-from airflow_provider_engagement.tables.merged_table import MergedTable
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
+from airflow_provider_engagement.tables.parquet_table import MergedTable
+from airflow_provider_engagement.tables.staging import MergeTarget
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 TABLE = "tweet_metrics/hour"
 BY_DAY = partial(partition_of, Granularity.HOUR)
 
-Open = Callable[[Path], PublishedTable]
+Open = Callable[[Path], MergeTarget]
 
 
 def main(tweets: int = 10_000, days: int = 365, metrics: int = 17, writers: int = 8, merges: int = 5) -> None:
@@ -71,7 +72,7 @@ def measure_writers(path: Path, tweets: int, days: int, metrics: int, writers: i
         figure(f"{writers} writers, {name}: conflicts, each with one retry", conflicts, "conflicts")
 
 
-def open_parquet(path: Path) -> PublishedTable:
+def open_parquet(path: Path) -> MergeTarget:
     """Return a table of Parquet files."""
     return MergedTable(path, table=TWEET_METRICS, path=TABLE, partition_of=BY_DAY, file_format=FileFormat.PARQUET)
 

@@ -76,7 +76,7 @@ def store_responses(request: Request, raw: bytes, number: int) -> tuple[dict[str
     with tempfile.TemporaryDirectory() as folder:
         for index in range(number):
             # At most ten are kept, to save disk space.
-            _store(request, raw, ResponseStore(Path(folder), identity_of=lambda _, name=f"{index % 10}": name), stages)
+            _store(request, raw, ResponseStore(Path(folder), identities={None: f"{index % 10}"}), stages)
     return {name: spent.processor_seconds for name, spent in stages.items()}, peak_memory()
 
 
@@ -115,7 +115,7 @@ def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
     decoded = json.loads(gzip.decompress(raw))
     requests = []
     with tempfile.TemporaryDirectory() as folder:
-        store = ResponseStore(Path(folder), identity_of=lambda _: "")
+        store = ResponseStore(Path(folder), identities={None: ""})
         for index in range(number):
             renamed = {tweet_id: str(int(tweet_id) + 25 * index) for tweet_id in request.tweet_ids}
             one = replace(request, tweet_ids=tuple(renamed.values()))

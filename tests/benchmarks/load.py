@@ -26,7 +26,8 @@ import pyarrow.parquet
 from figures import MEGABYTE, figure, in_own_process, peak_memory, timed
 
 from airflow_provider_engagement.storage.paths import local_address
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
+from airflow_provider_engagement.tables.arrow import columns_to_table
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.load import load_dataset
 

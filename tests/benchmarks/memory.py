@@ -50,7 +50,7 @@ def _pull(tweets: int, days: int, metrics: int) -> tuple[int, float, int, int]:
     query = hourly_query(spread_tweets(tweets, days), days, ALL_METRICS[:metrics])
     requests = plan(query)
     with tempfile.TemporaryDirectory() as folder, timed() as spent:
-        store = ResponseStore(Path(folder), identity_of=lambda _: "")
+        store = ResponseStore(Path(folder), identities={None: ""})
         fetched = fetch_missing(requests, store=store, fetch=fetch)
         after_fetching = peak_memory()
         assembled = assemble_time_series(

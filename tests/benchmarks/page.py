@@ -31,7 +31,13 @@ import pyarrow.parquet
 from figures import MEGABYTE, figure, in_own_process, peak_memory
 
 from airflow_provider_engagement.pull.manifest import PULL_KEY
-from airflow_provider_engagement.tables.schema import COVERAGE, TWEET_METRICS, TWEET_STATUS, Table, columns_to_table
+from airflow_provider_engagement.tables.arrow import columns_to_table
+from airflow_provider_engagement.tables.tables import (
+    COVERAGE,
+    TWEET_METRICS,
+    TWEET_STATUS,
+    Table,
+)
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -71,7 +71,7 @@ def _run(
     query = replace(query, metrics=query.metrics[:metrics], interval=TimeRange(start, start + DAY))
     writer = f"run{number}"
     TemporaryFiles(dataset, writer=writer).delete_leftovers()
-    store = ResponseStore(dataset, identity_of=lambda _: "", writer=writer)
+    store = ResponseStore(dataset, identities={None: ""}, writer=writer)
     fetched = fetch_missing(plan(query), store=store, fetch=fetch, concurrent_requests=1)
     assemble_time_series(
         fetched,

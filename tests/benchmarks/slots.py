@@ -18,7 +18,7 @@ import operators
 from figures import figure
 from simulators import Simulation, simulation
 
-from airflow_provider_engagement.pull.saved_rate_limit import FOLDER as SAVED_RATE_LIMITS
+from airflow_provider_engagement.storage.layout import RATE_LIMIT_FOLDER as SAVED_RATE_LIMITS
 
 
 def main(requests: int = 60, limit: int = 6) -> None:

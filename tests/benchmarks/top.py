@@ -16,7 +16,8 @@ import pyarrow.parquet
 from figures import MEGABYTE, figure, in_own_process, peak_memory, timed
 
 from airflow_provider_engagement.operators.top_tweets import EngagementTopTweetsOperator
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_TOTALS, Table, columns_to_table
+from airflow_provider_engagement.tables.arrow import columns_to_table
+from airflow_provider_engagement.tables.tables import TWEET_METRICS, TWEET_TOTALS, Table
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -98,7 +98,7 @@ def test_a_connection_with_only_a_bearer_token_has_the_defaults_of_the_api(conne
     assert address.token_url == "https://api.twitter.com/oauth2/token"
     assert (address.connect_timeout, address.read_timeout) == (10.0, 60.0)
     assert address.max_response_megabytes == 32
-    assert hook.requests_per_minute is None
+    assert hook.connection.requests_per_minute is None
 
 
 def test_the_default_connection_is_engagement_default() -> None:
@@ -117,7 +117,7 @@ def test_every_field_of_the_connection_is_used(connect: Connect) -> None:
     )
     address = hook.get_conn().address
     assert (address.base_url, address.token_url) == ("https://data-api.x.com", "https://api.x.com/oauth2/token")
-    assert (address.connect_timeout, address.read_timeout, hook.requests_per_minute) == (2.5, 20.0, 30)
+    assert (address.connect_timeout, address.read_timeout, hook.connection.requests_per_minute) == (2.5, 20.0, 30)
     assert address.max_response_megabytes == 16
     assert hook.credentials.given == tuple(CREDENTIALS)
     assert hook.credentials.user_id == AUTHOR
@@ -263,7 +263,7 @@ def _forget_masks() -> Iterator[None]:
 
 def test_no_repr_contains_a_secret(connect: Connect) -> None:
     hook = connect(**CREDENTIALS)
-    shown = "".join(map(repr, (hook.get_conn(), hook.credentials, hook, hook._settings, vars(hook))))
+    shown = "".join(map(repr, (hook.get_conn(), hook.credentials, hook, hook.connection._settings, vars(hook))))
     assert "canary" not in shown
     assert "api_key=***" in shown
 
@@ -441,7 +441,7 @@ def test_a_quota_share_leaves_the_rest_to_other_clients(connect: Connect, simula
 @pytest.mark.parametrize("share", [-1, 1.5, "half", "nan"])
 def test_a_quota_share_is_above_0_and_at_most_1(connect: Connect, share: object) -> None:
     with pytest.raises(InvalidConnectionError, match="quota_share"):
-        connect(bearer_token="token-of-the-app", quota_share=share).requests_per_minute  # noqa: B018
+        connect(bearer_token="token-of-the-app", quota_share=share).connection.requests_per_minute  # noqa: B018
 
 
 def test_every_client_of_the_hook_is_closed(simulated: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

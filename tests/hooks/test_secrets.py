@@ -145,7 +145,7 @@ def test_an_odd_secret_that_the_server_returns_is_shown_nowhere(
         list(hook.totals(["20"], metrics=["favorites"], auth=auth))
 
     message = hook.test_connection()[1]
-    settings = repr(hook._settings) + repr(hook.accounts) + repr(vars(hook))
+    settings = repr(hook.connection._settings) + repr(hook.accounts) + repr(vars(hook))
     shown = "\n".join([every_form_of(raised.value), message, settings, caplog.text])
     assert "sesame" not in shown
     assert len(str(raised.value)) < 3_000

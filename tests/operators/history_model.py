@@ -26,6 +26,7 @@ from .history_world import (
     hours_between,
     in_milliseconds,
     last_28_hours,
+    local_day,
 )
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -146,6 +147,7 @@ class TaskRun:
     coverage: dict[Key, dict[str, Any]] = field(default_factory=dict)
     restatements: dict[Key, tuple[Any, ...]] = field(default_factory=dict)
     ledger: dict[Key, int] = field(default_factory=dict)
+    groupings: dict[str, dict[str, int]] = field(default_factory=dict)
     manifest: dict[str, Any] | None = None
     was_killed: bool = False
     has_known_restatements: bool = True
@@ -162,6 +164,10 @@ class TaskRun:
 
     def interval(self) -> tuple[datetime, datetime] | None:
         """Return the interval of a historical pull, or ``None`` if the run has none."""
+        if self.task.hours is not None and self.task.granularity == "day":
+            start, end = self.dag_run.time - self.task.hours * HOUR, self.dag_run.time
+            first, last = local_day(start, self.task.zone), local_day(end, self.task.zone)
+            return (first[0] if first[0] == start else first[1]), last[0]
         if self.task.hours is not None:
             end = hour_of(self.dag_run.time)
             return end - self.task.hours * HOUR, end
@@ -298,8 +304,7 @@ class DocumentedRuns:
                         read.at, found, {"owner": request[1]}, {run.identity}
                     )
                 else:
-                    table = rows.setdefault(f"tweet_metrics/{run.task.granularity}", {})
-                    table |= self.series_rows(run, request, read, tweet)
+                    rows.setdefault(run.task.table, {}).update(self.series_rows(run, request, read, tweet))
         if run.task.endpoint != "totals" or not is_repeated:
             return Effect(rows, None)
         listed = {tweet for request in reads for tweet in request[2]}
@@ -309,24 +314,25 @@ class DocumentedRuns:
     def series_rows(self, run: TaskRun, request: Request, read: Read, tweet: str) -> Rows:
         interval = run.interval() if run.task.endpoint == "historical" else last_28_hours(read.at)
         assert interval is not None
-        wanted = {
-            hour: {metric: (read.at, read.counts[tweet][metric, hour]) for metric in run.task.metrics}
-            for hour in hours_between(*interval)
-            if hour >= hour_of(created(tweet))
+        by_period: dict[Key, list[datetime]] = {}
+        for hour in hours_between(*interval):
+            if hour >= hour_of(created(tweet)):
+                by_period.setdefault((tweet, *run.task.period_of(hour, interval)), []).append(hour)
+        return {
+            key: Row(
+                read.at,
+                {
+                    metric: (read.at, sum(read.counts[tweet][metric, hour] for hour in hours))
+                    for metric in run.task.metrics
+                },
+                {
+                    "owner": request[1],
+                    "endpoint": run.task.endpoint,
+                    "is_final": hours[-1] + HOUR + SETTLING_TIME <= read.at,
+                },
+            )
+            for key, hours in by_period.items()
         }
-        columns = {"owner": request[1], "endpoint": run.task.endpoint}
-        if run.task.granularity == "hour":
-            return {
-                (tweet, hour, hour + HOUR, "hour", "UTC"): Row(
-                    read.at, counts, {**columns, "is_final": hour + HOUR + SETTLING_TIME <= read.at}
-                )
-                for hour, counts in wanted.items()
-            }
-        if not wanted:
-            return {}
-        sums = {metric: (read.at, sum(counts[metric][1] for counts in wanted.values())) for metric in run.task.metrics}
-        is_final = interval[1] + SETTLING_TIME <= read.at
-        return {(tweet, *interval, "total", "UTC"): Row(read.at, sums, {**columns, "is_final": is_final})}
 
     def statuses_of(self, run: TaskRun, reads: dict[Request, Read]) -> dict[Key, dict[str, Any]]:
         statuses: dict[Key, dict[str, Any]] = {
@@ -350,12 +356,23 @@ class DocumentedRuns:
                 first = max(start, hour_of(created(tweet)))
                 if first < end:
                     outcome = "ok" if tweet in read.counts else "unavailable"
-                    covered[tweet, first, end, run.task.granularity, "UTC"] = {
+                    covered[tweet, first, end, run.task.granularity, run.task.zone] = {
                         "outcome": outcome,
                         "fetched_at": read.at,
                         "metrics": set(run.task.metrics),
                     }
         return covered
+
+    def groupings_of(self, run: TaskRun, reads: dict[Request, Read]) -> dict[str, dict[str, int]]:
+        groups: dict[str, dict[str, int]] = {}
+        for read in reads.values() if run.task.has_groupings else ():
+            for tweet, counts in read.counts.items():
+                for metric in run.task.metrics:
+                    of_metric = [
+                        count for key, count in counts.items() if metric == (key if isinstance(key, str) else key[0])
+                    ]
+                    groups.setdefault(tweet, {})[metric] = sum(of_metric)
+        return groups
 
     def add_to_ledger(self, run: TaskRun, reads: dict[Request, Read]) -> None:
         tweets: dict[str, int] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from airflow_provider_engagement.simulator import Handle, Tweet
 from airflow_provider_engagement.tweet_id import first_id_at
@@ -78,6 +79,8 @@ class Task:
     :param granularity: the granularity of rows.
     :param reuse_hours: for how long other runs reuse counts that are not final.
     :param has_any_age: whether current counts may be stored under the time of an old run.
+    :param zone: the time zone of days and hours of day.
+    :param has_groupings: whether it requests the counts of each Tweet in a nesting of the API too.
     """
 
     name: str
@@ -89,6 +92,25 @@ class Task:
     granularity: str = "hour"
     reuse_hours: int = 24
     has_any_age: bool = False
+    zone: str = "UTC"
+    has_groupings: bool = False
+
+    @property
+    def table(self) -> str:
+        """The folder of the table that it writes."""
+        if self.endpoint == "totals":
+            return "tweet_totals"
+        return "tweet_hours_of_day" if self.granularity == "hour_of_day" else f"tweet_metrics/{self.granularity}"
+
+    def period_of(self, hour: datetime, interval: tuple[datetime, datetime]) -> tuple[object, ...]:
+        """Return what the key of a row says beside the Tweet: the row that an hour is counted in."""
+        if self.granularity == "hour":
+            return hour, hour + HOUR, "hour", self.zone
+        if self.granularity == "day":
+            return *local_day(hour, self.zone), "day", self.zone
+        if self.granularity == "total":
+            return *interval, "total", self.zone
+        return *interval, hour.astimezone(ZoneInfo(self.zone)).hour, self.zone
 
 
 OWNERS = [
@@ -112,6 +134,11 @@ TASKS = [
     Task("history", "historical", ("impressions", "favorites"), reuse_hours=1),
     Task("hours", "historical", ("favorites",), hours=5),
     Task("sums", "historical", ("impressions",), granularity="total"),
+    Task("days", "historical", ("favorites",), hours=50, granularity="day", zone="Europe/Berlin"),
+    Task("days", "historical", ("impressions",), dag="d.e", hours=75, granularity="day", zone="America/New_York"),
+    Task("clock", "historical", ("impressions",), hours=30, granularity="hour_of_day", zone="Europe/Berlin"),
+    Task("grouped", "totals", ("impressions", "favorites"), has_groupings=True),
+    Task("groups", "28hr", ("favorites",), has_groupings=True),
 ]
 RUN_IDS = ["camp:1", "camp-1", "camp~1", "käse", "kase", "r" * 250, "r" * 249 + "s"]
 
@@ -126,6 +153,12 @@ def created(tweet: str) -> datetime:
 def hours_between(start: datetime, end: datetime) -> list[datetime]:
     """Return the starts of the hours of an interval."""
     return [start + number * HOUR for number in range((end - start) // HOUR)]
+
+
+def local_day(time: datetime, zone: str) -> tuple[datetime, datetime]:
+    """Return the start and the end of the day of a time zone."""
+    midnight = day_of(time.astimezone(ZoneInfo(zone)))
+    return midnight.astimezone(UTC), (midnight + timedelta(days=1)).astimezone(UTC)
 
 
 def last_28_hours(now: datetime) -> tuple[datetime, datetime]:

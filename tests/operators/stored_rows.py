@@ -12,7 +12,7 @@ from typing import Any
 import polars
 from pyarrow import parquet
 
-INTEGERS = {"old_value", "new_value", "tweets"}
+INTEGERS = {"old_value", "new_value", "tweets", "hour_of_day"}
 
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from airflow_provider_engagement.operators.engagement import EngagementTotalsOpe
 from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.simulator import Simulator, World
-from airflow_provider_engagement.storage.temporary_files import FOLDER as TEMPORARY_FOLDER
+from airflow_provider_engagement.storage.layout import TEMPORARY_FOLDER as TEMPORARY_FOLDER
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 
 WORKERS = 2

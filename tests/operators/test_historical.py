@@ -1021,9 +1021,10 @@ def test_a_rerun_of_a_killed_pull_writes_the_rows_of_an_undisturbed_pull(
 def test_every_format_has_the_same_rows_after_a_rerun(
     pull: Callable[..., Any], tmp_path: Path, dataset: Any, dataset_format: str
 ) -> None:
+    from airflow_provider_engagement.tables.arrow import arrow_schema
     from airflow_provider_engagement.tables.dataset_format import DatasetFormat
     from airflow_provider_engagement.tables.formats import read_table
-    from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema
+    from airflow_provider_engagement.tables.tables import TWEET_METRICS
 
     interval = utc(2026, 1, 9), utc(2026, 1, 11)
     pull(interval)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +21,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
 import time_machine
 from airflow.sdk import ObjectStoragePath
@@ -37,6 +40,7 @@ from airflow_provider_engagement.simulator import Clock, Simulator, World
 from airflow_provider_engagement.tables.delta_log import DeltaLog
 from airflow_provider_engagement.transfers.engagement_to_warehouse import EngagementToWarehouseOperator
 
+from .history_loads import KEYS, LoadedTables
 from .history_model import (
     DagRun,
     DocumentedRuns,
@@ -69,8 +73,8 @@ HISTORIES = 10 * int(os.environ.get("ENGAGEMENT_HISTORIES", "1"))
 STEPS = 18
 
 SNAPSHOTS = [None, None, NOW.replace(hour=0, minute=0), NOW.replace(hour=1, minute=0)]
-MERGED = ("tweet_totals", "tweet_metrics/hour", "tweet_metrics/total")
-OF_ONE_RUN = ("tweet_status", "coverage", "restatements", "owner_ledger", "_manifests")
+MERGED = ("tweet_totals", "tweet_metrics/hour", "tweet_metrics/day", "tweet_metrics/total", "tweet_hours_of_day")
+OF_ONE_RUN = ("tweet_status", "coverage", "restatements", "owner_ledger", "groupings", "_manifests")
 OPERATORS = {
     "totals": EngagementTotalsOperator,
     "28hr": Engagement28HourOperator,
@@ -124,7 +128,7 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
 
     @initialize(
         dataset_format=some.sampled_from(["parquet", "csv", "jsonl", "delta", "mixed"]),
-        tasks=some.lists(some.sampled_from(TASKS), min_size=1, max_size=4, unique=True),
+        tasks=some.lists(some.sampled_from(TASKS), min_size=1, max_size=5, unique=True),
         run_ids=some.lists(some.sampled_from(RUN_IDS), min_size=2, max_size=4, unique=True),
         lists=some.lists(LISTS, min_size=2, max_size=3),
     )
@@ -150,15 +154,18 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         self.tables: dict[str, Rows] = {name: {} for name in MERGED}
         self.killed: dict[Key, Effect | None] = {}
         self.owners_of_files: dict[str, Key] = {}
-        self.loaded: dict[str, set[Key]] | None = None
+        self.copy = Path(self.place.name) / "copy"
+        self.loaded = LoadedTables()
 
     def teardown(self) -> None:
         if not hasattr(self, "place"):
             return
         try:
             self.retry_all()
+            datasets = [self.folder, *([self.copy] if self.copy.exists() else [])]
             if self.has_tables:
-                self.load()
+                for folder in sorted(datasets, reverse=self.now.minute % 2 == 0):
+                    self.load(folder)
             left = [path for path in files_of(self.folder) if path.startswith(("_temporary", "_staged"))]
             assert not left, "a retry leaves no temporary and no staged files"
         finally:
@@ -180,7 +187,7 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
     # Runs
 
     @rule(
-        task_number=some.integers(0, 3),
+        task_number=some.integers(0, 4),
         run_number=some.integers(0, 3),
         map_index=some.sampled_from([-1, -1, -1, -1, 0, 10]),
         kind=some.sampled_from(
@@ -250,17 +257,102 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         for identity in list(self.killed):
             self.attempt(self.runs[identity], [], None, None)
 
-    @precondition(lambda self: self.has_tables and self.loaded is None)
-    @rule(chance=some.integers(0, 5))
-    def the_dataset_is_loaded(self, chance: int) -> None:
+    @precondition(lambda self: self.has_tables and not self.copy.exists())
+    @rule()
+    def the_dataset_is_copied(self) -> None:
+        """Both have the same keys, and only one of them receives newer counts."""
+        shutil.copytree(self.folder, self.copy)
+
+    @precondition(lambda self: self.has_tables)
+    @rule(chance=some.integers(0, 8))
+    def a_dataset_is_loaded(self, chance: int) -> None:
         if chance == 0:
-            self.load()
+            self.load(self.folder)
+        elif chance == 1 and self.copy.exists():
+            self.load(self.copy)
+
+    @precondition(lambda self: not self.killed)
+    @rule(
+        task_number=some.integers(0, 4),
+        other_number=some.integers(0, 4),
+        run_number=some.integers(0, 3),
+        other_run_number=some.integers(0, 3),
+        list_numbers=some.tuples(some.integers(0, 2), some.integers(0, 2)),
+    )
+    def two_tasks_run_at_the_same_time(
+        self,
+        task_number: int,
+        other_number: int,
+        run_number: int,
+        other_run_number: int,
+        list_numbers: tuple[int, int],
+    ) -> None:
+        numbers = ((task_number, run_number), (other_number, other_run_number))
+        runs = [
+            self.task_run(self.tasks[task % len(self.tasks)], self.run_ids[run % len(self.run_ids)], map_index, tweets)
+            for map_index, ((task, run), tweets) in enumerate(zip(numbers, list_numbers, strict=True))
+        ]
+        self.attempt_together(runs)
+        for run in runs:
+            if run.manifest is None:
+                del self.runs[run.identity]
 
     @property
     def has_tables(self) -> bool:
         return any(run.manifest for run in self.runs.values())
 
+    def task_run(self, task: Task, run_id: str, map_index: int, list_number: int) -> TaskRun:
+        """Return a run of a mapped task in a DAG run that may exist, with another list than before."""
+        dag_run = self.dag_runs.get((task.dag, run_id))
+        if dag_run is None:
+            dag_run = self.dag_runs[task.dag, run_id] = self.new_dag_run(run_id, "scheduled", self.now, 2)
+        tweets = self.lists[list_number % len(self.lists)]
+        run = TaskRun(task, dag_run, map_index, self.now, tweets)
+        run = self.runs.setdefault(run.identity, run)
+        run.tweets = tweets
+        return run
+
     # Executions
+
+    def attempt_together(self, runs: list[TaskRun]) -> None:
+        """Execute two tasks in threads. One publishes first, and which one can differ from row to row."""
+        self.move(A_MILLISECOND)
+        reused: list[dict[Request, Read]] = []
+        missing: list[list[Request]] = []
+        for run in runs:
+            requests = self.requests_of(run)
+            known = {request: read for request in requests or () if (read := self.stored_read(run, request))}
+            reused.append(known)
+            missing.append([request for request in requests or () if request not in known])
+            if self.is_refused(run, requests, missing[-1]):
+                return
+        if any(
+            self.key_of(runs[1], request) in [self.key_of(runs[0], other) for other in missing[0]]
+            for request in missing[1]
+        ):
+            return  # Either may reuse the response of the other.
+        before, earlier = files_of(self.folder), {name: dict(rows) for name, rows in self.tables.items()}
+        self.simulator.journal.clear()
+        with ThreadPoolExecutor(len(runs)) as threads:
+            manifests = list(threads.map(self.execute_task, runs))
+        assert Counter(self.sent()) == Counter([*missing[0], *missing[1]])
+        effects = []
+        for run, known, sent, manifest in zip(runs, reused, missing, manifests, strict=True):
+            reads = known | {request: self.read(run, request) for request in sent}
+            for request in sent:
+                self.stored.setdefault(self.key_of(run, request), []).append(reads[request])
+            run.has_known_restatements = False
+            effects.append(self.effect_of(run, reads, is_repeated=True))
+            self.note_success(run, reads, manifest, len(sent))
+        for effect in reversed(effects):
+            effect.apply(earlier)
+        for name, rows in earlier.items():
+            found, values = self.found(name), self.values(name, rows)
+            for key in rows.keys() | self.tables[name].keys():
+                if found.get(key) == values.get(key):
+                    self.tables[name].pop(key, None)
+                    self.tables[name] |= {key: rows[key]} if key in rows else {}
+        self.check(runs, before)
 
     def attempt(self, run: TaskRun, tweets: list[str], snapshot_at: datetime | None, kill_after: int | None) -> None:
         """Execute a task, and compare the dataset with the model."""
@@ -291,7 +383,7 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
             if not has_same_list:
                 self.attempt(run, [], None, None)
             else:
-                self.check(run, before)
+                self.check([run], before)
             return
         sent = self.sent()
         assert Counter(sent) == Counter(missing), "an execution sends the requests that have no response"
@@ -299,11 +391,11 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         for request in missing:
             self.stored.setdefault(self.key_of(run, request), []).append(reads[request])
         self.note_success(run, reads, manifest, len(missing))
-        self.check(run, before)
+        self.check([run], before)
 
     def execute_task(self, run: TaskRun) -> Any:
         task, dag_run = run.task, run.dag_run
-        listed = Path(self.place.name) / "tweets.csv"
+        listed = Path(self.place.name) / f"tweets{run.map_index}.csv"
         with_owners = (f"{tweet},{TWEETS[tweet].author_id}" for tweet in run.tweets)
         listed.write_text("\n".join(["tweet_id,owner", *with_owners]))
         options: dict[str, Any] = {"extra_tables": ["owner_ledger"]}
@@ -311,21 +403,24 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
             options |= {"auth": task.auth, "snapshot_at": run.snapshot_at}
         else:
             options |= {"extra_tables": ["owner_ledger", "restatements"], "granularity": task.granularity}
+            options |= {"time_zone": task.zone} if task.endpoint == "historical" else {}
+        if task.has_groupings:
+            options["groupings"] = {"tweets": ["tweet.id", "engagement.type"]}
         if task.has_any_age:
             options["max_delay"] = "unlimited"
         if task.endpoint == "historical":
             options["freshness"] = Freshness(reuse_for=timedelta(hours=task.reuse_hours))
         if task.hours is not None:
             options |= {"start": f"{task.hours}h", "end": "now"}
-        self.format = self.dataset_format
-        if self.dataset_format == "mixed":
-            self.format = ["parquet", "csv", "jsonl"][int(self.now.timestamp() * 1000) % 3]
+        dataset_format = self.dataset_format
+        if dataset_format == "mixed":
+            dataset_format = ["parquet", "csv", "jsonl"][int(self.now.timestamp() * 1000) % 3]
         operator = OPERATORS[task.endpoint](
             task_id=task.name,
             tweets=str(listed),
             metrics=list(task.metrics),
             dataset_path=str(self.folder),
-            dataset_format=self.format,
+            dataset_format=dataset_format,
             limits=Limits(concurrent_requests=1),
             **options,
         )
@@ -376,10 +471,11 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         self.killed.pop(run.identity, None)
         run.digest = Path(manifest["outputs"]["manifest"]).name.split(".")[-2]
         for name, rows in effect.rows.items():
-            if is_exact and name != "tweet_totals":
+            if is_exact and name.startswith("tweet_metrics"):
                 run.restatements |= restated(self.tables[name], rows, run.task.granularity)
         effect.apply(self.tables)
         run.statuses, run.coverage = self.statuses_of(run, reads), self.coverage_of(run, reads)
+        run.groupings = self.groupings_of(run, reads)
         self.add_to_ledger(run, reads)
         run.manifest = manifest
         task_names = [other.manifest["task"] for other in self.runs.values() if other.manifest]
@@ -392,7 +488,7 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         assert manifest["outcomes"] == outcomes
         counted = {name: manifest["requests"][name] for name in ("planned", "sent", "reused", "failed")}
         assert counted == {"planned": len(reads), "sent": sent, "reused": len(reads) - sent, "failed": 0}
-        table = "tweet_totals" if run.task.endpoint == "totals" else "tweet_metrics"
+        table = run.task.table.partition("/")[0]
         assert manifest["rows"][table] == sum(map(len, effect.rows.values()))
         if run.task.endpoint == "totals":
             assert datetime.fromisoformat(manifest["snapshot_at"]) == run.snapshot
@@ -402,10 +498,11 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
 
     # Comparisons
 
-    def check(self, run: TaskRun, before: dict[str, bytes]) -> None:
+    def check(self, runs: list[TaskRun], before: dict[str, bytes]) -> None:
         after = files_of(self.folder)
         for path in before.keys() | after.keys():
             if path.startswith(OF_ONE_RUN) and before.get(path) != after.get(path):
+                run = next((run for run in runs if run.digest and run.digest in path), runs[0])
                 owner = self.owners_of_files.setdefault(path, run.identity)
                 assert owner == run.identity, f"{path} belongs to {owner}"
         self.check_shared_tables()
@@ -440,7 +537,7 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
     def found(self, name: str) -> dict[Key, dict[str, Any]]:
         """Return the rows of a table by key. A key that occurs twice is an error."""
         is_total = name == "tweet_totals"
-        key = ("tweet_id", "snapshot_at", "auth") if is_total else PERIOD_KEY
+        key = KEYS[name.partition("/")[0]]
         columns = ["fetched_at", "owner", *METRICS]
         columns += [] if is_total else ["endpoint", "is_final"]
         found: dict[Key, dict[str, Any]] = {}
@@ -465,6 +562,10 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
             assert {
                 key: {**row, "metrics": set(row["metrics"].split(","))} for key, row in found.items()
             } == run.coverage
+            stored = [json.loads(path.read_bytes()) for path in (self.folder / "groupings").rglob(f"*{run.digest}*")]
+            expected = [{"tweets": run.groupings}] if run.task.has_groupings else []
+            is_empty = not run.groupings and stored == []
+            assert stored == expected or is_empty, "the file of groupings is of the last execution"
             owners = {key: row["tweets"] for key, row in ledger.get(place, {}).items()}
             if run.was_killed:
                 assert owners.items() >= run.ledger.items()
@@ -506,37 +607,20 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
 
     # Loads
 
-    def load(self) -> None:
-        """Load the dataset into a database, and compare them."""
-        import duckdb
-
+    def load(self, folder: Path) -> None:
+        """Load a dataset into the database, and compare the database with all that was loaded."""
         self.clock.move_to(self.now, tick=True)
         database = Path(self.place.name) / "warehouse.duckdb"
         self.execute(
             EngagementToWarehouseOperator(
-                task_id="load", dataset_path=str(self.folder), database=str(database), schema="mart"
+                task_id="load", dataset_path=str(folder), database=str(database), schema="mart"
             )
         )
         self.move(timedelta())
-        found: dict[str, set[Key]] = {}
-        with duckdb.connect(str(database)) as connection:
+        self.loaded.add(folder)
+        with duckdb.connect(str(database), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            present = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-            for table, key in (("tweet_totals", ("tweet_id", "snapshot_at", "auth")), ("tweet_metrics", PERIOD_KEY)):
-                names = ", ".join((*key, "fetched_at", *METRICS))
-                rows = connection.execute(f"SELECT {names} FROM mart.{table}").fetchall() if table in present else []
-                loaded = {row[: len(key)]: row[len(key) :] for row in rows}
-                assert len(loaded) == len(rows), f"{table} has a key twice"
-                found[table] = set(loaded)
-                expected = {
-                    row_key: tuple(values[column] for column in ("fetched_at", *METRICS))
-                    for name in MERGED
-                    if name.startswith(table)
-                    for row_key, values in self.found(name).items()
-                }
-                gone = set() if self.loaded is None else self.loaded[table] - expected.keys()
-                assert {row_key: values for row_key, values in loaded.items() if row_key not in gone} == expected
-        self.loaded = found
+            self.loaded.check(connection)
 
     # Time, and the requests that the API received
 
@@ -594,9 +678,8 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         return DagRun(run_id, "backfill" if kind == "backfill" else "scheduled", end, interval[0], interval)
 
 
-PERIOD_KEY = ("tweet_id", "period_start", "period_end", "granularity", "time_zone")
 COVERAGE_KEY = ("tweet_id", "window_start", "window_end", "granularity", "time_zone")
-RESTATEMENT_KEY = (*PERIOD_KEY, "metric", "new_fetched_at")
+RESTATEMENT_KEY = KEYS["restatements"]
 
 
 @pytest.fixture

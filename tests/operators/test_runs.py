@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -271,3 +272,19 @@ def test_the_ledger_keeps_each_time_at_which_a_repeated_run_requested_an_owner(
     ledger = rows_of(tmp_path / "owner_ledger")
     assert [(row["owner"], row["tweets"]) for row in ledger] == [(author.user_id, 6), (author.user_id, 2)]
     assert len({row["requested_at"] for row in ledger}) == 2
+
+
+@pytest.mark.parametrize("operator", [EngagementTotalsOperator, Engagement28HourOperator])
+def test_a_repeated_run_without_grouped_counts_leaves_no_groupings_of_the_list_before(
+    pull: Pull, mine: list[str], world: World, tmp_path: Path, operator: type
+) -> None:
+    options: dict[str, Any] = {"operator": operator, "groupings": {"sums": ["tweet.id", "engagement.type"]}}
+    pull(mine[:2], metrics=["favorites"], **options)
+    (file,) = (tmp_path / "groupings").rglob("*.json")
+    assert sorted(json.loads(file.read_bytes())["sums"]) == sorted(mine[:2])
+    world.change_tweet(mine[5], deleted=True)
+    pull(mine[5:], metrics=["favorites"], **options)
+    assert [json.loads(path.read_bytes()) for path in (tmp_path / "groupings").rglob("*.json")] == [{"sums": {}}]
+    manifest = pull(mine[:2], metrics=["favorites"], operator=operator)
+    assert "groupings" not in manifest["outputs"]
+    assert not list((tmp_path / "groupings").rglob("*.json"))

@@ -37,6 +37,8 @@ from airflow_provider_engagement.pull.fetch import fetch_missing
 from airflow_provider_engagement.pull.progress import Progress
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 
+IDENTITIES = {None: "7@key", "7": "7@key", "8": "8@key"}
+
 Plan = Callable[[int], list[Request]]
 Respond = Callable[..., FetchedResponse]
 
@@ -74,7 +76,7 @@ def plan(request_for: Callable[..., Request]) -> Plan:
 
 @pytest.fixture
 def store(tmp_path: Path) -> ResponseStore:
-    return ResponseStore(tmp_path, identity_of=lambda _: "7@key")
+    return ResponseStore(tmp_path, identities=IDENTITIES)
 
 
 def test_every_request_is_sent_once_and_its_response_stored(
@@ -102,7 +104,7 @@ def test_a_stored_response_is_not_requested_again(
     requests, server = plan(6), Server(response_to)
     for request in requests[1:4]:
         store.write(request, StoredResponse.of(response_to(request)))
-    reopened = ResponseStore(tmp_path, identity_of=lambda _: "7@key")
+    reopened = ResponseStore(tmp_path, identities=IDENTITIES)
     result = fetch_missing(requests, store=reopened, fetch=server, concurrent_requests=2)
     assert sorted(server.requested) == ["1", "5", "6"]
     assert (result.succeeded, result.reused) == (3, 3)
@@ -291,7 +293,11 @@ def test_a_response_that_cannot_be_stored_fails_the_pull(plan: Plan, response_to
                 raise OSError("No space left on device")
             super().write(request, response)
 
-    requests, server, store = plan(5), Server(response_to), FullDisk(tmp_path, identity_of=lambda _: "7@key")
+    requests, server, store = (
+        plan(5),
+        Server(response_to),
+        FullDisk(tmp_path, identities=IDENTITIES),
+    )
     with pytest.raises(OSError, match="No space left"):
         fetch_missing(requests, store=store, fetch=server, concurrent_requests=1)
     assert server.requested == ["1", "2"]

@@ -18,12 +18,13 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.storage.temporary_files import FileOrigin
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.formats import open_writer
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
-from airflow_provider_engagement.tables.staged_files import StagingFolder
+from airflow_provider_engagement.tables.staging import StagingFolder
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 30, tzinfo=UTC)
@@ -170,7 +171,7 @@ def test_what_a_pull_keeps_for_itself_is_not_taken_for_rows(
     dataset: Path, request_for: Callable[..., Any], response_to: Callable[..., Any]
 ) -> None:
     request = request_for("1070059276213702656")
-    store = ResponseStore(dataset, identity_of=lambda query: "7@key", as_of=START)
+    store = ResponseStore(dataset, identities={None: "7@key", "7": "7@key"}, as_of=START)
     store.write(request, StoredResponse.of(response_to(request)))
     hours = next((dataset / "tweet_metrics/hour").rglob("*.parquet"))
     temporary = dataset / FileOrigin(1.0, "a").new_name(".tmp")

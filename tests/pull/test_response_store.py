@@ -41,7 +41,7 @@ HISTORY = Query(
 
 def open_store(folder: Path, **changes: Any) -> ResponseStore:
     identity = changes.pop("identity", "7@key")
-    return ResponseStore(folder, **{"identity_of": lambda _: identity, "as_of": SNAPSHOT, **changes})
+    return ResponseStore(folder, **{"identities": {None: identity, "7": identity}, "as_of": SNAPSHOT, **changes})
 
 
 def stored(request: Request, body: Mapping[str, Any], fetched_at: datetime = FEBRUARY) -> StoredResponse:
@@ -349,7 +349,7 @@ def test_groupings_that_are_derived_from_hourly_rows_are_part_of_the_request(tmp
     by_tweet, by_metric = FOUR_ITEM_ORDERS
     plain, derived, other = request(), request(derived=by_tweet), request(derived=by_metric)
     assert plain.body() == derived.body() == other.body()
-    store = ResponseStore(tmp_path, identity_of=lambda _: "7@key")
+    store = ResponseStore(tmp_path, identities={None: "7@key", "7": "7@key", "8": "8@key"})
     day = {"2026-01-10": {f"{hour:02d}": "1" for hour in range(24)}}
     store.write(plain, stored(plain, {"hour": {"1": {"impressions": day}}}, window.end))
     assert [store.contains(one) for one in (plain, derived, other)] == [True, False, False]

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pyarrow
 
 from airflow_provider_engagement.pull.restatements import RestatementLog
+from airflow_provider_engagement.tables.arrow import arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.merging import merge_rows
-from airflow_provider_engagement.tables.schema import RESTATEMENTS, TWEET_METRICS, arrow_schema, columns_to_table
+from airflow_provider_engagement.tables.tables import RESTATEMENTS, TWEET_METRICS
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -13,7 +13,7 @@ from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.pull.series_rows import SeriesRows
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
-from airflow_provider_engagement.tables.schema import TWEET_HOURS_OF_DAY, TWEET_METRICS
+from airflow_provider_engagement.tables.tables import TWEET_HOURS_OF_DAY, TWEET_METRICS
 from airflow_provider_engagement.tweet_id import first_id_at
 
 HOUR = timedelta(hours=1)

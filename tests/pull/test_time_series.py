@@ -21,17 +21,18 @@ from airflow_provider_engagement.engagement_api.response import Outcome, parse_r
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
 from airflow_provider_engagement.inputs.choices import ACCEPTED_BY_DEFAULT
-from airflow_provider_engagement.pull.assembly import AssembledTables
+from airflow_provider_engagement.pull.assembly import AssemblyResult
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.pull.series_rows import SeriesRows
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.time_series import assemble_time_series
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
+from airflow_provider_engagement.tables.arrow import arrow_schema
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.granularity import Granularity
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 from airflow_provider_engagement.tweet_id import first_id_at
 
 HOUR = timedelta(hours=1)
@@ -103,7 +104,7 @@ class Pull:
             **changes,
         )
         self.path = path
-        self.store = ResponseStore(path, identity_of=lambda _: "7@key")
+        self.store = ResponseStore(path, identities={None: "7@key", "7": "7@key"})
         self.fetched = FetchResult([])
 
     def respond(
@@ -142,7 +143,7 @@ class Pull:
         accepted: tuple[Outcome, ...] = ACCEPTED_BY_DEFAULT,
         run: TaskRun = RUN,
         **options: Any,
-    ) -> AssembledTables:
+    ) -> AssemblyResult:
         """Assemble the tables in a folder."""
         rows = SeriesRows(
             query=self.query,

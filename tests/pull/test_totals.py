@@ -19,7 +19,7 @@ from airflow_provider_engagement.engagement_api.rejected_tweets import FetchedRe
 from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.exceptions import EngagementError, IncompletePullError, NoResponseError
 from airflow_provider_engagement.inputs.choices import ACCEPTED_BY_DEFAULT
-from airflow_provider_engagement.pull.assembly import AssembledTables
+from airflow_provider_engagement.pull.assembly import AssemblyResult
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.pull.task_run import TaskRun
@@ -27,7 +27,7 @@ from airflow_provider_engagement.pull.totals import assemble_totals
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.schema import TWEET_TOTALS
+from airflow_provider_engagement.tables.tables import TWEET_TOTALS
 
 MakeRequest = Callable[..., Request]
 Respond = Callable[..., FetchedResponse]
@@ -48,7 +48,7 @@ class Pull:
 
     def __init__(self, path: Path) -> None:
         self.path = path / "dataset"
-        self.store = ResponseStore(path, identity_of=lambda _: "7@key")
+        self.store = ResponseStore(path, identities={None: "7@key", "7": "7@key"})
         self.fetched = FetchResult([])
         self.folder = self.open_folder()
 
@@ -67,7 +67,7 @@ class Pull:
         self.fetched.requests = [*self.fetched.requests, request]
         self.fetched.failures.append((request, error))
 
-    def assemble(self, run: TaskRun = RUN) -> AssembledTables:
+    def assemble(self, run: TaskRun = RUN) -> AssemblyResult:
         """Assemble the tables."""
         return assemble_totals(
             self.fetched,

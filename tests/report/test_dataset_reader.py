@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.report.dataset_reader import DatasetReader
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
+from airflow_provider_engagement.tables.arrow import columns_to_table
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)

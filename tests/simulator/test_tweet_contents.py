@@ -163,6 +163,12 @@ def test_the_views_of_a_video_are_those_of_all_tweets_that_carry_it() -> None:
     assert figures.views(tweet)["organic"] == world.total(tweet.id, "video_views", END) > 0
 
 
+@pytest.mark.parametrize("other", ["101", "102"])
+def test_a_tweet_that_refers_to_itself_or_to_a_later_one_raises_an_error(other: str) -> None:
+    with pytest.raises(ValueError, match=f"reference: {other} is not earlier than 101"):
+        Tweet(id="101", author_id="8", reference=Reference("quoted", other))
+
+
 @pytest.mark.parametrize(
     ("shares", "message"),
     [({"reply": 1.2}, "reply: 1.2"), ({"reply": 0.6, "quote": 0.6}, "together more than 1")],

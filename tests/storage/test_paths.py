@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_engagement.exceptions import PathError
 from airflow_provider_engagement.storage.paths import local_path, safe_name, unique_name, write_atomically
-from airflow_provider_engagement.tables.staged_files import StagingFolder
+from airflow_provider_engagement.tables.staging import StagingFolder
 
 
 class Interrupted(BaseException):

@@ -11,8 +11,9 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 
 from airflow_provider_engagement.exceptions import PathError
+from airflow_provider_engagement.storage.layout import TEMPORARY_FOLDER
 from airflow_provider_engagement.storage.paths import write_atomically
-from airflow_provider_engagement.storage.temporary_files import FOLDER, LIFETIME_SECONDS, FileOrigin, TemporaryFiles
+from airflow_provider_engagement.storage.temporary_files import LIFETIME_SECONDS, FileOrigin, TemporaryFiles
 
 NOW = 1_770_000_000.0
 
@@ -38,7 +39,7 @@ def leave(folder: Any, writer: str | None = None, *, now: float = NOW) -> str:
 
 
 def names_in(folder: Any) -> set[str]:
-    return {path.name for path in (folder / FOLDER).iterdir()}
+    return {path.name for path in (folder / TEMPORARY_FOLDER).iterdir()}
 
 
 def test_a_later_attempt_deletes_what_an_earlier_one_left(folder: Any) -> None:
@@ -57,14 +58,14 @@ def test_files_of_any_pull_are_deleted_after_a_day(folder: Any) -> None:
 
 def test_files_with_other_names_are_kept(folder: Any) -> None:
     leave(folder, "a")
-    (folder / FOLDER / "notes.tmp").open("wb").close()
+    (folder / TEMPORARY_FOLDER / "notes.tmp").open("wb").close()
     temporary_files(folder, "a").delete_leftovers()
     assert names_in(folder) == {"notes.tmp"}
 
 
 def test_a_dataset_without_temporary_files_has_no_leftovers(folder: Any) -> None:
     temporary_files(folder, "a").delete_leftovers()
-    assert not (folder / FOLDER).exists()
+    assert not (folder / TEMPORARY_FOLDER).exists()
 
 
 def test_a_file_is_complete_in_its_place_or_temporary(folder: Any) -> None:

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_engagement.exceptions import ConflictError, IncompatibleTableError, StorageError
 from airflow_provider_engagement.storage.paths import StorageOptions
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.delta_log import DeltaLog, data_files, storage_errors
 from airflow_provider_engagement.tables.delta_table import DeltaMergedTable
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_TOTALS, columns_to_table
+from airflow_provider_engagement.tables.tables import TWEET_METRICS, TWEET_TOTALS
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -11,9 +11,10 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.folder import ROWS_PER_BATCH, DatasetFolder
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, TWEET_STATUS, TWEET_TOTALS, columns_to_table
+from airflow_provider_engagement.tables.tables import TWEET_METRICS, TWEET_STATUS, TWEET_TOTALS
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 

@@ -16,17 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from airflow_provider_engagement.tables.arrow import arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat, FileFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.formats import read_table, to_json_value
-from airflow_provider_engagement.tables.schema import (
+from airflow_provider_engagement.tables.tables import (
     TABLES,
     TWEET_METRICS,
     TWEET_STATUS,
     TWEET_TOTALS,
     Table,
-    arrow_schema,
-    columns_to_table,
 )
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)

@@ -11,9 +11,10 @@ import pyarrow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.formats import to_json_value
 from airflow_provider_engagement.tables.merging import merge_rows, times_of_counts
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)

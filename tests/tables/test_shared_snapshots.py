@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
-from airflow_provider_engagement.tables import merged_table
+from airflow_provider_engagement.tables import parquet_table
+from airflow_provider_engagement.tables.arrow import arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.tables.schema import RUNS, TWEET_TOTALS, arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.table_batches import read_batches
+from airflow_provider_engagement.tables.tables import RUNS, TWEET_TOTALS
 
 SNAPSHOT_AT = datetime(2026, 1, 12, 6, tzinfo=UTC)
 RUNS_OF_TASKS = ("aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc")
@@ -117,7 +118,7 @@ def test_rows_that_a_killed_execution_has_staged_are_replaced(tmp_path: Path, mo
         def kill(*_: Any) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr(merged_table, "write_atomically", kill)
+        patched.setattr(parquet_table, "write_atomically", kill)
         with pytest.raises(KeyboardInterrupt):
             publish(tmp_path, first, {"1": 1, "2": 2})
     publish(tmp_path, first, {"2": 3}, read=1)
@@ -126,10 +127,10 @@ def test_rows_that_a_killed_execution_has_staged_are_replaced(tmp_path: Path, mo
 
 
 def test_many_rows_are_published_as_they_are_staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merged_table, "MAX_ROWS_TO_SORT", 2)
+    monkeypatch.setattr(parquet_table, "MAX_ROWS_TO_SORT", 2)
     run = RUNS_OF_TASKS[0]
     with monkeypatch.context() as patched:
-        patched.delattr(merged_table, "merge_rows")
+        patched.delattr(parquet_table, "merge_rows")
         publish(tmp_path, run, {"3": 3, "1": 1, "2": 2})
     assert rows(tmp_path) == {"1": (1, run), "2": (2, run), "3": (3, run)}
     publish(tmp_path, run, {"2": 4}, keeps=("1", "3"), read=1)

@@ -10,12 +10,13 @@ import pyarrow
 import pytest
 
 from airflow_provider_engagement.exceptions import IncompatibleTableError
-from airflow_provider_engagement.tables import table_batches
+from airflow_provider_engagement.tables import formats
+from airflow_provider_engagement.tables.arrow import arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.granularity import Granularity, partition_of
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.table_batches import read_batches
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -66,8 +67,8 @@ def test_every_format_is_read_in_batches(
     dataset_format: DatasetFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = write(tmp_path, dataset_format)
-    monkeypatch.setattr(table_batches, "ROWS_PER_BATCH", 10)
-    monkeypatch.setattr(table_batches, "BYTES_PER_BATCH", 2_000)
+    monkeypatch.setattr(formats, "ROWS_PER_BATCH", 10)
+    monkeypatch.setattr(formats, "BYTES_PER_BATCH", 2_000)
     batches = list(read_batches(tmp_path / PLACE, SCHEMA))
     assert len(batches) > 10
     assert all(batch.schema.names == SCHEMA.names for batch in batches)

@@ -16,10 +16,11 @@ from deltalake.table import TableOptimizer
 from pyarrow import parquet
 
 from airflow_provider_engagement.exceptions import ConflictError
-from airflow_provider_engagement.storage.temporary_files import FOLDER as TEMPORARY_FOLDER
+from airflow_provider_engagement.storage.layout import TEMPORARY_FOLDER as TEMPORARY_FOLDER
 from airflow_provider_engagement.storage.temporary_files import FileOrigin
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.delta_table import DeltaMergedTable
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 from airflow_provider_engagement.tables.tidying import tidy
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)

@@ -16,9 +16,10 @@ import psycopg2
 import pytest
 
 from airflow_provider_engagement.storage.paths import local_address
+from airflow_provider_engagement.tables.arrow import arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.dataset_format import FileFormat
 from airflow_provider_engagement.tables.formats import open_writer
-from airflow_provider_engagement.tables.schema import TABLES, arrow_schema, columns_to_table
+from airflow_provider_engagement.tables.tables import TABLES
 from airflow_provider_engagement.warehouse import load as load_module
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.dlt_database import open_with_dlt

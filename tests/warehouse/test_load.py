@@ -8,8 +8,9 @@ import pytest
 from pyarrow import parquet
 
 from airflow_provider_engagement.storage.paths import local_address
+from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.delta_table import DeltaMergedTable
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, columns_to_table
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 from airflow_provider_engagement.warehouse.load import load_dataset
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)

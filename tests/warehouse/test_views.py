@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from airflow_provider_engagement.exceptions import WarehouseError, WarehouseViewError
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, Table
+from airflow_provider_engagement.tables.tables import TWEET_METRICS, Table
 from airflow_provider_engagement.warehouse import postgres_database
 from airflow_provider_engagement.warehouse import views as views_module
 from airflow_provider_engagement.warehouse.view_names import TABLES_OF, View

@@ -15,13 +15,13 @@ from airflow_provider_engagement.pull.response_store import StoredResponse
 from airflow_provider_engagement.pull.series_rows import SeriesRows, covered_hours, hourly_rows, table_rows
 from airflow_provider_engagement.tables.days import local_day
 from airflow_provider_engagement.tables.granularity import Granularity
-from airflow_provider_engagement.tables.staged_rows import PublishedTable
+from airflow_provider_engagement.tables.staging import MergeTarget
 
 MIN_COMPACTION_ROWS = 100_000
 """Partial sums are combined once this many are in memory, so that memory depends on complete rows alone."""
 
 
-class RowStager:
+class SeriesWriter:
     """Makes rows of the requested granularity from stored responses, which arrive in the order of their windows.
 
     :param rows: which rows to make.
@@ -29,7 +29,7 @@ class RowStager:
     :param target: where complete rows are staged.
     """
 
-    def __init__(self, rows: SeriesRows, owner_of: Callable[[str], str | None], target: PublishedTable) -> None:
+    def __init__(self, rows: SeriesRows, owner_of: Callable[[str], str | None], target: MergeTarget) -> None:
         self._rows = rows
         self._owner_of = owner_of
         self._target = target

@@ -25,16 +25,17 @@ from airflow.sdk.io import attach
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.storage import file_lock
-from airflow_provider_engagement.storage.temporary_files import FOLDER as TEMPORARY_FOLDER
+from airflow_provider_engagement.storage.layout import LOCKS_FOLDER, STAGED_FOLDER
+from airflow_provider_engagement.storage.layout import TEMPORARY_FOLDER as TEMPORARY_FOLDER
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
+from airflow_provider_engagement.tables import parquet_table
+from airflow_provider_engagement.tables.arrow import arrow_schema, columns_to_table
 from airflow_provider_engagement.tables.dataset_format import FileFormat
 from airflow_provider_engagement.tables.formats import read_table
-from airflow_provider_engagement.tables.merged_table import LOCK_FOLDER, MergedTable
 from airflow_provider_engagement.tables.merging import merge_rows
-from airflow_provider_engagement.tables.schema import TWEET_METRICS, arrow_schema, columns_to_table
-from airflow_provider_engagement.tables.staged_files import STAGED_FILE_LIFETIME_SECONDS, STAGING_FOLDER
-from airflow_provider_engagement.tables.staged_rows import split_by_partition
+from airflow_provider_engagement.tables.parquet_table import MergedTable
+from airflow_provider_engagement.tables.staging import STAGED_FILE_LIFETIME_SECONDS, split_by_partition
+from airflow_provider_engagement.tables.tables import TWEET_METRICS
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 FETCHED_AT = datetime(2026, 2, 1, 9, 30, 15, 250_000, UTC)
@@ -212,7 +213,7 @@ def test_a_change_of_format_leaves_one_file_in_each_partition(tmp_path: Path) ->
 
 def unpublished_files(folder: Path) -> list[str]:
     """Return the names of all files that wait for publication, or that a run has not completed."""
-    paths = itertools.chain.from_iterable((folder / name).rglob("*.*") for name in (STAGING_FOLDER, TEMPORARY_FOLDER))
+    paths = itertools.chain.from_iterable((folder / name).rglob("*.*") for name in (STAGED_FOLDER, TEMPORARY_FOLDER))
     return sorted(path.name for path in paths if path.is_file())
 
 
@@ -479,7 +480,7 @@ def test_runs_publish_to_an_object_store(caplog: pytest.LogCaptureFixture) -> No
     run(folder, SECOND, FETCHED_AT + HOUR)
     assert published(folder) == FIRST | SECOND
     assert warnings_of(caplog) == []
-    assert not (folder / LOCK_FOLDER).exists()
+    assert not (folder / LOCKS_FOLDER).exists()
 
 
 # On a local folder, with a lock for each partition.
@@ -571,9 +572,9 @@ class SetWhenLogged(logging.Handler):
 
 def run_and_wait(folder: Path, is_waiting: Any, *args: Any, **options: Any) -> None:
     """Run in this process, and set an event when it waits for a lock."""
-    file_lock.SECONDS_UNTIL_LOG = 0.05
-    file_lock.log.setLevel(logging.INFO)
-    file_lock.log.addHandler(SetWhenLogged(is_waiting))
+    parquet_table.SECONDS_UNTIL_LOG = 0.05
+    parquet_table.log.setLevel(logging.INFO)
+    parquet_table.log.addHandler(SetWhenLogged(is_waiting))
     run(folder, *args, **options)
 
 
@@ -588,7 +589,7 @@ def test_a_run_killed_at_any_step_takes_no_row_away_and_leaves_nothing_after_its
         assert exit_code == -signal.SIGKILL
         run(folder, SECOND, FETCHED_AT + HOUR)
         assert published(folder) in (EXISTING | SECOND, EXISTING | FIRST | SECOND)
-        assert not list((folder / STAGING_FOLDER).rglob("*.staged"))
+        assert not list((folder / STAGED_FOLDER).rglob("*.staged"))
         rerun(folder, FIRST, writer="a")
         assert published(folder) == EXISTING | FIRST | SECOND, step
         assert unpublished_files(folder) == []

@@ -1,4 +1,4 @@
-"""The tables of the dataset: columns, types, keys.
+"""The facts about the tables of a dataset: columns, keys, folders, and how rows of the same key become one.
 
 Every run writes the same columns. A metric is null if it was not requested, or if the API had no value for it; the
 table ``tweet_status`` says which. Metric columns have the API's names.
@@ -6,19 +6,26 @@ table ``tweet_status`` says which. Metric columns have the API's names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from enum import StrEnum
 from types import MappingProxyType
 
-import pyarrow
-
 from airflow_provider_engagement.engagement_api.catalogue import METRICS, Endpoint
+from airflow_provider_engagement.tables.granularity import Granularity
 
 OLDER_COUNTS = "older_counts"
 
 RUNS = "runs"
 """The column with the digests of the runs that have a row."""
+
+
+class Merge(StrEnum):
+    """What a run does with rows whose keys other runs write too."""
+
+    APART = "each run writes files of its own"
+    BY_SNAPSHOT = "runs of the same time merge their rows in one file"
+    BY_PARTITION = "all runs merge their rows in one file of the partition"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +37,9 @@ class Table:
     :param columns: the other columns except metrics, in order.
     :param metrics: the metric columns.
     :param time: the column that determines the partition of a row.
+    :param granularities: the granularities that have folders of their own.
+    :param merge: what a run does with rows whose keys other runs write too.
+    :param key_is_in_one_partition: whether all rows of the same key are in one partition.
     """
 
     name: str
@@ -37,6 +47,14 @@ class Table:
     columns: tuple[str, ...]
     metrics: tuple[str, ...] = ()
     time: str = "period_start"
+    granularities: tuple[Granularity, ...] = ()
+    merge: Merge = Merge.APART
+    key_is_in_one_partition: bool = True
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of the folders of its rows, below that of the dataset."""
+        return tuple(f"{self.name}/{granularity}" for granularity in self.granularities) or (self.name,)
 
 
 def _metrics_of(*endpoints: Endpoint) -> tuple[str, ...]:
@@ -49,23 +67,28 @@ TWEET_TOTALS = Table(
     columns=("owner", "tweet_created_at", "fetched_at", OLDER_COUNTS, RUNS),
     metrics=_metrics_of(Endpoint.TOTALS),
     time="snapshot_at",
+    merge=Merge.BY_SNAPSHOT,
 )
 TWEET_METRICS = Table(
     name="tweet_metrics",
     key=("tweet_id", "period_start", "period_end", "granularity", "time_zone"),
     columns=("period_date", "owner", "tweet_created_at", "endpoint", "fetched_at", OLDER_COUNTS, "is_final"),
     metrics=_metrics_of(Endpoint.LAST_28_HOURS, Endpoint.HISTORICAL),
+    granularities=(Granularity.HOUR, Granularity.DAY, Granularity.TOTAL),
+    merge=Merge.BY_PARTITION,
 )
 TWEET_HOURS_OF_DAY = Table(
     name="tweet_hours_of_day",
     key=("tweet_id", "period_start", "period_end", "hour_of_day", "time_zone"),
     columns=("owner", "tweet_created_at", "endpoint", "fetched_at", OLDER_COUNTS, "is_final"),
     metrics=TWEET_METRICS.metrics,
+    merge=Merge.BY_PARTITION,
 )
 RESTATEMENTS = Table(
     name="restatements",
     key=("tweet_id", "period_start", "period_end", "granularity", "time_zone", "metric", "new_fetched_at"),
     columns=("old_value", "new_value", "old_fetched_at"),
+    key_is_in_one_partition=False,
 )
 TWEET_STATUS = Table(
     name="tweet_status",
@@ -143,68 +166,3 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What each column holds. A key with the name of a table replaces the text for the column of this table."""
-
-_INTEGERS = frozenset({"hour_of_day", "old_value", "new_value", "tweets"})
-_TIMESTAMPS = frozenset(
-    {
-        "snapshot_at",
-        "tweet_created_at",
-        "fetched_at",
-        "period_start",
-        "period_end",
-        "window_start",
-        "window_end",
-        "checked_at",
-        "old_fetched_at",
-        "new_fetched_at",
-        "requested_at",
-    }
-)
-
-
-@cache
-def arrow_schema(table: Table) -> pyarrow.Schema:
-    """Return a table's schema: strings, UTC timestamps in milliseconds, 64-bit counts. Only keys are not nullable."""
-
-    def kind(column: str) -> pyarrow.DataType:
-        if column in table.metrics or column in _INTEGERS:
-            return pyarrow.int64()
-        if column in _TIMESTAMPS:
-            return pyarrow.timestamp("ms", "UTC")
-        if column == "period_date":
-            return pyarrow.date32()
-        return pyarrow.bool_() if column == "is_final" else pyarrow.string()
-
-    names = (*table.key, *table.columns, *table.metrics)
-    return pyarrow.schema([pyarrow.field(name, kind(name), nullable=name not in table.key) for name in names])
-
-
-def partition_field(column: str) -> pyarrow.Field:
-    """Return the column that partitions a table: a date such as ``2026-01-05``, or a month such as ``2026-01``."""
-    return pyarrow.field(column, pyarrow.date32() if column.endswith("_date") else pyarrow.string())
-
-
-def columns_to_table(
-    table: Table, columns: Mapping[str, Sequence[object] | pyarrow.Array | pyarrow.ChunkedArray]
-) -> pyarrow.Table:
-    """Return rows of a table, with null in every column that is not given.
-
-    :param table: the table.
-    :param columns: the values of each given column, all of the same length.
-    """
-    schema = arrow_schema(table)
-    unknown = columns.keys() - set(schema.names)
-    if unknown:
-        raise ValueError(f"{table.name} has no column {min(unknown)}.")
-    length = len(next(iter(columns.values())))
-    arrays = [
-        pyarrow.nulls(length, field.type) if field.name not in columns else _array(columns[field.name], field.type)
-        for field in schema
-    ]
-    return pyarrow.Table.from_arrays(arrays, schema=schema)
-
-
-def _array(values: Sequence[object] | pyarrow.Array | pyarrow.ChunkedArray, kind: pyarrow.DataType) -> pyarrow.Array:
-    if isinstance(values, pyarrow.ChunkedArray):
-        return values.combine_chunks()
-    return values if isinstance(values, pyarrow.Array) else pyarrow.array(values, kind)

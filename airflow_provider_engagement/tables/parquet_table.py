@@ -14,27 +14,31 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
+from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
+from filelock import FileLock, Timeout
 
 from airflow_provider_engagement.storage.contained_paths import check_contained
-from airflow_provider_engagement.storage.file_lock import locked
-from airflow_provider_engagement.storage.paths import StoragePath, local_path, write_atomically
+from airflow_provider_engagement.storage.layout import LOCKS_FOLDER, STAGED_FOLDER
+from airflow_provider_engagement.storage.paths import StoragePath, local_path, refuse_link, write_atomically
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
+from airflow_provider_engagement.tables.arrow import arrow_schema
 from airflow_provider_engagement.tables.dataset_format import FileFormat
 from airflow_provider_engagement.tables.formats import open_writer, read_table
 from airflow_provider_engagement.tables.merging import merge_rows
-from airflow_provider_engagement.tables.schema import Table, arrow_schema
-from airflow_provider_engagement.tables.staged_files import STAGING_FOLDER, StagedFile, StagingFolder
-from airflow_provider_engagement.tables.staged_rows import PublishedTable, StagedRows
+from airflow_provider_engagement.tables.staging import MergeTarget, StagedFile, StagedRows, StagingFolder
+from airflow_provider_engagement.tables.tables import Table
 
 log = logging.getLogger(__name__)
 
-LOCK_FOLDER = "_locks"
 FILE = "rows"
+
+SECONDS_UNTIL_LOG = 10.0
+"""How long a process waits for a lock before it logs that it waits."""
 
 MAX_ROWS_TO_SORT = 250_000
 """Rows that are merged with none are written as they are staged if there are more. Sorting takes twice their memory."""
@@ -42,7 +46,7 @@ MAX_ROWS_TO_SORT = 250_000
 ROWS_PER_BATCH = 65_536
 
 
-class MergedTable(PublishedTable):
+class MergedTable(MergeTarget):
     """One table below a folder, partitioned by the period of its rows.
 
     :param folder: the dataset's folder.
@@ -73,9 +77,9 @@ class MergedTable(PublishedTable):
         self._schema = arrow_schema(table)
         self._folder = folder / path
         name = path.replace("/", ".")
-        self._staging_folder = folder / STAGING_FOLDER / name
+        self._staging_folder = folder / STAGED_FOLDER / name
         local_folder = local_path(folder)
-        self._lock_folder = local_folder / LOCK_FOLDER / name if local_folder else None
+        self._lock_folder = local_folder / LOCKS_FOLDER / name if local_folder else None
         self._temporary = TemporaryFiles(folder, writer=writer, clock=clock)
         super().__init__(
             StagedRows(
@@ -197,3 +201,26 @@ class MergedTable(PublishedTable):
         check_contained(self._staging_folder, path)
         with path.open("rb") as file:
             return read_table(file, self._schema, FileFormat.PARQUET)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock while the block runs. Other processes and threads that want it wait.
+
+    The operating system releases the lock if the process dies. A live process holds it for the time of one merge, so
+    there is no limit of the waiting time.
+
+    :param path: the file of the lock; its folder is created.
+    :raises PathError: if the file or its folder is a link, which could lead out of the dataset.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    refuse_link(path.parent)
+    refuse_link(path)
+    lock = FileLock(path)
+    try:
+        held = lock.acquire(timeout=SECONDS_UNTIL_LOG)
+    except Timeout:
+        log.info("Another task publishes the same partition. Waiting for the lock %s.", path)
+        held = lock.acquire()
+    with held:
+        yield

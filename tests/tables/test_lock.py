@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_engagement.exceptions import PathError
-from airflow_provider_engagement.storage import file_lock
-from airflow_provider_engagement.storage.file_lock import locked
+from airflow_provider_engagement.tables import parquet_table
+from airflow_provider_engagement.tables.parquet_table import locked
 
 SECONDS = 60
 """How long a test waits for another process or thread before it fails."""
@@ -73,20 +73,20 @@ class KillWhenLogged(logging.Handler):
 def test_a_long_wait_is_logged_and_a_killed_process_releases_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, logger=file_lock.__name__)
-    monkeypatch.setattr(file_lock, "SECONDS_UNTIL_LOG", 0.1)
+    caplog.set_level(logging.INFO, logger=parquet_table.__name__)
+    monkeypatch.setattr(parquet_table, "SECONDS_UNTIL_LOG", 0.1)
     fork = multiprocessing.get_context("fork")
     is_held = fork.Event()
     process = fork.Process(target=hold, args=(tmp_path / "a.lock", is_held), daemon=True)
     process.start()
     assert is_held.wait(SECONDS)
     handler = KillWhenLogged(process)
-    file_lock.log.addHandler(handler)
+    parquet_table.log.addHandler(handler)
     try:
         with locked(tmp_path / "a.lock"):
             process.join(SECONDS)
     finally:
-        file_lock.log.removeHandler(handler)
+        parquet_table.log.removeHandler(handler)
     (message,) = handler.messages
     assert str(tmp_path / "a.lock") in message
 

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow
 import pytest
 
-from airflow_provider_engagement.tables.schema import (
+from airflow_provider_engagement.tables.arrow import arrow_schema, columns_to_table
+from airflow_provider_engagement.tables.tables import (
     COLUMN_MEANINGS,
     COVERAGE,
     RESTATEMENTS,
@@ -17,8 +18,6 @@ from airflow_provider_engagement.tables.schema import (
     TWEET_STATUS,
     TWEET_TOTALS,
     Table,
-    arrow_schema,
-    columns_to_table,
 )
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
