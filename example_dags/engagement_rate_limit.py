@@ -19,7 +19,6 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
-from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.sensors.rate_limit import EngagementRateLimitSensor
 
 with DAG(
@@ -29,13 +28,8 @@ with DAG(
     doc_md=__doc__,
     tags=["engagement", "example"],
     params={
-        "limits": Limits(
-            requests=Param(
-                30,
-                type="integer",
-                minimum=1,
-                description="The most requests to wait for; at most the quota per minute.",
-            )
+        "max_requests": Param(
+            30, type="integer", minimum=1, description="The most requests to wait for; at most the quota per minute."
         ),
         "handle": Param(
             "handle_1", type="string", pattern="^[A-Za-z0-9_]+$", description="The user whose Tweets to pull."

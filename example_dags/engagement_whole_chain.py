@@ -23,7 +23,6 @@ from airflow.sdk import DAG, Param
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
 from airflow_provider_engagement.operators.top_tweets import EngagementTopTweetsOperator
-from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.sensors.rate_limit import EngagementRateLimitSensor
 from airflow_provider_engagement.transfers.engagement_to_warehouse import EngagementToWarehouseOperator
 
@@ -48,13 +47,8 @@ with DAG(
         ),
         "start": Param("3d", type="string", minLength=1, description="The start of the history, such as 3d or a date."),
         "end": Param("now", type="string", minLength=1, description="The end of the history."),
-        "limits": Limits(
-            requests=Param(
-                30,
-                type="integer",
-                minimum=1,
-                description="The most requests to wait for; at most the quota per minute.",
-            )
+        "max_requests": Param(
+            30, type="integer", minimum=1, description="The most requests to wait for; at most the quota per minute."
         ),
     },
 ) as dag:
