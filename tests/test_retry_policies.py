@@ -101,6 +101,6 @@ def test_a_pull_with_the_policy_fails_instead_of_deferring(monkeypatch: pytest.M
 def test_a_dag_with_the_policy_can_be_serialized() -> None:
     assert isinstance(RateLimitRetryPolicy(), RetryPolicy)
     with DAG("engagement", schedule=None) as dag:
-        EngagementTotalsOperator(task_id="pull", retry_policy=RateLimitRetryPolicy())
+        EngagementTotalsOperator(task_id="pull", tweets=["20"], retry_policy=RateLimitRetryPolicy())
     stored = DagSerialization.to_dict(dag)
     assert stored["dag"]["tasks"][0]["__var"]["has_retry_policy"] is True

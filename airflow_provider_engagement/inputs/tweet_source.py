@@ -81,6 +81,8 @@ class TweetsRule(Rule):
         if group is FROM_FILE:
             file = group.parse(value)
             return TweetSource(file=file.pop("path"), **file)
+        if isinstance(value, (list, tuple)) and not value:
+            raise InvalidQueryError(FIELD, "is empty", "Name at least one Tweet.")
         if is_blank(value):
             raise InvalidQueryError(FIELD, "is not set", "Pass Tweet ids, or the path of a file of them.")
         if isinstance(value, PathLike) or (isinstance(value, str) and is_path(value)):
@@ -98,8 +100,8 @@ class TweetsRule(Rule):
         if not is_constant(first):
             return
         source = self.parse(first)
-        if source.ids is not None and not parse_tweet_ids(first):
-            raise InvalidQueryError(FIELD, "is empty", "Name at least one Tweet.")
+        if source.ids is not None:
+            parse_tweet_ids(source.ids)
 
 
 def is_path(text: str) -> bool:

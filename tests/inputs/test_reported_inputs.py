@@ -286,10 +286,10 @@ def test_a_number_of_a_column_never_takes_the_first_row_for_a_header(write: Writ
 @pytest.mark.parametrize(
     ("column", "owner_column", "field"),
     [
-        (1, "owner", "owner_column"),
-        ("id", 2, "owner_column"),
+        (1, "owner", "tweets.owner_column"),
+        ("id", 2, "tweets.owner_column"),
         (0, None, "tweets.column"),
-        (1.5, None, "tweet_ids_col"),
+        (1.5, None, "tweets.column"),
     ],
 )
 def test_names_and_numbers_of_columns_do_not_mix(write: Write, column: Any, owner_column: Any, field: str) -> None:
@@ -536,7 +536,7 @@ def test_one_number_is_one_id() -> None:
     ],
 )
 def test_a_list_in_doubt_is_refused(value: object) -> None:
-    with pytest.raises(InvalidQueryError, match=r"^tweet_ids: ") as error:
+    with pytest.raises(InvalidQueryError, match=r"^tweets: ") as error:
         parse_tweet_ids(value)
     assert len(str(error.value)) < 500
 
@@ -634,7 +634,7 @@ def test_a_set_has_each_id_once_and_items_name_owners() -> None:
     ids=lambda value: type(value).__module__ + "." + type(value).__qualname__,
 )
 def test_another_object_is_one_error_of_this_package(value: object) -> None:
-    with pytest.raises(InvalidQueryError, match=r"^(tweet_ids|owner): .*[^.]\. [A-Z]") as error:
+    with pytest.raises(InvalidQueryError, match=r"^(tweets|owner): .*[^.]\. [A-Z]") as error:
         parse_tweet_ids(value)
     assert len(str(error.value)) < 300
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import airflow.sdk
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk import DAG, Asset, BaseOperator, task
 
 from airflow_provider_engagement.assets.engagement import create_asset, table_uri
@@ -106,7 +107,7 @@ def test_an_outlet_that_is_declared_already_is_not_declared_twice() -> None:
 def test_a_table_that_is_not_known_yet_cannot_be_declared(
     operator: type[BaseOperator], options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(InvalidQueryError, match=f"asset_events: .*{message}"):
+    with pytest.raises(AirflowFailException, match=f"asset_events: .*{message}"):
         operator(**{**options, "task_id": "pull", "tweets": ["20"], "asset_events": "run"})
 
 

@@ -66,7 +66,11 @@ def test_a_dag_pulls_ids_from_xcoms_and_templates_with_several_connections(
             accepted_outcomes=["forbidden", "unavailable", "unsupported_90d"],
         ).expand(engagement_conn_id=connections)
         EngagementTotalsOperator(
-            task_id="rejected", tweets=["not an id"], dataset_path=str(tmp_path), retries=3, retry_delay=timedelta(0)
+            task_id="rejected",
+            tweets="{{ 'not an id' }}",
+            dataset_path=str(tmp_path),
+            retries=3,
+            retry_delay=timedelta(0),
         )
 
     run = run_dag(dag)
@@ -113,7 +117,7 @@ def assert_no_secret_is_shown(world: World, instances: Any, captured: Any) -> No
         rendered = [
             json.dumps(fields.rendered_fields, default=str) for fields in session.query(RenderedTaskInstanceFields)
         ]
-    assert any("tweet_ids" in fields for fields in rendered)
+    assert any("tweets" in fields for fields in rendered)
     texts = [*captured, *rendered, *(json.dumps(xcom(one), default=str) for one in instances)]
     secrets = [world.app.consumer_key, world.app.consumer_secret, world.app.bearer_token]
     for handle in world.handles.values():

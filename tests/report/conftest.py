@@ -109,7 +109,7 @@ def pull(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
         def pulled(dataset_format: str = "parquet", granularity: str = "hour", time_zone: str = "UTC") -> Pulled:
             folder = tmp_path_factory.mktemp("dataset")
             common = {
-                "tweet_ids": world.tweets_of(author.user_id),
+                "tweets": world.tweets_of(author.user_id),
                 "dataset_path": str(folder),
                 "dataset_format": dataset_format,
                 "engagement_conn_id": "engagement_report",
