@@ -307,9 +307,18 @@ def stats() -> str:
     )
 
 
-def columns(name: str) -> str:
-    described, meanings = member("TABLES")[name], member("COLUMN_MEANINGS")
-    schema = member("arrow_schema")(described)
+def columns_in_several_tables() -> dict[str, list[str]]:
+    """Return the tables of each column that stands in several with one meaning."""
+    tables, meanings = member("TABLES"), member("COLUMN_MEANINGS")
+    found: dict[str, list[str]] = {}
+    for described in tables.values():
+        for column in (*described.key, *described.columns):
+            if f"{described.name}.{column}" not in meanings:
+                found.setdefault(column, []).append(described.name)
+    return {column: names for column, names in found.items() if len(names) > 1}
+
+
+def type_of(column: str, described: Any) -> str:
     kinds = {
         "string": "string",
         "int64": "integer",
@@ -317,21 +326,53 @@ def columns(name: str) -> str:
         "timestamp[ms, tz=UTC]": "timestamp",
         "date32[day]": "date",
     }
-    rows = [
-        (
-            code(column),
-            kinds[str(schema.field(column).type)],
-            "yes" if column in described.key else "",
-            sentence(meanings.get(f"{name}.{column}", meanings[column])),
-        )
+    return kinds[str(member("arrow_schema")(described).field(column).type)]
+
+
+def columns(name: str) -> str:
+    """Return the columns that only this table has, and the names of the others, which ``shared columns`` describes."""
+    all_tables = {**member("TABLES"), **member("X_TABLES")}
+    described, meanings, shared = all_tables[name], member("COLUMN_MEANINGS"), columns_in_several_tables()
+    own = [
+        (code(column), type_of(column, described), sentence(meanings.get(f"{name}.{column}", meanings.get(column, ""))))
         for column in (*described.key, *described.columns)
+        if name not in shared.get(column, ())
     ]
     if described.metrics:
-        rows.append((", ".join(map(code, described.metrics)), "integer", "", "The counts of the metrics."))
-    return table(("column", "type", "key", "meaning"), rows)
+        same = next(table.name for table in all_tables.values() if table.metrics == described.metrics)
+        names = ", ".join(map(code, described.metrics)) if same == name else f"the metrics of {code(same)}"
+        own.append((names, "integer", "The counts of the metrics."))
+    others = [code(column) for column in described.columns if name in shared.get(column, ())]
+    lines = [f"Key: {', '.join(map(code, described.key))}.\n"]
+    lines += [f"Other [shared columns](#shared-columns): {', '.join(others)}.\n"] if others else []
+    return "\n".join([*lines, table(("column", "type", "meaning"), own)])
+
+
+def shared_columns() -> str:
+    tables, meanings = member("TABLES"), member("COLUMN_MEANINGS")
+    return table(
+        ("column", "type", "meaning"),
+        (
+            (code(column), type_of(column, tables[names[0]]), sentence(meanings[column]))
+            for column, names in columns_in_several_tables().items()
+        ),
+    )
+
+
+def rooms() -> str:
+    """Return each room with the first paragraph of its docstring."""
+    packages = [module for module in modules() if hasattr(module, "__path__") and module.__name__.count(".") == 1]
+    return table(
+        ("room", "subject"),
+        (
+            (code(room.__name__.rpartition(".")[2]), sentence((room.__doc__ or "").partition("\n\n")[0]))
+            for room in packages
+        ),
+    )
 
 
 TABLES: dict[str, Callable[..., str]] = {
+    "rooms": rooms,
     "parameters": parameters,
     "metrics": metrics,
     "metric changes": metric_changes,
@@ -347,6 +388,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "configuration": configuration,
     "stats": stats,
     "columns": columns,
+    "shared columns": shared_columns,
 }
 
 

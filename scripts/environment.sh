@@ -37,6 +37,18 @@ find_python() {
     return 1
 }
 
+find_newer_python() {
+    local candidate versions=${PYENV_ROOT:-$HOME/.pyenv}/versions
+    # A name on PATH may be a shim of pyenv that starts nothing, although the interpreter is installed.
+    for candidate in python3.13 "$versions"/3.13.*/bin/python python3.12 "$versions"/3.12.*/bin/python; do
+        if is_python "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
 make_environment() {
     local folder=$1 python stamp
     shift

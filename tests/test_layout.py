@@ -22,10 +22,10 @@ HTTP = ("http", "exceptions", "quantities")
 API = ("engagement_api", "http", *BASE)
 X_API = ("x_api", "http", *BASE)
 STORAGE = ("storage", *BASE)
-TABLES = ("tables", "engagement_api", "http", *STORAGE)
-INPUTS = ("inputs", "tables.granularity", "tables.dataset_format", "storage.paths", *API)
+TABLES = ("tables", "engagement_api", "x_api", "http", *STORAGE)
+INPUTS = ("inputs", "tables.granularity", "tables.dataset_format", "storage.paths", *API, *X_API)
 PULL = ("pull", "tables", "progress_bar", *INPUTS, *STORAGE)
-CONNECTIONS = ("connections", "storage.paths", "storage.user_information", *INPUTS)
+CONNECTIONS = ("connections", "storage.paths", "storage.table_options", "storage.user_information", *INPUTS)
 TASKS = ("operators", "parameters", "assets", "sensors", "hooks", "report", "progress_bar", *CONNECTIONS, *PULL)
 
 ALLOWED = {
@@ -134,6 +134,23 @@ def test_a_module_imports_only_what_its_room_allows() -> None:
             forbidden[str(module.relative_to(FOLDER))] = wrong
 
     assert forbidden == {}
+
+
+def test_a_room_imports_only_rooms_of_lower_lines_of_the_architecture_page() -> None:
+    page = (FOLDER.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    lines = [line.split() for line in page.split("```")[1].split("\n")]
+    line_of = {room: number for number, line in enumerate(lines) for room in line}
+    rooms = {path.parent.name for path in FOLDER.glob("*/__init__.py")}
+    upward = {
+        (room_of(module), name)
+        for module in MODULES
+        for name in (name.split(".")[1] for name in imports(module) if name.startswith(f"{PACKAGE}."))
+        if room_of(module) in line_of and name in line_of
+        if name != room_of(module) and line_of[name] <= line_of[room_of(module)]
+    }
+
+    assert set(line_of) == rooms - {"simulator"}
+    assert upward == set()
 
 
 def test_no_module_imports_the_internals_of_airflow() -> None:

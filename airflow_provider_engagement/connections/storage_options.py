@@ -20,7 +20,8 @@ from airflow_provider_engagement.connections.airflow_connections import extra_of
 from airflow_provider_engagement.exceptions import InvalidConnectionError, InvalidQueryError, MissingExtraError
 from airflow_provider_engagement.http.redaction import presentable
 from airflow_provider_engagement.inputs.lists import quoted
-from airflow_provider_engagement.storage.paths import StorageOptions, StoragePath, local_path
+from airflow_provider_engagement.storage.paths import StoragePath, local_path
+from airflow_provider_engagement.storage.table_options import StorageOptions
 from airflow_provider_engagement.storage.user_information import NO_CONNECTION, USE_CONNECTION, holds_secret
 
 if TYPE_CHECKING:
@@ -43,17 +44,6 @@ _UNSUPPORTED_GOOGLE_FIELDS = (
 
 _KEY_FIELDS = ("client_email", "private_key", "private_key_id")
 """The fields of a service account key that delta-rs needs."""
-
-SECRET_OPTIONS = (
-    "aws_secret_access_key",
-    "aws_session_token",
-    "azure_client_secret",
-    "azure_storage_account_key",
-    "azure_storage_sas_token",
-    "google_service_account_key",
-    "proxy_url",
-)
-"""The options that Airflow masks in logs. An error of the storage can contain them."""
 
 
 class _Storage(NamedTuple):
@@ -97,12 +87,12 @@ def table_address(path: StoragePath) -> tuple[str, dict[str, str]]:
         raise InvalidQueryError("dataset_path", problem, "Use another folder.")
     _require_provider(protocol, storage.package, url)
     try:
-        options = storage.options(getattr(path, "conn_id", None), bucket)
+        options = StorageOptions(storage.options(getattr(path, "conn_id", None), bucket))
     except InvalidConnectionError as error:
         # Some programs show the variables of a failed function, and those of the inner ones hold secrets.
         raise error.with_traceback(None) from None
-    mask(options[name] for name in SECRET_OPTIONS if name in options)
-    return f"{storage.scheme}://{bucket}/{quote(key)}", StorageOptions(options)
+    mask(options.secrets)
+    return f"{storage.scheme}://{bucket}/{quote(key)}", options
 
 
 def storage_path(path: str, *, field: str) -> ObjectStoragePath:
@@ -237,6 +227,10 @@ def _google_options(conn_id: str | None, bucket: str) -> dict[str, str]:
             raise InvalidConnectionError(
                 f"{_source(conn_id)}: key_path: '{extra['key_path']}' cannot be read: {error.strerror}. "
                 "Check the path on the worker."
+            ) from None
+        except ValueError:
+            raise InvalidConnectionError(
+                f"{_source(conn_id)}: key_path: '{extra['key_path']}' is not a text file. Use a key in JSON."
             ) from None
         return options | {"google_service_account_key": _service_account_key(conn_id, "key_path", key)}
     if "keyfile_dict" in extra:

@@ -79,9 +79,15 @@ def warehouse_address(conn_id: str | None, warehouse: str, path: str | None) -> 
     if conn_id is None:
         return f"duckdb:{Path(str(path).removeprefix('file://')).absolute()}", None
     connection = find_connection(conn_id, field=FIELD)
-    host = connection.host or extra_of(connection).get("account") or conn_id
+    host = _plain(connection.host) or extra_of(connection).get("account") or conn_id
     port = f":{connection.port}" if connection.port else ""
-    return f"{warehouse}://{host}{port}", connection.schema or None
+    return f"{warehouse}://{host}{port}", _plain(connection.schema) or None
+
+
+def _plain(name: str | None) -> str:
+    """Return a name without what a URL can have around it: its scheme, user information, path and query."""
+    without_query = (name or "").partition("?")[0]
+    return without_query.rpartition("@")[2].rpartition("://")[2].partition("/")[0]
 
 
 def _read_settings(conn_id: str, warehouse: str) -> dict[str, Any]:
@@ -183,7 +189,9 @@ def _bigquery(fields: _Fields) -> dict[str, Any]:
     try:
         content = json.loads(key) if isinstance(key, str) else dict(key)
         names = ("project_id", "private_key", "private_key_id", "client_email", "token_uri")
-        credentials = {name: content[name] for name in names if name in content}
+        credentials = {name: str(content[name]) for name in names if name in content}
+        if not all(isinstance(content[name], str) for name in ("private_key", "client_email")):
+            raise TypeError
         credentials["private_key"] = credentials["private_key"].replace("\\n", "\n")
     except (KeyError, TypeError, ValueError):
         # The error can contain the key.
@@ -222,7 +230,7 @@ def _clickhouse(fields: _Fields) -> dict[str, Any]:
     credentials = _given(
         host=found.host,
         port=found.port or 9440,
-        http_port=int(fields.option("http_port") or 8443),
+        http_port=_port(fields, "http_port") or 8443,
         username=found.login,
         password=found.password,
         database=found.schema or "default",
@@ -244,6 +252,15 @@ def _read(fields: _Fields, name: str, path: object) -> str:
         return Path(str(path)).read_text(encoding="utf-8")
     except OSError as error:
         raise fields.error(name, f"'{path}' cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise fields.error(name, f"'{path}' is not a text file") from None
+
+
+def _port(fields: _Fields, name: str) -> int | None:
+    text = str(fields.option(name) or 0)
+    if not text.isdecimal() or int(text[:6]) >= 2**16:
+        raise fields.error(name, "is not a port")
+    return int(text) or None
 
 
 _SETTINGS: Mapping[str, Callable[[_Fields], dict[str, Any]]] = MappingProxyType(

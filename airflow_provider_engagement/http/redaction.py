@@ -19,14 +19,23 @@ LONGEST_TEXT: Final = 500
 LONGEST_READ: Final = 50_000
 """How many characters of a text are searched for secrets. The rest is left out, and so is what may be half a secret."""
 
-LONGEST_FORM: Final = 20_000
-"""How many characters a secret has at most, however it is escaped."""
+LONGEST_SECRET: Final = 4_000
+"""How many characters a secret can have. Servers refuse much longer headers."""
+
+LONGEST_FORM: Final = 5 * LONGEST_SECRET
+"""How many characters a secret has at most, however it is escaped: a slash becomes ``%252F``."""
 
 MOST_TEXTS: Final = 10
 """How many texts of one response are shown."""
 
 SHORTEST_LINE: Final = 8
 """Shorter lines of a secret with several lines are not masked on their own."""
+
+_COLOR: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""What colors a text on a terminal."""
+
+_CREDENTIALS: Final = re.compile(r"\b(Basic|Bearer)(\s+|%20|\+)[\w.~+/%=-]{16,}", re.IGNORECASE)
+"""The value of a header that another program has made from a secret."""
 
 _ESCAPES: Final[Sequence[Callable[[str], str]]] = (
     str,
@@ -59,6 +68,8 @@ def problem_with_secret(secret: object) -> str | None:
         return "contains a character that is not ASCII"
     if not secret.isprintable():
         return "contains a control character"
+    if len(secret) > LONGEST_SECRET:
+        return f"has more than {LONGEST_SECRET:,} characters"
     return None
 
 
@@ -94,7 +105,8 @@ def presentable(text: str, secrets: Iterable[str] = ()) -> str:
     :param secrets: the secrets that it may contain.
     """
     # Half a secret is not recognized, so the text is shortened last, and a long text loses what may be such a half.
-    masked = redact(text[:LONGEST_READ], secrets)
+    masked = redact(_COLOR.sub("", text[:LONGEST_READ]), secrets)
+    masked = _CREDENTIALS.sub(rf"\1 {MASK}", masked)
     masked = masked[:-LONGEST_FORM] if len(text) > LONGEST_READ else masked
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in masked).split())
     return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}..."

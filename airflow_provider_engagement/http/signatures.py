@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_engagement.http.response_body import ReceivedResponse
 
-LONGEST_TOKEN = 8_000
-"""How many characters an obtained bearer token can have. Servers refuse longer headers."""
-
 SIGNING_LOGGERS = ("oauthlib.oauth1.rfc5849", "requests_oauthlib.oauth1_auth")
 
 Signature = Callable[["PreparedRequest"], "PreparedRequest"]
@@ -185,11 +182,7 @@ def _holds_token(body: Any) -> bool:
 
 
 def _problem_with_token(body: dict[str, str]) -> str | None:
-    if not body["access_token"]:
-        return "is empty"
-    if len(body["access_token"]) > LONGEST_TOKEN:
-        return f"has more than {LONGEST_TOKEN:,} characters"
-    return problem_with_secret(body["access_token"])
+    return problem_with_secret(body["access_token"]) if body["access_token"] else "is empty"
 
 
 def _is_above_debug(record: logging.LogRecord) -> bool:

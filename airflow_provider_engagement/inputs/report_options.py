@@ -7,10 +7,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_engagement.engagement_api.time_range import ceil_to_hour, check_plausible, floor_to_hour
+from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.lists import parse_list
 from airflow_provider_engagement.inputs.times import parse_time, parse_time_zone
-from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
 from airflow_provider_engagement.tables.granularity import Granularity
 

@@ -66,6 +66,7 @@ def task_routes(work: StoreWork, database: StoreWork) -> APIRouter:
             return {
                 "state": state[0],
                 "operator": state[1],
+                "report": manifest is None and find_report(*instance) is not None,
                 "progress": record and _progress(record),
                 "manifest": manifest and _shown(manifest.content),
                 "dataset": manifest and manifest.dataset_id,

@@ -122,6 +122,8 @@ def generate_edits(tweets: Sequence[Tweet], share: float) -> list[Tweet]:
     """
     if not 0 <= share <= 1:
         raise ValueError(f"edited: {share} is not a share. Give a number between 0 and 1.")
+    if share == 0:
+        return list(tweets)
     known = {tweet.id for tweet in tweets}
     result = []
     for tweet in tweets:

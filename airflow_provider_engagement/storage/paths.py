@@ -104,13 +104,6 @@ def refuse_way_out(path: StoragePath, temporary: StoragePath) -> None:
         raise PathError(str(local.parent), "it is a symbolic link. Files outside the dataset could be changed.")
 
 
-class StorageOptions(dict[str, str]):
-    """Storage options of delta-rs. They contain secrets, and some programs show the variables of a failed function."""
-
-    def __repr__(self) -> str:
-        return f"StorageOptions({', '.join(f'{name}=***' for name in self)})"
-
-
 Locate = Callable[[StoragePath], tuple[str, Mapping[str, str]]]
 """Returns the address of a table, and the storage options that delta-rs needs to access it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from airflow_provider_engagement.exceptions import ConflictError, IncompatibleTableError, StorageError
 from airflow_provider_engagement.http.redaction import presentable
 from airflow_provider_engagement.storage.contained_paths import check_links, is_contained
-from airflow_provider_engagement.storage.paths import StorageOptions
+from airflow_provider_engagement.storage.table_options import StorageOptions
 
 PUBLICATION = "engagement.publication"
 """The key in the metadata of a commit that holds the id of the publication."""
@@ -29,9 +28,6 @@ ignores them brings deleted rows back."""
 
 COMMITS_PER_CHECKPOINT = 20
 """After how many commits a checkpoint of the log is written. A pull reads the commits since the last one."""
-
-_SECRET_OPTION = re.compile("key|secret|token|proxy")
-"""How the names of storage options with secrets are recognized."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -294,8 +290,4 @@ def storage_errors(address: str, options: Mapping[str, str]) -> Iterator[None]:
         yield
     except (DeltaError, OSError) as error:
         # The error can quote a request, so the error of this package does not name it as its cause.
-        raise StorageError(address, presentable(str(error), _secrets_of(options))) from None
-
-
-def _secrets_of(options: Mapping[str, str]) -> list[str]:
-    return [value for name, value in options.items() if _SECRET_OPTION.search(name)]
+        raise StorageError(address, presentable(str(error), StorageOptions(options).secrets)) from None

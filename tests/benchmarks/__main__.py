@@ -21,6 +21,7 @@ NAMES = (
     "import",
     "dags",
     "plan",
+    "ids",
     "hourly",
     "memory",
     "backfill",

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import jwt
 import pytest
@@ -33,8 +33,10 @@ from airflow_provider_engagement.exceptions import (
     InvalidConnectionError,
     InvalidQueryError,
     MissingExtraError,
+    StorageError,
     UnknownConnectionError,
 )
+from airflow_provider_engagement.tables.delta_log import storage_errors
 
 KEYS = {"login": "AKIAEXAMPLE", "password": "secret-access-key"}
 SIGNED_WITH_KEYS = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret-access-key"}
@@ -481,6 +483,19 @@ class TestGoogle:
             google(keyfile_dict=key)
         assert "hidden" not in str(caught.value)
 
+    def test_a_key_file_that_is_no_text_is_named_without_its_content(self, google: Options, tmp_path: Path) -> None:
+        file = tmp_path / "key.p12"
+        file.write_bytes(b"0\x82hidden\xff\xfe")
+        with pytest.raises(InvalidConnectionError, match=r"key_path: '.*/key\.p12' is not a text file") as caught:
+            google(key_path=str(file))
+        assert "hidden" not in "".join(traceback.format_exception(caught.value))
+
+    def test_airflow_masks_the_private_key_without_the_rest_of_the_key(
+        self, google: Options, key_file: dict[str, str]
+    ) -> None:
+        google(keyfile_dict=json.dumps(key_file))
+        assert redact(f"The key {key_file['private_key']} is not valid.") == "The key *** is not valid."
+
     def test_a_missing_key_file_is_named(self, google: Options, tmp_path: Path) -> None:
         with pytest.raises(InvalidConnectionError, match=r"key_path: '.*/no\.json' cannot be read: No such file"):
             google(key_path=str(tmp_path / "no.json"))
@@ -608,6 +623,51 @@ class TestAzure:
         assert table_address(path)[1] == {"azure_storage_account_name": "account"}
         monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", f"AccountName=other;AccountKey={ACCOUNT_KEY}")
         assert table_address(path)[1]["azure_storage_account_name"] == "other"
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+@pytest.mark.parametrize("store", ["account key", "signature", "service account"])
+def test_no_error_of_a_storage_shows_a_secret_of_its_connection_even_if_the_storage_returns_it(
+    store: str, status: int, connect: Connect, installed_providers: None, key_file: dict[str, str]
+) -> None:
+    line_of_key = key_file["private_key"].splitlines()[3]
+    secret = {"account key": ACCOUNT_KEY, "signature": "canary+sesame/=", "service account": line_of_key}[store]
+    authorizations: list[str] = []
+
+    class Echo(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            authorizations.append(self.headers.get("Authorization", "").partition(" ")[2])
+            shown = [secret, quote(secret, safe=""), self.headers.get("Authorization", ""), unquote(self.path)]
+            body = " and ".join(shown if status == 403 else reversed(shown)).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as listening:
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{listening.server_address[1]}"
+        if store == "service account":
+            connect("google_cloud_platform", keyfile_dict=key_file, **{"gcs.endpoint": url})
+        else:
+            field = {"account key": f"AccountKey={secret}"}.get(
+                store, f"SharedAccessSignature=sv=1&sig={quote(secret)}"
+            )
+            connect("wasb", connection_string=f"BlobEndpoint={url}/account;AccountName=account;{field}")
+        scheme = "gs" if store == "service account" else "abfs"
+        address, options = table_address(ObjectStoragePath(f"{scheme}://storage@bucket/table"))
+        with pytest.raises(StorageError) as caught, storage_errors(address, options):
+            DeltaTable(address, storage_options={**options, "max_retries": "0"})
+        listening.shutdown()
+
+    assert authorizations
+    shown = "".join(traceback.format_exception(caught.value)) + repr(options)
+    assert not any(form in shown for form in (secret, quote(secret), quote(secret, safe=""), "\x1b", "[31m"))
+    if store == "service account":
+        assert not any(token in shown for token in authorizations)
 
 
 def test_airflow_masks_the_secrets_of_the_options_in_logs(azure: Options) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import traceback
 
 import dlt
 import pytest
 
-from airflow_provider_engagement.connections.warehouse_credentials import warehouse_settings
+from airflow_provider_engagement.connections.warehouse_credentials import warehouse_address, warehouse_settings
 from airflow_provider_engagement.exceptions import InvalidConnectionError
 from airflow_provider_engagement.warehouse.destinations import Warehouse
 
@@ -232,3 +233,60 @@ def test_a_file_that_cannot_be_read_is_named(connect) -> None:
 
     with pytest.raises(InvalidConnectionError, match=r"private_key_file '/nowhere/key\.p8' cannot be read"):
         warehouse_settings(connect({"conn_type": "snowflake", "login": "loader", "extra": extra}), "snowflake")
+
+
+@pytest.mark.parametrize(("warehouse", "field"), [("snowflake", "private_key_file"), ("bigquery", "key_path")])
+def test_a_key_file_that_is_no_text_is_named_without_its_content(connect, tmp_path, warehouse, field) -> None:
+    path = tmp_path / "key.p12"
+    path.write_bytes(b"0\x82canary-secret\xff\xfe")
+    extra = {"account": "acme", "database": "MART", field: str(path)}
+
+    with pytest.raises(InvalidConnectionError, match=f"Connection mart: {field} '.*' is not a text file") as raised:
+        warehouse_settings(connect({**CONNECTIONS[warehouse][0], "extra": extra}), warehouse)
+
+    assert SECRET not in shown(raised.value)
+
+
+@pytest.mark.parametrize("value", [None, 5, [SECRET], {"a": SECRET}, True])
+@pytest.mark.parametrize("field", ["private_key", "client_email"])
+def test_a_key_whose_fields_are_no_texts_is_not_in_the_error(connect, field, value) -> None:
+    connection = {"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": {**KEY, field: value}}}
+
+    with pytest.raises(InvalidConnectionError, match="keyfile_dict is not the key of a service account") as raised:
+        warehouse_settings(connect(connection), "bigquery")
+
+    assert SECRET not in shown(raised.value)
+
+
+@pytest.mark.parametrize("port", [SECRET, "8443x", [SECRET], -1, 70000, 1.5])
+def test_a_port_of_the_extra_that_is_none_is_named(connect, port) -> None:
+    connection = {**CONNECTIONS["clickhouse"][0], "extra": {"http_port": port}}
+
+    with pytest.raises(InvalidConnectionError, match="Connection mart: http_port is not a port") as raised:
+        warehouse_settings(connect(connection), "clickhouse")
+
+    assert SECRET not in shown(raised.value)
+
+
+@pytest.mark.parametrize("warehouse", CONNECTIONS)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"host": f"https://user:{SECRET}@db.example.com/"},
+        {"host": f"db.example.com?token={SECRET}"},
+        {"schema": f"mart?motherduck_token={SECRET}"},
+    ],
+)
+def test_the_address_in_lineage_has_no_secret(connect, warehouse, changes) -> None:
+    address = warehouse_address(connect({**CONNECTIONS[warehouse][0], **changes}), warehouse, None)
+
+    assert SECRET not in "".join(filter(None, address))
+    assert address[0].startswith(f"{warehouse}://")
+    if "host" in changes:
+        assert address[0] == f"{warehouse}://db.example.com"
+
+
+def shown(error: BaseException) -> str:
+    """Return what programs show of an error: its traceback, and the variables of the functions in it."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename != __file__]
+    return "".join([*traceback.format_exception(error), *(repr(frame.f_locals) for frame in frames)])

@@ -117,14 +117,23 @@ def with_rows(request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
     return {**body, "hour": zero}
 
 
-@pytest.mark.parametrize("name", ["G1", "G3", "G4", "G5", "G13", "G14", "G15"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "public_metrics_with_a_bearer_token",
+        "last_28_hours_in_29_buckets",
+        "historical_with_bare_dates",
+        "grand_totals",
+        "three_groupings",
+        "windows_that_meet",
+    ],
+)
 def test_documented_bodies_are_read_number_by_number(
     name: str, golden: Callable[[str], dict[str, Any]], request_of: Callable[..., Request]
 ) -> None:
     example = golden(name)
-    aligned = {"start": "2026-01-10T22:00:00Z", "end": "2026-01-11T02:00:00Z"} if name == "G14" else {}
     for exchange in example["exchanges"]:
-        request = request_of({**exchange, "body": exchange["body"] | aligned}, example["auth"]["mode"])
+        request = request_of(exchange, example["auth"]["mode"])
         response = parse_response(request, with_rows(request, exchange["response"]))
         assert response.groupings == {name: as_integers(exchange["response"][name]) for name in request.query.groupings}
         assert {one.outcome for one in response.statuses.values()} == {Outcome.OK}
@@ -133,10 +142,25 @@ def test_documented_bodies_are_read_number_by_number(
             assert time == (returned and datetime.fromisoformat(returned))
 
 
-def test_g2_a_metric_that_was_not_requested_is_left_out(
+def test_edges_that_the_api_moved_to_whole_hours_are_those_of_the_response(
     golden: Callable[[str], dict[str, Any]], request_of: Callable[..., Request]
 ) -> None:
-    (exchange,) = golden("G2")["exchanges"]
+    (exchange,) = golden("edges_within_an_hour")["exchanges"]
+    aligned = {"start": "2026-01-10T22:00:00Z", "end": "2026-01-11T02:00:00Z"}
+    request = request_of({**exchange, "body": exchange["body"] | aligned}, "user")
+    response = parse_response(request, with_rows(request, exchange["response"]))
+    assert response.groupings == {name: as_integers(exchange["response"][name]) for name in request.query.groupings}
+    assert {one.outcome for one in response.statuses.values()} == {Outcome.OK}
+    assert (response.start, response.end) == (
+        datetime(2026, 1, 10, 22, tzinfo=UTC),
+        datetime(2026, 1, 11, 2, tzinfo=UTC),
+    )
+
+
+def test_a_metric_that_was_not_requested_is_left_out(
+    golden: Callable[[str], dict[str, Any]], request_of: Callable[..., Request]
+) -> None:
+    (exchange,) = golden("owned_totals_with_a_metric_nobody_requested")["exchanges"]
     response = parse_response(request_of(exchange, "user"), exchange["response"])
     expected = as_integers(exchange["response"]["perTweetMetricsOwned"])
     for counts in expected.values():
@@ -144,8 +168,8 @@ def test_g2_a_metric_that_was_not_requested_is_left_out(
     assert response.groupings == {"perTweetMetricsOwned": expected}
 
 
-def test_g6_the_documented_hours_of_day_are_read(golden: Callable[[str], dict[str, Any]]) -> None:
-    (exchange,) = golden("G6")["exchanges"]
+def test_the_documented_hours_of_day_are_read(golden: Callable[[str], dict[str, Any]]) -> None:
+    (exchange,) = golden("hour_of_day_over_the_default_window")["exchanges"]
     tweet_id = "695310089847111681"
     window = TimeRange(datetime(2016, 1, 12, 20, tzinfo=UTC), datetime(2016, 2, 9, 20, tzinfo=UTC))
     request = historical(tweet_id, window=window, hourly_timeseries=(METRIC, TWEET, HOUR))
@@ -155,10 +179,10 @@ def test_g6_the_documented_hours_of_day_are_read(golden: Callable[[str], dict[st
     assert (sum(hours.values()), hours["18"], len(hours)) == (412, 167, 24)
 
 
-def test_g7_video_views_of_old_tweets_are_null(
+def test_video_views_of_old_tweets_are_null(
     golden: Callable[[str], dict[str, Any]], request_of: Callable[..., Request]
 ) -> None:
-    (exchange,) = golden("G7")["exchanges"]
+    (exchange,) = golden("video_views_of_old_tweets")["exchanges"]
     request = request_of(exchange, "user")
     response = parse_response(request, with_rows(request, exchange["response"]))
     expected = as_integers(exchange["response"]["grouping name"])

@@ -172,7 +172,7 @@ def test_a_short_secret_does_not_hide_what_an_error_is(connect: Connect, simulat
         ("canary", "extra is not a JSON object"),
         (json.dumps(json.dumps({"bearer_token": "canary"})), "extra is a JSON text that was encoded twice"),
         ('{"account_tokens": "canary"}', "account_tokens is not JSON"),
-        ('{"account_tokens": {"a/../b": {"access_token": "canary"}}}', "account_tokens: an owner has a name"),
+        ('{"account_tokens": {"a/../b": {"access_token": "canary"}}}', "account_tokens: owner number 1 has a name"),
     ],
 )
 def test_an_extra_of_another_form_is_an_error_without_its_content(

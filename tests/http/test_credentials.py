@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_engagement.exceptions import InvalidConnectionError, PermanentError
 from airflow_provider_engagement.http.credentials import Credentials
-from airflow_provider_engagement.http.redaction import redact
+from airflow_provider_engagement.http.redaction import presentable, redact
 
 # The demo credentials of the vendor's page on signatures. They are not valid.
 DEMO = Credentials(
@@ -98,6 +98,21 @@ def test_secrets_are_redacted_in_every_form_of_a_request() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m and \x1b[1;38;5;196mbright", "red and bright"),
+        ("can\x1b[31mary", "***"),
+        ("Authorization: Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2ln, and", "Authorization: Bearer ***, and"),
+        ("authorization=basic%20dXNlcjpwYXNzd29yZA==", "authorization=basic ***"),
+        ("The bearer token that the server returned", "The bearer token that the server returned"),
+        ("Basic authentication is not supported", "Basic authentication is not supported"),
+    ],
+)
+def test_a_text_of_another_program_has_no_colors_and_no_value_of_a_header(text: str, shown: str) -> None:
+    assert presentable(text, ["canary"]) == shown
+
+
+@pytest.mark.parametrize(
     ("secret", "problem"),
     [
         ("canary\nsecret", "contains a line break"),
@@ -112,6 +127,7 @@ def test_secrets_are_redacted_in_every_form_of_a_request() -> None:
         ({"canary": 1}, "is not a text but of the type dict"),
         (12345678, "is not a text but of the type int"),
         (True, "is not a text but of the type bool"),
+        ("canary" * 1_000, "has more than 4,000 characters"),
     ],
 )
 @pytest.mark.parametrize("name", ["api_key", "api_key_secret", "access_token", "access_token_secret", "bearer_token"])

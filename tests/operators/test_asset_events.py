@@ -9,11 +9,10 @@ from typing import Any
 
 import airflow.sdk
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk import DAG, Asset, BaseOperator, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.assets.engagement import create_asset, table_uri
-from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.operators.engagement import (
     Engagement28HourOperator,
     EngagementHistoricalOperator,

@@ -27,7 +27,16 @@ from airflow_provider_engagement.operators.engagement import (
     EngagementTotalsOperator,
 )
 from airflow_provider_engagement.operators.rendered_parameters import parameter_values, unset_blank_parameters
-from airflow_provider_engagement.parameters import AfterPost, Freshness, FromFile, FromSql, Interval, Limits, Owners, ParameterGroup
+from airflow_provider_engagement.parameters import (
+    AfterPost,
+    Freshness,
+    FromFile,
+    FromSql,
+    Interval,
+    Limits,
+    Owners,
+    ParameterGroup,
+)
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.granularity import Granularity
 

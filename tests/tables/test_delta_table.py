@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_engagement.exceptions import ConflictError, IncompatibleTableError, StorageError
-from airflow_provider_engagement.storage.paths import StorageOptions
+from airflow_provider_engagement.storage.table_options import StorageOptions
 from airflow_provider_engagement.tables.arrow import columns_to_table
 from airflow_provider_engagement.tables.delta_log import DeltaLog, data_files, storage_errors
 from airflow_provider_engagement.tables.delta_table import DeltaMergedTable

@@ -44,12 +44,13 @@ class _Range:
     start: datetime | None
     end: datetime | None
 
-    def contains(self, tweet: Tweet, reader: Reader) -> bool:
-        return (
-            self.since_id < int(tweet.id) < self.until_id
-            and (self.start is None or reader.created(tweet) >= self.start)
-            and (self.end is None or reader.created(tweet) < self.end)
-        )
+    def has_begun(self, tweet: Tweet, reader: Reader) -> bool:
+        """Return whether a list from the newest Tweet on has reached the range."""
+        return int(tweet.id) < self.until_id and (self.end is None or reader.created(tweet) < self.end)
+
+    def has_ended(self, tweet: Tweet, reader: Reader) -> bool:
+        """Return whether a list from the newest Tweet on has left the range."""
+        return int(tweet.id) <= self.since_id or (self.start is not None and reader.created(tweet) < self.start)
 
 
 def tweets_of_user(reader: Reader, query: Mapping[str, Any], user_id: str) -> Answer:
@@ -67,9 +68,10 @@ def tweets_of_user(reader: Reader, query: Mapping[str, Any], user_id: str) -> An
     selection = TweetSelection.of_query(reader, query)
     direction, position = _position(reader, query.get("pagination_token"))
     size = query.get("max_results", _DEFAULT_PAGE)
-    slots, ended_by_limit = _slots(reader, query, user_id)
-    newer = [slot for slot in slots if position is not None and slot.id > position]
-    older = [slot for slot in slots if position is None or slot.id < position]
+    first_older = 2**64 if position is None else position
+    slots, ended_by_limit = _slots(reader, query, user_id, before=first_older, enough=size + 1)
+    newer = [slot for slot in slots if slot.id > first_older]
+    older = [slot for slot in slots if slot.id < first_older]
     if direction == _PREVIOUS:
         page, has_next, has_previous = newer[-size:], True, len(newer) > size
     else:
@@ -86,8 +88,14 @@ def tweets_of_user(reader: Reader, query: Mapping[str, Any], user_id: str) -> An
     return answer
 
 
-def _slots(reader: Reader, query: Mapping[str, Any], user_id: str) -> tuple[list[_Slot], bool]:
-    """Return the slots of all pages, the newest first, and whether the limit ends them."""
+def _slots(
+    reader: Reader, query: Mapping[str, Any], user_id: str, *, before: int, enough: int
+) -> tuple[list[_Slot], bool]:
+    """Return the slots from the newest Tweet to the end of a page, and whether the limit ends them.
+
+    :param before: the id at which the page begins.
+    :param enough: after how many slots of smaller ids to stop.
+    """
     excluded = {_EXCLUDED_KINDS[word] for word in query.get("exclude", ())}
     without_replies = "replied_to" in excluded
     limit = MAX_LISTED_WITHOUT_REPLIES if without_replies else MAX_LISTED
@@ -108,8 +116,13 @@ def _slots(reader: Reader, query: Mapping[str, Any], user_id: str) -> tuple[list
             if counted == limit:
                 return slots, True
             counted += 1
-        if (shown or sparse) and wanted.contains(tweet, reader):
+        if wanted.has_ended(tweet, reader):
+            return slots, False
+        if (shown or sparse) and wanted.has_begun(tweet, reader):
             slots.append(_Slot(id=int(tweet.id), tweet=tweet if shown else None))
+            enough -= int(tweet.id) < before
+            if enough == 0:
+                return slots, False
     return slots, False
 
 

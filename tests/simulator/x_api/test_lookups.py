@@ -153,6 +153,14 @@ def test_an_own_tweet_that_is_too_old(start: Start, world: World, choice: str, i
     assert len(body.get("errors", ())) == errors
 
 
+@pytest.mark.parametrize(("choice", "ids"), [("errors", []), ("shown", [RETWEET])])
+def test_the_private_metrics_of_an_own_retweet(start: Start, world: World, choice: str, ids: list[str]) -> None:
+    x = start(world, private_metrics_of_retweets=choice)
+    body = x.tweets(RETWEET, tweet__fields="organic_metrics", user=AUTHOR)
+    assert [tweet["id"] for tweet in body.get("data", ())] == ids
+    assert ("errors" in body) is not bool(ids)
+
+
 @pytest.mark.parametrize(("choice", "status"), [("errors", 200), ("rejected", 403)])
 def test_a_bearer_token_reads_no_private_metrics(start: Start, world: World, choice: str, status: int) -> None:
     response = start(world, app_on_private_metrics=choice).get("tweets", ids=NEW, tweet__fields="organic_metrics")

@@ -132,6 +132,13 @@ def test_own_tweets_that_are_too_old_for_private_metrics_are_missing_and_pages_c
     assert "data" not in pages[4]
 
 
+def test_own_tweets_that_are_too_old_can_have_errors_instead(start: Start, world: World) -> None:
+    x = start(world, old_listed="errors")
+    (page,) = x.pages(AUTHOR, user=AUTHOR, tweet__fields="organic_metrics")
+    assert [tweet["id"] for tweet in page["data"]] == [REPLY, VIDEO, NEW]
+    assert {error["resource_id"] for error in page["errors"]} == {OLD, RETWEET}
+
+
 def test_private_metrics_of_other_peoples_lists_have_errors(x: XClient) -> None:
     body = x.get(f"users/{OTHER}/tweets", user=AUTHOR, tweet__fields="organic_metrics").json()
     assert "data" not in body
@@ -170,6 +177,12 @@ def test_the_last_page_before_the_limit_can_have_a_token(start: Start, choice: b
 def test_the_token_of_the_limit_is_on_no_list_that_ends_by_itself(start: Start) -> None:
     x = start(world_of(hourly_tweets(20)), token_at_limit=True)
     assert [page["meta"]["result_count"] for page in x.pages(AUTHOR)] == [10, 10]
+
+
+def test_the_token_of_the_limit_is_on_no_list_that_its_start_ends(start: Start) -> None:
+    x = start(world_of(hourly_tweets(3300)), token_at_limit=True)
+    pages = list(x.pages(AUTHOR, max_results=100, start_time="2026-01-11T00:00:00Z"))
+    assert [page["meta"]["result_count"] for page in pages] == [34]
 
 
 def test_sparse_pages_lack_what_is_deleted_or_left_out(start: Start) -> None:
