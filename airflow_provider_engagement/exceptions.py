@@ -76,8 +76,8 @@ class OwnerTokenError(InvalidConnectionError):
 
 
 class BoundExceededError(PermanentError):
-    """The pull is larger than the ``limits`` of its task allow. No request is sent, except that a listing can turn out to
-    be larger while it is read.
+    """The pull is larger than the ``limits`` of its task. No request is sent, except that a listing can turn out to be
+    larger while it is read.
 
     Raise the bound that the message names, or pull less.
 
