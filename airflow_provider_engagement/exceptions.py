@@ -296,7 +296,7 @@ class TweetIdQueryError(TransientError):
 
 
 class PathError(PermanentError):
-    """The task may not read or write a path: its rights do not suffice, or a file is where a folder has to be.
+    """The task cannot read or write a path: its rights do not suffice, or a file is where a folder has to be.
 
     Correct the path, or the rights of the user whom the worker runs as.
 

@@ -326,6 +326,7 @@ def test_what_dag_files_import_loads_nothing_slow() -> None:
     modules = (
         "operators.engagement",
         "operators.report",
+        "operators.tweets",
         "sensors.rate_limit",
         "hooks.engagement",
         "transfers.engagement_to_warehouse",

@@ -282,7 +282,6 @@ RENAMED_METRICS: Final[Mapping[str, RenamedMetric]] = MappingProxyType(
 OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "like": ("favorites",),
-        "favourite": ("favorites",),
         "favorite": ("favorites",),
         "view": ("video_views", "impressions"),
         "video_view": ("video_views",),

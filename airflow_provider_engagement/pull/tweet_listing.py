@@ -27,6 +27,7 @@ from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.tables import USER_SNAPSHOTS, USER_STATUS
 from airflow_provider_engagement.x_api.catalogue import Excluded, PricedRead, XEndpoint
 from airflow_provider_engagement.x_api.outcomes import (
+    X_ACCEPTED_BY_DEFAULT,
     XOutcome,
     XStatus,
     outcome_of_user,
@@ -111,7 +112,7 @@ class TweetListing(TweetsPull):
         self._write_users(assembled, folder, store)
         tables.publish(assembled, endpoint=str(XEndpoint.USER_TWEETS))
         assembled.error = incompleteness(outcomes, self.accepted, fetched, "user") or incompleteness(
-            assembled.outcomes, self.accepted, fetched
+            assembled.outcomes, (*X_ACCEPTED_BY_DEFAULT, *self.accepted), fetched
         )
         return assembled
 

@@ -19,6 +19,7 @@ from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.x_api.catalogue import PricedRead, XEndpoint, metrics_in
 from airflow_provider_engagement.x_api.outcomes import (
     GONE,
+    X_ACCEPTED_BY_DEFAULT,
     XOutcome,
     XStatus,
     status_without_private,
@@ -75,7 +76,7 @@ class TweetLookup(TweetsPull):
             }
             tables.add(parsed, statuses, private, owner=request.query.owner, fetched_at=answer.fetched_at)
         tables.publish(assembled, endpoint=str(XEndpoint.TWEETS))
-        assembled.error = incompleteness(assembled.outcomes, self.accepted, fetched)
+        assembled.error = incompleteness(assembled.outcomes, (*X_ACCEPTED_BY_DEFAULT, *self.accepted), fetched)
         return assembled
 
     def _public(self, store: AnswerStore) -> list[LookupRequest]:

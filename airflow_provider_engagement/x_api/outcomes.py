@@ -37,9 +37,9 @@ X_OUTCOME_MEANINGS: Final[Mapping[XOutcome, tuple[str, str]]] = MappingProxyType
         XOutcome.FAILED: ("The request that names the Tweet has no answer", "all counts of the request"),
         XOutcome.UNAUTHORIZED: ("The API rejects the owner's access token", "private counts"),
         XOutcome.DELETED: ("The Tweet does not exist, or no longer", "text, media and all counts"),
-        XOutcome.PROTECTED: ("The credentials may not see the Tweet: its account is protected", "text and all counts"),
+        XOutcome.PROTECTED: ("The credentials cannot see the Tweet: its account is protected", "text and all counts"),
         XOutcome.WITHHELD: ("X shows the Tweet to nobody, for example because its account is suspended", "all counts"),
-        XOutcome.FORBIDDEN: ("The credentials may not read a group of metrics of the Tweet", "private counts"),
+        XOutcome.FORBIDDEN: ("The credentials cannot read a group of metrics of the Tweet", "private counts"),
         XOutcome.NO_DATA: ("The API said nothing about the Tweet", "all counts of the request"),
         XOutcome.LEFT_OUT: (
             "The API returned the Tweet without some counts, and gave no reason",

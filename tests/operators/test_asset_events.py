@@ -107,7 +107,7 @@ def test_a_table_that_is_not_known_yet_cannot_be_declared(
     operator: type[BaseOperator], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(AirflowFailException, match=f"asset_events: .*{message}"):
-        operator(**{**options, "task_id": "pull", "tweets": ["20"], "asset_events": "run"})
+        operator(**{"task_id": "pull", "tweets": ["20"], "asset_events": "run", **options})
 
 
 def test_the_event_of_a_pull_says_what_it_wrote(

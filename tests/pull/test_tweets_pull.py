@@ -19,6 +19,7 @@ from airflow_provider_engagement.exceptions import (
     BoundExceededError,
     CreditsDepletedError,
     ServerError,
+    UnacceptedGapsError,
     UsageCapError,
     WaitRequired,
 )
@@ -39,7 +40,7 @@ from airflow_provider_engagement.storage.paths import local_address
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.x_api.catalogue import X_METRICS, Excluded
 from airflow_provider_engagement.x_api.client import XClient, XQuota
-from airflow_provider_engagement.x_api.outcomes import X_ACCEPTED_BY_DEFAULT, XOutcome
+from airflow_provider_engagement.x_api.outcomes import XOutcome
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -100,7 +101,7 @@ class Setting:
             "private": True,
             "started": self.simulator.clock.now(),
             "snapshot_at": self.simulator.clock.now(),
-            "accepted": X_ACCEPTED_BY_DEFAULT,
+            "accepted": (),
             **changes,
         }
 
@@ -413,6 +414,7 @@ def test_an_unknown_handle_fails_the_task_after_the_others_are_written(setting: 
     assert statuses == {handle: "ok", "nobody_at_all": "deleted"}
     assert at.rows("tweet_snapshots")
     assert result.manifest["users"]["nobody_at_all"]["outcome"] == "deleted"
+    assert isinstance(result.assembled.error, UnacceptedGapsError)
 
 
 def test_a_window_that_is_used_up_lets_other_users_go_on(setting: Callable[..., Setting]) -> None:

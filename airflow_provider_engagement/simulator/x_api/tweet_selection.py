@@ -19,7 +19,7 @@ from airflow_provider_engagement.simulator.x_api.spelling import Spelling, in_tw
 from airflow_provider_engagement.simulator.x_api.tweet_objects import media_object, tweet_object
 from airflow_provider_engagement.simulator.x_api.user_objects import user_object
 
-_MEDIA_METRICS: Final = ("playback_0_count", "playback_25_count", "playback_50_count", "playback_75_count")
+_MEDIA_METRICS: Final = tuple(f"playback_{part}_count" for part in (0, 25, 50, 75, 100))
 _FIELDS_OF_EXPANSION: Final = {
     "author_id": "author_id",
     "attachments.media_keys": "attachments",
@@ -189,7 +189,7 @@ class TweetSelection:
                         "media", f"{group}.{metric}", "attachments.media_keys", item.key, section="includes"
                     )
                     for group in sorted(private)
-                    for metric in (*_MEDIA_METRICS, "playback_100_count")
+                    for metric in _MEDIA_METRICS
                 ]
                 continue
             known.append(media_object(reader, tweet, item, self.media_fields, private=private))
