@@ -76,17 +76,19 @@ class OwnerTokenError(InvalidConnectionError):
 
 
 class BoundExceededError(PermanentError):
-    """The pull is larger than ``max_owners``, ``max_requests`` or ``max_tweets`` allows. No request is sent.
+    """The pull is larger than ``max_owners``, ``max_requests``, ``max_tweets`` or ``max_dollars`` allows. No request is
+    sent, except that a listing can turn out to be larger while it is read.
 
     Raise the bound that the message names, or pull less.
 
     :param bound: the name of the bound.
     :param limit: its value.
     :param subject: what the pull needs, in words.
+    :param consequence: what has happened until then.
     """
 
-    def __init__(self, bound: str, limit: int, subject: str) -> None:
-        super().__init__(f"{bound} is {limit}, but {subject}. Raise {bound}, or pull less. No request was sent.")
+    def __init__(self, bound: str, limit: object, subject: str, *, consequence: str = "No request was sent.") -> None:
+        super().__init__(f"{bound} is {limit}, but {subject}. Raise {bound}, or pull less. {consequence}")
         self.bound = bound
 
 
@@ -294,7 +296,7 @@ class TweetIdQueryError(TransientError):
 
 
 class PathError(PermanentError):
-    """The task may not read or write a path: its rights do not suffice, or a file is where a folder has to be.
+    """The task cannot read or write a path: its rights do not suffice, or a file is where a folder has to be.
 
     Correct the path, or the rights of the user whom the worker runs as.
 

@@ -12,7 +12,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-engagement",
         "name": "Tweet Engagement",
-        "description": "Tweet engagement metrics: totals, the last 28 hours and history, from the Engagement API.",
+        "description": "Tweet engagement metrics from the Engagement API, and Tweets with metrics from X API v2.",
         "versions": ["0.1.0"],
         "integrations": [
             {
@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_engagement.operators.report",
                     "airflow_provider_engagement.operators.tidy",
                     "airflow_provider_engagement.operators.top_tweets",
+                    "airflow_provider_engagement.operators.tweets",
                 ],
             }
         ],
@@ -128,6 +129,12 @@ def get_provider_info() -> dict[str, Any]:
                     "token_url": {
                         "label": "Token URL",
                         "description": "The URL that issues bearer tokens. The default is https://api.twitter.com/oauth2/token.",
+                        "schema": {"type": ["string", "null"], "format": "url"},
+                    },
+                    "x_base_url": {
+                        "label": "X API v2 base URL",
+                        "description": "The address of X API v2, for the operators that list and look up Tweets. The "
+                        "default is https://api.x.com.",
                         "schema": {"type": ["string", "null"], "format": "url"},
                     },
                     "requests_per_minute": {

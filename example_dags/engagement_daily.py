@@ -4,7 +4,7 @@ The interval of the pull is the data interval of the run. The DAG needs ``CronDa
 cron expression, Airflow 3 gives its runs an empty data interval.
 
 Counts can still change for some days after an hour. Each run therefore pulls the three previous days again
-(``lookback_hours``), and replaces their rows. This hardly costs requests, because a request covers up to 28 days.
+(``lookback_hours``), and replaces their rows. That takes almost no extra requests: one covers up to 28 days.
 
 Prerequisites:
 

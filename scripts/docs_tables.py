@@ -322,14 +322,15 @@ def type_of(column: str, described: Any) -> str:
 
 def columns(name: str) -> str:
     """Return the columns that only this table has, and the names of the others, which ``shared columns`` describes."""
-    described, meanings, shared = member("TABLES")[name], member("COLUMN_MEANINGS"), columns_in_several_tables()
+    all_tables = {**member("TABLES"), **member("X_TABLES")}
+    described, meanings, shared = all_tables[name], member("COLUMN_MEANINGS"), columns_in_several_tables()
     own = [
         (code(column), type_of(column, described), sentence(meanings.get(f"{name}.{column}", meanings.get(column, ""))))
         for column in (*described.key, *described.columns)
         if name not in shared.get(column, ())
     ]
     if described.metrics:
-        same = next(table.name for table in member("TABLES").values() if table.metrics == described.metrics)
+        same = next(table.name for table in all_tables.values() if table.metrics == described.metrics)
         names = ", ".join(map(code, described.metrics)) if same == name else f"the metrics of {code(same)}"
         own.append((names, "integer", "The counts of the metrics."))
     others = [code(column) for column in described.columns if name in shared.get(column, ())]

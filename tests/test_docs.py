@@ -30,7 +30,7 @@ from airflow_provider_engagement.engagement_api import catalogue
 from airflow_provider_engagement.exceptions import ApiError, EngagementError, PermanentError, TransientError
 from airflow_provider_engagement.operators.base import EngagementPullOperator
 from airflow_provider_engagement.simulator import Handle, Simulator, World, connection
-from airflow_provider_engagement.tables.tables import TABLES
+from airflow_provider_engagement.tables.tables import TABLES, X_TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -45,6 +45,8 @@ PAGE_OF = {
     "EngagementTidyOperator": "operators/tidy.md",
     "EngagementReportOperator": "report.md",
     "EngagementTopTweetsOperator": "operators/top-tweets.md",
+    "TweetLookupOperator": "operators/tweets.md",
+    "UserTweetsOperator": "operators/tweets.md",
     "EngagementToWarehouseOperator": "operators/to-warehouse.md",
     "EngagementRateLimitSensor": "sensors/rate-limit.md",
 }
@@ -288,7 +290,7 @@ def test_an_edited_table_is_restored_from_the_code() -> None:
 
 def test_every_list_of_the_code_has_a_generated_table() -> None:
     parameters = {f"parameters {cls.__name__}" for operator in public_operators() for cls in declaring(operator)}
-    columns = {f"columns {name}" for name in TABLES}
+    columns = {f"columns {name}" for name in (*TABLES, *X_TABLES)}
     whole = {"metrics", "metric changes", "endpoints", "outcomes", "connection fields", "stats"}
     whole |= {"configuration", "x metrics", "x endpoints", "x prices", "x outcomes", "rooms", "shared columns"}
     whole |= {"switches Switches", "switches XApiSwitches"}
@@ -322,6 +324,20 @@ def test_a_column_is_described_once_on_the_page_of_the_dataset() -> None:
     assert len(described) == len(set(described)) > 30
     # Two meanings of one name are those of two tables.
     assert {name for name, _ in described if [n for n, _ in described].count(name) > 1} == {"outcome", "owner"}
+
+
+@pytest.mark.parametrize("name", ["recipes.md", "tweet-way.md", "architecture.md"])
+def test_a_page_for_contributors_names_files_and_members_that_exist(name: str) -> None:
+    package, text = Path(airflow_provider_engagement.__file__).parent, page(name)
+    files = re.findall(r"`((?:\w+/)+\w+\.py)`", text)
+    constants = re.findall(r"`(_?[A-Z]+(?:_[A-Z]+)*)`", text)
+    code = "".join(
+        path.read_text(encoding="utf-8") for path in [*package.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    )
+
+    assert files
+    assert [file for file in files if not any((folder / file).is_file() for folder in (package, ROOT))] == []
+    assert [constant for constant in constants if not re.search(rf"^{constant}\b.*=", code, re.MULTILINE)] == []
 
 
 def test_former_names_of_metrics_are_described() -> None:
@@ -757,7 +773,7 @@ def test_the_files_on_the_way_of_a_tweet_appear_as_the_page_says(simulator: Simu
 
     text = page("tweet-way.md")
     documented = text.split("```")[3].split()
-    of_run, files_of_code = "a31427092f12", re.findall(r"`(\w+/\w+\.py)`", text)
+    of_run = "a31427092f12"
     patterns = [
         of_run.join(
             re.sub(r"[0-9a-f]{16,}|\d+", lambda it: rf"[0-9a-f]{{{len(it[0])}}}", re.escape(part))
@@ -767,8 +783,6 @@ def test_the_files_on_the_way_of_a_tweet_appear_as_the_page_says(simulator: Simu
     ]
     assert len(appeared) == len(patterns)
     assert [path for path, pattern in zip(appeared, patterns, strict=True) if not re.fullmatch(pattern, path)] == []
-    package = Path(airflow_provider_engagement.__file__).parent
-    assert [name for name in files_of_code if not (package / name).is_file()] == []
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path.name != "tweet-way.md"], ids=name_of)

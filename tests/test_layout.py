@@ -22,8 +22,8 @@ HTTP = ("http", "exceptions", "quantities")
 API = ("engagement_api", "http", *BASE)
 X_API = ("x_api", "http", *BASE)
 STORAGE = ("storage", *BASE)
-TABLES = ("tables", "engagement_api", "http", *STORAGE)
-INPUTS = ("inputs", "tables.granularity", "tables.dataset_format", "storage.paths", *API)
+TABLES = ("tables", "engagement_api", "x_api", "http", *STORAGE)
+INPUTS = ("inputs", "tables.granularity", "tables.dataset_format", "storage.paths", *API, *X_API)
 PULL = ("pull", "tables", "progress_bar", *INPUTS, *STORAGE)
 CONNECTIONS = ("connections", "storage.paths", "storage.table_options", "storage.user_information", *INPUTS)
 TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *CONNECTIONS, *PULL)
@@ -325,6 +325,7 @@ def test_what_dag_files_import_loads_nothing_slow() -> None:
     modules = (
         "operators.engagement",
         "operators.report",
+        "operators.tweets",
         "sensors.rate_limit",
         "hooks.engagement",
         "transfers.engagement_to_warehouse",

@@ -98,7 +98,7 @@ def _check_tweet_ids(tweet_ids: Sequence[str]) -> None:
         return
     if not all(map(is_tweet_id, tweet_ids)) or len(set(tweet_ids)) < len(tweet_ids):
         raise InvalidQueryError(
-            "tweet_ids", "holds a duplicate or an invalid Tweet id", "Pass the result of parse_tweet_ids."
+            "tweet_ids", "holds a duplicate or an invalid Tweet id", "Name each Tweet once, by an id of 1 to 20 digits."
         )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, METRICS, Auth, Endpoint
 from airflow_provider_engagement.engagement_api.query import Query
-from airflow_provider_engagement.tweet_id import TweetIds, created_at
+from airflow_provider_engagement.tweet_id import TweetIds, first_id_at
 
 AGE_MARGIN = timedelta(days=1)
 """How much older than an age limit a Tweet must be before its metrics are left out without asking the API."""
@@ -61,17 +61,13 @@ def _divide_by_age(
     tweet_ids: Sequence[str], created_before: datetime, batch_size: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the Tweets to request with the owner's token, and the rest, of which all are old."""
-    old = [tweet_id for tweet_id in tweet_ids if _is_older(tweet_id, created_before)]
+    # An id that contains no time is from before 2010-11-04. A time is read from an id to the millisecond.
+    first_young = int(first_id_at(created_before + timedelta(microseconds=999)))
+    old = [tweet_id for tweet_id in tweet_ids if int(tweet_id) < first_young]
     room = -(len(tweet_ids) - len(old)) % batch_size
     moved = old[room:]
     without = set(moved)
     return tuple(tweet_id for tweet_id in tweet_ids if tweet_id not in without), tuple(moved)
-
-
-def _is_older(tweet_id: str, time: datetime) -> bool:
-    created = created_at(tweet_id)
-    # An id that contains no time is from before 2010-11-04.
-    return created is None or created < time
 
 
 def _count_requests(queries: Sequence[Query]) -> int:

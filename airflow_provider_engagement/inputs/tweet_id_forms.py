@@ -13,7 +13,7 @@ from numbers import Integral, Real
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.lists import quoted
-from airflow_provider_engagement.tweet_id import MAX_DIGITS, why_no_tweet
+from airflow_provider_engagement.tweet_id import FIRST_TWEET_ID, MAX_DIGITS, why_no_tweet
 
 _ADDRESS = re.compile(
     r"""(?:(?:https?:)?//)?
@@ -62,6 +62,21 @@ def parse_tweet_id(value: object, *, field: str, newest: int) -> str:
     if reason is not None:
         raise InvalidQueryError(field, f"{text} is not a Tweet id: it {reason}", "Check where the ids come from.")
     return text
+
+
+def is_plain(text: str, *, newest: int) -> bool:
+    """Return whether a text is an id that :func:`parse_tweet_id` returns as it is.
+
+    :param text: the text.
+    :param newest: the largest id that a Tweet can have.
+    """
+    return (
+        text.isdigit()
+        and text.isascii()
+        and len(text) <= MAX_DIGITS
+        and text[0] != "0"
+        and FIRST_TWEET_ID <= int(text) <= newest
+    )
 
 
 def holds_long_number(text: str) -> bool:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.id_columns import IdColumns
 from airflow_provider_engagement.inputs.lists import parse_list, plain_value, quoted
-from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id, stripped
+from airflow_provider_engagement.inputs.tweet_id_forms import is_plain, parse_tweet_id, stripped
 from airflow_provider_engagement.quantities import counted
 from airflow_provider_engagement.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS, TweetIds, newest_id_at
 
@@ -120,6 +120,10 @@ def _listed_tweets(value: object) -> Iterator[tuple[str, str | None]]:
     for place, item in enumerate(_items(value), start=1):
         if isinstance(item, ListedTweet):
             yield item
+            continue
+        # Nearly all items of a long list are plain digits, which take no closer look. Strings of numpy are converted.
+        if numbers is None and type(item) is str and is_plain(item, newest=newest):
+            yield item, None
             continue
         try:
             given, given_owner = _divide(item)

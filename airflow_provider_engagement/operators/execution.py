@@ -132,7 +132,7 @@ def _fetch(task: PullTask, settings: PullSettings, running: PullRun, context: Co
             with reported_progress(task.task_id, client, partial(keep_progress, context)) as report:
                 fetched = running.fetch(client, report)
         finally:
-            totals = AttemptTotals.of(client)
+            totals = AttemptTotals.from_client(client)
             count_requests(settings.endpoint, totals)
             attempt = add_to_attempt(context, totals)
         return fetched, attempt

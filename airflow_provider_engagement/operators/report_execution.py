@@ -15,6 +15,7 @@ from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.lists import parse_literal, quoted
 from airflow_provider_engagement.inputs.report_options import parse_report_options
 from airflow_provider_engagement.operators.asset_events import describe_outlets
+from airflow_provider_engagement.operators.pull_entry import push_report
 from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.run_context import run_of
 from airflow_provider_engagement.pull.manifest import folder_of
@@ -82,6 +83,7 @@ def _write(task: ReportTask, context: Context, run: RunContext) -> str:
             file.write(content)
     if image_format is not None:
         context["ti"].xcom_push(key="images", value=[str(place) for place in images])
+    push_report(str(path), context)
     log.info("The report is %s.", path)
     window = [to_api(selection.interval.start), to_api(selection.interval.end)]
     describe_outlets(task.outlets, {"dataset": str(folder), "window": window, "report": str(path)}, context)

@@ -22,7 +22,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import aliased
 
-from airflow_provider_engagement.pull.manifest import PULL_KEY, folder_of
+from airflow_provider_engagement.pull.manifest import PULL_KEY, REPORT_KEY, folder_of
 from airflow_provider_engagement.report.pull_figures import is_manifest
 
 MAX_MANIFESTS = 5_000
@@ -192,30 +192,19 @@ def find_manifests(
 
 
 def find_report(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:
-    """Return the path or URL of the report that a task instance wrote, if it is one of our operator's.
+    """Return the path or URL of the report that a task instance wrote, if it wrote one.
 
     :param dag_id: the DAG, which the user can read.
     :param run_id: the run.
     :param task_id: the task.
     :param map_index: the map index; -1 if the task is not mapped.
     """
-    query = (
-        select(XComModel.value)
-        .join(
-            TaskInstance,
-            (TaskInstance.dag_id == XComModel.dag_id)
-            & (TaskInstance.run_id == XComModel.run_id)
-            & (TaskInstance.task_id == XComModel.task_id)
-            & (TaskInstance.map_index == XComModel.map_index),
-        )
-        .where(
-            XComModel.key == RESULT,
-            XComModel.dag_id == dag_id,
-            XComModel.run_id == run_id,
-            XComModel.task_id == task_id,
-            XComModel.map_index == map_index,
-            TaskInstance.operator == "EngagementReportOperator",
-        )
+    query = select(XComModel.value).where(
+        XComModel.key == REPORT_KEY,
+        XComModel.dag_id == dag_id,
+        XComModel.run_id == run_id,
+        XComModel.task_id == task_id,
+        XComModel.map_index == map_index,
     )
     with create_session() as session:
         value = _decoded(session.scalar(query))

@@ -15,6 +15,9 @@ from airflow_provider_engagement.storage.layout import MANIFESTS_FOLDER
 PULL_KEY = "engagement_pull"
 """The key of the XCom that says which dataset a pull wrote. The page finds pulls by it."""
 
+REPORT_KEY = "engagement_report"
+"""The key of the XCom that says where a task has written a report. The page finds reports by it."""
+
 SCHEMA_VERSION = 1
 """The version of the manifest's keys. It changes when a key changes its name or meaning."""
 

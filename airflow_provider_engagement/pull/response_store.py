@@ -99,7 +99,7 @@ class StoredResponse:
     fetched_at: datetime
 
     @classmethod
-    def of(cls, fetched: FetchedResponse) -> Self:
+    def from_fetched(cls, fetched: FetchedResponse) -> Self:
         """Return a fetched response in the form in which it is stored."""
         response = fetched.response
         return cls(

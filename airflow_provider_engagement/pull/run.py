@@ -195,7 +195,7 @@ class PullRun:
         )
         with span("fetch", endpoint=str(self._settings.endpoint), requests=len(self._requests)):
             fetched = fetch(self._requests)
-            statuses = TweetStatuses.of(fetched, self._store)
+            statuses = TweetStatuses.from_responses(fetched, self._store)
             moved: set[str] = set()
             while readable := statuses.by_author(self._api.accounts.has_token, except_for=moved):
                 others = counted(sum(map(len, readable.values())), "Tweet")

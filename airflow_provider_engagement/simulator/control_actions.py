@@ -46,11 +46,13 @@ def _set_clock(clock: Clock, arguments: Mapping[str, Any]) -> None:
 def _limits(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
     key = arguments.get("consumer_key")
     app = api.world.app if key is None else api.world.apps[key]
-    api.quotas.set_limit(
+    api.engagement.quotas.set_limit(
         app, per_minute=arguments.get("requests_per_minute"), per_second=arguments.get("requests_per_second")
     )
     if "closed_until" in arguments:
-        api.quotas.close(None if arguments["closed_until"] is None else _aware_time(arguments["closed_until"]))
+        api.engagement.quotas.close(
+            None if arguments["closed_until"] is None else _aware_time(arguments["closed_until"])
+        )
     if "latency" in arguments:
         latency = float(arguments["latency"])
         if not 0 <= latency <= MAX_LATENCY:
@@ -59,7 +61,7 @@ def _limits(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
     for endpoint, limits in arguments.get("x_api", {}).items():
         for scope, requests in limits.items():
             api.x_api.windows.set_limit(endpoint, scope, requests)
-    per_minute, per_second = api.quotas.limit(app)
+    per_minute, per_second = api.engagement.quotas.limit(app)
     return {
         "consumer_key": app.consumer_key,
         "requests_per_minute": per_minute,
@@ -96,8 +98,8 @@ def _clear_journal(api: SimulatedApi, arguments: Any) -> Any:
 
 
 def _switches(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
-    api.switches = api.switches.changed(arguments)
-    return asdict(api.switches)
+    api.engagement.switches = api.engagement.switches.changed(arguments)
+    return asdict(api.engagement.switches)
 
 
 def _x_switches(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
@@ -162,7 +164,7 @@ def _truth(api: SimulatedApi, arguments: Mapping[str, Any]) -> Any:
     tweet_id, metric = arguments["tweet_id"], arguments["metric"]
     if tweet_id not in api.world.tweets:
         raise ControlError(404, f"Tweet {tweet_id} does not exist in this world.")
-    visible = api.visible_counts()
+    visible = api.engagement.visible_counts()
     edges = [name for name in ("start", "end") if name in arguments]
     if len(edges) == 1:
         raise ControlError(400, f"{'end' if 'start' in edges else 'start'} is missing. Give both or neither.")

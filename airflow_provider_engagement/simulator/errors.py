@@ -10,7 +10,8 @@ class RejectedRequest(Exception):
     """A request that receives an error response.
 
     :param status: the HTTP status.
-    :param errors: the entries of ``errors`` in the body: sentences, or objects with a code.
+    :param errors: the entries of ``errors`` in the body: sentences, or objects with a code. Without any, the body is
+        empty.
     :param extra: further fields of the body.
     """
 
@@ -21,9 +22,9 @@ class RejectedRequest(Exception):
         self.extra = dict(extra or {})
 
     @property
-    def body(self) -> dict[str, Any]:
-        """The JSON body of the response."""
-        return {"errors": list(self.errors), **self.extra}
+    def body(self) -> dict[str, Any] | bytes:
+        """The body of the response, before it is encoded."""
+        return {"errors": list(self.errors), **self.extra} if self.errors else b""
 
 
 TOKEN_NOT_FOUND = "Access token not found"

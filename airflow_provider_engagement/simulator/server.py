@@ -117,7 +117,7 @@ class Simulator:
     @property
     def quotas(self) -> Quotas:
         """The quotas of the apps. You can change and close them."""
-        return self.api.quotas
+        return self.api.engagement.quotas
 
     @property
     def faults(self) -> Faults:
@@ -132,11 +132,11 @@ class Simulator:
     @property
     def switches(self) -> Switches:
         """The behavior of the Engagement API. You can assign other :class:`Switches`."""
-        return self.api.switches
+        return self.api.engagement.switches
 
     @switches.setter
     def switches(self, switches: Switches) -> None:
-        self.api.switches = switches
+        self.api.engagement.switches = switches
 
     @property
     def x_switches(self) -> XApiSwitches:
@@ -182,11 +182,11 @@ class Simulator:
 
     def count(self, tweet_id: str, metric: str, start: datetime, end: datetime) -> int:
         """Return the count of a Tweet in a window, as the API shows it now."""
-        return self.api.visible_counts().count(self.world.tweets[tweet_id], metric, start, end)
+        return self.api.engagement.visible_counts().count(self.world.tweets[tweet_id], metric, start, end)
 
     def total(self, tweet_id: str, metric: str) -> int:
         """Return the total of a Tweet, as the API shows it now."""
-        return self.world.visible_total(tweet_id, metric, self.api.visible_counts())
+        return self.world.visible_total(tweet_id, metric, self.api.engagement.visible_counts())
 
     def set_limit(self, per_minute: int | None = None, per_second: int | None = None) -> None:
         """Change the quota of the first app.

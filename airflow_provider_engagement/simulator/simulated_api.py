@@ -1,4 +1,4 @@
-"""Both simulated APIs without their sockets: applies the rules of an API to a request, and returns the response."""
+"""Both simulated APIs without their sockets: hands a request to the API that serves it, and records the request."""
 
 from __future__ import annotations
 
@@ -11,36 +11,26 @@ from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from airflow_provider_engagement.engagement_api.catalogue import ENDPOINTS, Endpoint
 from airflow_provider_engagement.simulator.clock import Clock
 from airflow_provider_engagement.simulator.errors import (
     INTERNAL_ERROR,
-    INVALID_TOKEN,
-    NO_GZIP,
     NO_SUCH_PAGE,
-    NOT_ENTITLED,
-    RATE_LIMIT,
     RejectedRequest,
-    unauthenticated_message,
 )
 from airflow_provider_engagement.simulator.faults import Fault, Faults
-from airflow_provider_engagement.simulator.http_messages import JSON_TYPE, HttpRequest, HttpResponse
+from airflow_provider_engagement.simulator.http_messages import HttpRequest, HttpResponse
 from airflow_provider_engagement.simulator.journal import Journal
 from airflow_provider_engagement.simulator.json_values import decode
-from airflow_provider_engagement.simulator.quota import Quotas
-from airflow_provider_engagement.simulator.responses import response_body
 from airflow_provider_engagement.simulator.signature import CredentialsVerifier, Identity, InvalidCredentials
+from airflow_provider_engagement.simulator.simulated_engagement_api import SimulatedEngagementApi
 from airflow_provider_engagement.simulator.switches import Switches
 from airflow_provider_engagement.simulator.tokens import INVALIDATE_PATH, TOKEN_PATH, BearerTokens
-from airflow_provider_engagement.simulator.validation import parse_body, parse_request
-from airflow_provider_engagement.simulator.visible_counts import VisibleCounts
 from airflow_provider_engagement.simulator.world import World
+from airflow_provider_engagement.simulator.x_api.problem_bodies import RejectedByXApi
 from airflow_provider_engagement.simulator.x_api.simulated_x_api import SimulatedXApi
 from airflow_provider_engagement.simulator.x_api.x_switches import XApiSwitches
 
 log = logging.getLogger(__name__)
-
-_ENDPOINTS = {rule.path: endpoint for endpoint, rule in ENDPOINTS.items()}
 
 
 class SimulatedApi:
@@ -71,19 +61,21 @@ class SimulatedApi:
         latency: float,
     ) -> None:
         self.world = world
-        self.switches = switches
         self.clock = clock
         self.rate_clock = rate_clock
         self.date_skew = date_skew
         self.latency = latency
-        self.quotas = Quotas(rate_clock)
         self.tokens = BearerTokens(world)
         self.faults = Faults()
         self.journal = Journal()
+        self.engagement = SimulatedEngagementApi(world, switches=switches, clock=clock, rate_clock=rate_clock)
         self.x_api = SimulatedXApi(
-            world, switches=x_switches, clock=clock, rate_clock=rate_clock, visible_counts=self.visible_counts
+            world,
+            switches=x_switches,
+            clock=clock,
+            rate_clock=rate_clock,
+            visible_counts=self.engagement.visible_counts,
         )
-        self._initial_switches = switches
         self._verifier = CredentialsVerifier(
             world,
             clock=signature_clock,
@@ -93,19 +85,14 @@ class SimulatedApi:
 
     def reset(self) -> None:
         """Reset clocks, limits, switches, faults, tokens, nonces, ledger and journal. The world stays as it is."""
+        self.engagement.reset()
         self.x_api.reset()
         self.clock.reset()
         self.rate_clock.reset()
-        self.quotas.reset()
         self.tokens.reset()
         self.faults.clear()
         self.journal.clear()
         self._verifier.forget_nonces()
-        self.switches = self._initial_switches
-
-    def visible_counts(self) -> VisibleCounts:
-        """Return the counts that the API shows now."""
-        return VisibleCounts.under(self.switches, source=self.world.counts, now=self.clock.now())
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Return the response to a request, and add the request to the journal."""
@@ -133,7 +120,7 @@ class SimulatedApi:
     def _verify_credentials(self, request: HttpRequest) -> Identity | InvalidCredentials | None:
         """Return who sent a request, or why that is unknown; ``None`` if its path or the request itself is wrong."""
         is_x_api = self.x_api.serves(request.path)
-        if request.problem is not None or not (is_x_api or request.path in _ENDPOINTS):
+        if request.problem is not None or not (is_x_api or self.engagement.serves(request.path)):
             return None
         try:
             return self._verifier.verify(
@@ -150,54 +137,30 @@ class SimulatedApi:
     def _status_and_body(
         self, request: HttpRequest, identity: Identity | InvalidCredentials | None, headers: dict[str, str]
     ) -> tuple[int, bytes]:
-        """Return status and body of a response, and add its rate limit headers to ``headers``."""
+        """Return status and body of a response, and add what the API adds to its headers."""
         try:
-            if request.problem is not None:
-                raise request.problem
-            if request.path in (TOKEN_PATH, INVALIDATE_PATH):
-                return 200, _encoded(self.tokens.handle(request))
-            if self.x_api.serves(request.path):
-                status, more_headers, body = self.x_api.respond(request, identity)
-                headers.update(more_headers)
-                return status, body
-            if identity is None:
-                raise RejectedRequest(404, NO_SUCH_PAGE)
-            return 200, _encoded(self._engagement(_ENDPOINTS[request.path], request, identity, headers))
+            return 200, _encoded(self._answer(request, identity, headers))
         except RejectedRequest as rejected:
-            empty = rejected.status == 429 and self.switches.rate_body == "empty"
-            return rejected.status, b"" if empty else _encoded(rejected.body)
+            return rejected.status, _encoded(rejected.body)
+        except RejectedByXApi as rejected:
+            headers.update(rejected.headers)
+            return rejected.status, _encoded(rejected.body)
         except Exception:
             log.exception("The simulator failed on %s %s.", request.method, request.path)
             return 500, _encoded({"errors": [INTERNAL_ERROR]})
 
-    def _engagement(
-        self, endpoint: Endpoint, request: HttpRequest, identity: Identity | InvalidCredentials, headers: dict[str, str]
-    ) -> dict[str, Any]:
-        """Apply the rules in the order in which the API applies them."""
-        switches = self.switches
-        if isinstance(identity, Identity):
-            part = _part_of_quota(switches, endpoint, identity)
-            headers.update(self.quotas.state(identity.app, *part).headers(switches))
-        if request.method != "POST":
-            headers["Allow"] = "POST"
-            raise RejectedRequest(405, "Method not allowed; use POST")
-        if switches.require_gzip and not request.accepts_gzip:
-            raise RejectedRequest(406, NO_GZIP)
-        if isinstance(identity, InvalidCredentials):
-            message = unauthenticated_message(identity.reason)
-            raise RejectedRequest(401, INVALID_TOKEN if switches.auth_errors == "objects" else message)
-        quota = self.quotas.spend(identity.app, *part)
-        headers.update(quota.headers(switches))
-        if not quota.allowed:
-            error = {"code": 88, "message": RATE_LIMIT} if switches.rate_body == "objects" else RATE_LIMIT
-            raise RejectedRequest(429, error)
-        if not identity.app.entitled:
-            raise RejectedRequest(switches.entitlement_status, NOT_ENTITLED)
-        now = self.clock.now()
-        # Finatra reads the body only if it is JSON. Otherwise every field is missing.
-        body = parse_body(request.body) if request.media_type == JSON_TYPE else {}
-        parsed = parse_request(endpoint, body, now=now, switches=switches)
-        return response_body(parsed, identity, self.world, now=now, switches=switches)
+    def _answer(
+        self, request: HttpRequest, identity: Identity | InvalidCredentials | None, headers: dict[str, str]
+    ) -> Mapping[str, Any]:
+        if request.problem is not None:
+            raise request.problem
+        if request.path in (TOKEN_PATH, INVALIDATE_PATH):
+            return self.tokens.handle(request)
+        if self.x_api.serves(request.path):
+            return self.x_api.answer(request, identity, headers)
+        if identity is None:
+            raise RejectedRequest(404, NO_SUCH_PAGE)
+        return self.engagement.answer(request, identity, headers)
 
     def _response(
         self, request: HttpRequest, status: int, headers: Mapping[str, str], body: bytes, fault: Fault | None
@@ -222,15 +185,6 @@ class SimulatedApi:
         )
 
 
-def _part_of_quota(switches: Switches, endpoint: Endpoint, identity: Identity) -> tuple[str, ...]:
-    """Return what distinguishes the quotas of an app, if it has several."""
-    if switches.quota_scope == "endpoint":
-        return (str(endpoint),)
-    if switches.quota_scope == "token":
-        return ("app" if identity.handle is None else identity.handle.user_id,)
-    return ()
-
-
 def _journal_fields(identity: Identity | InvalidCredentials | None) -> dict[str, str | None]:
     if identity is None:
         return {"auth": "none", "consumer_key": None, "user_id": None, "signature": "not checked"}
@@ -252,7 +206,7 @@ def _journal_fields(identity: Identity | InvalidCredentials | None) -> dict[str,
 def _encoded(body: Any) -> bytes:
     if isinstance(body, bytes):
         return body
-    return body.encode() if isinstance(body, str) else json.dumps(body, separators=(",", ":")).encode()
+    return (body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))).encode()
 
 
 def _decoded(body: bytes) -> Any:

@@ -9,7 +9,8 @@ import pyarrow
 
 from airflow_provider_engagement.tables.tables import Table
 
-_INTEGERS = frozenset({"hour_of_day", "old_value", "new_value", "tweets"})
+_INTEGERS = frozenset({"hour_of_day", "old_value", "new_value", "tweets", "listed"})
+_BOOLEANS = frozenset({"is_final", "is_protected"})
 _TIMESTAMPS = frozenset(
     {
         "snapshot_at",
@@ -23,6 +24,11 @@ _TIMESTAMPS = frozenset(
         "old_fetched_at",
         "new_fetched_at",
         "requested_at",
+        "id_time",
+        "seen_at",
+        "gone_at",
+        "user_created_at",
+        "complete_from",
     }
 )
 
@@ -38,7 +44,7 @@ def arrow_schema(table: Table) -> pyarrow.Schema:
             return pyarrow.timestamp("ms", "UTC")
         if column == "period_date":
             return pyarrow.date32()
-        return pyarrow.bool_() if column == "is_final" else pyarrow.string()
+        return pyarrow.bool_() if column in _BOOLEANS else pyarrow.string()
 
     names = (*table.key, *table.columns, *table.metrics)
     return pyarrow.schema([pyarrow.field(name, kind(name), nullable=name not in table.key) for name in names])

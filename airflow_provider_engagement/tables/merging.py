@@ -9,6 +9,7 @@ from datetime import datetime
 import pyarrow
 import pyarrow.compute as compute
 
+from airflow_provider_engagement.tables.disappearance import GONE_AT, with_disappearance
 from airflow_provider_engagement.tables.tables import OLDER_COUNTS, RUNS, Table
 
 _TIMESTAMP = pyarrow.timestamp("ms", "UTC")
@@ -36,12 +37,16 @@ def merge_rows(rows: pyarrow.Table, table: Table) -> pyarrow.Table:
     if ordered.group_by(key).aggregate([]).num_rows == ordered.num_rows:
         return ordered
     newest = first_of_each_key(ordered, key, [name for name in ordered.column_names if name not in key])
-    known = first_of_each_key(ordered, key, [*metrics, OLDER_COUNTS], skip_nulls=True)
+    known = first_of_each_key(ordered, key, [*metrics, *table.kept, OLDER_COUNTS], skip_nulls=True)
     is_mixed = known[OLDER_COUNTS].is_valid()
     merged = newest
     for metric in metrics:
         is_mixed = compute.or_(is_mixed, compute.and_(newest[metric].is_null(), known[metric].is_valid()))
         merged = merged.set_column(merged.column_names.index(metric), metric, known[metric])
+    for name in table.kept:
+        merged = merged.set_column(merged.column_names.index(name), name, known[name])
+    if GONE_AT in table.columns:
+        merged = with_disappearance(merged, ordered, key)
     merged = merged.select(rows.column_names).cast(rows.schema)
     if compute.any(is_mixed).as_py():
         mixed = ordered.join(newest.filter(is_mixed).select(key), key, join_type="left semi")

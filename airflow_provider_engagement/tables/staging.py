@@ -68,7 +68,9 @@ class StagedRows:
 
     def add(self, rows: pyarrow.Table) -> None:
         """Stage rows whose keys were not staged before, of any partitions."""
-        for name, of_partition in split_by_partition(rows, self._partition_of, time=self._table.time):
+        for name, of_partition in split_by_partition(
+            rows, self._partition_of, time=self._table.time, key=self._table.key[0]
+        ):
             file = self._open.get(name) or self._open_file(name)
             file.batches.append(of_partition)
             self.rows += of_partition.num_rows
@@ -170,17 +172,18 @@ class MergeTarget(ABC):
 
 
 def split_by_partition(
-    rows: pyarrow.Table, partition_of: Callable[[datetime], str], *, time: str = "period_start"
+    rows: pyarrow.Table, partition_of: Callable[[datetime], str], *, time: str = "period_start", key: str = "tweet_id"
 ) -> Iterator[tuple[str, pyarrow.Table]]:
     """Split rows into one table for each partition, in order of time.
 
-    :param rows: rows with ``tweet_id`` and the column of the time.
+    :param rows: rows with the columns of the key and of the time.
     :param partition_of: returns the partition of a row from its time.
     :param time: the column of the time.
+    :param key: the first column of the key, by which the rows of a time are ordered.
     """
     if not rows.num_rows:
         return
-    ordered = rows.sort_by([(time, "ascending"), ("tweet_id", "ascending")])
+    ordered = rows.sort_by([(time, "ascending"), (key, "ascending")])
     starts = ordered[time].combine_chunks().dictionary_encode()
     names = [partition_of(start) for start in starts.dictionary.to_pylist()]
     counts = starts.indices.value_counts()
@@ -237,7 +240,7 @@ class StagingFolder:
         return [
             StagedFile(path, origin, is_published=f"{name.removesuffix(_ROWS)}{_PUBLISHED}" in paths)
             for name, path in sorted(paths.items())
-            if name.endswith(_ROWS) and (origin := FileOrigin.of(name)) is not None
+            if name.endswith(_ROWS) and (origin := FileOrigin.from_name(name)) is not None
         ]
 
     def mark_published(self, files: Iterable[StagedFile], *, now: float) -> None:

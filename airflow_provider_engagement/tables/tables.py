@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from airflow_provider_engagement.engagement_api.catalogue import METRICS, Endpoint
 from airflow_provider_engagement.tables.granularity import Granularity
+from airflow_provider_engagement.x_api.catalogue import USER_METRICS, X_METRICS
 
 OLDER_COUNTS = "older_counts"
 
@@ -37,6 +38,7 @@ class Table:
     :param columns: the other columns except metrics, in order.
     :param metrics: the metric columns.
     :param time: the column that determines the partition of a row.
+    :param kept: the columns that keep their newest known value if a newer read does not have it.
     :param granularities: the granularities that have folders of their own.
     :param merge: what a run does with rows whose keys other runs write too.
     :param key_is_in_one_partition: whether all rows of the same key are in one partition.
@@ -47,6 +49,7 @@ class Table:
     columns: tuple[str, ...]
     metrics: tuple[str, ...] = ()
     time: str = "period_start"
+    kept: tuple[str, ...] = ()
     granularities: tuple[Granularity, ...] = ()
     merge: Merge = Merge.APART
     key_is_in_one_partition: bool = True
@@ -107,6 +110,63 @@ OWNER_LEDGER = Table(
     time="requested_at",
 )
 
+TWEETS = Table(
+    name="tweets",
+    key=("tweet_id",),
+    columns=(
+        "id_time",
+        "author_id",
+        "author_handle",
+        "author_name",
+        "tweet_created_at",
+        "kind",
+        "language",
+        "text",
+        "conversation_id",
+        "replied_to_id",
+        "quoted_id",
+        "retweeted_id",
+        "media_keys",
+        "media_types",
+        "edit_history",
+        "seen_at",
+        "gone_at",
+        "gone_because",
+        "fetched_at",
+        OLDER_COUNTS,
+    ),
+    time="id_time",
+    kept=("author_id", "tweet_created_at", "kind", "language"),
+    merge=Merge.BY_PARTITION,
+)
+USERS = Table(
+    name="users",
+    key=("user_id",),
+    columns=("handle", "name", "user_created_at", "is_protected", "fetched_at", OLDER_COUNTS),
+    time="fetched_at",
+    merge=Merge.BY_PARTITION,
+)
+TWEET_SNAPSHOTS = Table(
+    name="tweet_snapshots",
+    key=("tweet_id", "snapshot_at", "auth"),
+    columns=("author_id", "tweet_created_at", "fetched_at", OLDER_COUNTS, RUNS),
+    metrics=tuple(metric.column for metric in X_METRICS),
+    time="snapshot_at",
+    merge=Merge.BY_SNAPSHOT,
+)
+USER_SNAPSHOTS = Table(
+    name="user_snapshots",
+    key=("user_id", "snapshot_at"),
+    columns=("handle", "fetched_at", OLDER_COUNTS, RUNS),
+    metrics=USER_METRICS,
+    time="snapshot_at",
+)
+USER_STATUS = Table(
+    name="user_status",
+    key=("user", "run_id", "task"),
+    columns=("user_id", "outcome", "listed", "complete_from", "message", "checked_at"),
+)
+
 TABLES: Mapping[str, Table] = MappingProxyType(
     {
         table.name: table
@@ -121,6 +181,11 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         )
     }
 )
+
+X_TABLES: Mapping[str, Table] = MappingProxyType(
+    {table.name: table for table in (TWEETS, USERS, TWEET_SNAPSHOTS, USER_SNAPSHOTS, USER_STATUS)}
+)
+"""The tables of what X API v2 returns. Its counts have other definitions than those of the Engagement API."""
 
 COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -163,6 +228,36 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "new_fetched_at": "when the API returned the new count",
         "tweets": "how many Tweets of the owner the API returned a response for",
         "requested_at": "when the API last returned a response about a Tweet of the owner",
+        "tweets.tweet_created_at": "when the Tweet was created",
+        "tweets.fetched_at": "when the API last returned a response about the Tweet",
+        "users.fetched_at": "when the API last returned the user",
+        "id_time": "the time in the id, or 2010-11-04 for older ids, which contain none. It sets the partition",
+        "author_id": "the id of the author",
+        "author_handle": "the handle of the author, without the @",
+        "author_name": "the name of the author that readers see",
+        "kind": "``original``, ``reply``, ``quote`` or ``retweet``. A reply that quotes is a reply",
+        "language": "the language that X detected, such as ``en``",
+        "text": "the whole text; that of a Retweet is cut by X. Null if the Tweet is gone",
+        "conversation_id": "the Tweet that began the conversation",
+        "replied_to_id": "the Tweet that it replies to",
+        "quoted_id": "the Tweet that it quotes",
+        "retweeted_id": "the Tweet that it repeats",
+        "media_keys": "the keys of its media, separated by commas. Null if the Tweet is gone",
+        "media_types": "what its media are, in the same order: ``photo``, ``animated_gif`` or ``video``",
+        "edit_history": "the ids of all its versions, oldest first, separated by commas; null if there is only one",
+        "seen_at": "when the API last returned the Tweet",
+        "gone_at": "when the API first said that the Tweet is gone, since it was last seen; null if it is not gone",
+        "gone_because": "the outcome of a Tweet that is gone: ``deleted``, ``protected`` or ``withheld``",
+        "user_id": "the id of the user",
+        "handle": "the handle of the user, without the @",
+        "name": "the name of the user that readers see",
+        "user_created_at": "when the account was created",
+        "is_protected": "whether only followers see the user's Tweets",
+        "user": "the user as the task names it: a handle or an id",
+        "user_status.outcome": "the outcome of the user: ``ok``, or why the Tweets are not listed",
+        "listed": "how many Tweets were listed",
+        "complete_from": "the time from which on the list has all Tweets. Earlier ones may be missing, because X lists "
+        "only the newest. Null if the list has all Tweets of the user",
     }
 )
 """What each column holds. A key with the name of a table replaces the text for the column of this table."""

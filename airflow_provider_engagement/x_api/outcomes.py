@@ -26,6 +26,7 @@ class XOutcome(StrEnum):
     WITHHELD = "withheld"
     FORBIDDEN = "forbidden"
     NO_DATA = "no_data"
+    LEFT_OUT = "left_out"
     TOO_OLD = "too_old"
     NO_TOKEN = "no_token"
     OK = "ok"
@@ -36,10 +37,14 @@ X_OUTCOME_MEANINGS: Final[Mapping[XOutcome, tuple[str, str]]] = MappingProxyType
         XOutcome.FAILED: ("The request that names the Tweet has no answer", "all counts of the request"),
         XOutcome.UNAUTHORIZED: ("The API rejects the owner's access token", "private counts"),
         XOutcome.DELETED: ("The Tweet does not exist, or no longer", "text, media and all counts"),
-        XOutcome.PROTECTED: ("The credentials may not see the Tweet: its account is protected", "text and all counts"),
+        XOutcome.PROTECTED: ("The credentials cannot see the Tweet: its account is protected", "text and all counts"),
         XOutcome.WITHHELD: ("X shows the Tweet to nobody, for example because its account is suspended", "all counts"),
-        XOutcome.FORBIDDEN: ("The credentials may not read a group of metrics of the Tweet", "private counts"),
-        XOutcome.NO_DATA: ("The API left out a count, and gave no reason", "the counts in ``metrics_affected``"),
+        XOutcome.FORBIDDEN: ("The credentials cannot read a group of metrics of the Tweet", "private counts"),
+        XOutcome.NO_DATA: ("The API said nothing about the Tweet", "all counts of the request"),
+        XOutcome.LEFT_OUT: (
+            "The API returned the Tweet without some counts, and gave no reason",
+            "the counts in ``metrics_affected``",
+        ),
         XOutcome.TOO_OLD: ("The Tweet is so old that it has no private metrics", "private counts"),
         XOutcome.NO_TOKEN: ("There is no access token of the Tweet's author", "private counts"),
         XOutcome.OK: ("All requested counts are there", "nothing"),
@@ -49,6 +54,9 @@ X_OUTCOME_MEANINGS: Final[Mapping[XOutcome, tuple[str, str]]] = MappingProxyType
 
 GONE: Final = (XOutcome.DELETED, XOutcome.PROTECTED, XOutcome.WITHHELD)
 """Outcomes after which a Tweet is no longer shown. Its text and media are not kept."""
+
+X_ACCEPTED_BY_DEFAULT: Final = (*GONE, XOutcome.LEFT_OUT, XOutcome.TOO_OLD, XOutcome.NO_TOKEN)
+"""The outcomes that say all that can be known. The others fail a task, unless it accepts them."""
 
 _BY_SEVERITY: Final = tuple(XOutcome)
 
@@ -133,6 +141,26 @@ def statuses_of_page(answer: TweetsAnswer, *, groups: Sequence[FieldGroup]) -> d
     return {tweet_id: _status_of(tweet, columns, None) for tweet_id, tweet in answer.tweets.items()}
 
 
+def status_of_tweet(tweet: TweetObject, *, groups: Sequence[FieldGroup]) -> XStatus:
+    """Return the status of a Tweet that the API returned.
+
+    :param tweet: the Tweet.
+    :param groups: the groups of metrics that the request asks for.
+    """
+    return _status_of(tweet, tuple(metric.column for metric in metrics_in(*groups)), None)
+
+
+def outcome_of_user(problems: Iterable[Problem]) -> XStatus | None:
+    """Return why the API does not return a user or the Tweets of a user, or ``None`` if it does not say so.
+
+    :param problems: the problems of its answer.
+    """
+    for problem in problems:
+        if problem.resource_type == "user":
+            return XStatus(_OF_PROBLEMS.get(problem.type, XOutcome.NO_DATA), (), problem.message)
+    return None
+
+
 def status_without_private(tweet_id: str, *, has_token: bool, now: datetime) -> XStatus:
     """Return why a pull that wants private metrics does not ask for those of a Tweet, or has no answer about them.
 
@@ -145,7 +173,7 @@ def status_without_private(tweet_id: str, *, has_token: bool, now: datetime) -> 
         return XStatus(XOutcome.NO_TOKEN, columns, _NO_TOKEN)
     if not has_private_metrics(tweet_id, now=now):
         return XStatus(XOutcome.TOO_OLD, columns, _TOO_OLD)
-    return XStatus(XOutcome.NO_DATA, columns, _LEFT_OUT)
+    return XStatus(XOutcome.LEFT_OUT, columns, _LEFT_OUT)
 
 
 def _status_of(tweet: TweetObject, columns: Sequence[str], reason: XStatus | None) -> XStatus:
@@ -154,7 +182,7 @@ def _status_of(tweet: TweetObject, columns: Sequence[str], reason: XStatus | Non
         return X_OK
     if reason is not None:
         return XStatus(reason.outcome, missing, reason.message)
-    return XStatus(XOutcome.NO_DATA, missing, _LEFT_OUT)
+    return XStatus(XOutcome.LEFT_OUT, missing, _LEFT_OUT)
 
 
 def _reasons(problems: Iterable[Problem], columns: tuple[str, ...], shown: Callable[[str], str]) -> dict[str, XStatus]:

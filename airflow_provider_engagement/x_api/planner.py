@@ -3,7 +3,7 @@
 A look-up has up to three steps, because only the answer to one says what the next has to ask for:
 
 1. The public metrics of all Tweets. Any credentials read them, so Tweets of all authors share requests.
-2. The public metrics of the Tweets that these credentials may not see, with their owners' tokens.
+2. The public metrics of the Tweets that these credentials cannot see, with their owners' tokens.
 3. The private metrics of young Tweets, with the tokens of their authors, whom the answers name.
 
 A listing has pages, each of which names the next.
@@ -25,7 +25,6 @@ from airflow_provider_engagement.x_api.catalogue import (
     REQUESTED_MEDIA_FIELDS,
     REQUESTED_TWEET_FIELDS,
     REQUESTED_USER_FIELDS,
-    SMALLEST_PAGE,
     X_ENDPOINTS,
     Excluded,
     FieldGroup,
@@ -161,21 +160,22 @@ class UsersRequest:
         return {**names, "user.fields": ",".join(REQUESTED_USER_FIELDS)}
 
 
-def plan_public(tweet_ids: Collection[str], *, auth: Auth) -> list[LookupRequest]:
+def plan_public(tweet_ids: Collection[str], *, auth: Auth, owner: str | None = None) -> list[LookupRequest]:
     """Return the requests for the public metrics of Tweets, with the credentials of the connection.
 
     :param tweet_ids: the Tweets. Their order does not matter.
     :param auth: the kind of credentials.
+    :param owner: the user of the connection's access token, if it is known.
     """
     if not tweet_ids:
         return []
-    return _lookups(LookupQuery(tweet_ids=tuple(tweet_ids), groups=PUBLIC_ONLY, auth=auth))
+    return _lookups(LookupQuery(tweet_ids=tuple(tweet_ids), groups=PUBLIC_ONLY, auth=auth, owner=owner))
 
 
 def plan_refused(
     refused: Iterable[str], owners: Mapping[str, str | None], *, has_token: Callable[[str], bool]
 ) -> list[LookupRequest]:
-    """Return the requests for the public metrics of Tweets that the credentials of the connection may not see.
+    """Return the requests for the public metrics of Tweets that the credentials of the connection cannot see.
 
     :param refused: these Tweets, such as those of protected accounts.
     :param owners: the owner of each Tweet, as far as it is known. Only an owner's own token sees such a Tweet.
@@ -231,9 +231,7 @@ def plan_listing(query: ListingQuery, *, private: bool, now: datetime) -> list[P
     return [first, PageRequest(young)]
 
 
-def next_page(
-    request: PageRequest, token: str | None, *, seen: Collection[str] = (), tweets_left: int | None = None
-) -> PageRequest | None:
+def next_page(request: PageRequest, token: str | None, *, seen: Collection[str] = ()) -> PageRequest | None:
     """Return the request for the page after one, or ``None`` if it is the last.
 
     A page without Tweets is not the last if it names another (guide, timelines).
@@ -241,7 +239,6 @@ def next_page(
     :param request: the request for the page.
     :param token: the token by which the page names the next one.
     :param seen: the tokens of all pages before. A list that comes back to one of them has no end.
-    :param tweets_left: how many Tweets may still be read, so that the last page is not larger than needed.
     :raises InvalidResponseError: if the page names one that was read before.
     """
     if token is None:
@@ -250,8 +247,7 @@ def next_page(
         raise InvalidResponseError(
             f"The list of the Tweets of user {request.query.user_id} has no end: a page names one that was read before."
         )
-    size = PAGE if tweets_left is None else max(SMALLEST_PAGE, min(PAGE, tweets_left))
-    return replace(request, token=token, size=size)
+    return replace(request, token=token)
 
 
 def has_private_metrics(tweet_id: str, *, now: datetime) -> bool:

@@ -20,6 +20,7 @@ NAMES = (
     "parse",
     "import",
     "plan",
+    "ids",
     "hourly",
     "memory",
     "backfill",

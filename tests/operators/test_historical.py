@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,13 +29,12 @@ from airflow_provider_engagement.exceptions import EngagementError
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
 from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World, connection
 
+from .. import oracle
+from ..oracle import HOUR, Cells, floor_to_hour, has_no_video_views, hours_between, hours_of_tweet, summed
+
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 METRICS = ("impressions", "favorites", "video_views")
-YOUNGEST_VIDEO = timedelta(days=1800)
-
-Cells = dict[tuple[str, datetime], tuple[int | None, ...]]
 
 
 def utc(*parts: int) -> datetime:
@@ -75,54 +75,7 @@ def pull(pull_series: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     return pulled
 
 
-def hours_between(start: datetime, end: datetime) -> list[datetime]:
-    return [start + number * HOUR for number in range((end - start) // HOUR)]
-
-
-def floor_to_hour(time: datetime) -> datetime:
-    return time.replace(minute=0, second=0, microsecond=0)
-
-
-def hours_of_tweet(world: World, tweet_id: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """Return the hours of an interval in which a Tweet existed."""
-    created = world.tweets[tweet_id].created_at
-    return (start if created is None else max(start, floor_to_hour(created))), end
-
-
-def hourly_truth(
-    world: World, tweet_ids: Iterable[str], start: datetime, end: datetime, metrics: Sequence[str] = METRICS
-) -> Cells:
-    """Return the counts of the hours of all Tweets that the API can return; null where it has no count."""
-    expected: Cells = {}
-    for tweet_id in dict.fromkeys(tweet_ids):
-        tweet = world.tweets[tweet_id]
-        first, last = hours_of_tweet(world, tweet_id, start, end)
-        if tweet.deleted or world.handles[tweet.author_id].protected or first >= last:
-            continue
-        hours = hours_between(first, last)
-        edges = [hour.timestamp() / 3600 for hour in (*hours, last)]
-        sums = world.counts.cumulative(tweet, metrics, edges)
-        no_views = tweet.created_at is None or tweet.created_at < NOW - YOUNGEST_VIDEO
-        columns = [
-            [None] * len(hours)
-            if metric == "video_views" and no_views
-            else [after - before for before, after in zip(sums[metric], sums[metric][1:], strict=False)]
-            for metric in metrics
-        ]
-        expected |= {(tweet_id, hour): row for hour, row in zip(hours, zip(*columns, strict=True), strict=True)}
-    return expected
-
-
-def summed(hourly: Cells, group: Callable[[datetime], Any]) -> dict[tuple[str, Any], tuple[int | None, ...]]:
-    groups = defaultdict(list)
-    for (tweet_id, hour), row in hourly.items():
-        groups[tweet_id, group(hour)].append(row)
-    return {
-        key: tuple(None if None in column else sum(column) for column in zip(*values, strict=True))
-        for key, values in groups.items()
-    }
-
-
+hourly_truth = partial(oracle.hourly_truth, metrics=METRICS, now=NOW)
 WEEK = (utc(2026, 1, 4), utc(2026, 1, 11))
 
 
@@ -183,7 +136,7 @@ def test_every_row_is_true_and_every_null_has_a_reason_despite_faults(
             )
             assert execute(operator)["requested"] == len(set(tweet_ids))
             assert sum(entry.forced for entry in simulator.journal) == len(faults_of_pull)
-    expected = hourly_truth(world, world.tweets_of(author), start, end, metrics)
+    expected = hourly_truth(world, world.tweets_of(author), start, end, metrics=metrics)
     assert dataset.counts(metrics) == expected
     assert len(expected) > 20_000
     found = dataset.statuses()
@@ -191,7 +144,7 @@ def test_every_row_is_true_and_every_null_has_a_reason_despite_faults(
     for tweet_id, status in found.items():
         tweet = world.tweets[tweet_id]
         is_newer = tweet.created_at is not None and tweet.created_at >= end
-        outdated = tweet.created_at is None or tweet.created_at < NOW - YOUNGEST_VIDEO
+        outdated = has_no_video_views(tweet, NOW)
         outcome = "ok"
         if is_newer:
             # The API can only report on a Tweet that is part of a request.
@@ -700,7 +653,7 @@ def test_groupings_are_merged_over_windows_and_batches(
     report = pull(interval, groupings={"custom": group_by}, metrics=list(metrics), granularity="total")
     assert report["requests"]["sent"] >= 4
     expected: dict[tuple[str, ...], int] = defaultdict(int)
-    for (tweet_id, hour), counts in hourly_truth(world, ids, *interval, metrics).items():
+    for (tweet_id, hour), counts in hourly_truth(world, ids, *interval, metrics=metrics).items():
         for metric, count in zip(metrics, counts, strict=True):
             assert count is not None
             expected[tuple(DIMENSIONS[name](tweet_id, metric, hour) for name in group_by)] += count
@@ -722,7 +675,7 @@ def test_both_shapes_of_a_grouping_by_hour_without_day_are_parsed(
         granularity="total",
     )
     expected: dict[str, int] = defaultdict(int)
-    for (_, hour), counts in hourly_truth(world, ids, *interval, ["impressions"]).items():
+    for (_, hour), counts in hourly_truth(world, ids, *interval, metrics=["impressions"]).items():
         expected[f"{hour:%H}"] += counts[0] or 0
     found: dict[str, int] = defaultdict(int)
     for path, count in leaves(json.loads(Path(report["outputs"]["groupings"]).read_text())["custom"]).items():
@@ -894,7 +847,7 @@ def test_runs_of_a_backfill_share_the_responses_of_a_block(
     assert sum(sent) < len(days) * unshared
     assert sum(number > 0 for number in sent) < 5
     found = dataset.counts(["favorites"])
-    assert found == hourly_truth(world, ids, days[0], days[-1] + DAY, ["favorites"])
+    assert found == hourly_truth(world, ids, days[0], days[-1] + DAY, metrics=["favorites"])
 
 
 # Killed and concurrent pulls.
@@ -1045,7 +998,7 @@ def test_pyarrow_reads_the_dataset_with_the_same_types_from_every_run(
     assert {types[metric] for metric in METRICS} == {"int64"}
     table = arrow_dataset.to_table(filter=pyarrow.dataset.field("partition_date") >= "2026-01-03")
     assert set(table["impressions"].to_pylist()) == {None}
-    expected = hourly_truth(world, ids, utc(2026, 1, 3), utc(2026, 1, 5), ["favorites"])
+    expected = hourly_truth(world, ids, utc(2026, 1, 3), utc(2026, 1, 5), metrics=["favorites"])
     keys = zip(table["tweet_id"].to_pylist(), table["period_start"].to_pylist(), strict=True)
     counts = ((count,) for count in table["favorites"].to_pylist())
     assert dict(zip(keys, counts, strict=True)) == expected

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.pull_entry import push_entry
 from airflow_provider_engagement.pull.manifest import PULL_KEY, folder_of
+from airflow_provider_engagement.simulator import Handle
 
 MANIFEST = {
     "outputs": {"manifest": "s3://conn@bucket/data/_manifests/a.json"},
@@ -33,10 +36,22 @@ def test_a_pull_without_a_dataset_has_an_entry_too() -> None:
     assert pushed[PULL_KEY]["dataset"] is None
 
 
-def test_an_estimate_has_no_entry() -> None:
+@pytest.mark.parametrize(("is_estimate", "keys"), [(False, [PULL_KEY]), (True, [])])
+def test_a_pull_has_an_entry_and_an_estimate_has_none(
+    connect: Callable[..., str],
+    author: Handle,
+    ids: list[str],
+    execute: Callable[..., Any],
+    task_instance: Any,
+    is_estimate: bool,
+    keys: list[str],
+) -> None:
+    connect(author)
     pushed: dict[str, Any] = {}
-    push_entry({"requests": 3}, context_of(pushed))
-    assert pushed == {}
+    instance = task_instance(task_id="pull")
+    instance.xcom_push = lambda key, value: pushed.update({key: value})
+    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=ids[:3], estimate_only=is_estimate), ti=instance)
+    assert list(pushed) == keys
 
 
 def test_a_pull_does_not_fail_because_its_entry_cannot_be_pushed(caplog: pytest.LogCaptureFixture) -> None:
@@ -46,7 +61,7 @@ def test_a_pull_does_not_fail_because_its_entry_cannot_be_pushed(caplog: pytest.
     context: Any = {"ti": SimpleNamespace(xcom_push=fail)}
     push_entry(MANIFEST, context)
 
-    assert "will not list this pull" in caplog.text
+    assert "will not list what this task did" in caplog.text
 
 
 @pytest.mark.parametrize(

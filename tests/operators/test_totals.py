@@ -1,4 +1,4 @@
-"""Pulls of totals: every count is true, every gap has a reason, and no request is superfluous."""
+"""Pulls of totals: every count is true, every gap has a reason, and no request is wasted."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_a_pull_shows_the_outcome_of_each_of_its_tweets(alice: TestClient, pulle
 
 def test_a_task_without_a_manifest_says_so(alice: TestClient, pulled: Pulled) -> None:
     pull = alice.get(f"data/dags/{DAG_ID}/pull", params={"run_id": pulled.run_id, "task_id": "report"}).json()
-    assert (pull["manifest"], pull["operator"]) == (None, "EngagementReportOperator")
+    assert (pull["manifest"], pull["operator"], pull["report"]) == (None, "WeeklyReportOperator", True)
     response = alice.get(f"data/dags/{DAG_ID}/pull/requests", params={"run_id": pulled.run_id, "task_id": "report"})
     assert response.status_code == 404
 

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.__main__ import main
 from airflow_provider_engagement.operators.report import EngagementReportOperator
+from airflow_provider_engagement.pull.manifest import REPORT_KEY
 from airflow_provider_engagement.pull.task_run import TaskRun
 
 from .conftest import TODAY, Pulled, execute, run_context
@@ -67,7 +68,7 @@ def test_the_event_of_an_outlet_names_the_report(hours: Pulled, tmp_path: Path) 
     }
 
 
-def test_images_are_written_beside_the_report(hours: Pulled, tmp_path: Path) -> None:
+def test_images_are_written_beside_the_report_and_the_page_finds_it(hours: Pulled, tmp_path: Path) -> None:
     operator = EngagementReportOperator(
         task_id="report", dataset_path=str(hours.folder), report_path=str(tmp_path / "r.html"), image_format="png"
     )
@@ -76,6 +77,7 @@ def test_images_are_written_beside_the_report(hours: Pulled, tmp_path: Path) -> 
 
     operator.execute(context)
 
+    assert context["ti"].pushed[REPORT_KEY].endswith("/r.html")
     images = [Path(image.removeprefix("file://")) for image in context["ti"].pushed["images"]]
     assert {"r.top.png", "r.rhythm.png"} <= {image.name for image in images}
     assert all(image.read_bytes().startswith(b"\x89PNG") for image in images)

@@ -90,7 +90,7 @@ def test_clicks_that_the_api_leaves_out_have_a_reason() -> None:
     statuses = of_lookup(bodies.PRIVATE, bodies.TWEET, groups=PRIVATE)
 
     assert statuses[bodies.TWEET] == XStatus(
-        XOutcome.NO_DATA,
+        XOutcome.LEFT_OUT,
         ("non_public_url_link_clicks", "organic_url_link_clicks"),
         "the API returned no value",
     )
@@ -103,7 +103,7 @@ def test_a_tweet_that_the_api_passes_over_in_silence_has_a_reason() -> None:
 def test_the_tweets_of_a_page_are_those_that_it_lists() -> None:
     answer = parse_tweets(bodies.LAST_PAGE, groups=PUBLIC)
 
-    assert statuses_of_page(answer, groups=PUBLIC)[bodies.TWEET].outcome is XOutcome.NO_DATA
+    assert statuses_of_page(answer, groups=PUBLIC)[bodies.TWEET].outcome is XOutcome.LEFT_OUT
     assert statuses_of_page(parse_tweets(bodies.EMPTY_PAGE, groups=PUBLIC), groups=PUBLIC) == {}
 
 
@@ -117,7 +117,7 @@ def tweet_of_age(age: timedelta) -> str:
     [
         (timedelta(days=1), False, XOutcome.NO_TOKEN),
         (timedelta(days=40), True, XOutcome.TOO_OLD),
-        (timedelta(days=1), True, XOutcome.NO_DATA),
+        (timedelta(days=1), True, XOutcome.LEFT_OUT),
     ],
 )
 def test_private_metrics_that_are_not_asked_for_have_a_reason(

@@ -233,14 +233,6 @@ def test_a_list_that_comes_back_to_a_page_is_an_error() -> None:
         next_page(request, "b")
 
 
-@pytest.mark.parametrize(("left", "size"), [(250, 100), (60, 60), (2, 5), (None, 100)])
-def test_the_last_page_within_a_limit_is_no_larger_than_needed(left: int | None, size: int) -> None:
-    following = next_page(PageRequest(listing()), "b", tweets_left=left)
-
-    assert following is not None
-    assert following.parameters()["max_results"] == str(size)
-
-
 def test_every_parameter_is_within_the_bounds_of_the_specification() -> None:
     ids = [tweet_at(NOW - number * timedelta(minutes=1), number) for number in range(1234)]
     for request in plan_public(ids, auth=Auth.APP):

@@ -352,8 +352,8 @@ function progressSection(progress) {
     element("p", { class: "text" }, "As of ", clockElement(progress.recorded_at), "."));
 }
 
-function textWithoutManifest({ state, operator, progress }) {
-  if (!/^Engagement/.test(operator || "")) return "This task is not a pull of the Engagement operators.";
+function textWithoutManifest({ state, operator, progress, report }) {
+  if (!report && !/^Engagement/.test(operator || "")) return "This task is not a pull of the Engagement operators.";
   if (state === "success") return "This task has no manifest of a pull. What it returned is in its XCom.";
   if (state === "failed") return "The task failed. The reason is in its log.";
   if (!UNFINISHED.has(state)) return `The task has pulled nothing. Its state is ${(state || "none").replaceAll("_", " ")}.`;
@@ -369,8 +369,7 @@ function showPullWithoutManifest(title, path, instance, pull) {
     ...(now.progress && now.state !== "success" ? [progressSection(now.progress)] : []));
   fillPlace(pull);
   const dagId = parameters().get("dag_id");
-  const report = pull.operator === "EngagementReportOperator";
-  content.replaceChildren(title, place, report
+  content.replaceChildren(title, place, pull.report
     ? element("p", {}, element("a", { href: `report${address({ dag_id: dagId, ...instance })}` }, "Open the report"))
     : element("div", { class: "figures" },
       figureSection("history", `${path}/history`, { ...instance, zone: USER_ZONE }, true)));

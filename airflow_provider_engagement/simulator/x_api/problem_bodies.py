@@ -21,11 +21,11 @@ class RejectedByXApi(Exception):
     """A request that receives an error response.
 
     :param status: the HTTP status.
-    :param body: the JSON body; ``None`` for an empty one.
+    :param body: the body, before it is encoded.
     :param headers: headers of the response.
     """
 
-    def __init__(self, status: int, body: Problem | None, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, status: int, body: Problem | bytes, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status)
         self.status = status
         self.body = body

@@ -1,8 +1,7 @@
-"""X API v2 without its sockets: applies its rules to a request, and returns status, headers and body."""
+"""X API v2 without its sockets: applies its rules to a request, in order."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
@@ -82,26 +81,18 @@ class SimulatedXApi:
         """Return the metrics that the API shows now."""
         return TweetFigures(self.world, self._visible_counts())
 
-    def respond(
-        self, request: HttpRequest, identity: Identity | InvalidCredentials | None
-    ) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and body of the response to a request."""
-        headers: dict[str, str] = {}
-        try:
-            return 200, headers, _encoded(self._answer(request, identity, headers).body)
-        except RejectedByXApi as rejected:
-            body = b"" if rejected.body is None else _encoded(rejected.body)
-            return rejected.status, {**headers, **rejected.headers}, body
-
-    def _answer(
+    def answer(
         self, request: HttpRequest, identity: Identity | InvalidCredentials | None, headers: dict[str, str]
-    ) -> Answer:
-        """Apply the rules in order, and add the rate limit headers to ``headers``."""
+    ) -> dict[str, Any]:
+        """Return the body of a successful response, and add the rate limit headers to ``headers``.
+
+        :raises RejectedByXApi: the API rejects the request.
+        """
         problems = Problems(self.switches)
         found = find_route(request.path)
         if found is None:
             # A path that is documented but not rolled out has an empty 404.
-            raise RejectedByXApi(404, None)
+            raise RejectedByXApi(404, b"")
         if request.method != "GET":
             raise problems.method_not_allowed()
         if identity is None or isinstance(identity, InvalidCredentials):
@@ -120,14 +111,14 @@ class SimulatedXApi:
             raise problems.invalid_request(errors)
         self._check_budget(route, identity.app)
         if route.name == "usage":
-            return usage_of_app(identity.app, self.ledger, query, self._rate_clock.now())
+            return usage_of_app(identity.app, self.ledger, query, self._rate_clock.now()).body
         reader = self.reader(identity, spelling_of(query))
         if path_id is not None:
             answer = tweets_of_user(reader, query, path_id)
         else:
             answer = _ENDPOINTS[route.name](reader, query)
         self._bill(answer, identity, listed=path_id)
-        return answer
+        return answer.body
 
     def reader(self, identity: Identity, spelling: Spelling = Spelling.TWEET) -> Reader:
         """Return what somebody can read now.
@@ -174,7 +165,3 @@ class SimulatedXApi:
         if self.switches.bill_includes:
             self.ledger.add(app, "tweet", answer.included_tweets, deduplicated=deduplicated)
             self.ledger.add(app, "user", answer.included_users, deduplicated=deduplicated)
-
-
-def _encoded(body: Any) -> bytes:
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()

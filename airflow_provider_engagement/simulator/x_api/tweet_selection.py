@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from airflow_provider_engagement.simulator.entities import Tweet
 from airflow_provider_engagement.simulator.tweet_contents import MediaItem
@@ -19,7 +19,7 @@ from airflow_provider_engagement.simulator.x_api.spelling import Spelling, in_tw
 from airflow_provider_engagement.simulator.x_api.tweet_objects import media_object, tweet_object
 from airflow_provider_engagement.simulator.x_api.user_objects import user_object
 
-_MEDIA_METRICS: Final = ("playback_0_count", "playback_25_count", "playback_50_count", "playback_75_count")
+_MEDIA_METRICS: Final = tuple(f"playback_{part}_count" for part in (0, 25, 50, 75, 100))
 _FIELDS_OF_EXPANSION: Final = {
     "author_id": "author_id",
     "attachments.media_keys": "attachments",
@@ -97,13 +97,12 @@ class TweetSelection:
     ) -> dict[str, Any] | None:
         """Return a Tweet as the response shows it; ``None`` if it is left out."""
         reader, private = self.reader, self.private
-        if private and not (reader.is_user(tweet.author_id) and reader.is_young(tweet)):
-            old = reader.switches.old_listed if listed else reader.switches.old_private_metrics
-            how = old if reader.is_user(tweet.author_id) else "errors"
-            if how == "errors":
-                answer.errors += self._field_errors(tweet, parameter, section)
-            if how != "left_out":
-                return None
+        refusal = self._refusal(tweet, listed=listed) if private else None
+        if refusal == "errors":
+            answer.errors += self._field_errors(tweet, parameter, section)
+        if refusal in ("errors", "dropped"):
+            return None
+        if refusal == "left_out":
             private = frozenset()
         drops_unpromoted = "promoted_metrics" in private and reader.switches.unpromoted == "dropped"
         if drops_unpromoted and not reader.figures.is_promoted(tweet):
@@ -111,6 +110,18 @@ class TweetSelection:
         made = tweet_object(reader, tweet, self.fields - PRIVATE_METRICS.keys(), private=private)
         result: dict[str, Any] = spelled(made, reader.spelling)
         return result
+
+    def _refusal(self, tweet: Tweet, *, listed: bool) -> Literal["errors", "left_out", "dropped"] | None:
+        """Return what becomes of a Tweet whose private metrics the reader cannot have; ``None`` if the reader can."""
+        reader, switches = self.reader, self.reader.switches
+        if not reader.is_user(tweet.author_id):
+            return "errors"
+        reference = reader.world.contents.reference(tweet)
+        if reference is not None and reference.kind == "retweeted" and switches.private_metrics_of_retweets == "errors":
+            return "errors"
+        if reader.is_young(tweet):
+            return None
+        return switches.old_listed if listed else switches.old_private_metrics
 
     def _field_errors(self, tweet: Tweet, parameter: str, section: str) -> list[Problem]:
         return [
@@ -178,7 +189,7 @@ class TweetSelection:
                         "media", f"{group}.{metric}", "attachments.media_keys", item.key, section="includes"
                     )
                     for group in sorted(private)
-                    for metric in (*_MEDIA_METRICS, "playback_100_count")
+                    for metric in _MEDIA_METRICS
                 ]
                 continue
             known.append(media_object(reader, tweet, item, self.media_fields, private=private))

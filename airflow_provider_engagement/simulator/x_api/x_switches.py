@@ -21,6 +21,7 @@ class XApiSwitches(SwitchSet):
         instead of the Tweet, or the Tweet without these metrics, or neither.
     :param old_listed: a list that asks for private metrics lacks own Tweets of more than 30 days without a word, or has
         errors instead of them.
+    :param private_metrics_of_retweets: an own retweet has errors instead of private metrics, or has metrics of its own.
     :param app_on_private_metrics: a bearer token that asks for private metrics receives errors for each Tweet, or the
         whole request is rejected.
     :param url_link_clicks: the count of clicks on links is left out of some Tweets, of none, or of all.
@@ -41,6 +42,7 @@ class XApiSwitches(SwitchSet):
     user_words: Literal["tweet", "post"] = "tweet"
     old_private_metrics: Literal["errors", "left_out", "dropped"] = "errors"
     old_listed: Literal["dropped", "errors"] = "dropped"
+    private_metrics_of_retweets: Literal["errors", "shown"] = "errors"
     app_on_private_metrics: Literal["errors", "rejected"] = "errors"
     url_link_clicks: Literal["sometimes", "always", "never"] = "sometimes"
     non_public_engagements: bool = True
