@@ -101,8 +101,8 @@ class IdSource:
     def lines(self) -> Iterator[tuple[int, str]]:
         """Yield the lines, with their ends, and their numbers from 1.
 
-        :raises InvalidQueryError: if a line is too long, if there are too many lines, or if the file is not text in UTF-8,
-            UTF-16 or UTF-32.
+        :raises InvalidQueryError: if a line is too long, if there are too many lines, or if the file is not text in
+            UTF-8, UTF-16 or UTF-32.
         """
         start = self.file.peek(_LONGEST_MARK)[:_LONGEST_MARK]
         encoding = _encoding_of(start)
