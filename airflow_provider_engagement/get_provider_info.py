@@ -65,15 +65,15 @@ def get_provider_info() -> dict[str, Any]:
                         "mapped tasks: pass pool to partial() for them.",
                         example="engagement_api",
                     ),
-                    "max_owners": _option("The bound max_owners of tasks without it.", "integer", example="300"),
-                    "max_requests": _option("The bound max_requests of tasks without it.", "integer", example="5000"),
+                    "max_owners": _option("The limit of owners of tasks that set none.", "integer", example="300"),
+                    "max_requests": _option("The limit of requests of tasks that set none.", "integer", example="5000"),
                     "page_roots": _option(
                         "The folders and storages that the page in Airflow may read, separated by commas. By default, "
                         "local folders and the object stores s3, gs, abfs, abfss and adl. default_dataset_path is "
                         "always among them.",
                         example="s3://aws_default@warehouse/engagement, /data/engagement",
                     ),
-                    "max_tweets": _option("The bound max_tweets of tasks without it.", "integer", example="1000000"),
+                    "max_tweets": _option("The limit of Tweets of tasks that set none.", "integer", example="1000000"),
                 },
             }
         },

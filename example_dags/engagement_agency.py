@@ -57,7 +57,7 @@ with DAG(
         return [
             {
                 "engagement_conn_id": f"engagement_{handle}",
-                "tweet_ids_file": f"{params['tweet_ids_folder']}/{handle}.txt",
+                "tweets": f"{params['tweet_ids_folder']}/{handle}.txt",
             }
             for handle in params["handles"]
         ]

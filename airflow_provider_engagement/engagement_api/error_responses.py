@@ -79,7 +79,7 @@ def _classify(status: int, text: str, host: str) -> tuple[type[ApiError], str]:
     if _UNAVAILABLE.search(text):
         return RequestRejectedError, (
             "The API rejected the request because Tweets in it are unavailable, and does not say which. Increase "
-            "max_requests, so that they can be found, or leave them out."
+            "limits.requests, so that they can be found, or leave them out."
         )
     if _UNSUPPORTED_GROUPING in text:
         return RequestRejectedError, "The endpoint does not support a dimension of the groupings. Leave it out."

@@ -98,7 +98,7 @@ def range_after_post(tweet_id: str, *, days: int, period: int = 1) -> TimeRange:
     created = created_at(tweet_id)
     if created is None:
         raise InvalidQueryError(
-            "tweet_ids",
+            "tweets",
             f"{tweet_id} was posted before 2010-11-04, so its id does not contain the time of its creation",
             "Leave it out, or request it with start and end.",
         )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.id_columns import IdColumns
 
-FIELD = "tweet_ids_file"
+FIELD = "tweets"
 
 MAX_FILE_BYTES = 2**30
 """How large a file can be after decompression."""

@@ -209,7 +209,7 @@ class PullRun:
                 )
                 if not client.spare_requests.take(self._count_missing(more)):
                     log.warning(
-                        "Another owner than listed: %s. max_requests does not allow to request them again.", others
+                        "Another owner than listed: %s. limits.requests does not allow to request them again.", others
                     )
                     break
                 log.warning(

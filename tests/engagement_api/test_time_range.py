@@ -111,7 +111,7 @@ def test_each_period_starts_where_the_previous_one_ends() -> None:
 
 
 def test_an_id_without_a_creation_time_has_no_first_week() -> None:
-    with pytest.raises(InvalidQueryError, match=r"^tweet_ids: 20 "):
+    with pytest.raises(InvalidQueryError, match=r"^tweets: 20 "):
         range_after_post("20", days=7)
 
 
