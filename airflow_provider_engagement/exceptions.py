@@ -76,8 +76,8 @@ class OwnerTokenError(InvalidConnectionError):
 
 
 class BoundExceededError(PermanentError):
-    """The pull is larger than ``max_owners``, ``max_requests``, ``max_tweets`` or ``max_dollars`` allows. No request is
-    sent, except that a listing can turn out to be larger while it is read.
+    """The pull is larger than the ``limits`` of its task. No request is sent, except that a listing can turn out to be
+    larger while it is read.
 
     Raise the bound that the message names, or pull less.
 
@@ -107,9 +107,9 @@ class IncompatibleTableError(PermanentError):
 
 
 class MaxWaitExceededError(PermanentError):
-    """The task would have to wait for the rate limit longer than ``max_wait``. The stored responses are kept.
+    """The task would have to wait for the rate limit longer than ``limits`` allows. The stored responses are kept.
 
-    Clear the task to continue, raise ``max_wait``, or pull fewer Tweets.
+    Clear the task to continue, raise ``wait`` of ``limits``, or pull fewer Tweets.
     """
 
 
@@ -282,7 +282,7 @@ class StorageError(TransientError):
 
 
 class TweetIdQueryError(TransientError):
-    """The database failed to answer the query of ``tweet_ids_sql``. No request is sent.
+    """The database failed to answer the query of ``tweets``. No request is sent.
 
     Usually no action is needed: the retry runs the query again. If the error persists, read the message of the
     database.
@@ -292,11 +292,11 @@ class TweetIdQueryError(TransientError):
     """
 
     def __init__(self, conn_id: str, problem: str) -> None:
-        super().__init__(f"tweet_ids_sql: the database of the connection {conn_id} failed: {_sentence(problem)}")
+        super().__init__(f"tweets: the database of the connection {conn_id} failed: {_sentence(problem)}")
 
 
 class PathError(PermanentError):
-    """The task may not read or write a path: its rights do not suffice, or a file is where a folder has to be.
+    """The task cannot read or write a path: its rights do not suffice, or a file is where a folder has to be.
 
     Correct the path, or the rights of the user whom the worker runs as.
 

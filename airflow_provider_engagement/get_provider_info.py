@@ -12,7 +12,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-engagement",
         "name": "Tweet Engagement",
-        "description": "Tweet engagement metrics: totals, the last 28 hours and history, from the Engagement API.",
+        "description": "Tweet engagement metrics from the Engagement API, and Tweets with metrics from X API v2.",
         "versions": ["0.1.0"],
         "integrations": [
             {
@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_engagement.operators.report",
                     "airflow_provider_engagement.operators.tidy",
                     "airflow_provider_engagement.operators.top_tweets",
+                    "airflow_provider_engagement.operators.tweets",
                 ],
             }
         ],
@@ -64,15 +65,15 @@ def get_provider_info() -> dict[str, Any]:
                         "mapped tasks: pass pool to partial() for them.",
                         example="engagement_api",
                     ),
-                    "max_owners": _option("The bound max_owners of tasks without it.", "integer", example="300"),
-                    "max_requests": _option("The bound max_requests of tasks without it.", "integer", example="5000"),
+                    "max_owners": _option("The limit of owners of tasks that set none.", "integer", example="300"),
+                    "max_requests": _option("The limit of requests of tasks that set none.", "integer", example="5000"),
                     "page_roots": _option(
                         "The folders and storages that the page in Airflow may read, separated by commas. By default, "
                         "local folders and the object stores s3, gs, abfs, abfss and adl. default_dataset_path is "
                         "always among them.",
                         example="s3://aws_default@warehouse/engagement, /data/engagement",
                     ),
-                    "max_tweets": _option("The bound max_tweets of tasks without it.", "integer", example="1000000"),
+                    "max_tweets": _option("The limit of Tweets of tasks that set none.", "integer", example="1000000"),
                 },
             }
         },
@@ -128,6 +129,12 @@ def get_provider_info() -> dict[str, Any]:
                     "token_url": {
                         "label": "Token URL",
                         "description": "The URL that issues bearer tokens. The default is https://api.twitter.com/oauth2/token.",
+                        "schema": {"type": ["string", "null"], "format": "url"},
+                    },
+                    "x_base_url": {
+                        "label": "X API v2 base URL",
+                        "description": "The address of X API v2, for the operators that list and look up Tweets. The "
+                        "default is https://api.x.com.",
                         "schema": {"type": ["string", "null"], "format": "url"},
                     },
                     "requests_per_minute": {

@@ -1,7 +1,7 @@
 """Pull the totals of several users one after the other, and load them into a database.
 
 The mapped task ``pull`` has one instance for each user, so Airflow shows the users apart. If the token of a user is
-revoked, only that instance fails, and the others go on. The task ``load`` runs in any case, and loads what there is.
+revoked, only that instance fails, and the others continue. The task ``load`` runs in any case, and loads what there is.
 
 All instances share the quota of the app. The pool lets one of them use it at a time.
 
@@ -57,7 +57,7 @@ with DAG(
         return [
             {
                 "engagement_conn_id": f"engagement_{handle}",
-                "tweet_ids_file": f"{params['tweet_ids_folder']}/{handle}.txt",
+                "tweets": f"{params['tweet_ids_folder']}/{handle}.txt",
             }
             for handle in params["handles"]
         ]

@@ -4,12 +4,12 @@ The interval of the pull is the data interval of the run. The DAG needs ``CronDa
 cron expression, Airflow 3 gives its runs an empty data interval.
 
 Counts can still change for some days after an hour. Each run therefore pulls the three previous days again
-(``lookback_hours``), and replaces their rows. This hardly costs requests, because a request covers up to 28 days.
+(``lookback``), and replaces their rows. That takes almost no extra requests: one covers up to 28 days.
 
 Prerequisites:
 
 * A connection ``engagement_default`` of type ``engagement`` with the access token of the user who posted the Tweets.
-* A file with the ids of these Tweets, one per line. The parameter ``tweet_ids_file`` is its path.
+* A file with the ids of these Tweets, one per line. The parameter ``tweets`` is its path.
 * A pool ``engagement`` with one slot that includes deferred tasks. Only one pull at a time then uses the quota::
 
       airflow pools set --include-deferred engagement 1 "One pull at a time."
@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+from airflow_provider_engagement.parameters import Interval
 
 # [START engagement_daily]
 with DAG(
@@ -33,7 +34,7 @@ with DAG(
     doc_md=__doc__,
     tags=["engagement", "example"],
     params={
-        "tweet_ids_file": Param(
+        "tweets": Param(
             "tweet_ids.txt", type="string", minLength=1, description="A file of Tweet ids, on any storage."
         ),
         "dataset_path": Param(
@@ -43,8 +44,8 @@ with DAG(
 ) as dag:
     EngagementHistoricalOperator(
         task_id="hours",
-        tweet_ids_file="{{ params.tweet_ids_file }}",
-        lookback_hours=72,
+        tweets="{{ params.tweets }}",
+        interval=Interval(lookback="3d"),
         dataset_path="{{ params.dataset_path }}",
         pool="engagement",
         retries=3,

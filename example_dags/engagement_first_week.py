@@ -8,7 +8,7 @@ Each run adds the new hours of recent Tweets. It does not request a week again o
 Prerequisites:
 
 * A connection ``engagement_default`` of type ``engagement`` with the access token of the user who posted the Tweets.
-* A file with the ids of these Tweets, one per line. The parameter ``tweet_ids_file`` is its path. It must not contain
+* A file with the ids of these Tweets, one per line. The parameter ``tweets`` is its path. It must not contain
   Tweets from before 2010-11-04, because their ids do not contain the time of their creation.
 * A pool ``engagement`` with one slot that includes deferred tasks. Only one pull at a time then uses the quota::
 
@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+from airflow_provider_engagement.parameters import AfterPost
 
 # [START engagement_first_week]
 with DAG(
@@ -33,7 +34,7 @@ with DAG(
     doc_md=__doc__,
     tags=["engagement", "example"],
     params={
-        "tweet_ids_file": Param(
+        "tweets": Param(
             "tweet_ids.txt", type="string", minLength=1, description="A file of Tweet ids, on any storage."
         ),
         "dataset_path": Param(
@@ -46,8 +47,8 @@ with DAG(
 ) as dag:
     EngagementHistoricalOperator(
         task_id="first_week",
-        tweet_ids_file="{{ params.tweet_ids_file }}",
-        after_post_days=7,
+        tweets="{{ params.tweets }}",
+        interval=AfterPost(7),
         dataset_path="{{ params.dataset_path }}",
         pool="engagement",
         retries=3,

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from airflow_provider_engagement.operators.engagement import Engagement28HourOperator
+from airflow_provider_engagement.parameters import FromSql
 
 with DAG(
     dag_id="engagement_from_warehouse",
@@ -35,8 +36,7 @@ with DAG(
     # [START howto_engagement_from_warehouse]
     Engagement28HourOperator(
         task_id="pull",
-        tweet_ids_sql="SELECT tweet_id, owner FROM tweets ORDER BY tweet_id DESC LIMIT 10000",
-        tweet_ids_conn_id="warehouse",
+        tweets=FromSql("SELECT tweet_id, owner FROM tweets ORDER BY tweet_id DESC LIMIT 10000", conn_id="warehouse"),
         dataset_path="{{ params.dataset_path }}",
     )
     # [END howto_engagement_from_warehouse]

@@ -8,7 +8,7 @@ None of these counts is final. Use ``engagement_daily`` to pull them again later
 Prerequisites:
 
 * A connection ``engagement_default`` of type ``engagement`` with the access token of the user who posted the Tweets.
-* A file with the ids of these Tweets, one per line. The parameter ``tweet_ids_file`` is its path.
+* A file with the ids of these Tweets, one per line. The parameter ``tweets`` is its path.
 * A pool ``engagement`` with one slot that includes deferred tasks. Only one pull at a time then uses the quota::
 
       airflow pools set --include-deferred engagement 1 "One pull at a time."
@@ -34,7 +34,7 @@ with DAG(
     doc_md=__doc__,
     tags=["engagement", "example"],
     params={
-        "tweet_ids_file": Param(
+        "tweets": Param(
             "tweet_ids.txt", type="string", minLength=1, description="A file of Tweet ids, on any storage."
         ),
         "dataset_path": Param(
@@ -44,9 +44,9 @@ with DAG(
 ) as dag:
     Engagement28HourOperator(
         task_id="last_28_hours",
-        tweet_ids_file="{{ params.tweet_ids_file }}",
+        tweets="{{ params.tweets }}",
         dataset_path="{{ params.dataset_path }}",
-        write_restatements=True,
+        extra_tables=["restatements"],
         pool="engagement",
         retries=3,
     )

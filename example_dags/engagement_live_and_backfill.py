@@ -42,11 +42,10 @@ PARAMS = {
 # [START howto_engagement_live_and_backfill]
 SHARED: dict[str, Any] = {
     "engagement_conn_id": "engagement_{{ params.handle }}",
-    "tweet_ids_file": "{{ params.tweet_ids_folder }}/{{ params.handle }}.txt",
+    "tweets": "{{ params.tweet_ids_folder }}/{{ params.handle }}.txt",
     "dataset_path": "{{ params.dataset_path }}",
     "pool": "engagement",
     "deferrable": True,
-    # Ignore the weights of downstream tasks.
     "weight_rule": "absolute",
 }
 

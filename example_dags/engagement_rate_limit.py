@@ -46,7 +46,7 @@ with DAG(
     connection = "engagement_{{ params.handle }}"
     arguments: dict[str, Any] = {
         "engagement_conn_id": connection,
-        "tweet_ids_file": "{{ params.tweet_ids_folder }}/{{ params.handle }}.txt",
+        "tweets": "{{ params.tweet_ids_folder }}/{{ params.handle }}.txt",
         "dataset_path": "{{ params.dataset_path }}",
     }
     estimate = EngagementTotalsOperator(task_id="estimate", estimate_only=True, **arguments)

@@ -39,14 +39,14 @@ with DAG(
     doc_md=__doc__,
     tags=["engagement", "example"],
     params={
-        "tweet_ids_file": Param(
+        "tweets": Param(
             "tweet_ids/handle_1.txt", type="string", minLength=1, description="A file of Tweet ids, on any storage."
         ),
     },
 ) as producer:
     EngagementTotalsOperator(
         task_id="pull",
-        tweet_ids_file="{{ params.tweet_ids_file }}",
+        tweets="{{ params.tweets }}",
         dataset_path=DATASET_PATH,
         asset_events="run",
     )

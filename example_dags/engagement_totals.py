@@ -57,7 +57,7 @@ with DAG(
         return [
             {
                 "engagement_conn_id": f"engagement_{handle}",
-                "tweet_ids_file": f"{params['tweet_ids_folder']}/{handle}.txt",
+                "tweets": f"{params['tweet_ids_folder']}/{handle}.txt",
             }
             for handle in params["handles"]
         ]
@@ -75,7 +75,7 @@ with DAG(
         task_id="public",
         engagement_conn_id="engagement_public",
         auth="app",
-        tweet_ids_file="{{ params.tweet_ids_folder }}/public.txt",
+        tweets="{{ params.tweet_ids_folder }}/public.txt",
         dataset_path="{{ params.dataset_path }}",
     )
     # [END howto_operator_engagement_totals_public]

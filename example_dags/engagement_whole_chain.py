@@ -55,7 +55,7 @@ with DAG(
     # [START howto_engagement_whole_chain]
     pulls: dict[str, Any] = {
         "engagement_conn_id": "engagement_{{ params.handle }}",
-        "tweet_ids_file": "{{ params.tweet_ids_folder }}/{{ params.handle }}.txt",
+        "tweets": "{{ params.tweet_ids_folder }}/{{ params.handle }}.txt",
         "dataset_path": "{{ params.dataset_path }}",
     }
     hours: dict[str, Any] = {"start": "{{ params.start }}", "end": "{{ params.end }}"}

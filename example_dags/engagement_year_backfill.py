@@ -17,7 +17,7 @@ requests that have no response yet.
 Prerequisites:
 
 * A connection ``engagement_default`` of type ``engagement`` with the access token of the user who posted the Tweets.
-* A file with the ids of these Tweets, one per line, the same in all runs. The parameter ``tweet_ids_file`` is its path.
+* A file with the ids of these Tweets, one per line, the same in all runs. The parameter ``tweets`` is its path.
 * A pool ``engagement`` with one slot that includes deferred tasks. Otherwise two runs can request the same block::
 
       airflow pools set --include-deferred engagement 1 "One pull at a time."
@@ -30,6 +30,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+from airflow_provider_engagement.parameters import Interval
 
 # [START engagement_year_backfill]
 with DAG(
@@ -41,7 +42,7 @@ with DAG(
     doc_md=__doc__,
     tags=["engagement", "example"],
     params={
-        "tweet_ids_file": Param(
+        "tweets": Param(
             "tweet_ids.txt", type="string", minLength=1, description="A file of Tweet ids, on any storage."
         ),
         "dataset_path": Param(
@@ -51,9 +52,9 @@ with DAG(
 ) as dag:
     EngagementHistoricalOperator(
         task_id="days",
-        tweet_ids_file="{{ params.tweet_ids_file }}",
+        tweets="{{ params.tweets }}",
         granularity="day",
-        on_out_of_range="clip",
+        interval=Interval(on_out_of_range="clip"),
         dataset_path="{{ params.dataset_path }}",
         pool="engagement",
         retries=3,

@@ -89,7 +89,7 @@ def pull(
     operator = EngagementHistoricalOperator(
         task_id="pull",
         engagement_conn_id=f"engagement_{screen_name}",
-        tweet_ids=ids,
+        tweets=ids,
         metrics=METRICS,
         granularity="day",
         dataset_path=output,

@@ -67,18 +67,24 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def described_parameters(documented: type) -> dict[str, str]:
-    """Return the text of each ``:param name:`` in the docstring of a class."""
-    fields = re.findall(r"^:param (\w+):(.*?)(?=^:|^\S|\Z)", inspect.cleandoc(documented.__doc__ or ""), re.M | re.S)
-    return {name: text.strip() for name, text in fields}
+    """Return the text of each ``:param name:`` in the docstrings of a class and its bases."""
+    described: dict[str, str] = {}
+    for cls in reversed(documented.__mro__):
+        if cls.__module__.startswith(airflow_provider_engagement.__name__):
+            text = inspect.cleandoc(cls.__doc__ or "")
+            described |= dict(re.findall(r"^:param (\w+):(.*?)(?=^:|^\S|\Z)", text, re.M | re.S))
+    return {name: text.strip() for name, text in described.items()}
 
 
-def defaults(operator: type) -> dict[str, str]:
-    """Return the default of each parameter that the ``__init__`` of an operator declares, or ``required``."""
-    source = ast.parse(textwrap.dedent(inspect.getsource(vars(operator)["__init__"]))).body[0]
-    signature = inspect.signature(vars(operator)["__init__"]).parameters
-    found = {}
+def defaults(cls: type) -> dict[str, str]:
+    """Return the default of each parameter that the ``__init__`` of a class declares, or ``required``."""
+    source = ast.parse(textwrap.dedent(inspect.getsource(vars(cls)["__init__"]))).body[0]
+    signature = inspect.signature(vars(cls)["__init__"]).parameters
+    found = {argument.arg: "required" for argument in source.args.args[1:]}
     for argument, default in zip(source.args.kwonlyargs, source.args.kw_defaults, strict=True):
-        if isinstance(default, ast.Call):
+        if isinstance(default, ast.Call) and ast.unparse(default.func) == "timedelta":
+            found[argument.arg] = code(ast.unparse(default))
+        elif isinstance(default, ast.Call):
             # A setting of Airflow, such as conf.getboolean("operators", "default_deferrable").
             section, option = (ast.literal_eval(value) for value in default.args)
             found[argument.arg] = code(f"[{section}] {option}")
@@ -90,18 +96,21 @@ def defaults(operator: type) -> dict[str, str]:
 
 
 def parameters(name: str) -> str:
-    operator = member(name)
-    described = described_parameters(operator)
+    """Return the parameters of an operator, without those of all pulls, or of a group of parameters."""
+    documented, common = member(name), member("EngagementPullOperator")
+    described = described_parameters(documented)
+    left_out = defaults(common) if documented is not common and issubclass(documented, common) else {}
     return table(
         ("parameter", "default", "templated", "meaning"),
         (
             (
                 code(parameter),
                 default,
-                "yes" if parameter in operator.template_fields else "",
+                "yes" if described[parameter].endswith("(templated)") else "",
                 sentence(described[parameter].removesuffix("(templated)").strip()),
             )
-            for parameter, default in defaults(operator).items()
+            for parameter, default in defaults(documented).items()
+            if parameter not in left_out
         ),
     )
 

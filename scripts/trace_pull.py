@@ -74,9 +74,7 @@ def trace_pull(folder: Path) -> Trace:
         tweet_ids = world.tweets_of(author.user_id)[:1]
         context = context_of_day(end)
         for name in ("first", "second"):
-            operator = EngagementHistoricalOperator(
-                task_id="pull", tweet_ids=tweet_ids, dataset_path=str(folder / name)
-            )
+            operator = EngagementHistoricalOperator(task_id="pull", tweets=tweet_ids, dataset_path=str(folder / name))
             operator.render_template_fields(context)
             profile = trace if name == "second" else None
             threading.setprofile(profile)  # type: ignore[arg-type]  # None is documented

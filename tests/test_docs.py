@@ -29,6 +29,7 @@ import airflow_provider_engagement
 from airflow_provider_engagement.engagement_api import catalogue
 from airflow_provider_engagement.exceptions import ApiError, EngagementError, PermanentError, TransientError
 from airflow_provider_engagement.operators.base import EngagementPullOperator
+from airflow_provider_engagement.parameters import FromFile, ParameterGroup
 from airflow_provider_engagement.simulator import Handle, Simulator, World, connection
 from airflow_provider_engagement.tables.tables import TABLES, X_TABLES
 
@@ -45,6 +46,8 @@ PAGE_OF = {
     "EngagementTidyOperator": "operators/tidy.md",
     "EngagementReportOperator": "report.md",
     "EngagementTopTweetsOperator": "operators/top-tweets.md",
+    "TweetLookupOperator": "operators/tweets.md",
+    "UserTweetsOperator": "operators/tweets.md",
     "EngagementToWarehouseOperator": "operators/to-warehouse.md",
     "EngagementRateLimitSensor": "sensors/rate-limit.md",
 }
@@ -292,6 +295,7 @@ def test_every_list_of_the_code_has_a_generated_table() -> None:
     whole = {"metrics", "metric changes", "endpoints", "outcomes", "connection fields", "stats"}
     whole |= {"configuration", "x metrics", "x endpoints", "x prices", "x outcomes", "rooms", "shared columns"}
     whole |= {"switches Switches", "switches XApiSwitches"}
+    whole |= {f"parameters {group.__name__}" for group in ParameterGroup.__subclasses__()}
 
     assert {call for call in regions() if not call.startswith("errors ")} == parameters | columns | whole
 
@@ -312,7 +316,7 @@ def test_a_docstring_describes_every_parameter_and_marks_those_that_are_template
         described = TABLES_OF_CODE.described_parameters(cls)
         templated = {name for name, text in described.items() if text.endswith("(templated)")}
 
-        assert list(described) == parameters(cls)
+        assert set(described) == set(parameters(cls))
         assert templated == set(described) & set(operator.template_fields)
 
 
@@ -322,6 +326,20 @@ def test_a_column_is_described_once_on_the_page_of_the_dataset() -> None:
     assert len(described) == len(set(described)) > 30
     # Two meanings of one name are those of two tables.
     assert {name for name, _ in described if [n for n, _ in described].count(name) > 1} == {"outcome", "owner"}
+
+
+@pytest.mark.parametrize("name", ["recipes.md", "tweet-way.md", "architecture.md"])
+def test_a_page_for_contributors_names_files_and_members_that_exist(name: str) -> None:
+    package, text = Path(airflow_provider_engagement.__file__).parent, page(name)
+    files = re.findall(r"`((?:\w+/)+\w+\.py)`", text)
+    constants = re.findall(r"`(_?[A-Z]+(?:_[A-Z]+)*)`", text)
+    code = "".join(
+        path.read_text(encoding="utf-8") for path in [*package.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    )
+
+    assert files
+    assert [file for file in files if not any((folder / file).is_file() for folder in (package, ROOT))] == []
+    assert [constant for constant in constants if not re.search(rf"^{constant}\b.*=", code, re.MULTILINE)] == []
 
 
 def test_former_names_of_metrics_are_described() -> None:
@@ -463,11 +481,12 @@ def ids_file(folder: Path, operator: EngagementPullOperator, tweet_ids: list[str
     import pyarrow
     from pyarrow import csv, parquet
 
-    path = folder / Path(str(operator.tweet_ids_file)).name
-    table = pyarrow.table({operator.tweet_ids_column or "tweet_id": tweet_ids})
-    if operator.owner_column is not None:
+    columns = operator.tweets if isinstance(operator.tweets, FromFile) else FromFile(str(operator.tweets))
+    path = folder / Path(columns["path"]).name
+    table = pyarrow.table({columns.get("column", "tweet_id"): tweet_ids})
+    if "owner_column" in columns:
         # The user of the connection posted the Tweets.
-        table = table.append_column(operator.owner_column, pyarrow.nulls(len(tweet_ids), pyarrow.string()))
+        table = table.append_column(columns["owner_column"], pyarrow.nulls(len(tweet_ids), pyarrow.string()))
     if path.suffix == ".txt":
         path.write_text("\n".join(tweet_ids))
     else:
@@ -488,13 +507,16 @@ PULLS = [
 def test_a_pull_of_the_snippets_brings_a_number_for_every_tweet(
     operator: EngagementPullOperator, author: Handle, simulator: Simulator, tmp_path: Path
 ) -> None:
-    mixed = "mixed" in str(operator.tweet_ids_file)
+    mixed = "mixed" in str(operator.tweets)
     tweet_ids = list(simulator.world.tweets) if mixed else simulator.world.tweets_of(author.user_id)
-    if operator.tweet_ids_file is None:
-        # There is no database to send a query to.
-        operator.tweet_ids, operator.tweet_ids_sql = tweet_ids, None
+    if not isinstance(operator.tweets, str | FromFile) or "xcom_pull" in operator.tweets:
+        # There is no database to send a query to, and no other task.
+        operator.tweets = tweet_ids
     else:
-        operator.tweet_ids_file = f"file://{ids_file(tmp_path, operator, tweet_ids)}"
+        path = f"file://{ids_file(tmp_path, operator, tweet_ids)}"
+        operator.tweets = (
+            FromFile(**{**operator.tweets, "path": path}) if isinstance(operator.tweets, FromFile) else path
+        )
     if operator.dataset_path is not None:
         operator.dataset_path = f"file://{tmp_path}/dataset"
     context = context_of(operator)
@@ -559,7 +581,7 @@ def pull_ten_days(folder: Path, tweet_ids: list[str], dataset_format: str) -> tu
     with DAG("reading", schedule=None):
         operator = EngagementHistoricalOperator(
             task_id="hours",
-            tweet_ids=tweet_ids,
+            tweets=tweet_ids,
             metrics=["impressions"],
             start=start,
             end=end,
@@ -654,12 +676,12 @@ def paths_written(simulator: Simulator, folder: Path, dataset_format: str) -> se
     user = next(iter(simulator.world.handles.values()))
     end = pendulum.today("UTC").subtract(days=1)
     shared = {
-        "tweet_ids": simulator.world.tweets_of(user.user_id),
+        "tweets": simulator.world.tweets_of(user.user_id),
         "metrics": ["favorites"],
         "dataset_path": f"file://{folder}",
         "dataset_format": dataset_format,
     }
-    past = {**shared, "start": end.subtract(days=2), "end": end, "write_restatements": True}
+    past = {**shared, "start": end.subtract(days=2), "end": end, "extra_tables": ["restatements"]}
     moved: set[Path] = set()
     move = os.replace
 
@@ -672,7 +694,7 @@ def paths_written(simulator: Simulator, folder: Path, dataset_format: str) -> se
         patch.setattr(os, "replace", observed_move)
         patch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection(simulator, user)))
         pulls = [
-            engagement.EngagementTotalsOperator(task_id="totals", auth="user", write_owner_ledger=True, **shared),
+            engagement.EngagementTotalsOperator(task_id="totals", auth="user", extra_tables=["owner_ledger"], **shared),
             engagement.Engagement28HourOperator(task_id="last_28_hours", **shared),
             engagement.EngagementHistoricalOperator(task_id="total", granularity="total", **past),
             engagement.EngagementHistoricalOperator(task_id="day", granularity="day", **past),
@@ -736,7 +758,7 @@ def test_the_files_on_the_way_of_a_tweet_appear_as_the_page_says(simulator: Simu
     with DAG("brand", schedule=None):
         operator = EngagementHistoricalOperator(
             task_id="hours",
-            tweet_ids=simulator.world.tweets_of(user.user_id, deleted=False)[-1:],
+            tweets=simulator.world.tweets_of(user.user_id, deleted=False)[-1:],
             metrics=["impressions", "favorites"],
             dataset_path=f"file://{tmp_path}",
         )
@@ -757,7 +779,7 @@ def test_the_files_on_the_way_of_a_tweet_appear_as_the_page_says(simulator: Simu
 
     text = page("tweet-way.md")
     documented = text.split("```")[3].split()
-    of_run, files_of_code = "a31427092f12", re.findall(r"`(\w+/\w+\.py)`", text)
+    of_run = "a31427092f12"
     patterns = [
         of_run.join(
             re.sub(r"[0-9a-f]{16,}|\d+", lambda it: rf"[0-9a-f]{{{len(it[0])}}}", re.escape(part))
@@ -767,8 +789,6 @@ def test_the_files_on_the_way_of_a_tweet_appear_as_the_page_says(simulator: Simu
     ]
     assert len(appeared) == len(patterns)
     assert [path for path, pattern in zip(appeared, patterns, strict=True) if not re.fullmatch(pattern, path)] == []
-    package = Path(airflow_provider_engagement.__file__).parent
-    assert [name for name in files_of_code if not (package / name).is_file()] == []
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path.name != "tweet-way.md"], ids=name_of)

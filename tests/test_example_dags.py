@@ -169,7 +169,7 @@ def run(airflow_database: None, folder: Path, warehouse: None, monkeypatch: pyte
         ids = {
             "handles": ["handle_1"],
             "tweet_ids_folder": str(folder),
-            "tweet_ids_file": str(folder / "handle_1.txt"),
+            "tweets": str(folder / "handle_1.txt"),
             "database": str(folder / "warehouse.duckdb"),
         }
         conf = {"dataset_path": str(folder / "dataset")} | {key: ids[key] for key in ids if key in dag.params}

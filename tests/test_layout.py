@@ -26,7 +26,7 @@ TABLES = ("tables", "engagement_api", "x_api", "http", *STORAGE)
 INPUTS = ("inputs", "tables.granularity", "tables.dataset_format", "storage.paths", *API, *X_API)
 PULL = ("pull", "tables", "progress_bar", *INPUTS, *STORAGE)
 CONNECTIONS = ("connections", "storage.paths", "storage.table_options", "storage.user_information", *INPUTS)
-TASKS = ("operators", "assets", "sensors", "hooks", "report", "progress_bar", *CONNECTIONS, *PULL)
+TASKS = ("operators", "parameters", "assets", "sensors", "hooks", "report", "progress_bar", *CONNECTIONS, *PULL)
 
 ALLOWED = {
     "http": HTTP,
@@ -49,6 +49,7 @@ ALLOWED = {
     "__main__": ("report", "inputs", "progress_bar", "connections.storage_options", *PULL),
     "simulator": ("simulator", "engagement_api.catalogue", "tweet_id"),
     "exceptions": (),
+    "parameters": (),
     "quantities": (),
     "tweet_id": (),
     "progress_bar": (),
@@ -325,6 +326,7 @@ def test_what_dag_files_import_loads_nothing_slow() -> None:
     modules = (
         "operators.engagement",
         "operators.report",
+        "operators.tweets",
         "sensors.rate_limit",
         "hooks.engagement",
         "transfers.engagement_to_warehouse",

@@ -93,7 +93,7 @@ def test_a_pull_with_the_policy_fails_instead_of_deferring(monkeypatch: pytest.M
 
     monkeypatch.setattr("airflow_provider_engagement.operators.execution.read_tweets", wait)
     policy = RateLimitRetryPolicy()
-    operator = EngagementTotalsOperator(task_id="pull", tweet_ids=["20"], deferrable=True, retry_policy=policy)
+    operator = EngagementTotalsOperator(task_id="pull", tweets=["20"], deferrable=True, retry_policy=policy)
     with pytest.raises(WaitRequired):
         operator.execute(context())
 
@@ -101,6 +101,6 @@ def test_a_pull_with_the_policy_fails_instead_of_deferring(monkeypatch: pytest.M
 def test_a_dag_with_the_policy_can_be_serialized() -> None:
     assert isinstance(RateLimitRetryPolicy(), RetryPolicy)
     with DAG("engagement", schedule=None) as dag:
-        EngagementTotalsOperator(task_id="pull", retry_policy=RateLimitRetryPolicy())
+        EngagementTotalsOperator(task_id="pull", tweets=["20"], retry_policy=RateLimitRetryPolicy())
     stored = DagSerialization.to_dict(dag)
     assert stored["dag"]["tasks"][0]["__var"]["has_retry_policy"] is True

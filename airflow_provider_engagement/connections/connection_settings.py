@@ -20,6 +20,7 @@ from airflow_provider_engagement.http.address import LONGEST_TIMEOUT, Address
 from airflow_provider_engagement.http.credentials import Credentials
 from airflow_provider_engagement.http.redaction import check_secret
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
+from airflow_provider_engagement.x_api.catalogue import DEFAULT_X_BASE_URL
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -31,6 +32,7 @@ SECRETS = ("api_key", "api_key_secret", "access_token", "access_token_secret", "
 SETTINGS = (
     ACCOUNTS,
     "token_url",
+    "x_base_url",
     "requests_per_minute",
     "quota_share",
     "connect_timeout",
@@ -49,7 +51,8 @@ class ConnectionSettings:
 
     :param credentials: the secrets of the app and of one user.
     :param accounts: the tokens of further owners, by owner.
-    :param address: where the API is.
+    :param address: where the Engagement API is.
+    :param x_address: where X API v2 is.
     :param requests_per_minute: the connection's own limit, if it sets one.
     :param quota_share: the share of the quota to use.
     """
@@ -57,6 +60,7 @@ class ConnectionSettings:
     credentials: Credentials
     accounts: Mapping[str, Mapping[str, str]] = field(repr=False)
     address: Address
+    x_address: Address
     requests_per_minute: int | None
     quota_share: float
 
@@ -120,7 +124,8 @@ def _parse_settings(connection: Connection) -> ConnectionSettings:
     return ConnectionSettings(
         credentials=Credentials(**secrets),
         accounts=accounts,
-        address=_parse_address(connection.host, connection.port, given),
+        address=_parse_address(_base_url(connection.host, connection.port), given),
+        x_address=_parse_address(_with_scheme(str(given.get("x_base_url", DEFAULT_X_BASE_URL)).strip()), given),
         requests_per_minute=(
             parse_whole_number(given["requests_per_minute"], field="requests_per_minute", minimum=1)
             if "requests_per_minute" in given
@@ -130,9 +135,17 @@ def _parse_settings(connection: Connection) -> ConnectionSettings:
     )
 
 
-def _parse_address(host: str | None, port: int | None, given: Mapping[str, Any]) -> Address:
-    url = (host or "").strip() or DEFAULT_BASE_URL
-    url = url if "://" in url else f"https://{url}"
+def _base_url(host: str | None, port: int | None) -> str:
+    url = _with_scheme((host or "").strip() or DEFAULT_BASE_URL)
+    # Airflow's form sends port 0 for an empty field.
+    return f"{url}:{port}" if port else url
+
+
+def _with_scheme(url: str) -> str:
+    return url if "://" in url else f"https://{url}"
+
+
+def _parse_address(base_url: str, given: Mapping[str, Any]) -> Address:
     limits: dict[str, Any] = {
         name: parse_number(given[name], field=name, above=0, maximum=LONGEST_TIMEOUT)
         for name in ("connect_timeout", "read_timeout")
@@ -143,8 +156,7 @@ def _parse_address(host: str | None, port: int | None, given: Mapping[str, Any])
             given["max_response_megabytes"], field="max_response_megabytes", minimum=1
         )
     return Address(
-        # Airflow's form sends port 0 for an empty field.
-        base_url=f"{url}:{port}" if port else url,
+        base_url=base_url,
         token_url=str(given.get("token_url", DEFAULT_TOKEN_URL)).strip(),
         **limits,
     )

@@ -34,12 +34,14 @@ from airflow_provider_engagement.exceptions import (
     RateLimitedError,
     WaitRequired,
 )
-from airflow_provider_engagement.http.credentials import Credentials
+from airflow_provider_engagement.http.credentials import Account, Credentials
 from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.http.limits.rate_limit import RateLimit, RateLimitSnapshot
 from airflow_provider_engagement.inputs.intervals import check_is_over
 from airflow_provider_engagement.inputs.query_fields import choose_auth, parse_groupings, parse_metrics
 from airflow_provider_engagement.inputs.tweet_ids import parse_tweet_ids
+from airflow_provider_engagement.x_api.catalogue import RATE_WINDOW
+from airflow_provider_engagement.x_api.client import XClient, XQuota
 
 OWNER_FIELD = "{owner}"
 """What stands for the owner in ``owner_conn_id``."""
@@ -185,6 +187,52 @@ class EngagementConnection:
             max_wait=max_wait,
             drop_forbidden=drop_forbidden,
             spare_requests=spare_requests,
+            max_connections=max_connections,
+            user_agent=f"airflow-provider-engagement/{__version__}",
+            on_obtained=mask_obtained,
+        )
+
+    @property
+    def x_base_url(self) -> str:
+        """The base URL of X API v2."""
+        return self._settings.x_address.base_url
+
+    def x_identity_of(self, account: Account) -> str:
+        """Return a text that identifies the address of X API v2 and the credentials of an account. It has no secret."""
+        return f"{self.x_base_url} {self._identity_of(account[1])}"
+
+    def open_x_client(
+        self,
+        *,
+        max_inline_wait: float | None = None,
+        max_wait: float = 3600.0,
+        attempts: int = 6,
+        max_connections: int = 8,
+    ) -> XClient:
+        """Return a client of X API v2, with the same app, keys and tokens. Use it as a context manager.
+
+        :param max_inline_wait: the longest wait for a window of 15 minutes, in seconds, that the client sleeps through;
+            ``None`` for any. For a longer wait it raises ``WaitRequired``.
+        :param max_wait: seconds after which a request that is still rate-limited fails.
+        :param attempts: how often a request is sent before a transient error is raised.
+        :param max_connections: how many connections to keep open.
+        """
+
+        def mask_obtained(bearer_token: str) -> None:
+            mask([bearer_token])
+
+        def create_limiter(quota: XQuota) -> Limiter:
+            rate_limit = RateLimit(quota_share=settings.quota_share, window_seconds=RATE_WINDOW.total_seconds())
+            return Limiter(rate_limit, max_inline_wait=max_inline_wait)
+
+        settings = self._settings
+        return XClient(
+            settings.credentials,
+            of_owner=self.accounts.credentials_of,
+            address=settings.x_address,
+            create_limiter=create_limiter,
+            attempts=attempts,
+            max_wait=max_wait,
             max_connections=max_connections,
             user_agent=f"airflow-provider-engagement/{__version__}",
             on_obtained=mask_obtained,

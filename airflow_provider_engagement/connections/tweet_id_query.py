@@ -20,7 +20,7 @@ from airflow_provider_engagement.inputs.tweet_id_forms import parse_tweet_id
 from airflow_provider_engagement.inputs.tweet_ids import ListedTweet, parse_owner
 from airflow_provider_engagement.tweet_id import newest_id_at
 
-FIELD = "tweet_ids_sql"
+FIELD = "tweets"
 
 ROWS_AT_ONCE = 10_000
 """How many rows are fetched from the database at once."""
@@ -65,8 +65,8 @@ def query_tweet_ids(
     columns = parse_id_columns(column, owner_column)
     newest = newest_id_at(datetime.now(UTC))
     if not conn_id:
-        raise InvalidQueryError("tweet_ids_conn_id", "is not set", "Set the connection of the database.")
-    database = find_connection(conn_id, field="tweet_ids_conn_id")
+        raise InvalidQueryError("tweets.conn_id", "is not set", "Set the connection of the database.")
+    database = find_connection(conn_id, field="tweets.conn_id")
     hook = _hook_of(database)
     with (
         _named_errors(database),
@@ -111,7 +111,7 @@ def _hook_of(connection: Any) -> Any:
         hook = None
     if not isinstance(hook, DbApiHook):
         raise InvalidQueryError(
-            "tweet_ids_conn_id",
+            "tweets.conn_id",
             f"the connection {connection.conn_id!r} of type {connection.conn_type!r} is not one of a database with "
             "SQL, or the worker lacks Airflow's provider for this type",
             "Use a connection whose hook is based on DbApiHook, and install its provider on the workers.",
@@ -169,7 +169,7 @@ def _places(names: list[str], columns: IdColumns) -> tuple[int, int | None]:
     """Return the indexes of the columns of the ids and of the owners."""
     if not columns.have_header:
         problem = f"{columns.ids} is a number, but the columns of a result have names"
-        raise InvalidQueryError("tweet_ids_column", problem, "Pass the name of the column.")
+        raise InvalidQueryError("tweets.column", problem, "Pass the name of the column.")
     place = columns.place_of_ids(names, field=FIELD, source="the result")
     owner_place = columns.place_of_owners(names, field=FIELD, source="the result")
     if place is None and columns.ids is None:

@@ -279,6 +279,32 @@ RENAMED_METRICS: Final[Mapping[str, RenamedMetric]] = MappingProxyType(
     }
 )
 
+OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "like": ("favorites",),
+        "favorite": ("favorites",),
+        "view": ("video_views", "impressions"),
+        "video_view": ("video_views",),
+        "impression": ("impressions",),
+        "replie": ("replies",),
+        "reply": ("replies",),
+        "comment": ("replies",),
+        "quote": ("quote_tweets",),
+        "quote_tweet": ("quote_tweets",),
+        "repost": ("retweets",),
+        "share": ("retweets",),
+        "retweet": ("retweets",),
+        "engagement": ("engagements",),
+        "click": ("url_clicks",),
+        "link_click": ("url_clicks",),
+        "url_link_click": ("url_clicks",),
+        "profile_click": ("user_profile_clicks",),
+        "user_profile_click": ("user_profile_clicks",),
+        "follow": ("user_follows",),
+    }
+)
+"""What X's website and API v2 call the metrics, in lower case and without a plural or ``_count``."""
+
 _TOTALS = frozenset({Endpoint.TOTALS})
 _HOURLY = frozenset({Endpoint.LAST_28_HOURS, Endpoint.HISTORICAL})
 

@@ -36,7 +36,8 @@ _FORBIDDEN_TWEETS = re.compile(
 _SEPARATORS = " \t\r\n,;"
 _UNSUPPORTED_GROUPING = "groupbys you have specified are not supported"
 _UNAVAILABLE = re.compile(
-    r"(?:(?<![0-9])(?P<number>[0-9]{1,9})\s{1,9})?Tweet ID\(s\)\s{1,9}are\s{1,9}unavailable", re.IGNORECASE
+    r"(?:(?<![0-9])(?P<number>[0-9]{1,9})\s{1,9})?Tweet IDs?(?:\(s\))?\s{1,9}(?:is|are)\s{1,9}unavailable",
+    re.IGNORECASE,
 )
 
 
@@ -78,7 +79,7 @@ def _classify(status: int, text: str, host: str) -> tuple[type[ApiError], str]:
     if _UNAVAILABLE.search(text):
         return RequestRejectedError, (
             "The API rejected the request because Tweets in it are unavailable, and does not say which. Increase "
-            "max_requests, so that they can be found, or leave them out."
+            "limits.requests, so that they can be found, or leave them out."
         )
     if _UNSUPPORTED_GROUPING in text:
         return RequestRejectedError, "The endpoint does not support a dimension of the groupings. Leave it out."

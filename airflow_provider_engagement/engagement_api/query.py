@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from airflow_provider_engagement.engagement_api import catalogue
 from airflow_provider_engagement.engagement_api.catalogue import Auth, Dimension, Endpoint
@@ -45,14 +47,8 @@ class Query:
 
     def __post_init__(self) -> None:
         _check_tweet_ids(self.tweet_ids)
-        _check_metrics(self.metrics, self.endpoint, self.auth)
-        if self.rows_grouping in self.groupings:
-            raise InvalidQueryError(
-                "groupings", f"the name {self.rows_grouping!r} is reserved for the rows", "Choose another name."
-            )
-        _check_groupings(self.requested_groupings(), self.endpoint)
-        for name in self.groupings_of_hours:
-            _check_groupings({name: self.groupings[name]}, self.endpoint)
+        check_metrics(self.metrics, self.endpoint, self.auth)
+        check_groupings(self.groupings, self.endpoint)
         if (self.interval is not None) != (self.endpoint is Endpoint.HISTORICAL):
             raise InvalidQueryError(
                 "interval",
@@ -68,7 +64,7 @@ class Query:
     @property
     def rows_grouping(self) -> str:
         """The name of the grouping that the rows of the dataset come from: ``total`` or ``hour``."""
-        return self._rows[0]
+        return _rows_of(self.endpoint)[0]
 
     @property
     def groupings_of_hours(self) -> frozenset[str]:
@@ -76,33 +72,32 @@ class Query:
 
         A request can hold one grouping of four dimensions. On the endpoints with hourly rows, the rows need it.
         """
-        if self._rows is not HOURLY_ROWS:
-            return frozenset()
-        return frozenset(name for name, group_by in self.groupings.items() if len(group_by) == 4)
-
-    @property
-    def _rows(self) -> tuple[str, tuple[Dimension, ...]]:
-        return TOTAL_ROWS if self.endpoint is Endpoint.TOTALS else HOURLY_ROWS
+        return _groupings_of_hours(self.groupings, self.endpoint)
 
     def requested_groupings(self) -> dict[str, tuple[Dimension, ...]]:
         """Return the groupings that each request carries, by name."""
-        name, group_by = self._rows
-        derived = self.groupings_of_hours
-        return {name: group_by} | {name: by for name, by in self.groupings.items() if name not in derived}
+        return _requested_groupings(self.groupings, self.endpoint)
 
 
 def _check_tweet_ids(tweet_ids: Sequence[str]) -> None:
     if not tweet_ids:
-        raise InvalidQueryError("tweet_ids", "is empty", "Name at least one Tweet.")
+        raise InvalidQueryError("tweets", "is empty", "Name at least one Tweet.")
     if isinstance(tweet_ids, TweetIds):
         return
     if not all(map(is_tweet_id, tweet_ids)) or len(set(tweet_ids)) < len(tweet_ids):
         raise InvalidQueryError(
-            "tweet_ids", "holds a duplicate or an invalid Tweet id", "Pass the result of parse_tweet_ids."
+            "tweets", "holds a duplicate or an invalid Tweet id", "Name each Tweet once, by an id of 1 to 20 digits."
         )
 
 
-def _check_metrics(metrics: Sequence[str], endpoint: Endpoint, auth: Auth) -> None:
+def check_metrics(metrics: Sequence[str], endpoint: Endpoint, auth: Auth) -> None:
+    """Reject metrics that an endpoint does not have for a kind of credentials.
+
+    :param metrics: the names of the metrics.
+    :param endpoint: the endpoint.
+    :param auth: the kind of credentials.
+    :raises InvalidQueryError: with the first one.
+    """
     allowed = catalogue.metrics_of(endpoint, auth)
     if not allowed:
         raise InvalidQueryError(
@@ -116,7 +111,7 @@ def _check_metrics(metrics: Sequence[str], endpoint: Endpoint, auth: Auth) -> No
         raise InvalidQueryError("metrics", "holds a duplicate", "Name each metric once.")
     for name in metrics:
         if name not in catalogue.METRICS:
-            raise InvalidQueryError("metrics", f"{name!r} is not a metric", f"Choose from {', '.join(allowed)}.")
+            raise InvalidQueryError("metrics", f"{name!r} is not a metric", _closest_metrics(name, allowed))
         if name not in allowed:
             if endpoint not in catalogue.METRICS[name].endpoints:
                 raise InvalidQueryError(
@@ -127,6 +122,46 @@ def _check_metrics(metrics: Sequence[str], endpoint: Endpoint, auth: Auth) -> No
                 f"{name!r} is not available with app credentials",
                 "Use a connection with an access token of the user who posted the Tweets.",
             )
+
+
+def _closest_metrics(name: str, allowed: Sequence[str]) -> str:
+    """Return what to do about a name that is not that of a metric."""
+    key = re.sub(r"[\s_-]+", "_", name.strip().lower()).removesuffix("_count").removesuffix("s")
+    close = [metric for metric in catalogue.OTHER_NAMES.get(key, ()) if metric in allowed]
+    close = close or get_close_matches(name.strip().lower(), allowed, n=1, cutoff=0.75)
+    choice = f"Choose from {', '.join(allowed)}."
+    return f"Did you mean {' or '.join(close)}? {choice}" if close else choice
+
+
+def _rows_of(endpoint: Endpoint) -> tuple[str, tuple[Dimension, ...]]:
+    return TOTAL_ROWS if endpoint is Endpoint.TOTALS else HOURLY_ROWS
+
+
+def _groupings_of_hours(groupings: Groupings, endpoint: Endpoint) -> frozenset[str]:
+    if endpoint is Endpoint.TOTALS:
+        return frozenset()
+    return frozenset(name for name, group_by in groupings.items() if len(group_by) == 4)
+
+
+def _requested_groupings(groupings: Groupings, endpoint: Endpoint) -> dict[str, tuple[Dimension, ...]]:
+    name, group_by = _rows_of(endpoint)
+    derived = _groupings_of_hours(groupings, endpoint)
+    return {name: group_by} | {name: by for name, by in groupings.items() if name not in derived}
+
+
+def check_groupings(groupings: Groupings, endpoint: Endpoint) -> None:
+    """Reject groupings that a request cannot hold beside the rows.
+
+    :param groupings: the groupings by name.
+    :param endpoint: the endpoint.
+    :raises InvalidQueryError: with the first one.
+    """
+    rows_name, _ = _rows_of(endpoint)
+    if rows_name in groupings:
+        raise InvalidQueryError("groupings", f"the name {rows_name!r} is reserved for the rows", "Choose another name.")
+    _check_groupings(_requested_groupings(groupings, endpoint), endpoint)
+    for name in _groupings_of_hours(groupings, endpoint):
+        _check_groupings({name: groupings[name]}, endpoint)
 
 
 def _check_groupings(groupings: Groupings, endpoint: Endpoint) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_engagement.engagement_api.response import ParsedResponse
     from airflow_provider_engagement.http.credentials import Credentials
     from airflow_provider_engagement.http.limits.rate_limit import RateLimitSnapshot
+    from airflow_provider_engagement.x_api.client import XClient
 
 
 class EngagementHook(BaseHook):
@@ -74,6 +75,15 @@ class EngagementHook(BaseHook):
             :meth:`~airflow_provider_engagement.connections.engagement.EngagementConnection.open_client`.
         """
         return self.connection.open_client(**options)
+
+    def get_x_conn(self, *, max_inline_wait: float | None = None, attempts: int = 6) -> XClient:
+        """Return a client of X API v2, with the same app, keys and tokens. Use it as a context manager.
+
+        :param max_inline_wait: the longest wait for a window of 15 minutes, in seconds, that the client sleeps through;
+            ``None`` for any. For a longer wait it raises ``WaitRequired``.
+        :param attempts: how often a request is sent before a transient error is raised.
+        """
+        return self.connection.open_x_client(max_inline_wait=max_inline_wait, attempts=attempts)
 
     def query(
         self,

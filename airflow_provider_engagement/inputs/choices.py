@@ -13,6 +13,8 @@ from airflow_provider_engagement.tables.granularity import Granularity
 
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
+_FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
 ACCEPTED_BY_DEFAULT = (Outcome.UNAVAILABLE, Outcome.UNSUPPORTED_90D, Outcome.UNSUPPORTED_VIDEO)
 """Deleted Tweets, and metrics that the API does not have for old Tweets. They do not fail a task."""
 
@@ -51,6 +53,36 @@ def parse_name(value: object, names: Iterable[str], *, field: str) -> str:
     raise InvalidQueryError(field, f"{quoted(value)} is not a valid choice", f"Choose one of {', '.join(known)}.")
 
 
+def parse_flag(value: object, *, field: str) -> bool:
+    """Parse a switch that is on or off.
+
+    :param value: a Boolean, or its text as a rendered template leaves it.
+    :param field: the parameter that an error names.
+    :raises InvalidQueryError: if the value is neither.
+    """
+    if isinstance(value, bool):
+        return value
+    flag = _FLAGS.get(str(value).strip().lower())
+    if flag is None:
+        raise InvalidQueryError(field, f"{quoted(value)} is not a valid choice", "Choose one of True, False.")
+    return flag
+
+
+def parse_text(value: object, *, field: str) -> str:
+    """Parse a text. A whole number, as a template that is rendered as a native object leaves it, becomes text again.
+
+    :param value: the text.
+    :param field: the parameter that an error names.
+    :raises InvalidQueryError: if the value is neither.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    problem = f"{type(value).__name__} is not a text"
+    raise InvalidQueryError(field, problem, "Pass a text, in quotes if a template renders it as a native object.")
+
+
 def parse_accepted_outcomes(value: object) -> tuple[Outcome, ...]:
     """Parse the outcomes that do not fail a task.
 
@@ -75,5 +107,5 @@ def parse_granularity(value: object, supported: Iterable[str], *, endpoint: str)
         value,
         [Granularity(name) for name in supported],
         field="granularity",
-        problem=f"{endpoint!r} does not support {{value}}",
+        problem=f"{str(endpoint)!r} does not support {{value}}",
     )

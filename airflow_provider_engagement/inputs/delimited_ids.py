@@ -111,9 +111,9 @@ class _Rows:
         columns, name = self._source.columns, self._source.name
         names = [stripped(cell) for cell in row]
         if not columns.have_header:
-            self._place = self._number(columns.ids, "tweet_ids_column")
+            self._place = self._number(columns.ids, "tweets.column")
             if columns.owners:
-                self._owner_place = self._number(columns.owners, "owner_column")
+                self._owner_place = self._number(columns.owners, "tweets.owner_column")
             return False
         place = columns.place_of_ids(names, field=FIELD, source=name)
         if place is None and columns.ids is None and len(names) == 1:
@@ -124,7 +124,7 @@ class _Rows:
                 raise self._source.error(
                     f"line {self._line}",
                     f"{quoted(names[0])} can be a header or an id",
-                    "Write a header, or set tweet_ids_column=1 if there is none.",
+                    "Write a header, or set tweets.column=1 if there is none.",
                 )
             if _NOT_A_NAME.match(names[0]):
                 return False
@@ -133,7 +133,7 @@ class _Rows:
                 raise self._source.error(
                     f"line {self._line}",
                     f"is not a header; its cells are {quoted_names(names)}",
-                    "If the file has no header, set tweet_ids_column to the number of the column that holds the ids, "
+                    "If the file has no header, set tweets.column to the number of the column that holds the ids, "
                     "counted from 1.",
                 )
             raise columns.not_found(names, field=FIELD, source=name)

@@ -70,7 +70,7 @@ class IdColumns:
         try:
             return _place_of_ids(tuple(names), None if self.ids is None else str(self.ids))
         except LookupError as problem:
-            remedy = "Set tweet_ids_column to the column that holds the ids."
+            remedy = "Set tweets.column to the column that holds the ids."
             if len(set(names)) < len(names):
                 remedy = f"Give each column a name of its own. {remedy}"
             raise InvalidQueryError(field, f"{source}: {problem}", remedy) from None
@@ -95,14 +95,17 @@ class IdColumns:
         raise InvalidQueryError(
             field,
             f"{source} {found} {wanted}; its columns are {quoted_names(names)}",
-            "Set owner_column to the column that holds the owners, or to False to read none.",
+            "Set tweets.owner_column to the column that holds the owners, or to False to read none.",
         )
 
     def remedy_of_owner(self, remedy: str) -> str:
         """Return the remedy of a value that is not an owner. Its column may mean something else."""
         if self.owners is not None:
             return remedy
-        return f"{remedy} The column {OWNER} is read as the owners of the Tweets. Set owner_column=False to ignore it."
+        return (
+            f"{remedy} The column {OWNER} is read as the owners of the Tweets. "
+            "Set tweets.owner_column=False to ignore it."
+        )
 
     def not_found(self, names: Sequence[str], *, field: str, source: str, kind: str = "column") -> InvalidQueryError:
         """Return the error of a source without the column or key of the ids."""
@@ -110,30 +113,30 @@ class IdColumns:
         return InvalidQueryError(
             field,
             f"{source} has no {kind} {wanted}; its {kind}s are {quoted_names(names)}",
-            f"Set tweet_ids_column to the {kind} that holds the ids.",
+            f"Set tweets.column to the {kind} that holds the ids.",
         )
 
 
 def parse_id_columns(ids: object, owners: object) -> IdColumns:
     """Parse the names or numbers of columns.
 
-    :param ids: ``tweet_ids_column``.
-    :param owners: ``owner_column``.
+    :param ids: ``tweets.column``.
+    :param owners: ``tweets.owner_column``.
     :raises InvalidQueryError: if a value is neither a name nor a number from 1.
     """
-    parsed = IdColumns(_parse("tweet_ids_column", ids), _parse("owner_column", owners))
+    parsed = IdColumns(_parse("tweets.column", ids), _parse("tweets.owner_column", owners))
     if parsed.ids is False:
-        raise InvalidQueryError("tweet_ids_column", "False is not a column", "Pass a name, or a number from 1.")
+        raise InvalidQueryError("tweets.column", "False is not a column", "Pass a name, or a number from 1.")
     if _is_number(parsed.owners) and parsed.have_header:
         raise InvalidQueryError(
-            "owner_column",
-            f"{parsed.owners} is the number of a column, but tweet_ids_column is not a number",
+            "tweets.owner_column",
+            f"{parsed.owners} is the number of a column, but tweets.column is not a number",
             "Pass names, or pass numbers for a file without a header.",
         )
     if isinstance(parsed.owners, str) and not parsed.have_header:
         raise InvalidQueryError(
-            "owner_column",
-            f"{quoted(parsed.owners)} is a name, but tweet_ids_column says that the file has no header",
+            "tweets.owner_column",
+            f"{quoted(parsed.owners)} is a name, but tweets.column says that the file has no header",
             "Pass the number of the column, counted from 1.",
         )
     return parsed

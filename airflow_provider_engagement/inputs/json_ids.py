@@ -115,13 +115,13 @@ class _Documents:
             yield line
 
     def check_owners(self) -> None:
-        """Raise an error if no object of the file has the key that ``owner_column`` names."""
+        """Raise an error if no object of the file has the key that ``tweets.owner_column`` names."""
         owners = self._source.columns.owners
         if isinstance(owners, str) and self._have_ids and not self._have_owners:
             raise InvalidQueryError(
                 FIELD,
                 f"{self._source.name} has no object with the key {quoted(owners)}",
-                "Set owner_column to the key that holds the owners, or to False to read none.",
+                "Set tweets.owner_column to the key that holds the owners, or to False to read none.",
             )
 
     def ids_in(self, document: object, number: int, items: tuple[int, ...] = ()) -> Iterator[FoundId]:
@@ -157,7 +157,7 @@ class _Documents:
         if len(pages) > 1 or (pages and found is not None and columns.ids is None):
             listed = quoted_names(pages if found is None else ["an id", *pages])
             raise self._error(
-                number, items, f"has several keys that can hold ids: {listed}", "Keep one, or set tweet_ids_column."
+                number, items, f"has several keys that can hold ids: {listed}", "Keep one, or set tweets.column."
             )
         if found is not None:
             self._have_ids = True

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
-MAX_ROWS = 100_000_000
+MAX_ROWS = 10_000_000
 """How many rows a table can have, since a small file can repeat a row any number of times."""
 
 _ROWS_AT_ONCE = 2**16
@@ -44,7 +44,7 @@ def _ids_of(source: IdSource, content: ParquetFile) -> Iterator[FoundId]:
     columns = source.columns
     if not columns.have_header:
         problem = f"{source.name} has names for its columns, and needs no number"
-        raise InvalidQueryError("tweet_ids_column", problem, "Pass the name of the column.")
+        raise InvalidQueryError("tweets.column", problem, "Pass the name of the column.")
     place = columns.place_of_ids(names, field=FIELD, source=source.name)
     if place is None and columns.ids is None and len(names) == 1:
         place = 0

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_engagement.engagement_api.time_range import ceil_to_hour, check_plausible, floor_to_hour
+from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.lists import parse_list
 from airflow_provider_engagement.inputs.times import parse_time, parse_time_zone
@@ -47,9 +48,16 @@ def parse_report_options(
         if granularity
         else None,
         "zone": zone,
-        "tweet_ids": parse_tweet_ids(tweet_ids) if tweet_ids else (),
+        "tweet_ids": _parse_tweet_ids(tweet_ids) if tweet_ids else (),
     }
 
 
 def _time(value: object, *, field: str, now: datetime, zone: ZoneInfo | None) -> datetime:
     return check_plausible(parse_time(value, field=field, now=now, zone=zone or UTC), field=field)
+
+
+def _parse_tweet_ids(value: object) -> tuple[str, ...]:
+    try:
+        return parse_tweet_ids(value)
+    except InvalidQueryError as error:
+        raise InvalidQueryError("tweet_ids", error.problem, error.remedy) from None

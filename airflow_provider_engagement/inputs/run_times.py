@@ -44,9 +44,9 @@ def past_run_error(time: datetime, *, endpoint: str, now: datetime) -> InvalidQu
     age = now - time
     ago = f"{age.days} days" if age >= timedelta(days=2) else counted(round(age / timedelta(hours=1)), "hour")
     return InvalidQueryError(
-        "max_delay_hours",
+        "max_delay",
         f"the time of the run, {time.isoformat(timespec='seconds')}, is {ago} ago, and {endpoint} has only current "
         "counts. A backfill, a catch-up run or a cleared old run cannot read those of the past",
         "Pull the past with EngagementHistoricalOperator. To store current counts under the time of the run, set "
-        "max_delay_hours=None.",
+        "max_delay='unlimited'.",
     )

@@ -7,22 +7,42 @@ a start of ``7d``, stays as the author has written it until the run is known.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_engagement.engagement_api.catalogue import Auth, Endpoint
-from airflow_provider_engagement.engagement_api.query import Groupings
+from airflow_provider_engagement.engagement_api.query import Groupings, check_groupings, check_metrics
 from airflow_provider_engagement.engagement_api.response import Outcome
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.inputs.choices import parse_accepted_outcomes, parse_choice, parse_granularity
+from airflow_provider_engagement.inputs.choices import (
+    ACCEPTED_BY_DEFAULT,
+    parse_accepted_outcomes,
+    parse_choice,
+    parse_flag,
+    parse_granularity,
+    parse_text,
+)
 from airflow_provider_engagement.inputs.intervals import OnOutOfRange, OnUnaligned
-from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
+from airflow_provider_engagement.inputs.lists import parse_list
+from airflow_provider_engagement.inputs.numbers import parse_whole_number
 from airflow_provider_engagement.inputs.query_fields import parse_groupings, parse_metrics
-from airflow_provider_engagement.inputs.times import parse_hours, parse_time_zone
+from airflow_provider_engagement.inputs.rules import (
+    Alternatives,
+    Group,
+    Parse,
+    Rule,
+    Value,
+    check_constants,
+    is_blank,
+    is_constant,
+)
+from airflow_provider_engagement.inputs.times import parse_duration, parse_time_zone
 from airflow_provider_engagement.inputs.tweet_ids import parse_owner
+from airflow_provider_engagement.inputs.tweet_source import TweetSource, TweetsRule
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tables.granularity import Granularity
 
@@ -44,36 +64,17 @@ class AssetEvents(StrEnum):
     """One event for each whole UTC day of the interval, with the day as its partition key."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TweetSource:
-    """Where the ids of the Tweets come from: exactly one of a list, a file and a query.
+class ExtraTable(StrEnum):
+    """A table that a pull writes only if the DAG asks for it."""
 
-    :param ids: the list, in any form that can be parsed.
-    :param file: the path or URL of the file or files.
-    :param sql: the query.
-    :param conn_id: the connection of the database for the query.
-    :param column: the column that contains the ids, if its name is not one of the known ones.
-    :param owner_column: the column that contains the owners; ``None`` for ``owner``, if there is one; ``False``
-        for none.
-    :param owner: the owner of the Tweets that are listed without one.
-    """
-
-    ids: object = None
-    file: str | None = None
-    sql: str | None = None
-    conn_id: str | None = None
-    column: str | int | None = None
-    owner_column: str | int | bool | None = None
-    owner: str | None = None
-
-    @property
-    def guesses_owners(self) -> bool:
-        """Whether a column is read as that of the owners because of its name alone."""
-        return self.owner_column is None and self.ids is None
+    OWNER_LEDGER = "owner_ledger"
+    """The owners of the pull, since X bills the number of different users in a month."""
+    RESTATEMENTS = "restatements"
+    """Counts that differ from an earlier pull."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class Bounds:
     """The sizes above which a pull fails before it sends a request; ``None`` for no limit.
 
     :param tweets: the number of Tweets.
@@ -118,7 +119,7 @@ class PullSettings:
     dataset_format: DatasetFormat
     accepted: tuple[Outcome, ...]
     write_owner_ledger: bool
-    limits: Limits
+    limits: Bounds
     asset_events: AssetEvents | None
     concurrent_requests: int
     max_inline_wait: float
@@ -215,6 +216,120 @@ def main_table(endpoint: Endpoint, granularity: str | None) -> tuple[str, str | 
     return ("tweet_hours_of_day", None) if granularity == "hour_of_day" else ("tweet_metrics", granularity)
 
 
+def _duration(field: str, *, can_be_unlimited: bool = False, above_zero: bool = False) -> Parse:
+    return partial(parse_duration, field=field, can_be_unlimited=can_be_unlimited, above_zero=above_zero)
+
+
+def _whole(field: str, *, minimum: int) -> Parse:
+    return partial(parse_whole_number, field=field, minimum=minimum)
+
+
+OWNERS = Group(
+    "owners",
+    {
+        "default": partial(parse_owner, field="owners.default"),
+        "conn_id": partial(parse_text, field="owners.conn_id"),
+    },
+    defaults={"default": None, "conn_id": None},
+)
+
+LIMITS = Group(
+    "limits",
+    {
+        **{name: _whole(f"limits.{name}", minimum=0) for name in ("tweets", "requests", "owners")},
+        "concurrent_requests": _whole("limits.concurrent_requests", minimum=1),
+        "wait": _duration("limits.wait"),
+        "wait_on_worker": _duration("limits.wait_on_worker"),
+    },
+    defaults={
+        "tweets": None,
+        "requests": None,
+        "owners": None,
+        "concurrent_requests": 8,
+        "wait": timedelta(hours=6),
+        "wait_on_worker": timedelta(seconds=30),
+    },
+)
+
+FRESHNESS = Group(
+    "freshness",
+    {
+        "settles_after": _duration("freshness.settles_after"),
+        "reuse_for": _duration("freshness.reuse_for"),
+        "share_backfill_requests": partial(parse_flag, field="freshness.share_backfill_requests"),
+    },
+    defaults={
+        "settles_after": timedelta(hours=72),
+        "reuse_for": timedelta(hours=24),
+        "share_backfill_requests": True,
+    },
+)
+
+_OF_ALL_INTERVALS: Mapping[str, Parse] = {
+    "on_unaligned": partial(parse_choice, choices=OnUnaligned, field="interval.on_unaligned"),
+    "on_out_of_range": partial(parse_choice, choices=OnOutOfRange, field="interval.on_out_of_range"),
+    "max_age": _duration("interval.max_age", can_be_unlimited=True, above_zero=True),
+}
+_DEFAULT_INTERVAL = {
+    "lookback": timedelta(0),
+    "days": None,
+    "period": 1,
+    "on_unaligned": OnUnaligned.FAIL,
+    "on_out_of_range": OnOutOfRange.FAIL,
+    "max_age": timedelta(days=365),
+}
+AFTER_POST = Group(
+    "interval",
+    {
+        "days": _whole("interval.days", minimum=1),
+        "period": _whole("interval.period", minimum=1),
+        **_OF_ALL_INTERVALS,
+    },
+    defaults=_DEFAULT_INTERVAL,
+    required=("days",),
+)
+INTERVAL = Alternatives(
+    Group("interval", {"lookback": _duration("interval.lookback"), **_OF_ALL_INTERVALS}, defaults=_DEFAULT_INTERVAL),
+    {"days": AFTER_POST, "period": AFTER_POST},
+)
+
+
+@cache
+def rules_of(endpoint: Endpoint) -> Mapping[str, Rule]:
+    """Return what the parameters of the operator of an endpoint accept, by name.
+
+    :param endpoint: the endpoint.
+    """
+    rules: dict[str, Rule] = {
+        "tweets": TweetsRule(),
+        "metrics": Value(partial(_parse_metrics, endpoint=endpoint)),
+        "groupings": Value(partial(_parse_groupings, endpoint=endpoint), default={}),
+        "owners": OWNERS,
+        "accepted_outcomes": Value(parse_accepted_outcomes, default=ACCEPTED_BY_DEFAULT),
+        "dataset_format": Value(
+            partial(parse_choice, choices=DatasetFormat, field="dataset_format"), default=DatasetFormat.PARQUET
+        ),
+        "extra_tables": Value(partial(_parse_extra_tables, endpoint=endpoint), default=()),
+        "limits": LIMITS,
+        "asset_events": Value(partial(parse_choice, choices=AssetEvents, field="asset_events")),
+        "estimate_only": Value(partial(parse_flag, field="estimate_only"), default=False),
+    }
+    if endpoint is not Endpoint.HISTORICAL:
+        rules["max_delay"] = Value(_duration("max_delay", can_be_unlimited=True), default=timedelta(hours=24))
+    if endpoint is Endpoint.TOTALS:
+        rules["auth"] = Value(partial(parse_choice, choices=Auth, field="auth"))
+        return rules
+    rules["granularity"] = Value(
+        partial(parse_granularity, supported=GRANULARITIES[endpoint], endpoint=endpoint), default=Granularity.HOUR
+    )
+    rules["time_zone"] = Value(parse_time_zone, default=ZoneInfo("UTC"))
+    if endpoint is Endpoint.LAST_28_HOURS:
+        rules["settles_after"] = Value(_duration("settles_after"), default=timedelta(hours=72))
+    else:
+        rules |= {"interval": INTERVAL, "freshness": FRESHNESS}
+    return rules
+
+
 def parse_settings(endpoint: str, values: Values) -> PullSettings:
     """Parse what a pull does.
 
@@ -222,117 +337,116 @@ def parse_settings(endpoint: str, values: Values) -> PullSettings:
     :param values: the rendered parameters of its operator, by name.
     :raises InvalidQueryError: with the first parameter that has an invalid value.
     """
-    match Endpoint(endpoint):
+    of = Endpoint(endpoint)
+    _check_together(values)
+    parsed = {name: rule.parse(values[name]) for name, rule in rules_of(of).items()}
+    match of:
         case Endpoint.TOTALS:
             return TotalsSettings(
-                **_common(Endpoint.TOTALS, values),
-                auth=parse_choice(values["auth"], Auth, field="auth") if values["auth"] else None,
+                **_common(of, parsed, values),
+                auth=parsed["auth"],
                 snapshot_at=values["snapshot_at"],
-                max_delay=_max_delay(values),
+                max_delay=parsed["max_delay"],
             )
         case Endpoint.LAST_28_HOURS:
-            return Last28HourSettings(**_series(Endpoint.LAST_28_HOURS, values), max_delay=_max_delay(values))
+            return Last28HourSettings(
+                **_series(of, parsed, values), settling_time=parsed["settles_after"], max_delay=parsed["max_delay"]
+            )
         case Endpoint.HISTORICAL:
-            return _parse_historical(values)
+            interval, freshness = parsed["interval"], parsed["freshness"]
+            return HistoricalSettings(
+                **_series(of, parsed, values),
+                settling_time=freshness["settles_after"],
+                start=values["start"],
+                end=values["end"],
+                lookback=interval["lookback"],
+                after_post_days=interval["days"],
+                after_post_period=interval["period"],
+                on_unaligned=interval["on_unaligned"],
+                on_out_of_range=interval["on_out_of_range"],
+                max_age=interval["max_age"],
+                reuse_for=freshness["reuse_for"],
+                share_backfill_requests=freshness["share_backfill_requests"],
+            )
 
 
-def _parse_historical(values: Values) -> HistoricalSettings:
-    start, end, days, age = (values[name] for name in ("start", "end", "after_post_days", "history_days"))
-    settings = HistoricalSettings(
-        **_series(Endpoint.HISTORICAL, values),
-        start=start,
-        end=end,
-        lookback=parse_hours(values["lookback_hours"], field="lookback_hours"),
-        after_post_days=None if days is None else parse_whole_number(days, field="after_post_days", minimum=1),
-        after_post_period=parse_whole_number(values["after_post_period"], field="after_post_period", minimum=1),
-        on_unaligned=parse_choice(values["on_unaligned"], OnUnaligned, field="on_unaligned"),
-        on_out_of_range=parse_choice(values["on_out_of_range"], OnOutOfRange, field="on_out_of_range"),
-        max_age=None if age is None else timedelta(days=parse_number(age, field="history_days", above=0)),
-        reuse_for=parse_hours(values["reuse_hours"], field="reuse_hours"),
-        share_backfill_requests=bool(values["share_backfill_requests"]),
-    )
-    if settings.groupings and days is not None:
+def check_settings(endpoint: str, values: Values) -> None:
+    """Reject parameters that can never be right, before the templates are rendered.
+
+    :param endpoint: the endpoint.
+    :param values: the parameters of its operator, by name.
+    :raises InvalidQueryError: with the text that :func:`parse_settings` would raise.
+    """
+    check_constants(rules_of(Endpoint(endpoint)), values)
+    _check_together(values)
+
+
+def _check_together(values: Values) -> None:
+    """Reject parameters that exclude or require each other, as far as no template sets them."""
+    start, end, groupings = (values.get(name) for name in ("start", "end", "groupings"))
+    if is_blank(start) != is_blank(end) and is_constant(start) and is_constant(end):
+        missing, other = ("start", "end") if is_blank(start) else ("end", "start")
+        raise InvalidQueryError(missing, f"is not set, but {other} is", "Set start and end, or neither.")
+    if is_blank(groupings) or not groupings or not is_constant(groupings):
+        return
+    interval = values.get("interval")
+    if is_constant(interval) and INTERVAL.group_of(interval) is AFTER_POST:
         raise InvalidQueryError(
             "groupings",
-            "after_post_days does not support groupings, because Tweets of different ages share requests",
-            "Request hourly rows and sum them, or set start and end instead of after_post_days.",
+            "the days after each post do not support groupings, because Tweets of different ages share requests",
+            "Request hourly rows and sum them, or set start and end instead of AfterPost.",
         )
-    if (start is None) != (end is None):
-        missing, other = ("start", "end") if start is None else ("end", "start")
-        raise InvalidQueryError(missing, f"is not set, but {other} is", "Set start and end, or neither.")
-    return settings
 
 
-def _series(endpoint: Endpoint, values: Values) -> dict[str, Any]:
+def _series(endpoint: Endpoint, parsed: Values, values: Values) -> dict[str, Any]:
     return {
-        "granularity": parse_granularity(values["granularity"], GRANULARITIES[endpoint], endpoint=endpoint),
-        "zone": parse_time_zone(values["time_zone"]),
-        "settling_time": parse_hours(values["settling_hours"], field="settling_hours"),
-        "write_restatements": bool(values["write_restatements"]),
-        **_common(endpoint, values),
+        "granularity": parsed["granularity"],
+        "zone": parsed["time_zone"],
+        "write_restatements": ExtraTable.RESTATEMENTS in parsed["extra_tables"],
+        **_common(endpoint, parsed, values),
     }
 
 
-def _common(endpoint: Endpoint, values: Values) -> dict[str, Any]:
-    metrics, events, path = values["metrics"], values["asset_events"], values["dataset_path"]
-    # Without a dataset, the tables are read again and deleted.
-    dataset_format = parse_choice(values["dataset_format"], DatasetFormat, field="dataset_format")
-    if values["write_owner_ledger"] and not path:
+def _common(endpoint: Endpoint, parsed: Values, values: Values) -> dict[str, Any]:
+    path, limits, owners = values["dataset_path"], parsed["limits"], parsed["owners"]
+    if ExtraTable.OWNER_LEDGER in parsed["extra_tables"] and not path:
         raise InvalidQueryError(
-            "write_owner_ledger", "there is no dataset to keep the ledger in", "Set dataset_path, or leave it out."
+            "extra_tables", "there is no dataset to keep the owner_ledger in", "Set dataset_path, or leave it out."
         )
     return {
         "endpoint": endpoint,
         "conn_id": values["engagement_conn_id"],
-        "owner_conn_id": values["owner_conn_id"],
-        "metrics": None if metrics is None else parse_metrics(metrics, endpoint=endpoint, auth=Auth.USER),
-        "groupings": parse_groupings(values["groupings"]),
+        "owner_conn_id": owners["conn_id"],
+        "metrics": parsed["metrics"],
+        "groupings": parsed["groupings"],
         "dataset_path": path or None,
-        "dataset_format": dataset_format if path else DatasetFormat.PARQUET,
-        "accepted": parse_accepted_outcomes(values["accepted_outcomes"]),
-        "write_owner_ledger": bool(values["write_owner_ledger"]),
-        "limits": Limits(
-            tweets=_limit(values, "max_tweets"),
-            requests=_limit(values, "max_requests"),
-            owners=_limit(values, "max_owners"),
-        ),
-        "asset_events": None if events is None else parse_choice(events, AssetEvents, field="asset_events"),
-        "concurrent_requests": parse_whole_number(
-            values["concurrent_requests"], field="concurrent_requests", minimum=1
-        ),
-        "max_inline_wait": parse_number(values["max_inline_wait"], field="max_inline_wait", minimum=0),
-        "max_wait": parse_number(values["max_wait"], field="max_wait", minimum=0),
-        "estimate_only": bool(values["estimate_only"]),
-        "tweets": parse_source(values),
+        # Without a dataset, the tables are read again and deleted.
+        "dataset_format": parsed["dataset_format"] if path else DatasetFormat.PARQUET,
+        "accepted": parsed["accepted_outcomes"],
+        "write_owner_ledger": ExtraTable.OWNER_LEDGER in parsed["extra_tables"],
+        "limits": Bounds(tweets=limits["tweets"], requests=limits["requests"], owners=limits["owners"]),
+        "asset_events": parsed["asset_events"],
+        "concurrent_requests": limits["concurrent_requests"],
+        "max_inline_wait": limits["wait_on_worker"].total_seconds(),
+        "max_wait": limits["wait"].total_seconds(),
+        "estimate_only": parsed["estimate_only"],
+        "tweets": replace(parsed["tweets"], owner=owners["default"]),
     }
 
 
-def parse_source(values: Values) -> TweetSource:
-    """Parse where the ids of the Tweets come from.
-
-    :param values: the rendered parameters of the operator, by name.
-    :raises InvalidQueryError: if not exactly one source is set, or if the owner is invalid.
-    """
-    sources = ("tweet_ids", "tweet_ids_file", "tweet_ids_sql")
-    chosen = [name for name in sources if values[name] is not None]
-    if len(chosen) != 1:
-        problem = f"{' and '.join(chosen)} are set" if chosen else f"none of {', '.join(sources)} is set"
-        raise InvalidQueryError("tweet_ids", problem, "Set one of them.")
-    return TweetSource(
-        ids=values["tweet_ids"],
-        file=values["tweet_ids_file"],
-        sql=values["tweet_ids_sql"],
-        conn_id=values["tweet_ids_conn_id"],
-        column=values["tweet_ids_column"],
-        owner_column=values["owner_column"],
-        owner=parse_owner(values["tweet_owner"], field="tweet_owner"),
-    )
+def _parse_metrics(value: object, *, endpoint: Endpoint) -> tuple[str, ...]:
+    metrics = parse_metrics(value, endpoint=endpoint, auth=Auth.USER)
+    check_metrics(metrics, endpoint, Auth.USER)
+    return metrics
 
 
-def _limit(values: Values, name: str) -> int | None:
-    return None if values[name] is None else parse_whole_number(values[name], field=name, minimum=0)
+def _parse_groupings(value: Any, *, endpoint: Endpoint) -> Groupings:
+    groupings = parse_groupings(value)
+    check_groupings(groupings, endpoint)
+    return groupings
 
 
-def _max_delay(values: Values) -> timedelta | None:
-    hours = values["max_delay_hours"]
-    return None if hours is None else parse_hours(hours, field="max_delay_hours")
+def _parse_extra_tables(value: object, *, endpoint: Endpoint) -> tuple[ExtraTable, ...]:
+    field = "extra_tables"
+    tables = [ExtraTable.OWNER_LEDGER] if endpoint is Endpoint.TOTALS else list(ExtraTable)
+    return tuple(parse_choice(name, tables, field=field) for name in parse_list(value, field=field))

@@ -9,10 +9,17 @@ from zoneinfo import ZoneInfo
 from airflow_provider_engagement.engagement_api.time_range import floor_to_hour
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.lists import quoted
-from airflow_provider_engagement.inputs.numbers import parse_number
+
+UNLIMITED = "unlimited"
+"""The text of a duration without an end."""
 
 _RELATIVE = re.compile(r"([0-9]{1,6}) ?([hdw])", re.ASCII)
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(s|min|h|d|w)", re.ASCII)
+_CLOCK = re.compile(r"(?:([0-9]{1,9}) days?, )?([0-9]{1,2}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]{1,6})?)", re.ASCII)
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?", re.ASCII)
+_UNIT_NAMES = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATIONS = "Pass a timedelta, or a text such as 90s, 36h, 7d or 2w"
 _FORMS = "Pass a time with its zone (2026-01-05T06:00:00Z), a date, a time before now (7d, 36h, 2w), or now."
 
 
@@ -52,18 +59,32 @@ def is_relative(value: object) -> bool:
     return isinstance(value, str) and (value.strip() == "now" or _RELATIVE.fullmatch(value.strip()) is not None)
 
 
-def parse_hours(value: object, *, field: str) -> timedelta:
-    """Parse a duration: a number of hours, zero or more.
+def parse_duration(
+    value: object, *, field: str, can_be_unlimited: bool = False, above_zero: bool = False
+) -> timedelta | None:
+    """Parse a duration.
 
-    :param value: the number.
+    :param value: a ``timedelta``, or a text such as ``90s``, ``15min``, ``36h``, ``7d`` or ``2w``. The text of a
+        ``timedelta``, such as ``3 days, 0:00:00``, is a duration too.
     :param field: the parameter that an error names.
-    :raises InvalidQueryError: if the value is not such a number.
+    :param can_be_unlimited: whether the text ``unlimited`` means that there is no end.
+    :param above_zero: whether the duration must be longer than zero.
+    :return: the duration, or ``None`` if it is unlimited.
+    :raises InvalidQueryError: if the value is not a duration, or is negative.
     """
-    hours = parse_number(value, field=field, minimum=0)
+    forms = f"{_DURATIONS}, or unlimited." if can_be_unlimited else f"{_DURATIONS}."
+    if can_be_unlimited and isinstance(value, str) and value.strip().lower() == UNLIMITED:
+        return None
     try:
-        return timedelta(hours=hours)
+        duration = _duration_in(value.strip()) if isinstance(value, str) else value
     except OverflowError:
-        raise InvalidQueryError(field, f"{quoted(value)} hours are too many", "Pass a smaller number.") from None
+        raise InvalidQueryError(field, f"{quoted(value)} is too long", forms) from None
+    if not isinstance(duration, timedelta):
+        is_number = isinstance(value, (int, float)) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip()))
+        raise InvalidQueryError(field, f"{quoted(value)} {'has no unit' if is_number else 'is not a duration'}", forms)
+    if duration < timedelta(0) or (above_zero and not duration):
+        raise InvalidQueryError(field, f"{duration} is not {'above zero' if above_zero else 'zero or more'}", forms)
+    return duration
 
 
 def parse_time_zone(value: object) -> ZoneInfo:
@@ -95,4 +116,13 @@ def _parse_text(text: str, now: datetime) -> datetime | date | None:
             return kind.fromisoformat(text)
         except ValueError:
             continue
+    return None
+
+
+def _duration_in(text: str) -> timedelta | None:
+    if duration := _DURATION.fullmatch(text):
+        return timedelta(**{_UNIT_NAMES[duration[2]]: float(duration[1])})
+    if clock := _CLOCK.fullmatch(text):
+        days, hours, minutes, seconds = clock.groups()
+        return timedelta(days=int(days or 0), hours=int(hours), minutes=int(minutes), seconds=float(seconds))
     return None

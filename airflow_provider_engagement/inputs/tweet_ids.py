@@ -20,7 +20,7 @@ from airflow_provider_engagement.tweet_id import FIRST_SNOWFLAKE_ID, MAX_DIGITS,
 
 log = logging.getLogger(__name__)
 
-FIELD = "tweet_ids"
+FIELD = "tweets"
 OWNER_FIELD = "owner"
 MAX_OWNER_LENGTH = 100
 MAX_CONFLICTS_LOGGED = 10
@@ -189,7 +189,7 @@ def divide_object(document: Mapping[str, object], columns: IdColumns, *, field: 
     try:
         key, owner_key = columns.keys_of(tuple(map(str, document)))
     except LookupError as problem:
-        raise InvalidQueryError(field, str(problem), "Set tweet_ids_column to the key that holds the ids.") from None
+        raise InvalidQueryError(field, str(problem), "Set tweets.column to the key that holds the ids.") from None
     if key is None:
         return None
     value = document.get(key)
@@ -198,7 +198,7 @@ def divide_object(document: Mapping[str, object], columns: IdColumns, *, field: 
     if value is None:
         raise InvalidQueryError(field, f"has the key {quoted(key)} without a value", "Fill it in or remove the object.")
     owner = None if owner_key is None else document.get(owner_key)
-    # Without owner_column, the key may hold another kind of object.
+    # Without tweets.owner_column, the key may hold another kind of object.
     is_object = isinstance(owner, (Mapping, list, tuple))
     return value, None if is_object and columns.owners is None else owner
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from airflow.sdk import conf
 
 SECTION = "engagement"
-BOUNDS = ("max_owners", "max_requests", "max_tweets")
 
 
 def configured(option: str) -> str | None:

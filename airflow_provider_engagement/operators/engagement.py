@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.sdk import conf
+
+from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.operators.base import EngagementPullOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_engagement.operators.base import Tweets
+    from airflow_provider_engagement.parameters import Duration, Template
 
 HOURLY_TEMPLATE_FIELDS = (*EngagementPullOperator.template_fields, "granularity", "time_zone")
 
@@ -21,29 +28,57 @@ class EngagementTotalsOperator(EngagementPullOperator):
     :param snapshot_at: the time of the snapshot. It is part of the key of the rows, and cannot be in the future. By
         default, it is the time of the run. For a scheduled run or a run of a backfill, that is the end of the data
         interval. For any other run, it is the logical date or, without one, ``run_after``. (templated)
-    :param max_delay_hours: how many hours after the time of the run the task may still read the counts, because the API
-        has only current ones; 24 by default. A run that starts later fails before it sends a request. Set ``None`` to
-        store current counts under the time of any run, for example in a backfill.
+    :param max_delay: how long after the time of the run the task may still read the counts, because the API has only
+        current ones; 24 hours by default. A run that starts later fails before it sends a request. Set ``unlimited`` to
+        store current counts under the time of any run, for example in a backfill. (templated)
 
     The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
 
     endpoint = "totals"
-    template_fields: Sequence[str] = (*EngagementPullOperator.template_fields, "auth", "snapshot_at")
+    template_fields: Sequence[str] = (*EngagementPullOperator.template_fields, "auth", "snapshot_at", "max_delay")
 
     def __init__(
         self,
         *,
-        auth: str | None = None,
-        snapshot_at: datetime | str | None = None,
-        max_delay_hours: float | None = 24,
+        tweets: Tweets,
+        auth: Template | None = None,
+        snapshot_at: datetime | Template | None = None,
+        max_delay: Duration = timedelta(hours=24),
+        metrics: Sequence[str] | Template | None = None,
+        groupings: Mapping[str, Any] | Template | None = None,
+        dataset_path: Template | None = None,
+        dataset_format: Template | None = None,
+        extra_tables: Sequence[str] | Template | None = None,
+        owners: Mapping[str, Any] | Template | None = None,
+        accepted_outcomes: Sequence[str] | Template | None = None,
+        limits: Mapping[str, Any] | Template | None = None,
+        asset_events: str | None = None,
+        estimate_only: bool | Template = False,
+        engagement_conn_id: Template = EngagementHook.default_conn_name,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            tweets=tweets,
+            metrics=metrics,
+            groupings=groupings,
+            dataset_path=dataset_path,
+            dataset_format=dataset_format,
+            extra_tables=extra_tables,
+            owners=owners,
+            accepted_outcomes=accepted_outcomes,
+            limits=limits,
+            asset_events=asset_events,
+            estimate_only=estimate_only,
+            engagement_conn_id=engagement_conn_id,
+            deferrable=deferrable,
+            **kwargs,
+        )
         self.auth = auth
         self.snapshot_at = snapshot_at
-        self.max_delay_hours = max_delay_hours
-        self.declare_outlet()
+        self.max_delay = max_delay
+        self.check_parameters()
 
 
 class Engagement28HourOperator(EngagementPullOperator):
@@ -51,42 +86,68 @@ class Engagement28HourOperator(EngagementPullOperator):
 
     The API chooses the hours: 28 or 29. The last hour can be the current one, which is not over. Rows replace those of
     the same Tweet and hour from an earlier pull, so a task that runs several times a day keeps the table up to date.
-    With the default ``settling_hours``, none of the rows is final.
+    With the default ``settles_after``, none of the rows is final.
 
     .. seealso:: ``docs/operators/last-28-hours.md``
 
     :param granularity: ``hour`` (default), ``total`` or ``hour_of_day``. There is no ``day``, because 28 hours rarely
         contain a complete day. (templated)
     :param time_zone: the IANA name of the time zone for ``hour_of_day``; UTC by default. (templated)
-    :param settling_hours: how old an hour must be, in hours, before its counts are considered final; 72 by default.
-    :param write_restatements: whether to write counts that differ from an earlier pull to the table ``restatements``.
-    :param max_delay_hours: how many hours after the time of the run the task may still read the counts, because the API
-        has only the last 28 hours; 24 by default. A run that starts later fails before it sends a request. Set ``None``
-        to read the last 28 hours in any run.
+    :param settles_after: how old an hour must be before its counts are considered final; 72 hours by default.
+        (templated)
+    :param max_delay: how long after the time of the run the task may still read the counts, because the API has only
+        the last 28 hours; 24 hours by default. A run that starts later fails before it sends a request. Set
+        ``unlimited`` to read the last 28 hours in any run. (templated)
 
     The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
 
     endpoint = "28hr"
-    template_fields: Sequence[str] = HOURLY_TEMPLATE_FIELDS
+    template_fields: Sequence[str] = (*HOURLY_TEMPLATE_FIELDS, "settles_after", "max_delay")
 
     def __init__(
         self,
         *,
-        granularity: str = "hour",
-        time_zone: str = "UTC",
-        settling_hours: float = 72,
-        write_restatements: bool = False,
-        max_delay_hours: float | None = 24,
+        tweets: Tweets,
+        granularity: Template = "hour",
+        time_zone: Template = "UTC",
+        settles_after: Duration = timedelta(hours=72),
+        max_delay: Duration = timedelta(hours=24),
+        metrics: Sequence[str] | Template | None = None,
+        groupings: Mapping[str, Any] | Template | None = None,
+        dataset_path: Template | None = None,
+        dataset_format: Template | None = None,
+        extra_tables: Sequence[str] | Template | None = None,
+        owners: Mapping[str, Any] | Template | None = None,
+        accepted_outcomes: Sequence[str] | Template | None = None,
+        limits: Mapping[str, Any] | Template | None = None,
+        asset_events: str | None = None,
+        estimate_only: bool | Template = False,
+        engagement_conn_id: Template = EngagementHook.default_conn_name,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            tweets=tweets,
+            metrics=metrics,
+            groupings=groupings,
+            dataset_path=dataset_path,
+            dataset_format=dataset_format,
+            extra_tables=extra_tables,
+            owners=owners,
+            accepted_outcomes=accepted_outcomes,
+            limits=limits,
+            asset_events=asset_events,
+            estimate_only=estimate_only,
+            engagement_conn_id=engagement_conn_id,
+            deferrable=deferrable,
+            **kwargs,
+        )
         self.granularity = granularity
         self.time_zone = time_zone
-        self.settling_hours = settling_hours
-        self.write_restatements = write_restatements
-        self.max_delay_hours = max_delay_hours
-        self.declare_outlet(granularity)
+        self.settles_after = settles_after
+        self.max_delay = max_delay
+        self.check_parameters(granularity)
 
 
 class EngagementHistoricalOperator(EngagementPullOperator):
@@ -105,27 +166,15 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         the start and the end. (templated)
     :param end: the end of the interval, in the same formats as ``start``. The end is not part of the interval.
         (templated)
-    :param lookback_hours: how many hours before the start each run pulls again, because their counts may have changed;
-        0 by default. With granularity ``day``, each run pulls all days that contain these hours.
-    :param after_post_days: how many days to pull for each Tweet, counted from the hour of its creation. If you do not
-        set ``start`` and ``end``, the interval is everything that the API has. (templated)
-    :param after_post_period: which period of ``after_post_days`` days to pull: 1 for the first period after the
-        creation of the Tweet, 2 for the second, and so on. (templated)
     :param granularity: ``hour`` (default), ``day``, ``total`` or ``hour_of_day``. (templated)
     :param time_zone: the IANA name of the time zone for ``day`` and ``hour_of_day``, and of the dates in ``start`` and
         ``end``; UTC by default. (templated)
-    :param on_unaligned: what to do if the start or the end is not a whole hour: ``fail`` (default), or ``expand`` or
-        ``shrink`` the interval to whole hours. The manifest lists the adjustments.
-    :param on_out_of_range: what to do if the API does not have all hours of the interval, because some hours are too
-        old or not over yet: ``fail`` (default), or ``clip`` the interval. The manifest lists the adjustments.
-    :param history_days: the number of past days for which the API has data; 365 by default. ``None`` means all days
-        since 2014-09-01.
-    :param settling_hours: how old an hour must be, in hours, before its counts are considered final; 72 by default.
-    :param reuse_hours: for how many hours retries and other runs reuse a response whose counts are not final; 24 by
-        default. They always reuse responses with final counts.
-    :param share_backfill_requests: whether the runs of a backfill share requests, so that a backfill of daily runs
-        sends about as many requests as one pull; ``True`` by default.
-    :param write_restatements: whether to write counts that differ from an earlier pull to the table ``restatements``.
+    :param interval: :class:`~airflow_provider_engagement.parameters.Interval`: how long to look back before ``start``,
+        and what to do with hours that the API does not have. Or
+        :class:`~airflow_provider_engagement.parameters.AfterPost`: the days after the creation of each Tweet, within
+        ``start`` and ``end``, or of all that the API has. (templated)
+    :param freshness: :class:`~airflow_provider_engagement.parameters.Freshness`: when counts are final, and which
+        responses are requested again. (templated)
 
     The other parameters are those of :class:`~airflow_provider_engagement.operators.base.EngagementPullOperator`.
     """
@@ -135,42 +184,59 @@ class EngagementHistoricalOperator(EngagementPullOperator):
         *HOURLY_TEMPLATE_FIELDS,
         "start",
         "end",
-        "after_post_days",
-        "after_post_period",
+        "interval",
+        "freshness",
     )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **EngagementPullOperator.template_fields_renderers,
+        "interval": "json",
+        "freshness": "json",
+    }
 
     def __init__(
         self,
         *,
-        start: Any = None,
-        end: Any = None,
-        lookback_hours: float = 0,
-        after_post_days: int | str | None = None,
-        after_post_period: int | str = 1,
-        granularity: str = "hour",
-        time_zone: str = "UTC",
-        on_unaligned: str = "fail",
-        on_out_of_range: str = "fail",
-        history_days: float | None = 365,
-        settling_hours: float = 72,
-        reuse_hours: float = 24,
-        share_backfill_requests: bool = True,
-        write_restatements: bool = False,
+        tweets: Tweets,
+        start: datetime | Template | None = None,
+        end: datetime | Template | None = None,
+        interval: Mapping[str, Any] | Template | None = None,
+        granularity: Template = "hour",
+        time_zone: Template = "UTC",
+        freshness: Mapping[str, Any] | Template | None = None,
+        metrics: Sequence[str] | Template | None = None,
+        groupings: Mapping[str, Any] | Template | None = None,
+        dataset_path: Template | None = None,
+        dataset_format: Template | None = None,
+        extra_tables: Sequence[str] | Template | None = None,
+        owners: Mapping[str, Any] | Template | None = None,
+        accepted_outcomes: Sequence[str] | Template | None = None,
+        limits: Mapping[str, Any] | Template | None = None,
+        asset_events: str | None = None,
+        estimate_only: bool | Template = False,
+        engagement_conn_id: Template = EngagementHook.default_conn_name,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            tweets=tweets,
+            metrics=metrics,
+            groupings=groupings,
+            dataset_path=dataset_path,
+            dataset_format=dataset_format,
+            extra_tables=extra_tables,
+            owners=owners,
+            accepted_outcomes=accepted_outcomes,
+            limits=limits,
+            asset_events=asset_events,
+            estimate_only=estimate_only,
+            engagement_conn_id=engagement_conn_id,
+            deferrable=deferrable,
+            **kwargs,
+        )
         self.start = start
         self.end = end
-        self.lookback_hours = lookback_hours
-        self.after_post_days = after_post_days
-        self.after_post_period = after_post_period
+        self.interval = interval
         self.granularity = granularity
         self.time_zone = time_zone
-        self.on_unaligned = on_unaligned
-        self.on_out_of_range = on_out_of_range
-        self.history_days = history_days
-        self.settling_hours = settling_hours
-        self.reuse_hours = reuse_hours
-        self.share_backfill_requests = share_backfill_requests
-        self.write_restatements = write_restatements
-        self.declare_outlet(granularity)
+        self.freshness = freshness
+        self.check_parameters(granularity)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +17,7 @@ from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.numbers import parse_whole_number
 from airflow_provider_engagement.inputs.settings import PullSettings, parse_settings
 from airflow_provider_engagement.operators.asset_events import record_events
-from airflow_provider_engagement.operators.configuration import BOUNDS, SECTION, configured
+from airflow_provider_engagement.operators.configuration import SECTION, configured
 from airflow_provider_engagement.operators.lineage import Lineage, pull_lineage
 from airflow_provider_engagement.operators.observability import count_manifest, count_requests, count_wait
 from airflow_provider_engagement.operators.pull_entry import push_entry
@@ -43,7 +44,7 @@ class PullTask(WaitingTask, Protocol):
 
     task_id: str
     outlets: list[Any]
-    dataset_path: str | None
+    dataset_path: Any
     deferrable: bool
     client: EngagementClient | None
     manifest_path: str | None
@@ -65,7 +66,7 @@ def execute_pull(task: PullTask, context: Context) -> dict[str, Any]:
     """
     with task_failures():
         unset_blank_parameters(task)
-        settings = parse_settings(task.endpoint, _complete(task, parameter_values(task)))
+        settings = _with_configured_limits(parse_settings(task.endpoint, _complete(task, parameter_values(task))))
     # A link leads to the path, wherever it comes from.
     task.dataset_path = settings.dataset_path
     with task_failures(settings.conn_id):
@@ -90,10 +91,17 @@ def _complete(task: PullTask, values: Mapping[str, Any]) -> dict[str, Any]:
     if found["dataset_format"] is None:
         text, field = configured("default_dataset_format"), f"[{SECTION}] default_dataset_format"
         found["dataset_format"] = parse_choice(text or DatasetFormat.PARQUET, DatasetFormat, field=field)
-    for bound in BOUNDS:
-        if found[bound] is None and (text := configured(bound)):
-            found[bound] = parse_whole_number(text, field=f"[{SECTION}] {bound}", minimum=0)
     return found
+
+
+def _with_configured_limits(settings: PullSettings) -> PullSettings:
+    """Return the settings with the limits that the administrator has configured, where the DAG sets none."""
+    limits = {
+        name: parse_whole_number(text, field=f"[{SECTION}] max_{name}", minimum=0)
+        for name in ("tweets", "requests", "owners")
+        if getattr(settings.limits, name) is None and (text := configured(f"max_{name}"))
+    }
+    return replace(settings, limits=replace(settings.limits, **limits))
 
 
 def _pull(task: PullTask, settings: PullSettings, context: Context) -> dict[str, Any]:
@@ -132,7 +140,7 @@ def _fetch(task: PullTask, settings: PullSettings, running: PullRun, context: Co
             with reported_progress(task.task_id, client, partial(keep_progress, context)) as report:
                 fetched = running.fetch(client, report)
         finally:
-            totals = AttemptTotals.of(client)
+            totals = AttemptTotals.from_client(client)
             count_requests(settings.endpoint, totals)
             attempt = add_to_attempt(context, totals)
         return fetched, attempt

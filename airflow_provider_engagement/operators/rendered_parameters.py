@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any
 
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.inputs.choices import parse_text
+from airflow_provider_engagement.inputs.rules import is_blank
 
-BLANKS = frozenset({"", "none", "null"})
-"""What a template makes of a parameter of the run that is empty or ``None``."""
-
-_TEXTS = ("str", "str | None")
-"""The annotations of parameters that are texts."""
+_TEXTS = frozenset({"str", "Template"})
+"""The annotations of parameters that are texts, beside ``None``."""
 
 
 def unset_blank_parameters(operator: Any) -> None:
@@ -29,11 +29,11 @@ def unset_blank_parameters(operator: Any) -> None:
         if name not in parameters:
             continue
         parameter, value = parameters[name], getattr(operator, name)
-        if value is None or (isinstance(value, str) and value.strip().lower() in BLANKS):
+        if is_blank(value):
             if parameter.default is inspect.Parameter.empty:
                 raise InvalidQueryError(name, "is not set", "Set it.")
             setattr(operator, name, parameter.default)
-        elif parameter.annotation in _TEXTS and not isinstance(value, str):
+        elif _is_text(parameter.annotation) and not isinstance(value, str):
             setattr(operator, name, _as_text(name, value))
 
 
@@ -47,13 +47,12 @@ def parameter_values(operator: Any) -> dict[str, Any]:
     }
 
 
+def _is_text(annotation: object) -> bool:
+    return not {part.strip() for part in str(annotation).split("|")} - {"None"} - _TEXTS
+
+
 def _as_text(name: str, value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, (bool, float, bytes, list, tuple, set, dict)):
-        problem = f"{type(value).__name__} is not a text"
-        raise InvalidQueryError(name, problem, "Pass a text, in quotes if a template renders it as a native object.")
-    return value  # a path as an object
+    return value if isinstance(value, PathLike) else parse_text(value, field=name)
 
 
 def _constructor_parameters(operator_class: type) -> Mapping[str, inspect.Parameter]:

@@ -37,7 +37,7 @@ def add_to_attempt(context: Context, since_last_wait: AttemptTotals) -> AttemptT
 
 
 def keep_progress(context: Context, record: ProgressRecord) -> None:
-    """Keep how far the pull is. A pull does not fail because its progress cannot be kept."""
+    """Keep the progress of the pull. A pull does not fail because its progress cannot be kept."""
     store = context.get("task_state_store")
     if store is None:
         return

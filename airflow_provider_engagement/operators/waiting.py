@@ -48,9 +48,10 @@ def wait_until(
     deadline = attempt_start(context) + timedelta(seconds=max_wait)
     resume_at = spread(time, context)
     if resume_at > deadline:
+        limit = f"limits.wait ({timedelta(seconds=max_wait)})"
         raise MaxWaitExceededError(
-            f"The rate limit allows the next request at {time.isoformat()}, but max_wait ({max_wait:.0f} s) ends at "
-            f"{deadline.isoformat()}. The responses are stored. Clear the task to continue, or increase max_wait."
+            f"The rate limit allows the next request at {time.isoformat()}, but {limit} ends at "
+            f"{deadline.isoformat()}. The responses are stored. Clear the task to continue, or increase limits.wait."
         )
     operator.log.info("Waiting for the rate limit until %s, without a worker slot.", resume_at.isoformat())
     if deferrable:

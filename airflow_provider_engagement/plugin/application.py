@@ -78,7 +78,10 @@ def _add_error_handlers(application: FastAPI) -> None:
         application.add_exception_handler(error_class, handler(UNREADABLE, lambda error: _NOT_READ))
     application.add_exception_handler(
         TimeoutError,
-        handler(504, lambda error: "The store of the dataset did not answer in time. Choose less, or try again later."),
+        handler(
+            504,
+            lambda error: "The store of the dataset did not answer in time. Narrow the selection, or try again later.",
+        ),
     )
     application.add_exception_handler(
         BusyError, handler(503, lambda error: "Too many readers are waiting for stores. Try again in a minute.")

@@ -1,4 +1,4 @@
-"""Figures of what goes on now: the pulls that have not ended, and the rate limit that the last attempts saved."""
+"""Figures of what is happening now: the pulls that have not ended, and the rate limit that the last attempts saved."""
 
 from __future__ import annotations
 

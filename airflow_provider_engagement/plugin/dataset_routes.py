@@ -84,7 +84,7 @@ def dataset_routes(work: StoreWork, database: StoreWork) -> APIRouter:
         shared = recent.get(
             key,
             lambda: SharedFigures(
-                lambda: open_dataset(folder, manifests, reader_of), lambda reader: options, zone_is_wish=True
+                lambda: open_dataset(folder, manifests, reader_of), lambda reader: options, zone_is_preference=True
             ),
         )
         figure, selection = await foreseen(work.run(partial(shared.figure, name), store=store_of(folder)))

@@ -36,8 +36,8 @@ class RefusedPathError(Exception):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"The page may not read '{without_user(path)}'. An administrator can allow its folder in the option "
-            "page_roots of the section [engagement] of Airflow's configuration."
+            f"The page is not allowed to read '{without_user(path)}'. An administrator can allow its folder in the "
+            "option page_roots of the section [engagement] of Airflow's configuration."
         )
 
 
@@ -74,7 +74,7 @@ class _Place:
 
 
 def check_root(path: str) -> None:
-    """Refuse a path that the API server may not open for the page. Open nothing.
+    """Refuse a path that the API server must not open for the page. Open nothing.
 
     :param path: the path or URL of a dataset or a report, as an XCom names it.
     :raises RefusedPathError: if it is not below one of the roots of the configuration.

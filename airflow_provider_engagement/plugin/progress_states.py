@@ -26,7 +26,7 @@ class UnfinishedPull:
     :param task_id: the task.
     :param map_index: the map index; -1 if the task is not mapped.
     :param state: the state of the task instance.
-    :param record: how far the pull is.
+    :param record: the progress of the pull.
     """
 
     dag_id: str
@@ -38,7 +38,7 @@ class UnfinishedPull:
 
 
 def find_progress(dag_id: str, run_id: str, task_id: str, map_index: int) -> ProgressRecord | None:
-    """Return how far the pull of a task instance is; ``None`` if it has not said so, or on Airflow 3.2.
+    """Return the progress of the pull of a task instance; ``None`` if it has reported none, or on Airflow 3.2.
 
     :param dag_id: the DAG, which the user can read.
     :param run_id: the run.

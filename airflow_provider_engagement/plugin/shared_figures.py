@@ -20,7 +20,7 @@ class SharedFigures:
 
     :param open_reader: opens the dataset, when the first figure is made.
     :param options: returns the parameters of :func:`~airflow_provider_engagement.report.choice.choose`.
-    :param zone_is_wish: whether to use another time zone if days of the given one cannot be made.
+    :param zone_is_preference: whether to use another time zone if days of the given one cannot be made.
     """
 
     def __init__(
@@ -28,11 +28,11 @@ class SharedFigures:
         open_reader: Callable[[], DatasetReader],
         options: Callable[[DatasetReader], Mapping[str, Any]],
         *,
-        zone_is_wish: bool,
+        zone_is_preference: bool,
     ) -> None:
         self._open_reader = open_reader
         self._options = options
-        self._zone_is_wish = zone_is_wish
+        self._zone_is_preference = zone_is_preference
         self._figures: DatasetFigures | None = None
         self._made: dict[str, Figure] = {}
         self._lock = Lock()
@@ -52,7 +52,7 @@ class SharedFigures:
         try:
             return choose(reader, **options)
         except InvalidQueryError as error:
-            if error.field != "time_zone" or not self._zone_is_wish:
+            if error.field != "time_zone" or not self._zone_is_preference:
                 raise
         # The days of the dataset have another time zone, or days of this one do not start on a whole hour of UTC.
         try:

@@ -115,7 +115,7 @@ def task_routes(work: StoreWork, database: StoreWork) -> APIRouter:
             if name == "tweets":
                 return tweets_figure(statuses_of_pull(open_reader(), manifest.content))
             key = (dag_id, run_id, task_id, map_index, manifest.time, zone)
-            shared = recent.get(key, lambda: SharedFigures(open_reader, options, zone_is_wish=True))
+            shared = recent.get(key, lambda: SharedFigures(open_reader, options, zone_is_preference=True))
             figure, _ = shared.figure(name)
             return figure
 

@@ -22,7 +22,7 @@ class AttemptTotals:
     waited_seconds: float = 0.0
 
     @classmethod
-    def of(cls, client: EngagementClient) -> Self:
+    def from_client(cls, client: EngagementClient) -> Self:
         """Return the totals of a client."""
         return cls(client.requests_sent, client.limiter.rate_limited_requests, client.limiter.waited_seconds)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from airflow_provider_engagement.exceptions import BoundExceededError
-from airflow_provider_engagement.inputs.settings import Limits
+from airflow_provider_engagement.inputs.settings import Bounds
 from airflow_provider_engagement.quantities import counted
 
 
 def check_bounds(
-    limits: Limits, *, tweets: int, requests: int, owners: Collection[str], ledger: Collection[str]
+    limits: Bounds, *, tweets: int, requests: int, owners: Collection[str], ledger: Collection[str]
 ) -> None:
     """Raise an error if a pull is larger than its task allows.
 
@@ -26,9 +26,9 @@ def check_bounds(
     in_month = f", {len(new)} of them new in this month" if ledger else ""
     are = "is" if all_owners == 1 else "are"
     for name, limit, size, subject in (
-        ("max_tweets", limits.tweets, tweets, f"the pull requests {counted(tweets, 'Tweet')}"),
-        ("max_requests", limits.requests, requests, f"the pull sends {counted(requests, 'request')}"),
-        ("max_owners", limits.owners, all_owners, f"there {are} {counted(all_owners, 'owner')}{in_month}"),
+        ("limits.tweets", limits.tweets, tweets, f"the pull requests {counted(tweets, 'Tweet')}"),
+        ("limits.requests", limits.requests, requests, f"the pull sends {counted(requests, 'request')}"),
+        ("limits.owners", limits.owners, all_owners, f"there {are} {counted(all_owners, 'owner')}{in_month}"),
     ):
         if limit is not None and size > limit:
             raise BoundExceededError(name, limit, subject)

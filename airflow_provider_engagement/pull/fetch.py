@@ -109,7 +109,7 @@ def fetch_missing(
     :param since: when the attempt began. Newer stored responses count as succeeded, not as reused: the attempt fetched
         them before it waited.
     :param report: is called with the progress, at the start and when requests have ended. By default, the progress is
-        logged at sensible steps.
+        logged, at most every ten seconds.
     :raises WaitRequired: if the rate limit allows the next request only later than the client waits in place.
     :raises EngagementError: if an error affects every request, such as a limit of the contract that is used up.
     """
@@ -129,7 +129,7 @@ def fetch_missing(
     in_flight: dict[Future[None], Request] = {}
 
     def fetch_and_store(request: Request) -> None:
-        store.write(request, StoredResponse.of(fetch(request)))
+        store.write(request, StoredResponse.from_fetched(fetch(request)))
 
     with ThreadPoolExecutor(max_workers=concurrent_requests, thread_name_prefix="engagement") as pool:
         while True:

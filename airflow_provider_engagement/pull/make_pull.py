@@ -9,13 +9,13 @@ from airflow_provider_engagement.inputs.settings import (
     TotalsSettings,
 )
 from airflow_provider_engagement.pull.api import Api
-from airflow_provider_engagement.pull.pull import Owners, Pull
+from airflow_provider_engagement.pull.pull import Pull, TweetOwners
 from airflow_provider_engagement.pull.series import historical_pull, last_28_hours_pull
 from airflow_provider_engagement.pull.task_run import RunContext
 from airflow_provider_engagement.pull.totals import totals_pull
 
 
-def make_pull(settings: PullSettings, owners: Owners, run: RunContext, api: Api) -> Pull:
+def make_pull(settings: PullSettings, owners: TweetOwners, run: RunContext, api: Api) -> Pull:
     """Return the pull that settings and a run describe. Nothing is sent.
 
     :param settings: what the DAG sets.

@@ -10,12 +10,12 @@ from airflow_provider_engagement.engagement_api.query import Query
 from airflow_provider_engagement.engagement_api.routing import route
 from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.inputs.lists import quoted_names
-from airflow_provider_engagement.inputs.settings import TweetSource
+from airflow_provider_engagement.inputs.tweet_source import TweetSource
 from airflow_provider_engagement.pull.api import Api
-from airflow_provider_engagement.pull.pull import Owners
+from airflow_provider_engagement.pull.pull import TweetOwners
 
 
-def divide_by_owner(query: Query, owners: Owners, source: TweetSource, api: Api, *, time: datetime) -> list[Query]:
+def divide_by_owner(query: Query, owners: TweetOwners, source: TweetSource, api: Api, *, time: datetime) -> list[Query]:
     """Return the query, divided by the credentials that read its Tweets.
 
     :param query: the query for all Tweets.
@@ -35,9 +35,9 @@ def divide_by_owner(query: Query, owners: Owners, source: TweetSource, api: Api,
     _check_guessed(user_ids, source, api)
     if set(user_ids) == {None} and not api.credentials.has_user and not api.accounts.is_empty:
         raise InvalidQueryError(
-            "tweet_owner",
+            "owners.default",
             "no Tweet has an owner, and the connection has no access token of its own",
-            "Set owner_column or tweet_owner, or list the ids with their owners.",
+            "Set tweets.owner_column or owners.default, or list the ids with their owners.",
         )
     by_user_id = {tweet_id: user_ids[owner] for tweet_id, owner in owners.items()}
     return route(query, by_user_id, has_app=api.credentials.has_app, now=time)
@@ -49,9 +49,9 @@ def _check_guessed(owners: Collection[str | None], source: TweetSource, api: Api
     if not listed or not source.guesses_owners or any(map(api.accounts.has_token, listed)):
         return
     raise InvalidQueryError(
-        "owner_column",
+        "tweets.owner_column",
         "the column owner was read as the owners of the Tweets, but there is no access token of "
         f"{quoted_names(sorted(listed))}",
-        "If the column means something else, set owner_column=False. Otherwise add the tokens to account_tokens of "
-        "the connection.",
+        "If the column means something else, set tweets.owner_column=False. Otherwise add the tokens to "
+        "account_tokens of the connection.",
     )

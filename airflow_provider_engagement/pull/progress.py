@@ -1,4 +1,4 @@
-"""How far a pull is, and when to say so."""
+"""The progress of a pull, and when it is reported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEP = 0.05
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a pull is.
+    """The progress of a pull.
 
     :param planned: how many requests the pull needs.
     :param succeeded: how many of them got a response in this attempt.
@@ -75,7 +75,7 @@ class Progress:
 class ProgressRecord:
     """What the state of a task says of its pull.
 
-    :param progress: how far the pull is.
+    :param progress: the progress of the pull.
     :param recorded_at: when that was recorded, aware.
     :param waits_until: until when the pull waits for the rate limit, aware, if it does.
     """
@@ -143,7 +143,7 @@ class ProgressSteps:
         self._reported_share = 0.0
 
     def update(self, progress: Progress) -> None:
-        """Report the progress if a sensible step has been made since the last report."""
+        """Report the progress if it is due: after enough time or enough requests since the last report."""
         now = self._clock()
         seconds = now - self._reported_at
         if seconds >= MAX_SECONDS or (seconds >= MIN_SECONDS and progress.share - self._reported_share >= STEP):

@@ -18,7 +18,7 @@ from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
 from airflow_provider_engagement.tables.folder import DatasetFolder
 
-Owners = Mapping[str, str | None]
+TweetOwners = Mapping[str, str | None]
 """The Tweets of a pull, each with its owner, or ``None`` if neither the list of ids nor the task names one."""
 
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
@@ -43,7 +43,7 @@ class Pull(ABC):
 
     settings: PullSettings
     query: Query
-    owners: Owners
+    owners: TweetOwners
     queries: Sequence[Query]
     run: TaskRun
     attempt_start: datetime

@@ -1,7 +1,7 @@
 """The checkpoint: one file for each response, named after its request, so that no request is sent twice.
 
 The name of a file is a digest of everything that was requested and of the credentials. An equal request finds the file;
-a different request cannot. There is no other state to resume from.
+a different request cannot. Nothing else says which responses are there.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class StoredResponse:
     fetched_at: datetime
 
     @classmethod
-    def of(cls, fetched: FetchedResponse) -> Self:
+    def from_fetched(cls, fetched: FetchedResponse) -> Self:
         """Return a fetched response in the form in which it is stored."""
         response = fetched.response
         return cls(

@@ -195,7 +195,7 @@ class PullRun:
         )
         with span("fetch", endpoint=str(self._settings.endpoint), requests=len(self._requests)):
             fetched = fetch(self._requests)
-            statuses = TweetStatuses.of(fetched, self._store)
+            statuses = TweetStatuses.from_responses(fetched, self._store)
             moved: set[str] = set()
             while readable := statuses.by_author(self._api.accounts.has_token, except_for=moved):
                 others = counted(sum(map(len, readable.values())), "Tweet")
@@ -209,7 +209,7 @@ class PullRun:
                 )
                 if not client.spare_requests.take(self._count_missing(more)):
                     log.warning(
-                        "Another owner than listed: %s. max_requests does not allow to request them again.", others
+                        "Another owner than listed: %s. limits.requests does not allow to request them again.", others
                     )
                     break
                 log.warning(

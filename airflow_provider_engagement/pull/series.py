@@ -17,7 +17,7 @@ from airflow_provider_engagement.pull.assembly import AssemblyResult
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.interval import interval_of
 from airflow_provider_engagement.pull.owner_routing import divide_by_owner
-from airflow_provider_engagement.pull.pull import Owners, Pull
+from airflow_provider_engagement.pull.pull import Pull, TweetOwners
 from airflow_provider_engagement.pull.response_store import ResponseStore, reuse_final
 from airflow_provider_engagement.pull.series_rows import SeriesRows
 from airflow_provider_engagement.pull.task_run import RunContext
@@ -73,7 +73,7 @@ class SeriesPull(Pull):
         )
 
 
-def last_28_hours_pull(settings: Last28HourSettings, owners: Owners, run: RunContext, api: Api) -> SeriesPull:
+def last_28_hours_pull(settings: Last28HourSettings, owners: TweetOwners, run: RunContext, api: Api) -> SeriesPull:
     """Return the pull of the hours that the API has now.
 
     :param settings: what the DAG sets.
@@ -103,7 +103,7 @@ def last_28_hours_pull(settings: Last28HourSettings, owners: Owners, run: RunCon
     )
 
 
-def historical_pull(settings: HistoricalSettings, owners: Owners, run: RunContext, api: Api) -> SeriesPull:
+def historical_pull(settings: HistoricalSettings, owners: TweetOwners, run: RunContext, api: Api) -> SeriesPull:
     """Return the pull of one interval.
 
     :param settings: what the DAG sets.

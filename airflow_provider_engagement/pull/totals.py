@@ -18,7 +18,7 @@ from airflow_provider_engagement.pull.api import Api
 from airflow_provider_engagement.pull.assembly import AssemblyResult, record_outcomes, status_tables
 from airflow_provider_engagement.pull.fetch import FetchResult
 from airflow_provider_engagement.pull.owner_routing import divide_by_owner
-from airflow_provider_engagement.pull.pull import Owners, Pull
+from airflow_provider_engagement.pull.pull import Pull, TweetOwners
 from airflow_provider_engagement.pull.response_store import ResponseStore, StoredResponse
 from airflow_provider_engagement.pull.task_run import RunContext, TaskRun
 from airflow_provider_engagement.pull.tweet_statuses import TweetStatuses
@@ -49,7 +49,7 @@ class TotalsPull(Pull):
         return assemble_totals(fetched, statuses, store, folder, run=self.run, snapshot_at=self.snapshot_at)
 
 
-def totals_pull(settings: TotalsSettings, owners: Owners, run: RunContext, api: Api) -> TotalsPull:
+def totals_pull(settings: TotalsSettings, owners: TweetOwners, run: RunContext, api: Api) -> TotalsPull:
     """Return the pull of one snapshot.
 
     :param settings: what the DAG sets.

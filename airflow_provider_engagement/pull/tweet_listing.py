@@ -27,6 +27,7 @@ from airflow_provider_engagement.tables.folder import DatasetFolder
 from airflow_provider_engagement.tables.tables import USER_SNAPSHOTS, USER_STATUS
 from airflow_provider_engagement.x_api.catalogue import Excluded, PricedRead, XEndpoint
 from airflow_provider_engagement.x_api.outcomes import (
+    X_ACCEPTED_BY_DEFAULT,
     XOutcome,
     XStatus,
     outcome_of_user,
@@ -111,7 +112,7 @@ class TweetListing(TweetsPull):
         self._write_users(assembled, folder, store)
         tables.publish(assembled, endpoint=str(XEndpoint.USER_TWEETS))
         assembled.error = incompleteness(outcomes, self.accepted, fetched, "user") or incompleteness(
-            assembled.outcomes, self.accepted, fetched
+            assembled.outcomes, (*X_ACCEPTED_BY_DEFAULT, *self.accepted), fetched
         )
         return assembled
 
@@ -164,7 +165,7 @@ class TweetListing(TweetsPull):
         if tweet.id in private:
             return status.joined(status_of_tweet(private[tweet.id], groups=PRIVATE))
         has_token = tweet.author_id is not None and self.has_token(tweet.author_id)
-        return status.joined(status_without_private(tweet.id, has_token=has_token, now=self.started))
+        return status.joined(status_without_private(tweet, has_token=has_token, now=self.started))
 
     def _users(self, store: AnswerStore) -> list[UsersRequest]:
         return plan_users(UserQuery(handles=self.handles, user_ids=self.user_ids, auth=self.auth, owner=self.owner))

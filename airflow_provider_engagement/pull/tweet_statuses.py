@@ -37,7 +37,7 @@ class TweetStatuses:
     _equal: dict[TweetStatus, TweetStatus] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, fetched: FetchResult, store: ResponseStore) -> Self:
+    def from_responses(cls, fetched: FetchResult, store: ResponseStore) -> Self:
         """Return the statuses of the Tweets of one plan.
 
         :param fetched: what happened to the requests.

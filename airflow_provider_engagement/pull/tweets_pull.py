@@ -44,7 +44,7 @@ class TweetsPull(ABC):
     :param private: whether to ask for private metrics of Tweets whose author's token there is.
     :param started: when the run began, the same in every attempt.
     :param snapshot_at: the time of the snapshot.
-    :param accepted: the outcomes that do not fail the task.
+    :param accepted: the outcomes that do not fail the task. For Tweets, some more are accepted by default.
     """
 
     run: TaskRun

@@ -91,7 +91,7 @@ class DatasetFigures:
 
     def summary(self) -> Figure:
         """Return the sums of the interval and of the interval before."""
-        return summary_figure(self.selection, self._now, self._sum(self.selection.before))
+        return summary_figure(self.selection, self._now, self._sum(self.selection.previous))
 
     def series(self) -> Figure:
         """Return the counts over time."""

@@ -42,7 +42,7 @@ def caveats(selection: Selection, *, endpoints: Collection[Endpoint] = SERIES) -
     :param selection: what is shown.
     :param endpoints: the endpoints whose counts are shown.
     """
-    start, end = selection.before.start, selection.interval.end
+    start, end = selection.previous.start, selection.interval.end
     found = list(_ALWAYS)
     for name in selection.metrics:
         metric = METRICS[name]

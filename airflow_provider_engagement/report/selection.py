@@ -62,7 +62,7 @@ class Selection:
             )
 
     @property
-    def before(self) -> TimeRange:
+    def previous(self) -> TimeRange:
         """The interval before, which is as long."""
         return TimeRange(self.interval.start - (self.interval.end - self.interval.start), self.interval.start)
 

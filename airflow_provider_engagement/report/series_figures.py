@@ -36,7 +36,7 @@ def summary_figure(selection: Selection, now: SummedRows, before: SummedRows) ->
     :param before: the rows of the interval before.
     """
     sums, sums_before = (sum_all(rows.by_period, selection.metrics) for rows in (now, before))
-    periods = periods_of(selection.before, selection.source, selection.zone)
+    periods = periods_of(selection.previous, selection.source, selection.zone)
     expected = len(_with_tweets(periods, before, selection))
     has_before = 0 < expected <= len(before.by_period)
     left_out = _only_in_one(now, before, selection)

@@ -45,6 +45,7 @@ def connection(simulator: Simulator, handle: Handle | None) -> dict[str, Any]:
         "api_key": app.consumer_key,
         "api_key_secret": app.consumer_secret,
         "token_url": simulator.token_url,
+        "x_base_url": simulator.base_url,
         "requests_per_minute": simulator.quotas.limit(app)[0],
     }
     if handle is None:

@@ -32,7 +32,7 @@ class Switches(SwitchSet):
     :param require_gzip: a request without ``Accept-Encoding: gzip`` is rejected.
     :param extra_metrics: responses contain a metric that was not requested.
     :param key_order: the keys of a response are shuffled, always in the same way, or sorted.
-    :param entitlement_status: the status for an app that may not use the Engagement API.
+    :param entitlement_status: the status for an app that is not allowed to use the Engagement API.
     :param app_on_series: a bearer token on ``28hr`` or ``historical`` is rejected for the metrics, for its type, or
         with code 220.
     :param forbidden_metrics_status: the status for metrics that the credentials cannot read.

@@ -127,15 +127,14 @@ class TweetContents:
             original = self.of(target)
             lang, longest = original.lang, MAX_RETWEET_LENGTH
             full_text = f"RT @{self._profiles.of(target.author_id).username}: {original.full_text}"
-        is_reply = reference is not None and reference.kind == "replied_to"
         return TweetContent(
             full_text=full_text,
             text=cut(full_text, longest),
             lang=lang,
             reference=reference,
             conversation_id=self._conversation_id(tweet, reference),
-            in_reply_to_user_id=target.author_id if is_reply and target is not None else None,
-            media=_media(tweet),
+            in_reply_to_user_id=self.in_reply_to_user_id(reference),
+            media=media_of(tweet),
         )
 
     def reference(self, tweet: Tweet) -> Reference | None:
@@ -156,6 +155,13 @@ class TweetContents:
         # Who retweets a retweet retweets the original.
         other = self.reference(self._tweets[target])
         return other if other is not None and other.kind == "retweeted" else Reference("retweeted", target)
+
+    def in_reply_to_user_id(self, reference: Reference | None) -> str | None:
+        """Return the author of the Tweet that a reference replies to, if it does and the world has the Tweet."""
+        if reference is None or reference.kind != "replied_to":
+            return None
+        target = self._tweets.get(reference.tweet_id)
+        return None if target is None else target.author_id
 
     def promoted(self, tweet: Tweet) -> float:
         """Return the promoted engagement of a Tweet as a multiple of the organic; 0 if it was never promoted."""
@@ -190,7 +196,8 @@ class TweetContents:
         return tweet.history[0]
 
 
-def _media(tweet: Tweet) -> tuple[MediaItem, ...]:
+def media_of(tweet: Tweet) -> tuple[MediaItem, ...]:
+    """Return the media in a Tweet."""
     if tweet.video_id is not None:
         return (MediaItem(key=f"13_{tweet.video_id}", kind="video"),)
     if not tweet.image:

@@ -37,7 +37,7 @@ class FileOrigin:
     writer: str
 
     @classmethod
-    def of(cls, name: str) -> Self | None:
+    def from_name(cls, name: str) -> Self | None:
         """Return the origin of a file from its name, or ``None`` if the name does not contain it."""
         match = _STEM.match(name)
         return cls(float(match[1]), match[2]) if match else None
@@ -97,7 +97,7 @@ class TemporaryFiles:
         refuse_link(self._folder)
         expired = self._clock() - LIFETIME_SECONDS
         for path in list(self._folder.iterdir()):
-            origin = FileOrigin.of(path.name)
+            origin = FileOrigin.from_name(path.name)
             if origin is not None and (origin.writer == self.writer or origin.time < expired):
                 # Another pull may have deleted an expired file in the meantime.
                 with suppress(FileNotFoundError):

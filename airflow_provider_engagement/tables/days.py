@@ -27,16 +27,23 @@ def check_days_of_hours(interval: TimeRange, zone: ZoneInfo) -> None:
 
     :raises InvalidQueryError: with the first such day of the interval.
     """
+    if (start := first_start_within_an_hour(interval, zone)) is not None:
+        raise InvalidQueryError(
+            "time_zone",
+            f"a day in {zone.key} starts at {start.isoformat()}, which is not a whole UTC hour",
+            "The API has only whole UTC hours, so no setting gives the days of this zone. Use granularity hour, or "
+            "another time zone.",
+        )
+
+
+def first_start_within_an_hour(interval: TimeRange, zone: ZoneInfo) -> datetime | None:
+    """Return the start of the first day of an interval that does not start on a whole UTC hour, if any."""
     time = local_day(interval.start, zone)[0]
     while time < interval.end:
         if time != floor_to_hour(time):
-            raise InvalidQueryError(
-                "time_zone",
-                f"a day in {zone.key} starts at {time.isoformat()}, which is not a whole UTC hour",
-                "The API has only whole UTC hours, so no setting gives the days of this zone. Use granularity hour, or "
-                "another time zone.",
-            )
+            return time
         time = local_day(time, zone)[1]
+    return None
 
 
 def check_whole_days(interval: TimeRange, zone: ZoneInfo) -> None:

@@ -240,7 +240,7 @@ class StagingFolder:
         return [
             StagedFile(path, origin, is_published=f"{name.removesuffix(_ROWS)}{_PUBLISHED}" in paths)
             for name, path in sorted(paths.items())
-            if name.endswith(_ROWS) and (origin := FileOrigin.of(name)) is not None
+            if name.endswith(_ROWS) and (origin := FileOrigin.from_name(name)) is not None
         ]
 
     def mark_published(self, files: Iterable[StagedFile], *, now: float) -> None:

@@ -29,7 +29,7 @@ from airflow_provider_engagement.tables.arrow import arrow_schema
 from airflow_provider_engagement.tables.tables import TABLES, Table
 from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
 from airflow_provider_engagement.warehouse.duckdb_database import DuckDbDatabase, transaction
-from airflow_provider_engagement.warehouse.guest import guest
+from airflow_provider_engagement.warehouse.isolated_dlt import isolated_dlt
 from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, Precedence, literal
 from airflow_provider_engagement.warehouse.sql_database import TIMESTAMP
 from airflow_provider_engagement.warehouse.target_database import (
@@ -368,7 +368,7 @@ def open_with_dlt(target: Target, dataset: str, *, folder: Path) -> Iterator[Tar
         "enable_dataset_name_normalization": False,
         "staging_dataset_name_layout": f"%s{STAGING_INFIX}{time.time():.0f}_{uuid.uuid4().hex[:8]}",
     }
-    with guest(folder):
+    with isolated_dlt(folder):
         pipeline = dlt.pipeline(
             f"{SCHEMA_NAME}_{dataset}",
             pipelines_dir=str(folder),

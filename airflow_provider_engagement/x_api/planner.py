@@ -3,7 +3,7 @@
 A look-up has up to three steps, because only the answer to one says what the next has to ask for:
 
 1. The public metrics of all Tweets. Any credentials read them, so Tweets of all authors share requests.
-2. The public metrics of the Tweets that these credentials may not see, with their owners' tokens.
+2. The public metrics of the Tweets that these credentials cannot see, with their owners' tokens.
 3. The private metrics of young Tweets, with the tokens of their authors, whom the answers name.
 
 A listing has pages, each of which names the next.
@@ -175,7 +175,7 @@ def plan_public(tweet_ids: Collection[str], *, auth: Auth, owner: str | None = N
 def plan_refused(
     refused: Iterable[str], owners: Mapping[str, str | None], *, has_token: Callable[[str], bool]
 ) -> list[LookupRequest]:
-    """Return the requests for the public metrics of Tweets that the credentials of the connection may not see.
+    """Return the requests for the public metrics of Tweets that the credentials of the connection cannot see.
 
     :param refused: these Tweets, such as those of protected accounts.
     :param owners: the owner of each Tweet, as far as it is known. Only an owner's own token sees such a Tweet.

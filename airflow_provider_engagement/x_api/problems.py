@@ -53,7 +53,7 @@ class ProblemType(StrEnum):
     OTHER = "about:blank"
 
     @classmethod
-    def of(cls, url: object) -> ProblemType:
+    def from_url(cls, url: object) -> ProblemType:
         """Return the type that a URL names, whatever its host. An unknown one is ``OTHER``."""
         segment = url.rstrip("/").rpartition("/")[2] if isinstance(url, str) else ""
         return cls(segment) if segment in list(cls) else cls.OTHER
@@ -182,7 +182,7 @@ def _classify(status: int, types: set[ProblemType], body: Any, host: str) -> tup
 
 
 def _not_enrolled(body: Mapping[str, Any]) -> str:
-    """Return what to do if the app may not use an endpoint. The text of X speaks of Projects, which are not the cause.
+    """Return the remedy for an app that cannot use an endpoint. X speaks of Projects, which are not the cause.
 
     The enrollment that X requires is the cause (measured).
     """
@@ -203,7 +203,7 @@ def _problem(error: Any) -> Problem:
     title, detail, message = messages
     words = ": ".join(text for text in (title, detail or message) if text)
     return Problem(
-        type=ProblemType.of(error.get("type")),
+        type=ProblemType.from_url(error.get("type")),
         resource_type=_text(error.get("resource_type")),
         resource_id=_text(error.get("resource_id")) or None,
         value=_text(error.get("value")),

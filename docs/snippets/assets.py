@@ -16,7 +16,7 @@ with DAG("brand_totals", schedule="@daily"):
     # [START run]
     EngagementTotalsOperator(
         task_id="totals",
-        tweet_ids_file="s3://marketing/brand.txt",
+        tweets="s3://marketing/brand.txt",
         dataset_path="s3://warehouse/brand",
         asset_events="run",
     )
@@ -32,7 +32,7 @@ try:
     with DAG("brand_month", schedule="@monthly"):
         EngagementHistoricalOperator(
             task_id="hours",
-            tweet_ids_file="s3://marketing/brand.txt",
+            tweets="s3://marketing/brand.txt",
             dataset_path="s3://warehouse/brand",
             asset_events="day",
         )

@@ -8,7 +8,7 @@ from airflow_provider_engagement.operators.engagement import EngagementTotalsOpe
 with DAG("engagement_totals_daily", schedule="0 6 * * *"):
     EngagementTotalsOperator(
         task_id="totals",
-        tweet_ids_file="s3://marketing/tweet_ids.csv",
+        tweets="s3://marketing/tweet_ids.csv",
         metrics=["favorites", "retweets", "replies", "quote_tweets", "video_views"],
         dataset_path="s3://warehouse/engagement",
         retries=3,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, CronDataIntervalTimetable, CronPartitionTimetable
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+from airflow_provider_engagement.parameters import AfterPost, Freshness, Interval
 
 # [START daily]
 with DAG(
@@ -15,8 +16,8 @@ with DAG(
 ):
     EngagementHistoricalOperator(
         task_id="hours",
-        tweet_ids_file="s3://marketing/our_brand.txt",
-        lookback_hours=72,
+        tweets="s3://marketing/our_brand.txt",
+        interval=Interval(lookback="3d"),
         dataset_path="s3://warehouse/engagement/history",
         pool="engagement",
         deferrable=True,
@@ -33,7 +34,7 @@ with DAG(
 ):
     EngagementHistoricalOperator(
         task_id="hours",
-        tweet_ids_file="s3://marketing/our_brand.txt",
+        tweets="s3://marketing/our_brand.txt",
         dataset_path="s3://warehouse/engagement/history",
     )
 # [END partition]
@@ -42,7 +43,7 @@ with DAG("engagement_on_demand", schedule=None):
     # [START interval]
     EngagementHistoricalOperator(
         task_id="last_30_days",
-        tweet_ids_file="s3://marketing/our_brand.txt",
+        tweets="s3://marketing/our_brand.txt",
         start="30d",
         end="now",
         granularity="total",
@@ -53,10 +54,10 @@ with DAG("engagement_on_demand", schedule=None):
     # [START everything]
     EngagementHistoricalOperator(
         task_id="all_available_hours",
-        tweet_ids_file="s3://marketing/our_brand.txt",
+        tweets="s3://marketing/our_brand.txt",
         start="2014-09-01",
         end="now",
-        on_out_of_range="clip",
+        interval=Interval(on_out_of_range="clip"),
         dataset_path="s3://warehouse/engagement/history",
     )
     # [END everything]
@@ -64,8 +65,8 @@ with DAG("engagement_on_demand", schedule=None):
     # [START first_week]
     EngagementHistoricalOperator(
         task_id="first_week",
-        tweet_ids_file="s3://marketing/our_brand.txt",
-        after_post_days=7,
+        tweets="s3://marketing/our_brand.txt",
+        interval=AfterPost(7),
         granularity="total",
         dataset_path="s3://warehouse/engagement/first_week",
     )
@@ -74,9 +75,8 @@ with DAG("engagement_on_demand", schedule=None):
     # [START second_week]
     EngagementHistoricalOperator(
         task_id="second_week",
-        tweet_ids_file="s3://marketing/our_brand.txt",
-        after_post_days=7,
-        after_post_period=2,
+        tweets="s3://marketing/our_brand.txt",
+        interval=AfterPost(7, period=2),
         granularity="total",
         dataset_path="s3://warehouse/engagement/second_week",
     )
@@ -85,7 +85,7 @@ with DAG("engagement_on_demand", schedule=None):
     # [START hour_of_day]
     EngagementHistoricalOperator(
         task_id="hours_of_day",
-        tweet_ids_file="s3://marketing/our_brand.txt",
+        tweets="s3://marketing/our_brand.txt",
         start="4w",
         end="now",
         metrics=["impressions", "engagements"],
@@ -98,7 +98,7 @@ with DAG("engagement_on_demand", schedule=None):
     # [START groupings]
     EngagementHistoricalOperator(
         task_id="campaign",
-        tweet_ids_file="s3://marketing/campaign.txt",
+        tweets="s3://marketing/campaign.txt",
         start="7d",
         end="now",
         groupings={"campaign_by_day": ["engagement.type", "engagement.day"]},
@@ -109,11 +109,11 @@ with DAG("engagement_on_demand", schedule=None):
     # [START restatements]
     EngagementHistoricalOperator(
         task_id="what_changed",
-        tweet_ids_file="s3://marketing/our_brand.txt",
+        tweets="s3://marketing/our_brand.txt",
         start="7d",
         end="now",
-        write_restatements=True,
-        reuse_hours=1,
+        extra_tables=["restatements"],
+        freshness=Freshness(reuse_for="1h"),
         dataset_path="s3://warehouse/engagement/history",
     )
     # [END restatements]
@@ -127,8 +127,8 @@ with DAG(
 ):
     EngagementHistoricalOperator(
         task_id="days",
-        tweet_ids_file="s3://marketing/our_brand.txt",
-        lookback_hours=72,
+        tweets="s3://marketing/our_brand.txt",
+        interval=Interval(lookback="3d"),
         granularity="day",
         time_zone="Europe/Prague",
         dataset_path="s3://warehouse/engagement/days_prague",
@@ -139,13 +139,13 @@ with DAG("engagement_of_several_handles", schedule=CronDataIntervalTimetable("@d
     # [START mapped]
     EngagementHistoricalOperator.partial(
         task_id="hours",
-        lookback_hours=72,
+        interval=Interval(lookback="3d"),
         dataset_path="s3://warehouse/engagement/history",
         pool="engagement",
         map_index_template="{{ task.engagement_conn_id }}",
     ).expand_kwargs(
         [
-            {"engagement_conn_id": f"engagement_{handle}", "tweet_ids_file": f"s3://marketing/{handle}.txt"}
+            {"engagement_conn_id": f"engagement_{handle}", "tweets": f"s3://marketing/{handle}.txt"}
             for handle in ("our_brand", "our_support", "our_jobs")
         ]
     )

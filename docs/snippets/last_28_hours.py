@@ -8,7 +8,7 @@ from airflow_provider_engagement.operators.engagement import Engagement28HourOpe
 with DAG("engagement_monitor", schedule="15 */6 * * *", catchup=False, max_active_runs=1):
     Engagement28HourOperator(
         task_id="last_28_hours",
-        tweet_ids_file="s3://marketing/this_week.txt",
+        tweets="s3://marketing/this_week.txt",
         metrics=["impressions", "engagements", "url_clicks", "video_views"],
         dataset_path="s3://warehouse/engagement/live",
         priority_weight=10,

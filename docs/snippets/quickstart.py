@@ -15,5 +15,5 @@ with DAG("quickstart", schedule=None):
         world = json.loads(Path("/tmp/engagement-world.json").read_text())  # noqa: S108
         return world["tweets"][world["handles"][0]["user_id"]]
 
-    EngagementTotalsOperator(task_id="totals", tweet_ids=tweet_ids(), dataset_path="file:///tmp/engagement")
+    EngagementTotalsOperator(task_id="totals", tweets=tweet_ids(), dataset_path="file:///tmp/engagement")
 # [END quickstart]

@@ -5,14 +5,20 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
 from airflow_provider_engagement.operators.engagement import Engagement28HourOperator, EngagementHistoricalOperator
+from airflow_provider_engagement.parameters import Limits
 
 # [START pool]
-SHARED = {"pool": "engagement", "deferrable": True, "max_wait": 12 * 3600, "weight_rule": "absolute"}
+SHARED = {
+    "pool": "engagement",
+    "deferrable": True,
+    "limits": Limits(wait="12h"),
+    "weight_rule": "absolute",
+}
 
 with DAG("live", schedule="5 * * * *", catchup=False):
     Engagement28HourOperator(
         task_id="last_28_hours",
-        tweet_ids_file="s3://marketing/this_week.txt",
+        tweets="s3://marketing/this_week.txt",
         dataset_path="s3://warehouse/engagement/live",
         priority_weight=100,
         **SHARED,
@@ -26,7 +32,7 @@ with DAG(
 ):
     EngagementHistoricalOperator(
         task_id="hours",
-        tweet_ids_file="s3://marketing/our_brand.txt",
+        tweets="s3://marketing/our_brand.txt",
         dataset_path="s3://warehouse/engagement/history",
         priority_weight=1,
         **SHARED,

@@ -9,7 +9,7 @@ from airflow_provider_engagement.operators.report import EngagementReportOperato
 with DAG("engagement_report", schedule="@weekly"):
     pull = EngagementHistoricalOperator(
         task_id="pull",
-        tweet_ids_file="s3://warehouse/tweet_ids.txt",
+        tweets="s3://warehouse/tweet_ids.txt",
         dataset_path="s3://warehouse/engagement/owned",
     )
     EngagementReportOperator(task_id="report", pull=pull.output, time_zone="Europe/Prague")

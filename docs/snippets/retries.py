@@ -9,7 +9,7 @@ from airflow_provider_engagement.retry_policies import RateLimitRetryPolicy
 with DAG("totals_with_retries", schedule="0 6 * * *"):
     EngagementTotalsOperator(
         task_id="totals",
-        tweet_ids_file="s3://marketing/our_brand.txt",
+        tweets="s3://marketing/our_brand.txt",
         dataset_path="s3://warehouse/engagement/owned",
         retries=20,
         retry_policy=RateLimitRetryPolicy(),

@@ -15,6 +15,6 @@ with DAG("likes_of_today", schedule="0 6 * * *"):
     def favorites(manifest: dict) -> dict[str, int | None]:
         return {row["tweet_id"]: row["favorites"] for row in manifest["tweet_totals"]}
 
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=todays_tweets(), auth="app")
+    pull = EngagementTotalsOperator(task_id="pull", tweets=todays_tweets(), auth="app")
     favorites(pull.output)
 # [END xcom]

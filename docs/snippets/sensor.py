@@ -6,7 +6,7 @@ from airflow_provider_engagement.operators.engagement import EngagementTotalsOpe
 from airflow_provider_engagement.sensors.rate_limit import EngagementRateLimitSensor
 
 # [START sensor]
-PULL = {"tweet_ids_file": "s3://marketing/our_brand.txt", "dataset_path": "s3://warehouse/engagement/owned"}
+PULL = {"tweets": "s3://marketing/our_brand.txt", "dataset_path": "s3://warehouse/engagement/owned"}
 
 with DAG("totals_when_the_rate_limit_allows", schedule="0 6 * * *"):
     cost = EngagementTotalsOperator(task_id="cost", estimate_only=True, **PULL)

@@ -9,7 +9,7 @@ from airflow_provider_engagement.transfers.engagement_to_warehouse import Engage
 with DAG("engagement_mart", schedule="@daily"):
     pull = EngagementHistoricalOperator(
         task_id="pull",
-        tweet_ids_file="s3://marketing/our_brand.txt",
+        tweets="s3://marketing/our_brand.txt",
         dataset_path="s3://warehouse/engagement/owned",
         granularity="day",
     )

@@ -3,13 +3,14 @@
 from airflow.sdk import DAG
 
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.parameters import FromFile
 
 with DAG("totals_how_to", schedule="0 6 * * *"):
     # [START owned]
     EngagementTotalsOperator(
         task_id="owned",
         engagement_conn_id="engagement_our_brand",
-        tweet_ids_file="s3://marketing/our_brand.txt",
+        tweets="s3://marketing/our_brand.txt",
         dataset_path="s3://warehouse/engagement/owned",
         retries=3,
     )
@@ -18,8 +19,7 @@ with DAG("totals_how_to", schedule="0 6 * * *"):
     # [START any_tweet]
     EngagementTotalsOperator(
         task_id="public",
-        tweet_ids_file="s3://marketing/competitors.parquet",
-        tweet_ids_column="status_id",
+        tweets=FromFile("s3://marketing/competitors.parquet", column="status_id"),
         auth="app",
         dataset_path="s3://warehouse/engagement/public",
     )
@@ -29,7 +29,7 @@ with DAG("totals_how_to", schedule="0 6 * * *"):
     EngagementTotalsOperator(
         task_id="leave_out_forbidden",
         engagement_conn_id="engagement_our_brand",
-        tweet_ids_file="s3://marketing/mixed.txt",
+        tweets="s3://marketing/mixed.txt",
         accepted_outcomes=["unavailable", "unsupported_90d", "unsupported_video", "forbidden"],
         dataset_path="s3://warehouse/engagement/owned_of_mixed_list",
     )
@@ -38,7 +38,7 @@ with DAG("totals_how_to", schedule="0 6 * * *"):
     # [START groupings]
     EngagementTotalsOperator(
         task_id="campaign",
-        tweet_ids_file="s3://marketing/campaign.txt",
+        tweets="s3://marketing/campaign.txt",
         auth="app",
         groupings={"campaign": ["engagement.type"], "by_metric": ["engagement.type", "tweet.id"]},
         dataset_path="s3://warehouse/engagement/campaign",
@@ -53,7 +53,7 @@ with DAG("totals_of_several_handles", schedule="0 6 * * *"):
         map_index_template="{{ task.engagement_conn_id }}",
     ).expand_kwargs(
         [
-            {"engagement_conn_id": f"engagement_{handle}", "tweet_ids_file": f"s3://marketing/{handle}.txt"}
+            {"engagement_conn_id": f"engagement_{handle}", "tweets": f"s3://marketing/{handle}.txt"}
             for handle in ("our_brand", "our_support", "our_jobs")
         ]
     )

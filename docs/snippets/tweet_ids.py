@@ -17,7 +17,5 @@ with DAG("tweets_of_campaigns", schedule="@daily"):
     def joined(lists: list[list[str]]) -> list[str]:
         return list(chain.from_iterable(lists))
 
-    EngagementTotalsOperator(
-        task_id="pull", tweet_ids=joined(tweets_of.expand(campaign=["spring", "summer"])), auth="app"
-    )
+    EngagementTotalsOperator(task_id="pull", tweets=joined(tweets_of.expand(campaign=["spring", "summer"])), auth="app")
 # [END mapped]

@@ -19,6 +19,7 @@ NAMES = (
     "totals",
     "parse",
     "import",
+    "dags",
     "plan",
     "ids",
     "hourly",

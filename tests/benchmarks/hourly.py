@@ -88,7 +88,7 @@ def _store(request: Request, raw: bytes, store: ResponseStore, stages: dict[str,
     with timed(stages["parsing"]):
         response = parse_response(request, decoded)
     with timed(stages["columns"]):
-        stored = StoredResponse.of(FetchedResponse(response=response, fetched_at=END, authors={}))
+        stored = StoredResponse.from_fetched(FetchedResponse(response=response, fetched_at=END, authors={}))
     with timed(stages["Parquet"]):
         store.write(request, stored)
 
@@ -121,7 +121,9 @@ def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
             one = replace(request, tweet_ids=tuple(renamed.values()))
             hours = {renamed[tweet_id]: counts for tweet_id, counts in decoded["hour"].items()}
             response = parse_response(one, decoded | {"hour": hours})
-            store.write(one, StoredResponse.of(FetchedResponse(response=response, fetched_at=END, authors={})))
+            store.write(
+                one, StoredResponse.from_fetched(FetchedResponse(response=response, fetched_at=END, authors={}))
+            )
             requests.append(one)
         del decoded
         everything = tuple(tweet_id for one in requests for tweet_id in one.tweet_ids)
@@ -129,7 +131,7 @@ def _assemble(request: Request, raw: bytes, number: int) -> tuple[float, int]:
         with timed() as spent:
             assemble_time_series(
                 fetched,
-                TweetStatuses.of(fetched, store),
+                TweetStatuses.from_responses(fetched, store),
                 store,
                 DatasetFolder(Path(folder), DatasetFormat.PARQUET),
                 rows=rows_of(replace(request.query, tweet_ids=everything)),

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from figures import MEGABYTE, figure, in_own_process, peak_memory, timed
 from histories import END, spread_tweets
 
+from airflow_provider_engagement.parameters import Interval
+
 HOURS = 28 * 24
 CONNECTION = {
     "conn_type": "engagement",
@@ -45,10 +47,10 @@ def _measure(kind: str, tweets: int, days: int) -> list[tuple[str, float, str]]:
 
     texts = list(spread_tweets(tweets, days))
     if kind == "totals":
-        operator = EngagementTotalsOperator(task_id="ids", tweet_ids=texts, dataset_format="parquet")
+        operator = EngagementTotalsOperator(task_id="ids", tweets=texts, dataset_format="parquet")
     else:
-        interval = {"start": END - timedelta(hours=HOURS), "end": END, "history_days": None}
-        operator = EngagementHistoricalOperator(task_id="ids", tweet_ids=texts, dataset_format="parquet", **interval)
+        interval = {"start": END - timedelta(hours=HOURS), "end": END, "interval": Interval(max_age="unlimited")}
+        operator = EngagementHistoricalOperator(task_id="ids", tweets=texts, dataset_format="parquet", **interval)
     now = datetime.now(UTC)
     run = RunContext(
         run_id="benchmark",

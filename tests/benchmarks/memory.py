@@ -55,7 +55,7 @@ def _pull(tweets: int, days: int, metrics: int) -> tuple[int, float, int, int]:
         after_fetching = peak_memory()
         assembled = assemble_time_series(
             fetched,
-            TweetStatuses.of(fetched, store),
+            TweetStatuses.from_responses(fetched, store),
             store,
             DatasetFolder(Path(folder), DatasetFormat.PARQUET),
             rows=rows_of(query),

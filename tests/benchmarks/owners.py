@@ -80,9 +80,9 @@ def _pull(simulator: Simulator, case: str, listed: list[tuple[str, str]], most: 
     sent = len(simulator.journal)
     with tempfile.TemporaryDirectory() as folder:
         pull = EngagementTotalsOperator(
-            max_delay_hours=None,
+            max_delay="unlimited",
             task_id="pull",
-            tweet_ids=listed,
+            tweets=listed,
             dataset_path=f"file://{folder}",
             accepted_outcomes=["unavailable", "unsupported_video", "unsupported_90d", "unauthorized"],
             **parameters,

@@ -75,7 +75,7 @@ def _run(
     fetched = fetch_missing(plan(query), store=store, fetch=fetch, concurrent_requests=1)
     assemble_time_series(
         fetched,
-        TweetStatuses.of(fetched, store),
+        TweetStatuses.from_responses(fetched, store),
         store,
         # A Delta table is on this machine, although the other files are counted.
         DatasetFolder(dataset, dataset_format, writer=writer, address_of=lambda path: (str(path), {})),

@@ -54,9 +54,9 @@ def _pull(simulated: Simulation, deferrable: bool) -> tuple[float, float, int]:
         simulated.begin_minute()
         while True:
             pull = EngagementTotalsOperator(
-                max_delay_hours=None,
+                max_delay="unlimited",
                 task_id="pull",
-                tweet_ids=simulated.tweet_ids,
+                tweets=simulated.tweet_ids,
                 auth="app",
                 dataset_path=f"file://{folder}",
                 deferrable=deferrable,

@@ -7,10 +7,13 @@ takes 200 ms.
 from __future__ import annotations
 
 import tempfile
+from datetime import timedelta
 
 import operators
 from figures import MEGABYTE, figure, peak_memory, timed
 from simulators import simulation
+
+from airflow_provider_engagement.parameters import Limits
 
 
 def main(tweets: int = 100_000, limit: int = 300) -> None:
@@ -25,12 +28,12 @@ def main(tweets: int = 100_000, limit: int = 300) -> None:
         from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 
         pull = EngagementTotalsOperator(
-            max_delay_hours=None,
+            max_delay="unlimited",
             task_id="pull",
-            tweet_ids=simulated.tweet_ids,
+            tweets=simulated.tweet_ids,
             auth="app",
             dataset_path=f"file://{folder}",
-            max_inline_wait=120,
+            limits=Limits(wait_on_worker=timedelta(seconds=120)),
             accepted_outcomes=["unavailable", "unsupported_video", "unsupported_90d"],
         )
         before = peak_memory()

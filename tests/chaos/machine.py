@@ -11,8 +11,9 @@ from typing import Any, Self
 import pyarrow
 import pyarrow.parquet
 from cluster.simulator import SimulatedApi
-from cluster.truth import HOURLY, Counts, Truth
+from cluster.truth import HOURLY, Truth
 from deltalake import DeltaTable, QueryBuilder
+from oracle import Counts
 
 from chaos.pulls import FORK, Ended, Moment, Pull, RunningPull
 

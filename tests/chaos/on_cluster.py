@@ -243,7 +243,7 @@ def run(folder: Path, redis: Programs, options: argparse.Namespace) -> int:
     for error, times in errors.most_common(ERRORS_SHOWN):
         say(f"{times:4} x {error[:200]}")
     truth = workload.truth()
-    comparison = Comparison.of(dataset, truth)
+    comparison = Comparison.from_dataset(dataset, truth)
     for problem in comparison.examples:
         say(f"WRONG: {problem}")
     succeeded = sum(task["state"] == "success" for task in tasks)

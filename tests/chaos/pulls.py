@@ -24,6 +24,7 @@ from typing import Any
 from airflow_provider_engagement.engagement_api.client import EngagementClient
 from airflow_provider_engagement.operators import execution
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.tables import delta_table
 from airflow_provider_engagement.tables.delta_log import DeltaLog
 
@@ -64,10 +65,10 @@ class Pull:
         run_id = f"scheduled__{self.day:%Y-%m-%d}"
         operator = EngagementHistoricalOperator(
             task_id=self.owner,
-            tweet_ids=list(self.tweet_ids),
+            tweets=list(self.tweet_ids),
             dataset_path=str(self.folder),
             dataset_format=self.dataset_format,
-            concurrent_requests=CONCURRENT_REQUESTS,
+            limits=Limits(concurrent_requests=CONCURRENT_REQUESTS),
         )
         task_instance = SimpleNamespace(
             task_id=self.owner,

@@ -80,7 +80,7 @@ def run(folder: Path, options: argparse.Namespace) -> int:
     say("Everything has stopped. Comparing the dataset with the simulator's world.")
     truth = workload.truth()
     succeeded = sum(task["state"] == "success" for task in tasks)
-    comparison = Comparison.of(dataset, truth)
+    comparison = Comparison.from_dataset(dataset, truth)
     for problem in comparison.examples:
         say(f"WRONG: {problem}")
     show(

@@ -61,7 +61,7 @@ class Comparison:
         return self.cells > 0 and not self.differences and not self.duplicates
 
     @classmethod
-    def of(cls, dataset: Dataset, truth: Truth) -> Comparison:
+    def from_dataset(cls, dataset: Dataset, truth: Truth) -> Comparison:
         """Compare a dataset with the truth."""
         result = cls()
         result._compare("tweet_totals", dataset.totals, ["tweet_id"], TOTALS, truth.totals())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from oracle import Counts, floor_to_hour, has_no_video_views, hourly_truth
 
 from airflow_provider_engagement.simulator import Tweet, World
 
@@ -29,14 +31,9 @@ HOURLY = (
     "user_follows",
     "user_profile_clicks",
 )
-HOUR = timedelta(hours=1)
 ENGAGEMENT_AGE_LIMIT = timedelta(days=90)
-VIDEO_AGE_LIMIT = timedelta(days=1800)
 WINDOW_DAYS = 28
 TWEETS_PER_REQUEST, TWEETS_PER_REQUEST_OF_TOTALS = 25, 250
-
-Counts = tuple[int | None, ...]
-"""The counts of a row, in the order of its metrics."""
 
 Rows = dict[tuple[object, ...], Counts]
 """The counts of each row, by its key."""
@@ -61,9 +58,7 @@ class Truth:
         """Return the counts of each Tweet until now. The key is the Tweet."""
         return {
             (tweet.id,): tuple(
-                None
-                if self._is_too_old(tweet, metric, in_totals=True)
-                else self.world.total(tweet.id, metric, self.now)
+                None if self._is_too_old(tweet, metric) else self.world.total(tweet.id, metric, self.now)
                 for metric in TOTALS
             )
             for tweet in self._existing()
@@ -74,7 +69,7 @@ class Truth:
         rows: Rows = {}
         for tweet in self._existing():
             for start, end in self._intervals():
-                rows.update(self._hours_of(tweet, max(start, _hour_of_creation(tweet)), end))
+                rows.update(hourly_truth(self.world, [tweet.id], start, end, metrics=HOURLY, now=self.now))
         return rows
 
     def least_requests(self) -> int:
@@ -108,26 +103,13 @@ class Truth:
             (self.now - timedelta(hours=28), self.now),
         ]
 
-    def _hours_of(self, tweet: Tweet, start: datetime, end: datetime) -> Iterator[tuple[tuple[object, ...], Counts]]:
-        first, last = (int(time.timestamp()) // 3600 for time in (start, end))
-        edges = range(first, last + 1)
-        cumulative = self.world.counts.cumulative(tweet, HOURLY, edges)
-        unknown = [self._is_too_old(tweet, metric, in_totals=False) for metric in HOURLY]
-        for index in range(last - first):
-            counts = tuple(
-                None if is_unknown else cumulative[metric][index + 1] - cumulative[metric][index]
-                for metric, is_unknown in zip(HOURLY, unknown, strict=True)
-            )
-            yield (tweet.id, datetime.fromtimestamp(edges[index] * 3600, UTC)), counts
-
-    def _is_too_old(self, tweet: Tweet, metric: str, *, in_totals: bool) -> bool:
-        limits: Mapping[str, timedelta] = {"video_views": VIDEO_AGE_LIMIT}
-        if in_totals:
-            limits = {**limits, "impressions": ENGAGEMENT_AGE_LIMIT, "engagements": ENGAGEMENT_AGE_LIMIT}
-        return metric in limits and (tweet.created_at is None or self.now - tweet.created_at > limits[metric])
+    def _is_too_old(self, tweet: Tweet, metric: str) -> bool:
+        """Return whether the totals lack a metric of a Tweet because of its age."""
+        if metric in ("impressions", "engagements"):
+            return tweet.created_at is None or self.now - tweet.created_at > ENGAGEMENT_AGE_LIMIT
+        return metric == "video_views" and has_no_video_views(tweet, self.now)
 
 
 def _hour_of_creation(tweet: Tweet) -> datetime:
     """Return the start of the hour in which a Tweet was created, or the start of time for an id without a time."""
-    created = tweet.created_at or datetime.fromtimestamp(0, UTC)
-    return created.replace(minute=0, second=0, microsecond=0)
+    return floor_to_hour(tweet.created_at or datetime.fromtimestamp(0, UTC))

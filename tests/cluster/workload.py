@@ -44,7 +44,7 @@ class Workload:
         owners = [
             {
                 "engagement_conn_id": f"engagement_{owner.screen_name}",
-                "tweet_ids_file": f"s3://object_store@{BUCKET}/{_tweet_ids(owner.screen_name)}",
+                "tweets": f"s3://object_store@{BUCKET}/{_tweet_ids(owner.screen_name)}",
             }
             for owner in self.api.world.handles.values()
         ]

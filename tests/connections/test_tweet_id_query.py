@@ -6,6 +6,7 @@ import json
 import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,9 +26,8 @@ from airflow_provider_engagement.exceptions import (
     TweetIdQueryError,
     UnknownConnectionError,
 )
-from airflow_provider_engagement.inputs.settings import TweetSource, parse_source
-from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
-from airflow_provider_engagement.operators.rendered_parameters import parameter_values
+from airflow_provider_engagement.inputs.tweet_source import TweetSource, TweetsRule
+from airflow_provider_engagement.parameters import FromSql
 
 POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
 
@@ -108,9 +108,9 @@ def test_a_result_without_ids_is_an_error(
 
 
 def test_a_connection_that_does_not_exist_is_an_error() -> None:
-    with pytest.raises(UnknownConnectionError, match=r"Connection nowhere does not exist.*tweet_ids_conn_id"):
+    with pytest.raises(UnknownConnectionError, match=r"Connection nowhere does not exist.*tweets.conn_id"):
         list(query_tweet_ids("SELECT 1", "nowhere"))
-    with pytest.raises(InvalidQueryError, match="tweet_ids_conn_id: is not set"):
+    with pytest.raises(InvalidQueryError, match=r"tweets\.conn_id: is not set"):
         list(query_tweet_ids("SELECT 1", None))
 
 
@@ -134,33 +134,32 @@ def test_a_connection_whose_provider_is_not_installed_is_an_error(monkeypatch: p
 
 def source_of(**parameters: Any) -> TweetSource:
     """Return where the Tweets of an operator with these parameters come from."""
-    return parse_source(parameter_values(EngagementTotalsOperator(task_id="pull", **parameters)))
+    return TweetsRule().parse(FromSql(**parameters))
 
 
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({}, "none of tweet_ids, tweet_ids_file, tweet_ids_sql is set"),
-        ({"tweet_ids": ["1"], "tweet_ids_sql": "SELECT 1"}, "tweet_ids and tweet_ids_sql are set"),
-        ({"tweet_ids_sql": "SELECT tweet_id, ratio AS x FROM tweets", "tweet_ids_column": "x"}, "1.5 is a float"),
-        ({"tweet_ids_sql": "SELECT '=1+1' AS tweet_id"}, "'=1\\+1' is not a Tweet id"),
+        ({"query": "none"}, "tweets.query: is not set"),
+        ({"query": "SELECT tweet_id, ratio AS x FROM tweets", "column": "x"}, "1.5 is a float"),
+        ({"query": "SELECT '=1+1' AS tweet_id"}, "'=1\\+1' is not a Tweet id"),
     ],
 )
-def test_an_operator_reads_one_source_of_ids(
+def test_an_operator_reads_the_ids_of_one_column(
     database: sqlite3.Connection, options: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(InvalidQueryError, match=problem):
-        read_tweets(source_of(tweet_ids_conn_id="warehouse", **options))
+        read_tweets(source_of(conn_id="warehouse", **options))
 
 
 def test_an_operator_reads_ids_and_owners_from_a_query(database: sqlite3.Connection) -> None:
-    source = source_of(tweet_ids_sql="SELECT * FROM tweets", tweet_ids_conn_id="warehouse", tweet_owner="9")
-    assert read_tweets(source) == {"101": "7", "102": "9", "103": "8"}
+    source = source_of(query="SELECT * FROM tweets", conn_id="warehouse")
+    assert read_tweets(replace(source, owner="9")) == {"101": "7", "102": "9", "103": "8"}
 
 
 def test_a_query_without_a_row_is_an_error_of_the_query(database: sqlite3.Connection) -> None:
-    source = source_of(tweet_ids_sql="SELECT tweet_id FROM tweets WHERE 0", tweet_ids_conn_id="warehouse")
-    with pytest.raises(InvalidQueryError, match="tweet_ids_sql: the result has no rows"):
+    source = source_of(query="SELECT tweet_id FROM tweets WHERE 0", conn_id="warehouse")
+    with pytest.raises(InvalidQueryError, match="tweets: the result has no rows"):
         read_tweets(source)
 
 
@@ -209,7 +208,7 @@ def test_a_query_on_postgresql_leaves_no_connection_open(postgres: Callable[[str
     ],
 )
 def test_a_mistake_in_a_query_on_postgresql_is_permanent(postgres: Callable[[str], None], sql: str) -> None:
-    with pytest.raises(InvalidQueryError, match="tweet_ids_sql: the database of the connection warehouse reports: "):
+    with pytest.raises(InvalidQueryError, match="tweets: the database of the connection warehouse reports: "):
         list(query_tweet_ids(sql, "warehouse"))
 
 
@@ -222,7 +221,7 @@ def test_a_failure_of_postgresql_is_not_permanent(postgres: Callable[[str], None
     "sql", ["SELECT tweet_id FROM nowhere", "SELECT x FROM tweets", "SELEC 1", "SELECT (1", "SELECT 1; SELECT 2"]
 )
 def test_a_mistake_in_a_query_is_permanent(database: sqlite3.Connection, sql: str) -> None:
-    with pytest.raises(InvalidQueryError, match="tweet_ids_sql: the database of the connection warehouse reports: "):
+    with pytest.raises(InvalidQueryError, match="tweets: the database of the connection warehouse reports: "):
         list(query_tweet_ids(sql, "warehouse"))
 
 
@@ -264,7 +263,10 @@ def test_a_provider_that_is_not_installed_is_an_error(monkeypatch: pytest.Monkey
         ("SELECT x'3130' AS tweet_id", "row 1 of the result: b'10' is not a Tweet id"),
         ("SELECT 101 AS id, 102 AS id", "the columns 'id', 'id' could all hold the ids"),
         ("SELECT 1 AS id, 1070059276213702656 AS post_id", "the columns 'post_id', 'id' could all hold the ids"),
-        ("SELECT 101 AS tweet_id, 'Anna Smith' AS owner", "'Anna Smith' is not an owner.*Set owner_column=False"),
+        (
+            "SELECT 101 AS tweet_id, 'Anna Smith' AS owner",
+            "'Anna Smith' is not an owner.*Set tweets.owner_column=False",
+        ),
     ],
 )
 def test_a_row_in_doubt_is_an_error_with_its_number(database: sqlite3.Connection, sql: str, message: str) -> None:
@@ -283,7 +285,7 @@ def test_an_address_in_a_result_is_its_id(database: sqlite3.Connection) -> None:
 
 
 def test_a_result_has_names_and_needs_no_number(database: sqlite3.Connection) -> None:
-    with pytest.raises(InvalidQueryError, match="tweet_ids_column: 1 is a number, but the columns of a result have na"):
+    with pytest.raises(InvalidQueryError, match=r"tweets\.column: 1 is a number, but the columns of a result have na"):
         list(query_tweet_ids("SELECT 101 AS tweet_id", "warehouse", column=1))
 
 

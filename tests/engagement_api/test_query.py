@@ -48,7 +48,7 @@ def error_of(make: Callable[[], object], field: str) -> InvalidQueryError:
 
 @pytest.mark.parametrize("tweet_ids", [(), ("12a",), ("9" * 20,), ("",), (A, A)])
 def test_a_query_has_valid_tweet_ids_without_duplicates(tweet_ids: tuple[str, ...]) -> None:
-    error_of(lambda: query(tweet_ids=tweet_ids), "tweet_ids")
+    error_of(lambda: query(tweet_ids=tweet_ids), "tweets")
 
 
 @pytest.mark.parametrize("metrics", [(), ("impressions", "impressions")])

@@ -42,6 +42,9 @@ def hours_of(time_range: TimeRange | None) -> set[datetime]:
         (NOON, NOON - HOUR, "not before"),
         (NOON.replace(tzinfo=None), NOON, "time zone"),
         (NOON, NOON + HOUR / 2, "whole hour"),
+        ("2026-01-05", NOON, "start: '2026-01-05' is not a datetime"),
+        (NOON, None, "end: None is not a datetime"),
+        (NOON, NOON.date(), r"end: datetime\.date\(.* is not a datetime"),
     ],
 )
 def test_a_time_range_that_the_api_would_change_or_reject_is_an_error(
@@ -108,7 +111,7 @@ def test_each_period_starts_where_the_previous_one_ends() -> None:
 
 
 def test_an_id_without_a_creation_time_has_no_first_week() -> None:
-    with pytest.raises(InvalidQueryError, match=r"^tweet_ids: 20 "):
+    with pytest.raises(InvalidQueryError, match=r"^tweets: 20 "):
         range_after_post("20", days=7)
 
 

@@ -306,7 +306,7 @@ def test_the_hook_returns_the_responses_of_a_query(simulated: Connect, simulator
 
 
 def test_an_invalid_query_in_a_task_is_not_retried(simulated: Connect, simulator: Simulator) -> None:
-    with pytest.raises(AirflowFailException, match="tweet_ids"):
+    with pytest.raises(AirflowFailException, match="tweets"):
         list(simulated(*USER).totals(["not an id"]))
     assert len(simulator.journal) == 0
 

@@ -269,8 +269,8 @@ def test_a_connection_is_named_even_if_its_id_is_a_word_of_the_message(
 
 @pytest.mark.parametrize("other", ["nowhere", "a?b", ".."])
 def test_an_error_of_another_connection_is_not_ascribed_to_that_of_the_api(other: str) -> None:
-    with pytest.raises(AirflowFailException, match=r"tweet_ids_conn_id") as raised, task_failures("app"):
-        find_connection(other, field="tweet_ids_conn_id")
+    with pytest.raises(AirflowFailException, match=r"tweets.conn_id") as raised, task_failures("app"):
+        find_connection(other, field="tweets.conn_id")
 
     assert "Connection app" not in str(raised.value)
 

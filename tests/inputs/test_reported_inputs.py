@@ -135,7 +135,7 @@ REFUSED = {
     "no header, two columns": (
         "ids.csv",
         f"{A},0.125\n{B},0\n",
-        "line 1: is not a header.*tweet_ids_column to the num",
+        "line 1: is not a header.*tweets.column to the num",
     ),
     "the id of a row beside that of a post": ("ids.csv", f"id,post_id\n1,{A}\n", "'post_id', 'id' could all hold"),
     "two columns of ids": ("ids.csv", f"tweet_id,x,Tweet ID\n{A},1,{B}\n", "'tweet_id', 'Tweet ID' could all hold"),
@@ -286,10 +286,10 @@ def test_a_number_of_a_column_never_takes_the_first_row_for_a_header(write: Writ
 @pytest.mark.parametrize(
     ("column", "owner_column", "field"),
     [
-        (1, "owner", "owner_column"),
-        ("id", 2, "owner_column"),
-        (0, None, "tweet_ids_column"),
-        (1.5, None, "tweet_ids_col"),
+        (1, "owner", "tweets.owner_column"),
+        ("id", 2, "tweets.owner_column"),
+        (0, None, "tweets.column"),
+        (1.5, None, "tweets.column"),
     ],
 )
 def test_names_and_numbers_of_columns_do_not_mix(write: Write, column: Any, owner_column: Any, field: str) -> None:
@@ -308,7 +308,7 @@ def test_a_column_owner_can_be_left_alone(write: Write, off: object) -> None:
 def test_the_error_of_a_name_in_a_column_owner_says_how_to_leave_it_alone(write: Write) -> None:
     message = error_of(write("ids.csv", f"tweet_id,owner\n{A},Anna Smith\n"))
     assert "line 2: 'Anna Smith' is not an owner" in message
-    assert "Set owner_column=False" in message
+    assert "Set tweets.owner_column=False" in message
 
 
 def test_a_key_of_owners_that_no_object_has_is_an_error(write: Write) -> None:
@@ -350,7 +350,7 @@ def test_tables_of_both_suffixes_are_one_format(write: Write, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["none.txt", "none/ids.txt", "ids.txt/ids.txt", f"{'a' * 300}.txt", "nul\0.txt"])
 def test_a_path_that_cannot_be_read_is_an_error_of_this_package(write: Write, name: str) -> None:
-    with pytest.raises(InvalidQueryError, match=r"^tweet_ids_file: .*Check the path"):
+    with pytest.raises(InvalidQueryError, match=r"^tweets: .*Check the path"):
         list(read_tweet_ids(write("ids.txt", A).parent / name))
 
 
@@ -421,7 +421,7 @@ def test_parquet_with_owners_of_another_type_says_how_not_to_read_them(tmp_path:
     error = error_of(tmp_path / "ids.parquet")
 
     assert "column 'owner': has the type double, which rounds ids" in error
-    assert "Set owner_column=False to ignore it" in error
+    assert "Set tweets.owner_column=False to ignore it" in error
     assert ids_in(tmp_path / "ids.parquet", owner_column=False) == [A]
 
 
@@ -452,6 +452,24 @@ def test_a_line_is_bounded(write: Write, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(id_source, "MAX_LINE_LENGTH", 1_000)
     for name in ("ids.txt", "ids.csv", "ids.jsonl", "ids.json"):
         assert "line 1: has more than 1,000 characters" in error_of(write(name, "1" * 1_001))
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "line"),
+    [
+        ("ids.txt", A, ""),
+        ("ids.txt", A, "# a comment"),
+        ("ids.txt", A, B),
+        ("ids.csv", "", ""),
+        ("ids.csv", f"id\n{A}", ""),
+        ("ids.jsonl", f'{{"id": "{A}"}}', ""),
+    ],
+)
+def test_the_lines_of_a_text_are_bounded(
+    write: Write, monkeypatch: pytest.MonkeyPatch, name: str, first: str, line: str
+) -> None:
+    monkeypatch.setattr(id_source, "MAX_LINES", 100)
+    assert "more than 100 lines" in error_of(write(name, f"{first}\n" + f"{line}\n" * 100))
 
 
 def test_the_values_of_a_document_are_bounded(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -536,7 +554,7 @@ def test_one_number_is_one_id() -> None:
     ],
 )
 def test_a_list_in_doubt_is_refused(value: object) -> None:
-    with pytest.raises(InvalidQueryError, match=r"^tweet_ids: ") as error:
+    with pytest.raises(InvalidQueryError, match=r"^tweets: ") as error:
         parse_tweet_ids(value)
     assert len(str(error.value)) < 500
 
@@ -634,7 +652,7 @@ def test_a_set_has_each_id_once_and_items_name_owners() -> None:
     ids=lambda value: type(value).__module__ + "." + type(value).__qualname__,
 )
 def test_another_object_is_one_error_of_this_package(value: object) -> None:
-    with pytest.raises(InvalidQueryError, match=r"^(tweet_ids|owner): .*[^.]\. [A-Z]") as error:
+    with pytest.raises(InvalidQueryError, match=r"^(tweets|owner): .*[^.]\. [A-Z]") as error:
         parse_tweet_ids(value)
     assert len(str(error.value)) < 300
 
@@ -670,5 +688,5 @@ def test_ids_from_before_november_2010_are_pulled_with_a_warning(caplog: pytest.
 def test_a_file_without_ids_is_an_error_that_names_it(write: Write, name: str, content: str) -> None:
     path = write(name, content)
     source = TweetSource(file=str(path))
-    with pytest.raises(InvalidQueryError, match=rf"tweet_ids_file: \S*{re.escape(name)} contains no ids"):
+    with pytest.raises(InvalidQueryError, match=rf"tweets: \S*{re.escape(name)} contains no ids"):
         read_tweets(source)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_engagement.engagement_api.time_range import to_api
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.inputs.times import is_relative, parse_hours, parse_time, parse_time_zone
+from airflow_provider_engagement.inputs.times import is_relative, parse_duration, parse_time, parse_time_zone
 
 NOW = datetime(2026, 1, 10, 12, 34, 56, tzinfo=UTC)
 
@@ -96,14 +96,52 @@ def test_a_time_before_the_first_day_of_the_calendar_is_an_error() -> None:
         parse_time("0001-01-01T00:00:00+05:00", field="start", now=NOW)
 
 
-def test_hours_are_a_number_or_its_text() -> None:
-    assert parse_hours(1.5, field="reuse_hours") == parse_hours("1.5", field="reuse_hours") == timedelta(minutes=90)
+@pytest.mark.parametrize(
+    ("value", "duration"),
+    [
+        (timedelta(hours=36), timedelta(hours=36)),
+        ("90s", timedelta(seconds=90)),
+        ("15min", timedelta(minutes=15)),
+        (" 1.5 h ", timedelta(minutes=90)),
+        ("7d", timedelta(days=7)),
+        ("2w", timedelta(days=14)),
+        (str(timedelta(days=3, hours=1)), timedelta(days=3, hours=1)),
+        (str(timedelta(days=1)), timedelta(days=1)),
+        (str(timedelta(seconds=30.5)), timedelta(seconds=30.5)),
+    ],
+)
+def test_a_duration_has_a_unit(value: object, duration: timedelta) -> None:
+    assert parse_duration(value, field="wait") == duration
 
 
-@pytest.mark.parametrize("value", [-1, "-1", "a day", None, 1e300])
-def test_hours_that_are_no_duration_are_an_error(value: object) -> None:
-    with pytest.raises(InvalidQueryError, match=r"^reuse_hours: "):
-        parse_hours(value, field="reuse_hours")
+def test_only_some_durations_can_be_unlimited_and_only_some_can_be_zero() -> None:
+    assert parse_duration(" Unlimited", field="max_age", can_be_unlimited=True) is None
+    assert parse_duration("0h", field="lookback") == timedelta(0)
+    with pytest.raises(InvalidQueryError, match=r"^wait: 'unlimited' is not a duration\. Pass a timedelta, or a text "):
+        parse_duration("unlimited", field="wait")
+    with pytest.raises(InvalidQueryError, match=r"^max_age: 0:00:00 is not above zero"):
+        parse_duration("0h", field="max_age", above_zero=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (72, "72 has no unit"),
+        ("72", "'72' has no unit"),
+        ("-1", "'-1' has no unit"),
+        (timedelta(hours=-1), "-1 day, 23:00:00 is not zero or more"),
+        ("a day", "'a day' is not a duration"),
+        ("1 month", "'1 month' is not a duration"),
+        ("٣h", "'٣h' is not a duration"),
+        (None, "None is not a duration"),
+        ("9999999999d", "'9999999999d' is not a duration"),
+        ("999999999w", "'999999999w' is too long"),
+    ],
+)
+def test_a_value_that_is_no_duration_is_an_error(value: object, problem: str) -> None:
+    with pytest.raises(InvalidQueryError) as caught:
+        parse_duration(value, field="wait")
+    assert str(caught.value) == f"wait: {problem}. Pass a timedelta, or a text such as 90s, 36h, 7d or 2w."
 
 
 def test_a_time_zone_has_an_iana_name() -> None:

@@ -55,7 +55,7 @@ def ids_in(path: Any, column: str | None = None) -> list[str]:
 def error_of(path: Any, column: str | None = None) -> str:
     with pytest.raises(InvalidQueryError) as caught:
         list(read_tweet_ids(path, column=column))
-    assert caught.value.field == "tweet_ids_file"
+    assert caught.value.field == "tweets"
     assert str(path) in str(caught.value)
     return str(caught.value)
 

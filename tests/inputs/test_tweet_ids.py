@@ -54,7 +54,7 @@ def test_a_value_that_is_not_a_list_of_tweet_ids_is_an_error() -> None:
         f"{A} {B}",
     ]
     for value in (*not_lists, *([item] for item in not_ids), "[2e18]", "12345,abc"):
-        with pytest.raises(InvalidQueryError, match=r"^tweet_ids: ") as error:
+        with pytest.raises(InvalidQueryError, match=r"^tweets: ") as error:
             parse_tweet_ids(value)
 
         assert error.value.remedy

@@ -206,7 +206,7 @@ def pull_series(
     connect(author)
 
     def pulled(operator: type[BaseOperator], context: dict[str, Any], **parameters: Any) -> Any:
-        defaults = {"tweet_ids": ids, "dataset_path": str(dataset.folder)}
+        defaults = {"tweets": ids, "dataset_path": str(dataset.folder)}
         return execute(operator(**{**defaults, **parameters}), **context)
 
     return pulled

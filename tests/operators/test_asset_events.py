@@ -10,9 +10,9 @@ from typing import Any
 import airflow.sdk
 import pytest
 from airflow.sdk import DAG, Asset, BaseOperator, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.assets.engagement import create_asset, table_uri
-from airflow_provider_engagement.exceptions import InvalidQueryError
 from airflow_provider_engagement.operators.engagement import (
     Engagement28HourOperator,
     EngagementHistoricalOperator,
@@ -62,19 +62,19 @@ def test_a_pull_declares_its_main_table_when_it_is_constructed(
     operator: type[BaseOperator], options: dict[str, Any], uri: str
 ) -> None:
     other = Asset("other")
-    parameters = {"tweet_ids": ["1"], "dataset_path": "s3://bucket/brand", "outlets": [other], "asset_events": "run"}
+    parameters = {"tweets": ["20"], "dataset_path": "s3://bucket/brand", "outlets": [other], "asset_events": "run"}
     made = operator(task_id="pull", **{**parameters, **options})
 
     assert made.outlets == [other, Asset(uri=uri)]
 
 
 def test_a_pull_declares_nothing_by_default() -> None:
-    assert EngagementTotalsOperator(task_id="pull", tweet_ids=["1"], dataset_path="/data").outlets == []
+    assert EngagementTotalsOperator(task_id="pull", tweets=["20"], dataset_path="/data").outlets == []
 
 
 def test_a_pull_declares_the_table_of_the_configured_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__ENGAGEMENT__DEFAULT_DATASET_PATH", "/data/brand")
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=["1"], asset_events="run")
+    pull = EngagementTotalsOperator(task_id="pull", tweets=["20"], asset_events="run")
 
     assert [asset.uri for asset in pull.outlets] == ["engagement://file/data/brand/tweet_totals"]
 
@@ -82,7 +82,7 @@ def test_a_pull_declares_the_table_of_the_configured_dataset(monkeypatch: pytest
 def test_an_outlet_that_is_declared_already_is_not_declared_twice() -> None:
     asset = create_asset(dataset_path="/data", table="tweet_totals", extra={"team": "social"})
     pull = EngagementTotalsOperator(
-        task_id="pull", tweet_ids=["1"], dataset_path="/data", outlets=[asset], asset_events="run"
+        task_id="pull", tweets=["20"], dataset_path="/data", outlets=[asset], asset_events="run"
     )
 
     assert pull.outlets == [asset]
@@ -106,8 +106,8 @@ def test_an_outlet_that_is_declared_already_is_not_declared_twice() -> None:
 def test_a_table_that_is_not_known_yet_cannot_be_declared(
     operator: type[BaseOperator], options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(InvalidQueryError, match=f"asset_events: .*{message}"):
-        operator(**{"task_id": "pull", "tweet_ids": ["1"], "asset_events": "run", **options})
+    with pytest.raises(AirflowFailException, match=f"asset_events: .*{message}"):
+        operator(**{"task_id": "pull", "tweets": ["20"], "asset_events": "run", **options})
 
 
 def test_the_event_of_a_pull_says_what_it_wrote(
@@ -117,7 +117,7 @@ def test_the_event_of_a_pull_says_what_it_wrote(
     events = Events()
     deleted = "1070059276213702656"
     pull = EngagementTotalsOperator(
-        task_id="pull", tweet_ids=[*ids[-3:], deleted], dataset_path=str(tmp_path), asset_events="run"
+        task_id="pull", tweets=[*ids[-3:], deleted], dataset_path=str(tmp_path), asset_events="run"
     )
     manifest = execute(pull, outlet_events=events)
 
@@ -143,7 +143,7 @@ def test_an_outlet_of_the_author_is_described_if_it_is_the_table_of_the_rendered
     events = Events()
     own, other = create_asset(dataset_path=str(tmp_path), table="tweet_totals"), Asset("other")
     pull = EngagementTotalsOperator(
-        task_id="pull", tweet_ids=ids[-1:], dataset_path="{{ params.path }}", outlets=[own, other]
+        task_id="pull", tweets=ids[-1:], dataset_path="{{ params.path }}", outlets=[own, other]
     )
     execute(pull, outlet_events=events, params={"path": str(tmp_path)})
 
@@ -207,7 +207,7 @@ def test_one_pull_starts_a_run_of_a_daily_dag_for_each_day_and_links_to_what_it_
     with DAG("three_days", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
         EngagementHistoricalOperator(
             task_id="pull",
-            tweet_ids=ids[-2:],
+            tweets=ids[-2:],
             metrics=["impressions"],
             start=TODAY - 3 * DAY,
             end=TODAY,
@@ -251,7 +251,7 @@ def test_each_instance_of_a_mapped_pull_emits_an_event_if_the_outlet_is_in_parti
             task_id="pull", dataset_path=str(tmp_path), outlets=[totals], asset_events="run"
         ).expand_kwargs(
             [
-                {"engagement_conn_id": conn_id, "tweet_ids": world.tweets_of(handle.user_id, deleted=False)[-number:]}
+                {"engagement_conn_id": conn_id, "tweets": world.tweets_of(handle.user_id, deleted=False)[-number:]}
                 for number, (conn_id, handle) in enumerate(zip(connections, handles, strict=True), start=2)
             ]
         )

@@ -32,7 +32,7 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Configure:
 
 
 def pull(**options: Any) -> EngagementTotalsOperator:
-    return EngagementTotalsOperator(**{"task_id": "pull", "metrics": ["favorites"], **options})
+    return EngagementTotalsOperator(**{"task_id": "pull", "tweets": ["20"], "metrics": ["favorites"], **options})
 
 
 def test_the_section_is_the_one_that_the_provider_describes() -> None:
@@ -50,21 +50,21 @@ def test_the_configuration_chooses_path_and_format(
 ) -> None:
     connect(author)
     configure(default_dataset_path=str(tmp_path / "configured"), default_dataset_format="csv")
-    execute(pull(tweet_ids=ids[-3:]))
+    execute(pull(tweets=ids[-3:]))
     assert len(list((tmp_path / "configured" / "tweet_totals").rglob("*.csv"))) == 1
 
-    execute(pull(tweet_ids=ids[-3:], dataset_path=str(tmp_path / "own"), dataset_format="jsonl"))
+    execute(pull(tweets=ids[-3:], dataset_path=str(tmp_path / "own"), dataset_format="jsonl"))
     assert len(list((tmp_path / "own" / "tweet_totals").rglob("*.jsonl"))) == 1
 
-    manifest = execute(pull(tweet_ids=ids[-3:], dataset_path=""))
+    manifest = execute(pull(tweets=ids[-3:], dataset_path=""))
     assert len(manifest["tweet_totals"]) == 3
     assert len(list((tmp_path / "configured" / "tweet_totals").rglob("*.csv"))) == 1
 
-    blank = pull(tweet_ids=ids[-3:], dataset_path="{{ params.path }}", dataset_format="jsonl", task_id="blank")
+    blank = pull(tweets=ids[-3:], dataset_path="{{ params.path }}", dataset_format="jsonl", task_id="blank")
     assert "tweet_totals" in execute(blank, params={"path": None})["outputs"]
 
 
-@pytest.mark.parametrize("bound", ["max_tweets", "max_requests"])
+@pytest.mark.parametrize("bound", ["tweets", "requests"])
 def test_a_configured_bound_holds_unless_the_task_sets_its_own(
     execute: Execute,
     configure: Configure,
@@ -75,11 +75,11 @@ def test_a_configured_bound_holds_unless_the_task_sets_its_own(
     bound: str,
 ) -> None:
     connect(author)
-    configure(**{bound: "0"})
-    with pytest.raises(AirflowFailException, match=bound):
-        execute(pull(tweet_ids=ids[-3:]))
+    configure(**{f"max_{bound}": "0"})
+    with pytest.raises(AirflowFailException, match=f"limits.{bound} is 0"):
+        execute(pull(tweets=ids[-3:]))
     assert len(simulator.journal.entries) == 0
-    assert execute(pull(tweet_ids=ids[-3:], **{bound: 3}))["requested"] == 3
+    assert execute(pull(tweets=ids[-3:], limits={bound: 3}))["requested"] == 3
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_an_invalid_value_is_an_error_that_names_the_option(
     connect(author)
     configure(**{option: value})
     with pytest.raises(AirflowFailException, match=rf"^{re.escape(f'[engagement] {option}: {problem}')}"):
-        execute(pull(tweet_ids=ids[-3:], dataset_path=str(tmp_path)))
+        execute(pull(tweets=ids[-3:], dataset_path=str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,7 +114,7 @@ def test_an_invalid_value_of_the_task_is_an_error_that_names_the_parameter(
 ) -> None:
     connect(author)
     with pytest.raises(AirflowFailException, match=r"^dataset_format: 'deltaa' is not a valid choice"):
-        execute(pull(tweet_ids=ids[-3:], dataset_path=str(tmp_path), dataset_format="deltaa"))
+        execute(pull(tweets=ids[-3:], dataset_path=str(tmp_path), dataset_format="deltaa"))
 
 
 def test_the_pool_of_a_task_comes_from_the_task_the_dag_or_the_configuration(configure: Configure) -> None:
@@ -133,5 +133,5 @@ def test_a_mapped_task_needs_its_pool_in_partial(configure: Configure) -> None:
     configure(default_pool="engagement_api")
     with DAG("mapped", schedule=None):
         for task_id, options, pool in (("plain", {}, "default_pool"), ("own", {"pool": "own"}, "own")):
-            mapped = EngagementTotalsOperator.partial(task_id=task_id, **options).expand(tweet_ids=[["1"], ["2"]])
+            mapped = EngagementTotalsOperator.partial(task_id=task_id, **options).expand(tweets=[["1"], ["2"]])
             assert mapped.pool == pool

@@ -17,6 +17,7 @@ import pytest
 from pyarrow import parquet
 
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.pull.task_run import TaskRun
 from airflow_provider_engagement.simulator import Simulator, World
 from airflow_provider_engagement.storage.layout import TEMPORARY_FOLDER as TEMPORARY_FOLDER
@@ -104,10 +105,10 @@ def test_a_rerun_of_a_killed_pull_sends_only_the_missing_requests(
     connect(None)
     arguments = {
         "task_id": "totals",
-        "tweet_ids": " ".join([*world.tweets, *(str(2 * 10**18 + number) for number in range(600))]),
+        "tweets": " ".join([*world.tweets, *(str(2 * 10**18 + number) for number in range(600))]),
         "metrics": "favorites video_views",
-        "concurrent_requests": WORKERS,
-        "max_delay_hours": None,
+        "limits": Limits(concurrent_requests=WORKERS),
+        "max_delay": "unlimited",
     }
 
     def pull(folder: str) -> dict[str, Any]:
@@ -162,10 +163,10 @@ def test_a_rerun_deletes_only_what_the_killed_attempt_left(
     def pull(**options: Any) -> None:
         operator = EngagementTotalsOperator(
             task_id="totals",
-            tweet_ids=list(world.tweets)[:3],
+            tweets=list(world.tweets)[:3],
             metrics="favorites",
             dataset_path=str(tmp_path),
-            max_delay_hours=None,
+            max_delay="unlimited",
             **options,
         )
         execute(operator, ti=task_instance(task_id="totals", run_id="run"))

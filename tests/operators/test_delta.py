@@ -87,7 +87,7 @@ def test_a_rerun_of_a_pull_commits_no_new_version(pull: Callable[..., Any]) -> N
 
 
 def test_totals_are_merged_into_one_delta_table(pull: Callable[..., Any], tmp_path: Path) -> None:
-    options = {"metrics": ["favorites"], "max_delay_hours": None}
+    options = {"metrics": ["favorites"], "max_delay": "unlimited"}
     pull("parquet", EngagementTotalsOperator, **options)
     manifest = pull("delta", EngagementTotalsOperator, **options)
     again = pull("delta", EngagementTotalsOperator, **options)
@@ -99,7 +99,7 @@ def test_totals_are_merged_into_one_delta_table(pull: Callable[..., Any], tmp_pa
 
 
 def test_tables_that_only_one_run_writes_are_parquet_files(pull: Callable[..., Any], tmp_path: Path) -> None:
-    manifest = pull("delta", write_restatements=True)
+    manifest = pull("delta", extra_tables=["restatements"])
     for name in ("tweet_status", "coverage", "restatements"):
         assert manifest["outputs"][name].endswith(".parquet")
     assert not list((tmp_path / "delta").rglob("_staged"))
@@ -119,7 +119,8 @@ def test_an_incomplete_pull_leaves_the_delta_table_as_it_is(
     [("parquet", "delta", "not those of a Delta table"), ("delta", "csv", "it is a Delta table")],
 )
 @pytest.mark.parametrize(
-    ("operator", "options"), [(EngagementHistoricalOperator, {}), (EngagementTotalsOperator, {"max_delay_hours": None})]
+    ("operator", "options"),
+    [(EngagementHistoricalOperator, {}), (EngagementTotalsOperator, {"max_delay": "unlimited"})],
 )
 def test_a_table_keeps_its_format(
     pull: Callable[..., Any], operator: type, options: dict[str, Any], first: str, second: str, expected: str
@@ -148,7 +149,7 @@ def test_rows_without_a_dataset_path_need_no_delta_table(pull_series: Callable[.
         EngagementHistoricalOperator,
         run,
         task_id="pull",
-        tweet_ids=ids[:1],
+        tweets=ids[:1],
         dataset_path=None,
         dataset_format="delta",
         granularity="total",

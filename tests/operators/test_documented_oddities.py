@@ -14,6 +14,7 @@ from airflow_provider_engagement.operators.engagement import (
     EngagementHistoricalOperator,
     EngagementTotalsOperator,
 )
+from airflow_provider_engagement.parameters import Interval, Limits
 from airflow_provider_engagement.simulator import Handle, Simulator, Switches, World
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
@@ -40,7 +41,7 @@ def totals(
         return execute(
             EngagementTotalsOperator(
                 task_id="totals",
-                tweet_ids=tweet_ids,
+                tweets=tweet_ids,
                 metrics=list(PUBLIC),
                 dataset_path=str(dataset.folder),
                 accepted_outcomes=ACCEPTED,
@@ -75,11 +76,11 @@ def test_a_search_keeps_within_max_requests(totals: Callable[..., Any], simulato
     needed = totals(named, snapshot_at="2026-01-12T00:00:00Z")["requests"]["sent"]
     simulator.journal.clear()
     for bound in (1, 2, 5, needed - 1):
-        with pytest.raises(AirflowFailException, match=r"[Ii]ncrease max_requests"):
-            totals(named[::-1], max_requests=bound, snapshot_at=f"2026-01-11T{bound:02}:00:00Z")
+        with pytest.raises(AirflowFailException, match=r"[Ii]ncrease limits.requests"):
+            totals(named[::-1], limits=Limits(requests=bound), snapshot_at=f"2026-01-11T{bound:02}:00:00Z")
         assert len(simulator.journal) <= bound
         simulator.journal.clear()
-    manifest = totals(named, max_requests=needed, snapshot_at="2026-01-11T23:00:00Z")
+    manifest = totals(named, limits=Limits(requests=needed), snapshot_at="2026-01-11T23:00:00Z")
     assert manifest["outcomes"]["unavailable"] == 3
     assert len(simulator.journal) == needed
 
@@ -102,14 +103,14 @@ def test_a_series_of_a_protected_owner_is_unavailable_and_is_searched_once_for_a
     manifest = execute(
         EngagementHistoricalOperator(
             task_id="series",
-            tweet_ids=ids,
+            tweets=ids,
             metrics=["impressions"],
             start=NOW - timedelta(days=60),
             end=NOW,
-            on_unaligned="shrink",
+            interval=Interval(on_unaligned="shrink"),
             dataset_path=str(dataset.folder),
             accepted_outcomes=ACCEPTED,
-            concurrent_requests=1,
+            limits=Limits(concurrent_requests=1),
         )
     )
     assert manifest["outcomes"] == {"unavailable": len(ids)}
@@ -133,7 +134,7 @@ def test_the_last_28_hours_are_complete_wherever_their_window_ends(
     ids = world.tweets_of(author.user_id, deleted=False)[-5:]
     manifest = execute(
         Engagement28HourOperator(
-            task_id="recent", tweet_ids=ids, metrics=["impressions"], dataset_path=str(dataset.folder)
+            task_id="recent", tweets=ids, metrics=["impressions"], dataset_path=str(dataset.folder)
         )
     )
     assert manifest["outcomes"] == {"ok": 5}
@@ -168,11 +169,11 @@ def test_a_run_says_which_metrics_changed_in_its_interval(
     manifest = execute(
         EngagementHistoricalOperator(
             task_id="series",
-            tweet_ids=world.tweets_of(author.user_id, deleted=False)[:5],
+            tweets=world.tweets_of(author.user_id, deleted=False)[:5],
             metrics=["engagements", "favorites"],
             start=start,
             end=end,
-            history_days=None,
+            interval=Interval(max_age="unlimited"),
             dataset_path=str(dataset.folder),
         )
     )

@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,15 +27,15 @@ from pyarrow import parquet
 
 from airflow_provider_engagement.exceptions import EngagementError
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+from airflow_provider_engagement.parameters import AfterPost, Freshness, Interval
 from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World, connection
 
+from .. import oracle
+from ..oracle import HOUR, Cells, floor_to_hour, has_no_video_views, hours_between, hours_of_tweet, summed
+
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 METRICS = ("impressions", "favorites", "video_views")
-YOUNGEST_VIDEO = timedelta(days=1800)
-
-Cells = dict[tuple[str, datetime], tuple[int | None, ...]]
 
 
 def utc(*parts: int) -> datetime:
@@ -56,14 +57,14 @@ def pull(pull_series: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """Pull the author's Tweets over the data interval of a run."""
 
     def pulled(
-        interval: tuple[datetime, datetime] | None = None,
+        data_interval: tuple[datetime, datetime] | None = None,
         *,
         to: str = "dataset",
         run_type: str = "scheduled",
         context: dict[str, Any] | None = None,
         **parameters: Any,
     ) -> Any:
-        start, end = interval or (None, None)
+        start, end = data_interval or (None, None)
         run = {
             "data_interval_start": start,
             "data_interval_end": end,
@@ -75,54 +76,7 @@ def pull(pull_series: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     return pulled
 
 
-def hours_between(start: datetime, end: datetime) -> list[datetime]:
-    return [start + number * HOUR for number in range((end - start) // HOUR)]
-
-
-def floor_to_hour(time: datetime) -> datetime:
-    return time.replace(minute=0, second=0, microsecond=0)
-
-
-def hours_of_tweet(world: World, tweet_id: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """Return the hours of an interval in which a Tweet existed."""
-    created = world.tweets[tweet_id].created_at
-    return (start if created is None else max(start, floor_to_hour(created))), end
-
-
-def hourly_truth(
-    world: World, tweet_ids: Iterable[str], start: datetime, end: datetime, metrics: Sequence[str] = METRICS
-) -> Cells:
-    """Return the counts of the hours of all Tweets that the API can return; null where it has no count."""
-    expected: Cells = {}
-    for tweet_id in dict.fromkeys(tweet_ids):
-        tweet = world.tweets[tweet_id]
-        first, last = hours_of_tweet(world, tweet_id, start, end)
-        if tweet.deleted or world.handles[tweet.author_id].protected or first >= last:
-            continue
-        hours = hours_between(first, last)
-        edges = [hour.timestamp() / 3600 for hour in (*hours, last)]
-        sums = world.counts.cumulative(tweet, metrics, edges)
-        no_views = tweet.created_at is None or tweet.created_at < NOW - YOUNGEST_VIDEO
-        columns = [
-            [None] * len(hours)
-            if metric == "video_views" and no_views
-            else [after - before for before, after in zip(sums[metric], sums[metric][1:], strict=False)]
-            for metric in metrics
-        ]
-        expected |= {(tweet_id, hour): row for hour, row in zip(hours, zip(*columns, strict=True), strict=True)}
-    return expected
-
-
-def summed(hourly: Cells, group: Callable[[datetime], Any]) -> dict[tuple[str, Any], tuple[int | None, ...]]:
-    groups = defaultdict(list)
-    for (tweet_id, hour), row in hourly.items():
-        groups[tweet_id, group(hour)].append(row)
-    return {
-        key: tuple(None if None in column else sum(column) for column in zip(*values, strict=True))
-        for key, values in groups.items()
-    }
-
-
+hourly_truth = partial(oracle.hourly_truth, metrics=METRICS, now=NOW)
 WEEK = (utc(2026, 1, 4), utc(2026, 1, 11))
 
 
@@ -174,7 +128,7 @@ def test_every_row_is_true_and_every_null_has_a_reason_despite_faults(
             operator = EngagementHistoricalOperator(
                 task_id=f"pull_{number}",
                 engagement_conn_id="faulty",
-                tweet_ids=tweet_ids,
+                tweets=tweet_ids,
                 metrics=list(metrics),
                 start=start,
                 end=end,
@@ -183,7 +137,7 @@ def test_every_row_is_true_and_every_null_has_a_reason_despite_faults(
             )
             assert execute(operator)["requested"] == len(set(tweet_ids))
             assert sum(entry.forced for entry in simulator.journal) == len(faults_of_pull)
-    expected = hourly_truth(world, world.tweets_of(author), start, end, metrics)
+    expected = hourly_truth(world, world.tweets_of(author), start, end, metrics=metrics)
     assert dataset.counts(metrics) == expected
     assert len(expected) > 20_000
     found = dataset.statuses()
@@ -191,7 +145,7 @@ def test_every_row_is_true_and_every_null_has_a_reason_despite_faults(
     for tweet_id, status in found.items():
         tweet = world.tweets[tweet_id]
         is_newer = tweet.created_at is not None and tweet.created_at >= end
-        outdated = tweet.created_at is None or tweet.created_at < NOW - YOUNGEST_VIDEO
+        outdated = has_no_video_views(tweet, NOW)
         outcome = "ok"
         if is_newer:
             # The API can only report on a Tweet that is part of a request.
@@ -223,18 +177,18 @@ def test_tweets_of_another_user_fail_the_task(
     other = next(user for user in world.handles if user != author.user_id)
     foreign = world.tweets_of(other)[0]
     with pytest.raises(AirflowFailException, match=rf"did not post 1 of the Tweets.*{foreign}"):
-        pull(WEEK, tweet_ids=[*ids, foreign])
+        pull(WEEK, tweets=[*ids, foreign])
 
 
 def test_a_deleted_tweet_keeps_its_published_rows(
     pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, present: Any
 ) -> None:
-    pull(WEEK, reuse_hours=0)
+    pull(WEEK, freshness=Freshness(reuse_for=timedelta(hours=0)))
     before = dataset.counts(METRICS)
     deleted = next(tweet_id for tweet_id, _ in before)
     world.change_tweet(deleted, deleted=True)
     present.shift(HOUR)
-    pull(WEEK, reuse_hours=0)
+    pull(WEEK, freshness=Freshness(reuse_for=timedelta(hours=0)))
     assert dataset.counts(METRICS) == before
     assert dataset.statuses()[deleted]["outcome"] == "unavailable"
 
@@ -288,7 +242,7 @@ def test_the_interval_of_a_partitioned_run_is_its_partition(
 ) -> None:
     run = SimpleNamespace(run_after=NOW, run_type="scheduled", partition_key=key if source == "run" else None)
     context = {"dag_run": run, "logical_date": None} | ({"partition_key": key} if source == "context" else {})
-    assert interval_of(pull(None, tweet_ids=ids[-1:], context=context)) == interval
+    assert interval_of(pull(None, tweets=ids[-1:], context=context)) == interval
 
 
 def test_a_partition_key_that_is_not_an_interval_is_an_error(pull: Callable[..., Any]) -> None:
@@ -316,7 +270,7 @@ def test_start_and_end_accept_times_dates_templates_and_durations_before_the_run
     from airflow.sdk.execution_time import macros
 
     run = utc(2026, 1, 10), utc(2026, 1, 11, 0, 30)
-    report = pull(run, tweet_ids=ids[-1:], start=start, end=end, context={"macros": macros})
+    report = pull(run, tweets=ids[-1:], start=start, end=end, context={"macros": macros})
     assert interval_of(report) == interval
 
 
@@ -337,13 +291,16 @@ def test_on_unaligned_selects_an_error_or_rounding_which_is_reported(pull: Calla
     unaligned = {"start": "2026-01-05T10:20:00Z", "end": "2026-01-05T15:40:00Z"}
     with pytest.raises(AirflowFailException, match="on_unaligned"):
         pull(**unaligned)
-    report = pull(**unaligned, on_unaligned="expand")
+    report = pull(interval=Interval(on_unaligned="expand"), **unaligned)
     assert interval_of(report) == ("2026-01-05T10:00:00Z", "2026-01-05T16:00:00Z")
     assert [(one["edge"], one["requested"], one["used"]) for one in report["adjustments"]] == [
         ("start", "2026-01-05T10:20:00Z", "2026-01-05T10:00:00Z"),
         ("end", "2026-01-05T15:40:00Z", "2026-01-05T16:00:00Z"),
     ]
-    assert interval_of(pull(**unaligned, on_unaligned="shrink")) == ("2026-01-05T11:00:00Z", "2026-01-05T15:00:00Z")
+    assert interval_of(pull(interval=Interval(on_unaligned="shrink"), **unaligned)) == (
+        "2026-01-05T11:00:00Z",
+        "2026-01-05T15:00:00Z",
+    )
 
 
 def test_on_out_of_range_selects_an_error_or_clipping_which_is_reported(
@@ -356,7 +313,7 @@ def test_on_out_of_range_selects_an_error_or_clipping_which_is_reported(
     with pytest.raises(AirflowFailException, match=r"start: 2025-01-01.*the oldest hour that the API has.*clip"):
         pull(**old)
     assert len(simulator.journal) == 0
-    report = pull(**future, on_out_of_range="clip")
+    report = pull(interval=Interval(on_out_of_range="clip"), **future)
     assert interval_of(report) == ("2026-01-12T00:00:00Z", "2026-01-12T09:00:00Z")
     assert report["adjustments"] == [
         {
@@ -366,7 +323,7 @@ def test_on_out_of_range_selects_an_error_or_clipping_which_is_reported(
             "reason": "after the last complete hour",
         }
     ]
-    report = pull(**old, on_out_of_range="clip", to="old")
+    report = pull(interval=Interval(on_out_of_range="clip"), to="old", **old)
     assert interval_of(report) == ("2025-01-12T10:00:00Z", "2025-01-20T00:00:00Z")
     assert report["adjustments"][0]["edge"] == "start"
     assert dataset.sibling("old").counts(METRICS) == hourly_truth(world, ids, utc(2025, 1, 12, 10), utc(2025, 1, 20))
@@ -376,7 +333,7 @@ def test_history_days_none_allows_older_intervals(
     pull: Callable[..., Any], world: World, ids: list[str], dataset: Any, simulator: Simulator
 ) -> None:
     simulator.switches = Switches(history_floor="2014")
-    pull(start="2023-03-01", end="2023-03-03", history_days=None)
+    pull(start="2023-03-01", end="2023-03-03", interval=Interval(max_age="unlimited"))
     expected = hourly_truth(world, ids, utc(2023, 3, 1), utc(2023, 3, 3))
     assert expected
     assert dataset.counts(METRICS) == expected
@@ -385,7 +342,7 @@ def test_history_days_none_allows_older_intervals(
 def test_lookback_hours_extend_the_interval_before_its_start(
     pull: Callable[..., Any], world: World, ids: list[str], dataset: Any
 ) -> None:
-    report = pull((utc(2026, 1, 9), utc(2026, 1, 10)), lookback_hours=72)
+    report = pull((utc(2026, 1, 9), utc(2026, 1, 10)), interval=Interval(lookback=timedelta(hours=72)))
     assert interval_of(report) == ("2026-01-06T00:00:00Z", "2026-01-10T00:00:00Z")
     assert dataset.counts(METRICS) == hourly_truth(world, ids, utc(2026, 1, 6), utc(2026, 1, 10))
 
@@ -393,7 +350,9 @@ def test_lookback_hours_extend_the_interval_before_its_start(
 def test_a_lookback_across_a_clock_change_covers_whole_days(pull: Callable[..., Any], present: Any) -> None:
     prague = ZoneInfo("Europe/Prague")
     interval = datetime(2025, 10, 27, tzinfo=prague), datetime(2025, 10, 28, tzinfo=prague)
-    report = pull(interval, lookback_hours=72, granularity="day", time_zone="Europe/Prague")
+    report = pull(
+        interval, interval=Interval(lookback=timedelta(hours=72)), granularity="day", time_zone="Europe/Prague"
+    )
     assert interval_of(report) == ("2025-10-23T22:00:00Z", "2025-10-27T23:00:00Z")
 
 
@@ -422,9 +381,8 @@ def test_after_post_days_pull_the_first_days_of_each_tweet_or_a_later_period(
     dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None][-24:]
     pull(
         (utc(2026, 1, 11), utc(2026, 1, 12)),
-        tweet_ids=dated,
-        after_post_days=days,
-        after_post_period=period,
+        tweets=dated,
+        interval=AfterPost(days, period=period),
     )
     oldest, newest = utc(2025, 1, 12, 10), utc(2026, 1, 12)
     expected: Cells = {}
@@ -443,7 +401,7 @@ def test_the_period_of_a_total_after_the_post_contains_only_summed_hours(
 ) -> None:
     """The first days of some Tweets are older than the oldest hour of the API, or are not complete yet."""
     dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None]
-    pull((utc(2026, 1, 11), utc(2026, 1, 12)), tweet_ids=dated, after_post_days=60, granularity="total")
+    pull((utc(2026, 1, 11), utc(2026, 1, 12)), tweets=dated, interval=AfterPost(60), granularity="total")
     found = dataset.rows("tweet_metrics/total")
     shorter = 0
     for row in found:
@@ -462,9 +420,8 @@ def test_days_after_the_post_are_whole_calendar_days(
     dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None]
     pull(
         (utc(2026, 1, 11), utc(2026, 1, 12)),
-        tweet_ids=dated,
-        after_post_days=7,
-        after_post_period=period,
+        tweets=dated,
+        interval=AfterPost(7, period=period),
         granularity="day",
         time_zone=zone,
     )
@@ -478,12 +435,12 @@ def test_days_after_the_post_are_whole_calendar_days(
         assert tuple(row[metric] for metric in METRICS) == expected
 
 
-def test_a_lookback_does_not_reach_past_the_oldest_hour_that_the_api_has(
+def test_the_days_after_each_post_start_at_the_oldest_hour_that_the_api_has(
     pull: Callable[..., Any], world: World, ids: list[str]
 ) -> None:
     dated = [tweet_id for tweet_id in ids if world.tweets[tweet_id].created_at is not None][-3:]
 
-    manifest = pull((utc(2026, 1, 11), utc(2026, 1, 12)), tweet_ids=dated, after_post_days=7, lookback_hours=24)
+    manifest = pull((utc(2026, 1, 11), utc(2026, 1, 12)), tweets=dated, interval=AfterPost(7))
 
     assert manifest["interval"][0] == "2025-01-12T10:00:00Z"
     assert manifest["adjustments"] == []
@@ -491,12 +448,12 @@ def test_a_lookback_does_not_reach_past_the_oldest_hour_that_the_api_has(
 
 def test_after_post_days_require_ids_with_a_creation_time(pull: Callable[..., Any]) -> None:
     with pytest.raises(AirflowFailException, match="2010-11-04"):
-        pull(WEEK, tweet_ids=["20"], after_post_days=7)
+        pull(WEEK, tweets=["20"], interval=AfterPost(7))
 
 
 def test_after_post_days_exclude_groupings(pull: Callable[..., Any]) -> None:
     with pytest.raises(AirflowFailException, match="groupings"):
-        pull(WEEK, after_post_days=7, groupings={"grand": ["engagement.type"]})
+        pull(WEEK, interval=AfterPost(7), groupings={"grand": ["engagement.type"]})
 
 
 # Granularities.
@@ -604,7 +561,7 @@ def test_a_rolling_interval_of_days_means_the_whole_days_within(
 def test_an_interval_of_days_is_clipped_to_whole_days(
     pull: Callable[..., Any], start: str, end: str, zone: str, whole: tuple[str, str]
 ) -> None:
-    manifest = pull(start=start, end=end, granularity="day", time_zone=zone, on_out_of_range="clip")
+    manifest = pull(start=start, end=end, granularity="day", time_zone=zone, interval=Interval(on_out_of_range="clip"))
     assert interval_of(manifest) == whole
     assert manifest["adjustments"][-1]["reason"] == f"granularity is day, so the whole days in {zone} are pulled"
 
@@ -632,7 +589,7 @@ def test_incomplete_days_and_zones_without_whole_utc_hours_are_errors(
     with pytest.raises(AirflowFailException, match=r"time_zone.*Asia/Kolkata"):
         pull(WEEK, granularity="day", time_zone="Asia/Kolkata")
     with pytest.raises(AirflowFailException, match=r"time_zone.*Asia/Kolkata"):
-        pull(WEEK, granularity="day", time_zone="Asia/Kolkata", after_post_days=3)
+        pull(WEEK, granularity="day", time_zone="Asia/Kolkata", interval=AfterPost(3))
     assert len(simulator.journal) == 0
 
 
@@ -700,7 +657,7 @@ def test_groupings_are_merged_over_windows_and_batches(
     report = pull(interval, groupings={"custom": group_by}, metrics=list(metrics), granularity="total")
     assert report["requests"]["sent"] >= 4
     expected: dict[tuple[str, ...], int] = defaultdict(int)
-    for (tweet_id, hour), counts in hourly_truth(world, ids, *interval, metrics).items():
+    for (tweet_id, hour), counts in hourly_truth(world, ids, *interval, metrics=metrics).items():
         for metric, count in zip(metrics, counts, strict=True):
             assert count is not None
             expected[tuple(DIMENSIONS[name](tweet_id, metric, hour) for name in group_by)] += count
@@ -722,7 +679,7 @@ def test_both_shapes_of_a_grouping_by_hour_without_day_are_parsed(
         granularity="total",
     )
     expected: dict[str, int] = defaultdict(int)
-    for (_, hour), counts in hourly_truth(world, ids, *interval, ["impressions"]).items():
+    for (_, hour), counts in hourly_truth(world, ids, *interval, metrics=["impressions"]).items():
         expected[f"{hour:%H}"] += counts[0] or 0
     found: dict[str, int] = defaultdict(int)
     for path, count in leaves(json.loads(Path(report["outputs"]["groupings"]).read_text())["custom"]).items():
@@ -735,7 +692,7 @@ def test_both_shapes_of_a_grouping_by_hour_without_day_are_parsed(
 
 
 def test_an_hour_is_final_after_the_settling_time(pull: Callable[..., Any], dataset: Any) -> None:
-    pull((utc(2026, 1, 8), utc(2026, 1, 11)), settling_hours=48)
+    pull((utc(2026, 1, 8), utc(2026, 1, 11)), freshness=Freshness(settles_after=timedelta(hours=48)))
     final = {(row["period_start"], row["is_final"]) for row in dataset.rows("tweet_metrics/hour")}
     assert final == {
         (hour, hour + HOUR <= NOW - 48 * HOUR) for hour in hours_between(utc(2026, 1, 8), utc(2026, 1, 11))
@@ -747,12 +704,12 @@ def test_restated_counts_replace_the_published_counts_and_are_listed(
 ) -> None:
     simulator.switches = Switches(restatement=True)
     interval = utc(2026, 1, 10), utc(2026, 1, 12)
-    pull(interval, write_restatements=True, reuse_hours=0)
+    pull(interval, extra_tables=["restatements"], freshness=Freshness(reuse_for=timedelta(hours=0)))
     before = dataset.counts(METRICS)
     assert dataset.rows("restatements") == []
     present.shift(5 * DAY)
     simulator.clock.advance(5 * DAY)
-    report = pull(interval, write_restatements=True, reuse_hours=0)
+    report = pull(interval, extra_tables=["restatements"], freshness=Freshness(reuse_for=timedelta(hours=0)))
     after = dataset.counts(METRICS)
     assert after.keys() == before.keys()
     for (tweet_id, hour), row in after.items():
@@ -801,7 +758,9 @@ def test_final_responses_are_reused_forever_and_others_for_reuse_hours(
     pull: Callable[..., Any], present: Any, simulator: Simulator
 ) -> None:
     def sent(**parameters: Any) -> int:
-        return pull((utc(2026, 1, 8), utc(2026, 1, 11)), reuse_hours=6, **parameters)["requests"]["sent"]
+        return pull(
+            (utc(2026, 1, 8), utc(2026, 1, 11)), freshness=Freshness(reuse_for=timedelta(hours=6)), **parameters
+        )["requests"]["sent"]
 
     batches = sent()
     assert batches > 0
@@ -836,13 +795,13 @@ def test_a_different_request_never_reuses_a_response(
     simulator: Simulator,
 ) -> None:
     readable = [tweet_id for tweet_id in ids if not world.tweets[tweet_id].deleted]
-    base = {"interval": WEEK, "tweet_ids": readable[:20], "metrics": ["impressions"]}
+    base = {"data_interval": WEEK, "tweets": readable[:20], "metrics": ["impressions"]}
     assert pull(**base)["requests"]["sent"] == 1
     for change in (
-        {"tweet_ids": readable[:19]},
+        {"tweets": readable[:19]},
         {"metrics": ["favorites"]},
-        {"interval": (WEEK[0], WEEK[1] - HOUR)},
-        {"interval": (WEEK[0] + HOUR, WEEK[1])},
+        {"data_interval": (WEEK[0], WEEK[1] - HOUR)},
+        {"data_interval": (WEEK[0] + HOUR, WEEK[1])},
         {"groupings": {"grand": ["engagement.type"]}},
     ):
         assert pull(**{**base, **change})["requests"]["sent"] == 1, change
@@ -894,7 +853,7 @@ def test_runs_of_a_backfill_share_the_responses_of_a_block(
     assert sum(sent) < len(days) * unshared
     assert sum(number > 0 for number in sent) < 5
     found = dataset.counts(["favorites"])
-    assert found == hourly_truth(world, ids, days[0], days[-1] + DAY, ["favorites"])
+    assert found == hourly_truth(world, ids, days[0], days[-1] + DAY, metrics=["favorites"])
 
 
 # Killed and concurrent pulls.
@@ -935,7 +894,7 @@ from airflow_provider_engagement.operators.engagement import EngagementHistorica
 folder, start, end, ids = sys.argv[1:]
 start, end = datetime.fromisoformat(start), datetime.fromisoformat(end)
 operator = EngagementHistoricalOperator(
-    task_id="history", tweet_ids=ids, metrics=["impressions"], dataset_path=folder, concurrent_requests=2
+    task_id="history", tweets=ids, metrics=["impressions"], dataset_path=folder, limits={"concurrent_requests": 2}
 )
 ti = SimpleNamespace(
     dag_id="engagement", task_id="history", map_index=-1, run_id="run", try_number=1, start_date=end,
@@ -972,7 +931,7 @@ def test_a_rerun_of_a_killed_pull_writes_the_rows_of_an_undisturbed_pull(
         dataset_path, *_, tweet_ids = arguments(folder)
         execute(
             EngagementHistoricalOperator(
-                task_id="history", tweet_ids=tweet_ids, metrics=["impressions"], dataset_path=dataset_path
+                task_id="history", tweets=tweet_ids, metrics=["impressions"], dataset_path=dataset_path
             ),
             ti=task_instance(task_id="history", run_id="run"),
             data_interval_start=start,
@@ -1045,7 +1004,7 @@ def test_pyarrow_reads_the_dataset_with_the_same_types_from_every_run(
     assert {types[metric] for metric in METRICS} == {"int64"}
     table = arrow_dataset.to_table(filter=pyarrow.dataset.field("partition_date") >= "2026-01-03")
     assert set(table["impressions"].to_pylist()) == {None}
-    expected = hourly_truth(world, ids, utc(2026, 1, 3), utc(2026, 1, 5), ["favorites"])
+    expected = hourly_truth(world, ids, utc(2026, 1, 3), utc(2026, 1, 5), metrics=["favorites"])
     keys = zip(table["tweet_id"].to_pylist(), table["period_start"].to_pylist(), strict=True)
     counts = ((count,) for count in table["favorites"].to_pylist())
     assert dict(zip(keys, counts, strict=True)) == expected
@@ -1055,7 +1014,7 @@ def test_a_small_pull_returns_its_rows_without_dataset_path(
     pull: Callable[..., Any], world: World, ids: list[str]
 ) -> None:
     readable = [tweet_id for tweet_id in ids if not world.tweets[tweet_id].deleted][-18:-13]
-    report = pull((utc(2026, 1, 5), utc(2026, 1, 6)), tweet_ids=readable, dataset_path=None)
+    report = pull((utc(2026, 1, 5), utc(2026, 1, 6)), tweets=readable, dataset_path=None)
     found = {
         (row["tweet_id"], datetime.fromisoformat(row["period_start"])): tuple(row[metric] for metric in METRICS)
         for row in report["tweet_metrics"]

@@ -35,6 +35,7 @@ from airflow_provider_engagement.operators.engagement import (
     EngagementHistoricalOperator,
     EngagementTotalsOperator,
 )
+from airflow_provider_engagement.parameters import Freshness, Limits
 from airflow_provider_engagement.simulator import Clock, Simulator, World
 from airflow_provider_engagement.tables.delta_log import DeltaLog
 from airflow_provider_engagement.transfers.engagement_to_warehouse import EngagementToWarehouseOperator
@@ -397,18 +398,18 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
         listed = Path(self.place.name) / f"tweets{run.map_index}.csv"
         with_owners = (f"{tweet},{TWEETS[tweet].author_id}" for tweet in run.tweets)
         listed.write_text("\n".join(["tweet_id,owner", *with_owners]))
-        options: dict[str, Any] = {"write_owner_ledger": True}
+        options: dict[str, Any] = {"extra_tables": ["owner_ledger"]}
         if task.endpoint == "totals":
             options |= {"auth": task.auth, "snapshot_at": run.snapshot_at}
         else:
-            options |= {"write_restatements": True, "granularity": task.granularity}
+            options |= {"extra_tables": ["owner_ledger", "restatements"], "granularity": task.granularity}
             options |= {"time_zone": task.zone} if task.endpoint == "historical" else {}
         if task.has_groupings:
             options["groupings"] = {"tweets": ["tweet.id", "engagement.type"]}
         if task.has_any_age:
-            options["max_delay_hours"] = None
+            options["max_delay"] = "unlimited"
         if task.endpoint == "historical":
-            options["reuse_hours"] = task.reuse_hours
+            options["freshness"] = Freshness(reuse_for=timedelta(hours=task.reuse_hours))
         if task.hours is not None:
             options |= {"start": f"{task.hours}h", "end": "now"}
         dataset_format = self.dataset_format
@@ -416,11 +417,11 @@ class Histories(DocumentedRuns, RuleBasedStateMachine):
             dataset_format = ["parquet", "csv", "jsonl"][int(self.now.timestamp() * 1000) % 3]
         operator = OPERATORS[task.endpoint](
             task_id=task.name,
-            tweet_ids_file=str(listed),
+            tweets=str(listed),
             metrics=list(task.metrics),
             dataset_path=str(self.folder),
             dataset_format=dataset_format,
-            concurrent_requests=1,
+            limits=Limits(concurrent_requests=1),
             **options,
         )
         start, end = dag_run.interval or (None, None)

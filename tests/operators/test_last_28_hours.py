@@ -80,7 +80,7 @@ def test_the_hours_are_those_that_the_api_returns_whatever_the_local_clock_shows
 
 @pytest.mark.parametrize("settling_hours", [72, 10, 0])
 def test_the_current_hour_is_never_final(pull: Callable[..., Any], dataset: Any, settling_hours: float) -> None:
-    pull(settling_hours=settling_hours)
+    pull(settles_after=timedelta(hours=settling_hours))
     final = {(row["period_start"], row["is_final"]) for row in dataset.rows("tweet_metrics/hour")}
     hours = [FIRST + number * HOUR for number in range(29)]
     assert final == {(hour, hour + HOUR <= NOW - settling_hours * HOUR) for hour in hours}
@@ -90,11 +90,11 @@ def test_the_current_hour_is_never_final(pull: Callable[..., Any], dataset: Any,
 def test_a_later_run_replaces_the_hours_it_shares_and_lists_restated_counts(
     pull: Callable[..., Any], present: Any, simulator: Simulator, ids: list[str], dataset: Any
 ) -> None:
-    pull(write_restatements=True)
+    pull(extra_tables=["restatements"])
     before = dataset.counts(METRICS)
     for clock in (present.shift, simulator.clock.advance):
         clock(6 * HOUR)
-    pull(NOW + 6 * HOUR, write_restatements=True)
+    pull(NOW + 6 * HOUR, extra_tables=["restatements"])
     after = dataset.counts(METRICS)
     earlier = {key: row for key, row in before.items() if key[1] < FIRST + 6 * HOUR}
     assert after == earlier | truth(simulator, ids, FIRST + 6 * HOUR, END + 6 * HOUR)
@@ -164,7 +164,7 @@ def test_groupings_keep_the_nesting_of_the_response(
 def test_every_tweet_has_a_status_and_coverage_deleted_tweets_too(
     pull: Callable[..., Any], world: World, ids: list[str], dataset: Any
 ) -> None:
-    pull(tweet_ids=[*ids, *ids[:5]])
+    pull(tweets=[*ids, *ids[:5]])
     statuses = {tweet_id: row["outcome"] for tweet_id, row in dataset.statuses().items()}
     assert statuses == {tweet_id: "unavailable" if world.tweets[tweet_id].deleted else "ok" for tweet_id in ids}
     coverage = {row["tweet_id"]: row for row in dataset.rows("coverage")}
@@ -187,7 +187,7 @@ def test_rows_are_true_despite_faults(
 def test_a_small_pull_returns_its_rows_without_dataset_path(
     pull: Callable[..., Any], simulator: Simulator, ids: list[str]
 ) -> None:
-    report = pull(tweet_ids=ids[-5:], dataset_path=None)
+    report = pull(tweets=ids[-5:], dataset_path=None)
     found = {
         (row["tweet_id"], datetime.fromisoformat(row["period_start"])): tuple(row[metric] for metric in METRICS)
         for row in report["tweet_metrics"]
@@ -200,7 +200,7 @@ def test_a_pull_of_deleted_tweets_alone_has_coverage(
 ) -> None:
     deleted = [tweet_id for tweet_id in ids if simulator.world.tweets[tweet_id].deleted]
     assert deleted
-    pull(tweet_ids=deleted)
+    pull(tweets=deleted)
     coverage = dataset.rows("coverage")
     assert {row["tweet_id"]: row["outcome"] for row in coverage} == dict.fromkeys(deleted, "unavailable")
     assert dataset.rows("tweet_metrics/hour") == []

@@ -38,7 +38,7 @@ def test_a_pull_reads_an_endpoint_and_writes_tables(
     execute: Execute, connect: Callable[..., str], simulator: Simulator, author: Handle, ids: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-3:], dataset_path=str(tmp_path))
+    pull = EngagementTotalsOperator(task_id="pull", tweets=ids[-3:], dataset_path=str(tmp_path))
     execute(pull)
     lineage = complete(pull)
 
@@ -57,7 +57,7 @@ def test_a_pull_without_a_dataset_writes_nothing(
     execute: Execute, connect: Callable[..., str], author: Handle, ids: list[str]
 ) -> None:
     connect(author)
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-1:])
+    pull = EngagementTotalsOperator(task_id="pull", tweets=ids[-1:])
     execute(pull)
 
     assert (len(complete(pull).inputs), complete(pull).outputs) == (1, [])
@@ -65,7 +65,7 @@ def test_a_pull_without_a_dataset_writes_nothing(
 
 def test_a_task_that_failed_before_it_knew_its_data_reports_nothing() -> None:
     for operator in (
-        EngagementHistoricalOperator(task_id="pull", tweet_ids=["1"]),
+        EngagementHistoricalOperator(task_id="pull", tweets=["20"]),
         EngagementTopTweetsOperator(task_id="top", dataset_path="/data"),
         EngagementToWarehouseOperator(task_id="load", dataset_path="/data"),
     ):
@@ -76,7 +76,7 @@ def test_a_ranking_reads_a_table_and_writes_files(
     execute: Execute, connect: Callable[..., str], author: Handle, ids: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-3:], dataset_path=str(tmp_path)))
+    execute(EngagementTotalsOperator(task_id="pull", tweets=ids[-3:], dataset_path=str(tmp_path)))
     top = EngagementTopTweetsOperator(task_id="top", dataset_path=str(tmp_path), csv_path=f"{tmp_path}/top.csv")
     execute(top)
     lineage = complete(top)
@@ -158,7 +158,7 @@ def test_a_pull_needs_no_provider_of_openlineage(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without_openlineage)
     connect(author)
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-1:], dataset_path=str(tmp_path))
+    pull = EngagementTotalsOperator(task_id="pull", tweets=ids[-1:], dataset_path=str(tmp_path))
 
     assert execute(pull)["requested"] == 1
     with pytest.raises(ImportError):

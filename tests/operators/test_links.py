@@ -69,7 +69,7 @@ def test_a_serialized_task_keeps_its_links() -> None:
 
     with DAG("links", schedule=None) as dag:
         EngagementTopTweetsOperator(task_id="top", dataset_path="/data")
-        EngagementTotalsOperator(task_id="pull", tweet_ids=["1"], dataset_path="/data")
+        EngagementTotalsOperator(task_id="pull", tweets=["20"], dataset_path="/data")
     restored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
     assert set(restored.get_task("top").extra_links) == {"Best Tweet", "Dataset"}
     assert set(restored.get_task("pull").extra_links) == {"Dataset", "Manifest"}
@@ -79,7 +79,7 @@ def test_the_links_of_a_pull_lead_to_its_dataset_and_its_manifest(
     execute: Callable[..., Any], connect: Callable[..., str], author: Handle, ids: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    pull = EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-1:], dataset_path="{{ params.path }}")
+    pull = EngagementTotalsOperator(task_id="pull", tweets=ids[-1:], dataset_path="{{ params.path }}")
     manifest = execute(pull, params={"path": str(tmp_path)})
 
     assert DatasetLink().get_link(pull, ti_key=KEY) == f"file://{tmp_path}"

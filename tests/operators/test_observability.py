@@ -72,7 +72,7 @@ def pull(
     def pulled(**parameters: Any) -> EngagementTotalsOperator:
         tweet_ids = " ".join(world.tweets_of(author.user_id))
         return EngagementTotalsOperator(
-            **{"task_id": "totals", "tweet_ids": tweet_ids, "dataset_path": str(tmp_path)} | parameters
+            **{"task_id": "totals", "tweets": tweet_ids, "dataset_path": str(tmp_path)} | parameters
         )
 
     return pulled

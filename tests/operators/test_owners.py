@@ -19,6 +19,7 @@ from airflow_provider_engagement.exceptions import (
     UnacceptedGapsError,
 )
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
+from airflow_provider_engagement.parameters import FromFile, Limits, Owners
 from airflow_provider_engagement.simulator import Clock, Handle, Simulator, World
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
@@ -104,7 +105,7 @@ def test_each_tweet_is_read_with_the_token_of_its_owner(
 ) -> None:
     tweets = listed(simulator, handles)
 
-    manifest = pull(tweet_ids=tweets)
+    manifest = pull(tweets=tweets)
 
     assert rows_of(dataset) == expected_rows(simulator, tweets)
     assert manifest["owners"] == {"requested": OWNERS, "rejected": {}}
@@ -118,7 +119,7 @@ def test_owners_come_from_a_column_of_a_file(
     path = tmp_path / "ids.csv"
     path.write_text("id,account\n" + "".join(f"{tweet_id},{owner}\n" for tweet_id, owner in tweets))
 
-    pull(tweet_ids_file=str(path), owner_column="account")
+    pull(tweets=FromFile(str(path), owner_column="account"))
 
     assert rows_of(dataset) == expected_rows(simulator, tweets)
 
@@ -131,17 +132,17 @@ def test_a_column_owner_of_other_people_is_an_error_that_says_so(
     path.write_text("tweet_id,owner\n" + "".join(f"{tweet_id},Anna\n" for tweet_id, _ in tweets))
 
     with pytest.raises(AirflowFailException, match=r"the column owner was read as the owners.*'Anna'.*=False"):
-        pull(tweet_ids_file=str(path))
+        pull(tweets=str(path))
     assert len(simulator.journal) == 0
 
-    pull(tweet_ids_file=str(path), owner_column=False, tweet_owner=handles[0].user_id)
+    pull(tweets=FromFile(str(path), owner_column=False), owners=Owners(default=handles[0].user_id))
     assert rows_of(dataset) == expected_rows(simulator, tweets)
 
 
 def test_a_mapped_task_has_one_owner(pull: Pulled, simulator: Simulator, handles: list[Handle], dataset: Any) -> None:
     tweets = listed(simulator, handles[2:3])
 
-    pull(tweet_ids=[tweet_id for tweet_id, _ in tweets], tweet_owner=handles[2].user_id)
+    pull(tweets=[tweet_id for tweet_id, _ in tweets], owners=Owners(default=handles[2].user_id))
 
     assert rows_of(dataset) == expected_rows(simulator, tweets)
 
@@ -161,7 +162,7 @@ def test_an_owner_has_a_connection_of_its_own(
 
     execute(
         EngagementTotalsOperator(
-            task_id="pull", tweet_ids=tweets, dataset_path=str(dataset.folder), owner_conn_id="brand_{owner}"
+            task_id="pull", tweets=tweets, dataset_path=str(dataset.folder), owners=Owners(conn_id="brand_{owner}")
         )
     )
 
@@ -180,7 +181,7 @@ def test_a_revoked_owner_is_named_and_the_rows_of_the_others_are_written(
     revoke(simulator, handles[1])
 
     with pytest.raises(AirflowFailException) as raised:
-        pull(tweet_ids=tweets)
+        pull(tweets=tweets)
 
     error = raised.value.__cause__
     assert isinstance(error, UnacceptedGapsError)
@@ -201,7 +202,7 @@ def test_the_task_succeeds_if_it_accepts_owners_without_a_valid_token(
     tweets = listed(simulator, handles)
     revoke(simulator, handles[0])
 
-    manifest = pull(tweet_ids=tweets, accepted_outcomes=["unauthorized"], with_tokens_of=[handles[0], *handles[2:]])
+    manifest = pull(tweets=tweets, accepted_outcomes=["unauthorized"], with_tokens_of=[handles[0], *handles[2:]])
 
     assert rows_of(dataset) == expected_rows(simulator, tweets[6:])
     assert manifest["owners"]["requested"] == OWNERS
@@ -216,7 +217,7 @@ def test_the_error_of_a_pull_whose_only_owner_is_revoked_is_that_of_the_api(
     revoke(simulator, handles[0])
 
     with pytest.raises(AirflowFailException, match="HTTP 401"):
-        pull(tweet_ids=listed(simulator, handles[:1]))
+        pull(tweets=listed(simulator, handles[:1]))
 
     assert dataset.rows("tweet_totals") == []
     assert {row["outcome"] for row in dataset.rows("tweet_status")} == {"unauthorized"}
@@ -225,8 +226,10 @@ def test_the_error_of_a_pull_whose_only_owner_is_revoked_is_that_of_the_api(
 def test_tweets_without_an_owner_need_an_access_token_of_the_connection(
     pull: Pulled, simulator: Simulator, handles: list[Handle]
 ) -> None:
-    with pytest.raises(AirflowFailException, match="tweet_owner: no Tweet has an owner, and the connection has no"):
-        pull(tweet_ids=[tweet_id for tweet_id, _ in listed(simulator, handles)])
+    with pytest.raises(
+        AirflowFailException, match=r"owners\.default: no Tweet has an owner, and the connection has no"
+    ):
+        pull(tweets=[tweet_id for tweet_id, _ in listed(simulator, handles)])
 
 
 def test_a_rerun_with_a_new_token_sends_only_the_requests_of_that_owner(
@@ -234,10 +237,10 @@ def test_a_rerun_with_a_new_token_sends_only_the_requests_of_that_owner(
 ) -> None:
     tweets = listed(simulator, handles)
     with pytest.raises(AirflowFailException):
-        pull(tweet_ids=tweets, with_tokens_of=handles[1:])
+        pull(tweets=tweets, with_tokens_of=handles[1:])
     before = len(simulator.journal)
 
-    manifest = pull(tweet_ids=tweets)
+    manifest = pull(tweets=tweets)
 
     assert len(simulator.journal) - before == 1
     assert manifest["requests"]["reused"] == OWNERS - 1
@@ -250,7 +253,7 @@ def test_a_tweet_of_another_author_is_requested_again_with_the_token_of_the_auth
     tweets = listed(simulator, handles)
     wrong = [(tweets[0][0], handles[1].user_id), *tweets[1:]]
 
-    manifest = pull(tweet_ids=wrong)
+    manifest = pull(tweets=wrong)
 
     assert rows_of(dataset) == expected_rows(simulator, tweets)
     assert manifest["complete"] == len(tweets)
@@ -263,7 +266,7 @@ def test_hours_of_a_tweet_of_another_author_are_requested_again_with_the_token_o
     tweets = listed(simulator, handles[:2])
     wrong = [(tweets[0][0], handles[1].user_id), *tweets[1:]]
 
-    pull(EngagementHistoricalOperator, tweet_ids=wrong, metrics=["impressions"])
+    pull(EngagementHistoricalOperator, tweets=wrong, metrics=["impressions"])
 
     assert {(tweet_id, hour): counts for (tweet_id, hour), counts in dataset.counts(["impressions"]).items()} == {
         (tweet_id, hour): (simulator.count(tweet_id, "impressions", hour, hour + timedelta(hours=1)),)
@@ -282,7 +285,7 @@ def test_sums_have_the_owner_of_each_tweet(
 ) -> None:
     tweets = listed(simulator, handles)
 
-    pull(EngagementHistoricalOperator, tweet_ids=tweets, metrics=["impressions"], granularity=granularity)
+    pull(EngagementHistoricalOperator, tweets=tweets, metrics=["impressions"], granularity=granularity)
 
     table = "tweet_hours_of_day" if granularity == "hour_of_day" else f"tweet_metrics/{granularity}"
     assert {row["tweet_id"]: row["owner"] for row in dataset.rows(table)} == dict(tweets)
@@ -294,7 +297,7 @@ def test_the_author_of_a_tweet_without_a_known_token_is_named(
     tweets = listed(simulator, handles[:2])
     wrong = [(tweets[0][0], handles[1].user_id), *tweets[1:]]
 
-    manifest = pull(tweet_ids=wrong, with_tokens_of=[handles[1]], accepted_outcomes=["forbidden", "unauthorized"])
+    manifest = pull(tweets=wrong, with_tokens_of=[handles[1]], accepted_outcomes=["forbidden", "unauthorized"])
 
     assert dataset.statuses()[tweets[0][0]]["author"] == handles[0].user_id
     assert manifest["missing"]["forbidden"]["examples"] == [tweets[0][0]]
@@ -306,7 +309,7 @@ def test_a_tweet_that_is_listed_with_two_owners_is_read_once(
     tweets = listed(simulator, handles[:2])
 
     with caplog.at_level(logging.WARNING):
-        pull(tweet_ids=[(tweets[0][0], handles[1].user_id), *tweets])
+        pull(tweets=[(tweets[0][0], handles[1].user_id), *tweets])
 
     assert rows_of(dataset) == expected_rows(simulator, tweets)
     assert f"Tweet {tweets[0][0]} is listed with the owners {handles[1].user_id} and" in caplog.text
@@ -319,7 +322,7 @@ def test_without_accounts_a_tweet_of_another_user_fails_the_task(
     (tweet_id, _), *_ = listed(simulator, handles[1:])
 
     with pytest.raises(AirflowFailException) as raised:
-        execute(EngagementTotalsOperator(task_id="pull", tweet_ids=[tweet_id], auth="user"))
+        execute(EngagementTotalsOperator(task_id="pull", tweets=[tweet_id], auth="user"))
 
     assert isinstance(raised.value.__cause__, ForbiddenTweetsError)
 
@@ -327,31 +330,33 @@ def test_without_accounts_a_tweet_of_another_user_fails_the_task(
 def test_the_ledger_counts_the_owners_of_a_month(
     pull: Pulled, simulator: Simulator, handles: list[Handle], dataset: Any
 ) -> None:
-    pull(tweet_ids=listed(simulator, handles[:2]), write_owner_ledger=True)
-    pull(tweet_ids=listed(simulator, handles[1:4]), write_owner_ledger=True, task_id="other", max_owners=4)
+    pull(tweets=listed(simulator, handles[:2]), extra_tables=["owner_ledger"])
+    pull(
+        tweets=listed(simulator, handles[1:4]), extra_tables=["owner_ledger"], task_id="other", limits=Limits(owners=4)
+    )
 
     rows = dataset.rows("owner_ledger/month=2026-01")
     assert sorted((row["task"], row["owner"], row["tweets"]) for row in rows) == sorted(
         [("engagement.pull", handle.user_id, 3) for handle in handles[:2]]
         + [("engagement.other", handle.user_id, 3) for handle in handles[1:4]]
     )
-    with pytest.raises(AirflowFailException, match=r"max_owners is 4, but there are 5 owners, 1 of them new"):
-        pull(tweet_ids=listed(simulator, handles), write_owner_ledger=True, task_id="third", max_owners=4)
+    with pytest.raises(AirflowFailException, match=r"limits.owners is 4, but there are 5 owners, 1 of them new"):
+        pull(tweets=listed(simulator, handles), extra_tables=["owner_ledger"], task_id="third", limits=Limits(owners=4))
 
 
 @pytest.mark.parametrize(
     ("bound", "message"),
     [
-        ({"max_owners": 4}, "max_owners is 4, but there are 5 owners"),
-        ({"max_requests": 4}, "max_requests is 4, but the pull sends 5 requests"),
-        ({"max_tweets": "14"}, "max_tweets is 14, but the pull requests 15 Tweets"),
+        ({"limits": Limits(owners=4)}, "limits.owners is 4, but there are 5 owners"),
+        ({"limits": Limits(requests=4)}, "limits.requests is 4, but the pull sends 5 requests"),
+        ({"limits": Limits(tweets="14")}, "limits.tweets is 14, but the pull requests 15 Tweets"),
     ],
 )
 def test_a_bound_stops_the_task_before_the_first_request(
     bound: dict[str, Any], message: str, pull: Pulled, simulator: Simulator, handles: list[Handle]
 ) -> None:
     with pytest.raises(AirflowFailException, match=message) as raised:
-        pull(tweet_ids=listed(simulator, handles), **bound)
+        pull(tweets=listed(simulator, handles), **bound)
 
     assert isinstance(raised.value.__cause__, BoundExceededError)
     assert len(simulator.journal) == 0
@@ -361,20 +366,20 @@ def test_requests_with_a_stored_response_do_not_count_against_the_bound(
     pull: Pulled, simulator: Simulator, handles: list[Handle]
 ) -> None:
     tweets = listed(simulator, handles)
-    pull(tweet_ids=tweets)
+    pull(tweets=tweets)
 
-    assert pull(tweet_ids=tweets, max_requests=0)["requests"]["reused"] == OWNERS
+    assert pull(tweets=tweets, limits=Limits(requests=0))["requests"]["reused"] == OWNERS
 
 
 def test_the_ledger_requires_a_dataset(pull: Pulled, simulator: Simulator, handles: list[Handle]) -> None:
-    with pytest.raises(AirflowFailException, match="write_owner_ledger: there is no dataset") as raised:
-        pull(tweet_ids=listed(simulator, handles), dataset_path=None, write_owner_ledger=True)
+    with pytest.raises(AirflowFailException, match="extra_tables: there is no dataset") as raised:
+        pull(tweets=listed(simulator, handles), dataset_path=None, extra_tables=["owner_ledger"])
 
     assert isinstance(raised.value.__cause__, InvalidQueryError)
 
 
 def test_the_estimate_counts_owners_and_requests(pull: Pulled, simulator: Simulator, handles: list[Handle]) -> None:
-    estimate = pull(tweet_ids=listed(simulator, handles), estimate_only=True)
+    estimate = pull(tweets=listed(simulator, handles), estimate_only=True)
 
     assert (estimate["owners"], estimate["requests"], estimate["lower_bound"]) == (OWNERS, OWNERS, OWNERS)
 
@@ -385,7 +390,7 @@ def test_no_secret_is_in_the_log_the_manifest_or_the_dataset(
     revoke(simulator, handles[1])
 
     with caplog.at_level(logging.DEBUG):
-        manifest = pull(tweet_ids=listed(simulator, handles), accepted_outcomes=["unauthorized"])
+        manifest = pull(tweets=listed(simulator, handles), accepted_outcomes=["unauthorized"])
 
     written = b"".join(path.read_bytes() for path in dataset.folder.rglob("*") if path.is_file())
     for handle in handles:
@@ -432,7 +437,7 @@ def test_old_tweets_of_all_owners_share_a_request_and_have_a_reason_for_their_nu
     manifest = execute(
         EngagementTotalsOperator(
             task_id="pull",
-            tweet_ids=tweets,
+            tweets=tweets,
             dataset_path=str(dataset.folder),
             auth="user",
             metrics=["impressions", "favorites"],
@@ -473,11 +478,11 @@ def test_ten_revoked_owners_of_a_hundred_are_named_and_cost_one_rejected_request
         manifest = execute(
             EngagementTotalsOperator(
                 task_id="pull",
-                tweet_ids=tweets,
+                tweets=tweets,
                 auth="user",
                 dataset_path=str(dataset.folder),
                 accepted_outcomes=["unauthorized"],
-                concurrent_requests=1,
+                limits=Limits(concurrent_requests=1),
             )
         )
         expected = expected_rows(simulator, [tweet for tweet in tweets if tweet[1] not in revoked])
@@ -494,7 +499,7 @@ def test_max_requests_also_limits_the_requests_for_tweets_of_other_authors(
     tweets = listed(simulator, handles[:2])
     wrong = [(tweets[0][0], handles[1].user_id), *tweets[1:]]
 
-    manifest = pull(tweet_ids=wrong, max_requests=2, accepted_outcomes=["forbidden"])
+    manifest = pull(tweets=wrong, limits=Limits(requests=2), accepted_outcomes=["forbidden"])
 
     assert manifest["outcomes"] == {"forbidden": 1, "ok": 5}
     assert rows_of(dataset) == expected_rows(simulator, tweets[1:])
@@ -511,7 +516,7 @@ def test_no_row_of_an_owner_is_written_if_the_outcome_of_one_tweet_is_not_accept
     delete_one_tweet(simulator, tweets)
 
     with pytest.raises(AirflowFailException, match="1 unavailable"):
-        pull(tweet_ids=tweets, accepted_outcomes=[])
+        pull(tweets=tweets, accepted_outcomes=[])
 
     assert rows_of(dataset) == expected_rows(simulator, tweets[3:])
 
@@ -523,7 +528,7 @@ def test_no_hour_of_an_owner_is_written_if_the_outcome_of_one_tweet_is_not_accep
     delete_one_tweet(simulator, tweets)
 
     with pytest.raises(AirflowFailException, match="1 unavailable"):
-        pull(EngagementHistoricalOperator, tweet_ids=tweets, metrics=["impressions"], accepted_outcomes=[])
+        pull(EngagementHistoricalOperator, tweets=tweets, metrics=["impressions"], accepted_outcomes=[])
 
     assert {tweet_id for tweet_id, _ in dataset.counts(["impressions"])} == {tweet_id for tweet_id, _ in tweets[3:]}
     assert {row["tweet_id"] for row in dataset.rows("coverage")} == {tweet_id for tweet_id, _ in tweets[3:]}

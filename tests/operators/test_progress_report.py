@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError, TaskDeferred
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.pull.progress import PROGRESS_KEY, Progress, ProgressRecord
 from airflow_provider_engagement.simulator import Handle, Simulator
 
@@ -50,7 +52,7 @@ def pull(
 
     def pulled(state: TaskState, **options: Any) -> Any:
         operator = EngagementTotalsOperator(
-            task_id="pull", tweet_ids=ids, dataset_path=str(dataset.folder), auth="user", **options
+            task_id="pull", tweets=ids, dataset_path=str(dataset.folder), auth="user", **options
         )
         return execute(operator, task_state_store=state)
 
@@ -80,7 +82,7 @@ def test_the_state_of_a_task_that_waits_says_until_when(
     state = TaskState()
 
     with pytest.raises(TaskDeferred):
-        pull(state, max_inline_wait=0, deferrable=True)
+        pull(state, limits=Limits(wait_on_worker=timedelta(seconds=0)), deferrable=True)
 
     last = state.records[-1]
     assert (last.progress.done, last.progress.planned) == (1, -(-len(ids) // 250))

@@ -50,7 +50,7 @@ def test_a_pull_has_an_entry_and_an_estimate_has_none(
     pushed: dict[str, Any] = {}
     instance = task_instance(task_id="pull")
     instance.xcom_push = lambda key, value: pushed.update({key: value})
-    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=ids[:3], estimate_only=is_estimate), ti=instance)
+    execute(EngagementTotalsOperator(task_id="pull", tweets=ids[:3], estimate_only=is_estimate), ti=instance)
     assert list(pushed) == keys
 
 

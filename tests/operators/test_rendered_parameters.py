@@ -16,10 +16,10 @@ from airflow.sdk.exceptions import AirflowFailException
 
 import airflow_provider_engagement
 from airflow_provider_engagement.connections.listed_tweets import read_tweets
-from airflow_provider_engagement.inputs.settings import parse_source
+from airflow_provider_engagement.inputs.tweet_source import TweetsRule
 from airflow_provider_engagement.operators.base import EngagementPullOperator
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
-from airflow_provider_engagement.operators.rendered_parameters import parameter_values, unset_blank_parameters
+from airflow_provider_engagement.operators.rendered_parameters import unset_blank_parameters
 from airflow_provider_engagement.operators.report import EngagementReportOperator
 from airflow_provider_engagement.operators.top_tweets import EngagementTopTweetsOperator
 
@@ -94,29 +94,28 @@ def rendered(operator: type[BaseOperator], params: dict[str, Any], **parameters:
 
 @pytest.mark.parametrize("value", [A, int(A), Decimal(A), f"[{A}]", f"['{A}']", f"https://x.com/a/status/{A}"])
 def test_one_id_in_a_native_template_is_that_id(value: object) -> None:
-    task = rendered(EngagementTotalsOperator, {"ids": value}, tweet_ids="{{ params.ids }}")
-    assert read_tweets(parse_source(parameter_values(task))) == {A: None}
+    task = rendered(EngagementTotalsOperator, {"ids": value}, tweets="{{ params.ids }}")
+    assert read_tweets(TweetsRule().parse(task.tweets)) == {A: None}
 
 
 def test_several_ids_in_a_native_template_are_those_ids() -> None:
-    task = rendered(EngagementTotalsOperator, {"ids": f"{A},20"}, tweet_ids="{{ params.ids }}")
-    assert read_tweets(parse_source(parameter_values(task))) == {A: None, "20": None}
+    task = rendered(EngagementTotalsOperator, {"ids": f"{A},20"}, tweets="{{ params.ids }}")
+    assert read_tweets(TweetsRule().parse(task.tweets)) == {A: None, "20": None}
 
 
 @pytest.mark.parametrize(
     ("operator", "name"),
     [
-        (EngagementTotalsOperator, "tweet_owner"),
         (EngagementTotalsOperator, "engagement_conn_id"),
         (EngagementReportOperator, "title"),
         (EngagementTopTweetsOperator, "csv_path"),
     ],
 )
 def test_a_text_that_a_native_template_makes_a_number_is_a_text(operator: type[BaseOperator], name: str) -> None:
-    required = dict.fromkeys(required_parameters(operator), "x")
+    required = dict.fromkeys(required_parameters(operator), "20")
     assert getattr(rendered(operator, {"text": "2026"}, **required, **{name: "{{ params.text }}"}), name) == "2026"
 
 
 def test_a_text_that_a_native_template_makes_a_list_is_an_error(execute: Execute) -> None:
     with pytest.raises(AirflowFailException, match="dataset_path: list is not a text"):
-        execute(EngagementHistoricalOperator(task_id="task", tweet_ids=[A], dataset_path=["a"]))
+        execute(EngagementHistoricalOperator(task_id="task", tweets=[A], dataset_path=["a"]))

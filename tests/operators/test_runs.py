@@ -19,6 +19,7 @@ from airflow_provider_engagement.operators.engagement import (
     EngagementHistoricalOperator,
     EngagementTotalsOperator,
 )
+from airflow_provider_engagement.parameters import Freshness
 from airflow_provider_engagement.simulator import Handle, Simulator, World
 
 from .stored_rows import rows_of
@@ -73,7 +74,7 @@ def pull(
     ) -> Any:
         start, end = interval or (None, None)
         return execute(
-            operator(task_id=task_id, tweet_ids=" ".join(tweets), dataset_path=str(tmp_path), **parameters),
+            operator(task_id=task_id, tweets=" ".join(tweets), dataset_path=str(tmp_path), **parameters),
             ti=task_instance(task_id=task_id, run_id=run_id, map_index=map_index),
             dag_run=SimpleNamespace(
                 run_id=run_id, run_after=run_after, run_type=kind, partition_key=None, start_date=started
@@ -140,7 +141,7 @@ def test_a_long_run_reuses_what_it_has_read_but_not_beyond_reuse_hours_what_anot
     options: dict[str, Any] = {
         "operator": EngagementHistoricalOperator,
         "interval": (MIDNIGHT, MIDNIGHT + timedelta(hours=9)),
-        "reuse_hours": 6,
+        "freshness": Freshness(reuse_for=timedelta(hours=6)),
     }
     pull(mine[:3], run_id="long", started=NOW, **options)
     pull(mine[3:], run_id="other", started=NOW, **options)
@@ -203,11 +204,11 @@ def test_a_run_of_the_past_fails_before_a_request_and_names_the_remedy(
 ) -> None:
     end = MIDNIGHT - 300 * DAY
     options: dict[str, Any] = {"operator": operator, "kind": kind, "interval": (end - DAY, end)}
-    with pytest.raises(AirflowFailException, match=r"300 days ago.*EngagementHistoricalOperator.*max_delay_hours=None"):
+    with pytest.raises(AirflowFailException, match=r"300 days ago.*EngagementHistoricalOperator.*max_delay="):
         pull(mine, **options)
     assert len(simulator.journal) == 0
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    pull(mine, **options, max_delay_hours=None)
+    pull(mine, max_delay="unlimited", **options)
     assert len(simulator.journal) == 1
 
 
@@ -219,7 +220,7 @@ def test_a_cleared_old_run_reuses_its_responses_but_reads_no_new_counts_under_it
     present.shift(2 * DAY)
     manifest = pull(mine, kind="manual", logical_date=NOW)
     assert manifest["requests"]["reused"] == len(simulator.journal) == 1
-    with pytest.raises(AirflowFailException, match="max_delay_hours"):
+    with pytest.raises(AirflowFailException, match="max_delay"):
         pull(mine[:3], kind="manual", logical_date=NOW)
     assert len(simulator.journal) == 1
     assert rows_of(tmp_path / "tweet_totals") == before
@@ -255,7 +256,7 @@ def test_a_run_that_is_repeated_in_another_format_replaces_its_files_and_keeps_w
 ) -> None:
     options: dict[str, Any] = {"operator": EngagementHistoricalOperator, "start": "9h", "end": "now"}
     for dataset_format in ("parquet", "csv", "jsonl", "parquet"):
-        pull(mine, dataset_format=dataset_format, write_owner_ledger=True, write_restatements=True, **options)
+        pull(mine, dataset_format=dataset_format, extra_tables=["owner_ledger", "restatements"], **options)
         for table in ("tweet_status", "coverage", "restatements", "owner_ledger"):
             (file,) = (path for path in (tmp_path / table).rglob("*") if path.is_file())
             assert file.suffix == f".{dataset_format}"
@@ -265,9 +266,9 @@ def test_a_run_that_is_repeated_in_another_format_replaces_its_files_and_keeps_w
 def test_the_ledger_keeps_each_time_at_which_a_repeated_run_requested_an_owner(
     pull: Pull, mine: list[str], author: Handle, tmp_path: Path, present: time_machine.Traveller
 ) -> None:
-    pull(mine[:2], write_owner_ledger=True)
+    pull(mine[:2], extra_tables=["owner_ledger"])
     present.shift(60)
-    pull(mine, write_owner_ledger=True)
+    pull(mine, extra_tables=["owner_ledger"])
     ledger = rows_of(tmp_path / "owner_ledger")
     assert [(row["owner"], row["tweets"]) for row in ledger] == [(author.user_id, 6), (author.user_id, 2)]
     assert len({row["requested_at"] for row in ledger}) == 2

@@ -66,7 +66,7 @@ def test_the_newest_snapshot_is_ranked_by_every_metric_that_has_counts(
     for snapshot_at, ids in (("2026-01-11T00:00:00Z", tweets), ("2026-01-12T08:00:00Z", tweets[:30])):
         pull = EngagementTotalsOperator(
             task_id="pull",
-            tweet_ids=ids,
+            tweets=ids,
             metrics=["favorites", "impressions"],
             snapshot_at=snapshot_at,
             dataset_path=str(tmp_path / "dataset"),
@@ -110,7 +110,7 @@ def test_the_counts_of_an_interval_are_summed(
     execute(
         EngagementHistoricalOperator(
             task_id="pull",
-            tweet_ids=tweets,
+            tweets=tweets,
             metrics=["impressions", "url_clicks"],
             start=END - 5 * DAY,
             end=END,
@@ -135,7 +135,7 @@ def test_the_ranking_is_written_as_csv_and_markdown_and_the_link_leads_to_the_be
     execute: Execute, connect: Callable[..., str], author: Handle, tweets: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=tweets, dataset_path=str(tmp_path / "dataset")))
+    execute(EngagementTotalsOperator(task_id="pull", tweets=tweets, dataset_path=str(tmp_path / "dataset")))
     top = EngagementTopTweetsOperator(
         task_id="top",
         dataset_path=str(tmp_path / "dataset"),
@@ -250,7 +250,7 @@ def test_only_periods_that_the_interval_contains_completely_are_summed(
     connect(author)
     pull = EngagementHistoricalOperator(
         task_id="pull",
-        tweet_ids=tweets,
+        tweets=tweets,
         metrics=["impressions"],
         start=datetime(2026, 1, 4, 5, tzinfo=UTC) if "time_zone" in options else datetime(2026, 1, 4, tzinfo=UTC),
         end=datetime(2026, 1, 12, 5 if "time_zone" in options else 0, tzinfo=UTC),
@@ -278,7 +278,7 @@ def test_the_event_of_an_outlet_says_what_was_ranked(
     execute: Execute, connect: Callable[..., str], author: Handle, tweets: list[str], tmp_path: Path
 ) -> None:
     connect(author)
-    execute(EngagementTotalsOperator(task_id="pull", tweet_ids=tweets, dataset_path=str(tmp_path / "dataset")))
+    execute(EngagementTotalsOperator(task_id="pull", tweets=tweets, dataset_path=str(tmp_path / "dataset")))
     best_tweets = Asset("s3://bucket/best.csv")
     events: defaultdict[Asset, SimpleNamespace] = defaultdict(SimpleNamespace)
     csv_path = str(tmp_path / "best.csv")

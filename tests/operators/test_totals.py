@@ -1,4 +1,4 @@
-"""Pulls of totals: every count is true, every gap has a reason, and no request is superfluous."""
+"""Pulls of totals: every count is true, every gap has a reason, and no request is wasted."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from airflow_provider_engagement.exceptions import (
 from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS
+from airflow_provider_engagement.parameters import FromFile, Limits
 from airflow_provider_engagement.simulator import Fault, Handle, Simulator, Switches, World
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
@@ -96,9 +97,8 @@ def pull(tmp_path: Path, connect: Connect, author: Handle, mine: list[str]) -> C
     connect(author)
 
     def made(**arguments: Any) -> EngagementTotalsOperator:
-        if "tweet_ids_file" not in arguments:
-            # Airflow would render each id of a list.
-            arguments.setdefault("tweet_ids", " ".join(mine))
+        # Airflow would render each id of a list.
+        arguments.setdefault("tweets", " ".join(mine))
         return EngagementTotalsOperator(**{"task_id": "totals", "dataset_path": str(tmp_path), **arguments})
 
     return made
@@ -114,15 +114,15 @@ def test_a_pull_without_an_available_tweet_warns_of_its_ids(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     rounded = [f"{tweet_id[:-4]}0000" for tweet_id in mine if len(tweet_id) == 19][:5]
-    assert execute(pull(tweet_ids=rounded))["outcomes"] == {"unavailable": 5}
+    assert execute(pull(tweets=rounded))["outcomes"] == {"unavailable": 5}
     assert "Nearly all ids end in zeros, and no such Tweet is available, as if a spreadsheet" in caplog.text
 
     deleted = [tweet_id for tweet_id in mine if truth(simulator, tweet_id, OWNED) is None][:2]
-    execute(pull(tweet_ids=deleted, task_id="deleted"))
+    execute(pull(tweets=deleted, task_id="deleted"))
     assert "All 2 Tweets are unavailable" in caplog.text
 
     caplog.clear()
-    execute(pull(tweet_ids=[*mine[-5:], *deleted], task_id="mixed"))
+    execute(pull(tweets=[*mine[-5:], *deleted], task_id="mixed"))
     assert "unavailable, as if" not in caplog.text
 
 
@@ -159,7 +159,7 @@ def test_public_totals_are_true_for_the_tweets_of_every_user(
     pull: Pull, execute: Execute, simulator: Simulator, world: World
 ) -> None:
     everything = list(world.tweets)
-    report = execute(pull(tweet_ids=everything, metrics=PUBLIC))
+    report = execute(pull(tweets=everything, metrics=PUBLIC))
     assert counted(table(report["outputs"]["tweet_totals"]), PUBLIC) == truths(simulator, everything, PUBLIC)
     protected = [tweet_id for tweet_id, tweet in world.tweets.items() if world.handles[tweet.author_id].protected]
     unavailable = {
@@ -175,7 +175,7 @@ def test_each_tweet_is_requested_once_in_the_fewest_requests(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     twice = [*mine, *reversed(mine), f" {mine[0]}\n"]
-    report = execute(pull(tweet_ids=twice))
+    report = execute(pull(tweets=twice))
     assert len(simulator.journal) == -(-len(mine) // 250) == report["requests"]["sent"]
     assert sorted(requested_ids(simulator)) == sorted(mine)
 
@@ -218,7 +218,7 @@ def test_the_metrics_select_the_credentials_unless_auth_is_set(
     auth: str,
     metrics: tuple[str, ...],
 ) -> None:
-    report = execute(pull(tweet_ids=mine[-5:], **arguments))
+    report = execute(pull(tweets=mine[-5:], **arguments))
     (entry,) = simulator.journal.to("totals")
     assert entry.auth == report["auth"] == auth
     assert sorted(entry.body["engagement_types"]) == sorted(metrics) == sorted(report["metrics"])
@@ -262,7 +262,7 @@ def test_tweet_ids_have_many_forms(pull: Pull, execute: Execute, simulator: Simu
         simulator.journal.clear()
         # A snapshot of its own, because a stored response would be reused.
         snapshot_at = f"2026-01-{number + 1:02}"
-        report = execute(pull(tweet_ids=tweet_ids, snapshot_at=snapshot_at), params={"ids": ids})
+        report = execute(pull(tweets=tweet_ids, snapshot_at=snapshot_at), params={"ids": ids})
         assert sorted(requested_ids(simulator)) == sorted(ids), name
         assert report["requested"] == 7, name
 
@@ -272,7 +272,7 @@ def test_the_path_of_a_file_of_ids_is_templated(
 ) -> None:
     (tmp_path / "ids-2026.csv").write_text("day,post\n" + "".join(f"2026-01-12,{one}\n" for one in mine[-3:]))
     execute(
-        pull(tweet_ids_file=f"{tmp_path}/ids-{{{{ logical_date.year }}}}.csv", tweet_ids_column="{{ params.column }}"),
+        pull(tweets=FromFile(f"{tmp_path}/ids-{{{{ logical_date.year }}}}.csv", column="{{ params.column }}")),
         params={"column": "post"},
     )
     assert sorted(requested_ids(simulator)) == sorted(mine[-3:])
@@ -303,7 +303,7 @@ def test_tweets_of_other_users_fail_the_task_and_other_responses_stay_stored(
     simulator.switches = Switches(forbidden_format=forbidden_format)
     foreign = [others[0], others[-1]]
     with pytest.raises(AirflowFailException) as raised:
-        execute(pull(tweet_ids=[*mine, *foreign]))
+        execute(pull(tweets=[*mine, *foreign]))
     cause = raised.value.__cause__
     assert isinstance(cause, ForbiddenTweetsError)
     key = world.tweets[foreign[0]].author_id if forbidden_format == "by_author" else None
@@ -318,7 +318,7 @@ def test_tweets_of_other_users_fail_the_task_and_other_responses_stay_stored(
     assert succeeded
     simulator.journal.clear()
     with pytest.raises(AirflowFailException):
-        execute(pull(tweet_ids=[*mine, *foreign]))
+        execute(pull(tweets=[*mine, *foreign]))
     assert {entry.status for entry in simulator.journal} == {403}
 
 
@@ -335,7 +335,7 @@ def test_tweets_of_other_users_are_left_out_and_reported_if_forbidden_is_accepte
     simulator.switches = Switches(forbidden_format=forbidden_format)
     foreign = others[:20]
     report = execute(
-        pull(tweet_ids=[*mine, *foreign], accepted_outcomes="unavailable unsupported_90d unsupported_video forbidden")
+        pull(tweets=[*mine, *foreign], accepted_outcomes="unavailable unsupported_90d unsupported_video forbidden")
     )
     assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(simulator, mine, OWNED)
     statuses = {row["tweet_id"]: row for row in table(report["outputs"]["tweet_status"])}
@@ -350,7 +350,7 @@ def test_tweets_of_other_users_are_left_out_and_reported_if_forbidden_is_accepte
 def test_a_pull_of_only_other_users_tweets_succeeds_if_forbidden_is_accepted(
     pull: Pull, execute: Execute, others: list[str]
 ) -> None:
-    report = execute(pull(tweet_ids=others[:5], accepted_outcomes=["forbidden"]))
+    report = execute(pull(tweets=others[:5], accepted_outcomes=["forbidden"]))
     assert (report["complete"], report["outcomes"], report["rows"]["tweet_totals"]) == (0, {"forbidden": 5}, 0)
 
 
@@ -376,9 +376,9 @@ def test_a_rerun_sends_nothing_and_replaces_the_files(
 def test_another_snapshot_sends_its_own_requests_and_keeps_the_first(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str], tmp_path: Path
 ) -> None:
-    execute(pull(tweet_ids=mine[-5:]))
+    execute(pull(tweets=mine[-5:]))
     noon = datetime(2026, 1, 11, 12, tzinfo=UTC)
-    report = execute(pull(tweet_ids=mine[-5:]), data_interval_end=noon)
+    report = execute(pull(tweets=mine[-5:]), data_interval_end=noon)
     assert len(simulator.journal) == 2
     assert report["snapshot_at"] == "2026-01-11T12:00:00+00:00"
     assert len(files(tmp_path / "tweet_totals")) == 2
@@ -389,9 +389,9 @@ def test_a_rerun_with_one_more_tweet_sends_one_request(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     by_age = sorted(mine, key=int)
-    execute(pull(tweet_ids=by_age[:-1]))
+    execute(pull(tweets=by_age[:-1]))
     simulator.journal.clear()
-    execute(pull(tweet_ids=by_age))
+    execute(pull(tweets=by_age))
     assert len(simulator.journal) == 1
 
 
@@ -407,11 +407,11 @@ def test_the_default_time_of_a_snapshot_is_the_time_of_the_run(
     pull: Pull, execute: Execute, mine: list[str], context: dict[str, Any], expected: str
 ) -> None:
     context = {"logical_date": datetime(2026, 1, 11, 12, tzinfo=UTC), **context}
-    assert execute(pull(tweet_ids=mine[-1:]), **context)["snapshot_at"] == expected
+    assert execute(pull(tweets=mine[-1:]), **context)["snapshot_at"] == expected
 
 
 def test_snapshot_at_sets_the_time_of_a_snapshot(pull: Pull, execute: Execute, mine: list[str]) -> None:
-    report = execute(pull(tweet_ids=mine[-1:], snapshot_at="{{ logical_date.year }}-01-05T06:00:00+02:00"))
+    report = execute(pull(tweets=mine[-1:], snapshot_at="{{ logical_date.year }}-01-05T06:00:00+02:00"))
     assert report["snapshot_at"] == "2026-01-05T04:00:00+00:00"
 
 
@@ -422,7 +422,7 @@ def test_a_retry_of_an_incomplete_pull_sends_only_the_missing_requests(
     # The second request gets no response in any of its attempts. All other requests succeed.
     simulator.faults.add(*[Fault(drop="before_headers", nth=number) for number in range(2, 8)])
     with pytest.raises(IncompletePullError, match=r"no response from http://127\.0\.0\.1") as raised:
-        execute(pull(concurrent_requests=1))
+        execute(pull(limits=Limits(concurrent_requests=1)))
     assert not isinstance(raised.value, PermanentError)
     assert [path.partition("/")[0] for path in tables(tmp_path)] == ["tweet_status"]
     statuses = [entry.status for entry in simulator.journal]
@@ -430,7 +430,7 @@ def test_a_retry_of_an_incomplete_pull_sends_only_the_missing_requests(
 
     lost = simulator.journal.entries[1].body["tweet_ids"]
     simulator.journal.clear()
-    report = execute(pull(concurrent_requests=1))
+    report = execute(pull(limits=Limits(concurrent_requests=1)))
     assert requested_ids(simulator) == lost
     assert report["requests"]["reused"] == len(mine) // 250
     assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(simulator, mine, OWNED)
@@ -457,7 +457,7 @@ def test_a_transient_fault_costs_one_more_request(
 ) -> None:
     simulator.faults.add(fault)
     some = mine[-260:]
-    report = execute(pull(tweet_ids=some))
+    report = execute(pull(tweets=some))
     assert (report["requests"]["planned"], report["requests"]["sent"]) == (2, 3)
     assert len(simulator.journal) == 3
     assert counted(table(report["outputs"]["tweet_totals"]), OWNED) == truths(simulator, some, OWNED)
@@ -479,7 +479,7 @@ def test_an_error_of_every_request_fails_the_task_after_one_request(
 ) -> None:
     simulator.faults.add(fault)
     with pytest.raises(AirflowFailException, match=f"totals: HTTP {fault.status}"):
-        execute(pull(concurrent_requests=1))
+        execute(pull(limits=Limits(concurrent_requests=1)))
     assert len(simulator.journal) == 1
 
 
@@ -522,7 +522,7 @@ def test_without_dataset_path_the_rows_are_returned(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     some = mine[-260:]
-    report = execute(pull(tweet_ids=some, dataset_path=None, groupings={"grand": ["engagement.type"]}))
+    report = execute(pull(tweets=some, dataset_path=None, groupings={"grand": ["engagement.type"]}))
     assert counted(report["tweet_totals"], OWNED) == truths(simulator, some, OWNED)
     assert len(report["tweet_status"]) == 260
     assert set(report["groupings"]["grand"]) == set(OWNED)
@@ -535,7 +535,7 @@ def test_too_many_rows_for_xcom_are_an_error_before_any_request(
 ) -> None:
     ids = [str(2 * 10**18 + number) for number in range(1001)]
     with pytest.raises(AirflowFailException, match=r"dataset_path.*1001"):
-        execute(pull(tweet_ids=ids, dataset_path=None))
+        execute(pull(tweets=ids, dataset_path=None))
     assert len(simulator.journal) == 0
 
 
@@ -585,7 +585,7 @@ def test_one_tweet_and_one_request_are_logged_in_the_singular(
     pull: Pull, execute: Execute, mine: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    execute(pull(tweet_ids=mine[:1], dataset_path=None))
+    execute(pull(tweets=mine[:1], dataset_path=None))
 
     logged = caplog.text
     for part in (
@@ -622,9 +622,7 @@ def test_no_secret_is_in_logs_manifests_files_exceptions_or_representations(
     seen: list[str] = []
 
     def run(**arguments: Any) -> None:
-        operator = EngagementTotalsOperator(
-            task_id="totals", tweet_ids=mine[-3:], dataset_path=str(tmp_path), **arguments
-        )
+        operator = EngagementTotalsOperator(task_id="totals", tweets=mine[-3:], dataset_path=str(tmp_path), **arguments)
         try:
             seen.append(repr(execute(operator)))
         except Exception as error:
@@ -675,10 +673,9 @@ def test_an_invalid_parameter_fails_the_task_with_its_name_before_any_request(
 ) -> None:
     """The tests of ``inputs`` have more values. One of each parameter shows that the operator checks it in time."""
     for field, arguments in (
-        ("tweet_ids", {"tweet_ids": None}),
-        ("tweet_ids", {"tweet_ids": ["20", "abc"]}),
-        ("tweet_ids", {"tweet_ids": ["20"], "tweet_ids_file": "/nowhere/ids.txt"}),
-        ("tweet_ids_file", {"tweet_ids_file": "/nowhere/ids.txt"}),
+        ("tweets", {"tweets": None}),
+        ("tweets", {"tweets": ["20", "abc"]}),
+        ("tweets", {"tweets": "/nowhere/ids.txt"}),
         ("metrics", {"metrics": ["likes"]}),
         ("metrics", {"metrics": ["url_clicks"]}),
         ("metrics", {"metrics": ["impressions"], "auth": "app"}),
@@ -689,9 +686,9 @@ def test_an_invalid_parameter_fails_the_task_with_its_name_before_any_request(
         ("dataset_format", {"dataset_format": "xlsx"}),
         ("accepted_outcomes", {"accepted_outcomes": ["gone"]}),
         ("snapshot_at", {"snapshot_at": "yesterday"}),
-        ("concurrent_requests", {"concurrent_requests": 0}),
-        ("max_inline_wait", {"max_inline_wait": "half a minute"}),
-        ("max_wait", {"max_wait": "an hour"}),
+        ("limits.concurrent_requests", {"limits": Limits(concurrent_requests=0)}),
+        ("limits.wait_on_worker", {"limits": Limits(wait_on_worker="half a minute")}),
+        ("limits.wait", {"limits": Limits(wait="an hour")}),
     ):
         with pytest.raises(AirflowFailException, match=f"^{field}: ") as raised:
             execute(pull(**arguments))
@@ -729,13 +726,11 @@ def test_an_unsuitable_connection_fails_the_task_before_any_request(
     assert len(simulator.journal) == 0
 
 
-@pytest.mark.parametrize("field", ["dataset_path", "tweet_ids_file"])
+@pytest.mark.parametrize("field", ["dataset_path", "tweets"])
 def test_a_secret_in_a_path_fails_the_task_before_any_request_and_is_in_no_log(
     pull: Pull, execute: Execute, simulator: Simulator, field: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     arguments: dict[str, Any] = {field: "s3://key:canary@bucket/file.txt"}
-    if field == "tweet_ids_file":
-        arguments["tweet_ids"] = None
     with (
         caplog.at_level("DEBUG"),
         pytest.raises(AirflowFailException, match=f"^{field}: .*Keep secrets in an Airflow connection") as raised,
@@ -762,7 +757,7 @@ def test_a_wait_releases_the_worker_and_the_next_execution_continues(
     pull: Pull, execute: Execute, small_quota: Simulator, mine: list[str], deferrable: bool, tmp_path: Path
 ) -> None:
     def operator() -> EngagementTotalsOperator:
-        return pull(max_inline_wait=0, deferrable=deferrable)
+        return pull(limits=Limits(wait_on_worker=timedelta(seconds=0)), deferrable=deferrable)
 
     planned = len(mine) // 250 + 1
     requests_per_execution: list[int] = []
@@ -797,7 +792,7 @@ def test_a_pull_within_the_quota_never_releases_the_worker(
     pull: Pull, execute: Execute, simulator: Simulator, mine: list[str]
 ) -> None:
     simulator.latency = 0.05
-    report = execute(pull(max_inline_wait=0, deferrable=True))
+    report = execute(pull(limits=Limits(wait_on_worker=timedelta(seconds=0)), deferrable=True))
     assert report["requests"]["sent"] == len(mine) // 250 + 1
 
 
@@ -807,7 +802,9 @@ def test_without_dataset_path_the_task_waits_on_the_worker(
     minute = simulator.rate_clock.now().replace(second=59, microsecond=0)
     simulator.rate_clock.set(minute, running=True)
     simulator.set_limit(per_minute=2)
-    report = execute(pull(tweet_ids=mine[:510], dataset_path=None, max_inline_wait=0, deferrable=True))
+    report = execute(
+        pull(tweets=mine[:510], dataset_path=None, limits=Limits(wait_on_worker=timedelta(seconds=0)), deferrable=True)
+    )
     assert sorted(requested_ids(simulator)) == sorted(mine[:510])
     assert report["requests"]["sent"] == 3
 
@@ -829,23 +826,26 @@ def test_a_reset_in_weeks_fails_the_task_with_its_date(pull: Pull, execute: Exec
     assert len(small_quota.journal) == 1
 
 
-def test_a_wait_beyond_max_wait_fails_the_task(
+def test_a_wait_beyond_the_longest_fails_the_task(
     pull: Pull, execute: Execute, small_quota: Simulator, task_instance: Any
 ) -> None:
     started = datetime.now(UTC) - timedelta(minutes=59, seconds=30)
-    with pytest.raises(AirflowFailException, match=r"max_wait \(3600 s\)") as raised:
-        execute(pull(max_inline_wait=0, max_wait=3600), ti=task_instance(task_id="totals", start_date=started))
+    with pytest.raises(AirflowFailException, match=r"limits\.wait \(1:00:00\)") as raised:
+        execute(
+            pull(limits=Limits(wait_on_worker=timedelta(seconds=0), wait=timedelta(seconds=3600))),
+            ti=task_instance(task_id="totals", start_date=started),
+        )
     assert "The responses are stored" in str(raised.value)
     assert len(small_quota.journal) == 2
 
 
-def test_max_wait_counts_from_the_start_before_any_reschedule(
+def test_the_longest_wait_counts_from_the_start_before_any_reschedule(
     pull: Pull, execute: Execute, small_quota: Simulator, task_instance: Any
 ) -> None:
     first = datetime.now(UTC) - timedelta(minutes=59, seconds=30)
-    with pytest.raises(AirflowFailException, match="max_wait"):
+    with pytest.raises(AirflowFailException, match=r"limits\.wait"):
         execute(
-            pull(max_inline_wait=0, max_wait=3600, deferrable=False),
+            pull(limits=Limits(wait_on_worker=timedelta(seconds=0), wait=timedelta(seconds=3600)), deferrable=False),
             ti=task_instance(task_id="totals", rescheduled_at=first),
         )
 
@@ -869,9 +869,7 @@ def test_each_mapped_task_has_its_own_files_and_its_rows_in_the_file_of_the_snap
     pull: Pull, execute: Execute, mine: list[str], tmp_path: Path, task_instance: Any
 ) -> None:
     for map_index in range(3):
-        execute(
-            pull(tweet_ids=mine[map_index : map_index + 1]), ti=task_instance(task_id="totals", map_index=map_index)
-        )
+        execute(pull(tweets=mine[map_index : map_index + 1]), ti=task_instance(task_id="totals", map_index=map_index))
     assert len(files(tmp_path / "tweet_status")) == 3
     (snapshot,) = files(tmp_path / "tweet_totals")
     assert [row["tweet_id"] for row in table(str(tmp_path / "tweet_totals" / snapshot))] == sorted(mine[:3])

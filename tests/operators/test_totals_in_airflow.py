@@ -18,6 +18,7 @@ from airflow.sdk import DAG, task
 from pyarrow import parquet
 
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
+from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.simulator import Handle, Simulator, World
 
 NOW = datetime(2026, 1, 12, 9, 30, tzinfo=UTC)
@@ -52,20 +53,24 @@ def test_a_dag_pulls_ids_from_xcoms_and_templates_with_several_connections(
             return mine
 
         ids = tweets()
-        EngagementTotalsOperator(task_id="listed", tweet_ids=ids, dataset_path=str(tmp_path))
+        EngagementTotalsOperator(task_id="listed", tweets=ids, dataset_path=str(tmp_path))
         templated = EngagementTotalsOperator(
-            task_id="templated", tweet_ids="{{ ti.xcom_pull(task_ids='tweets')[:3] }}", metrics="{{ 'favorites' }}"
+            task_id="templated", tweets="{{ ti.xcom_pull(task_ids='tweets')[:3] }}", metrics="{{ 'favorites' }}"
         )
         ids >> templated
         EngagementTotalsOperator.partial(
             task_id="mapped",
-            tweet_ids=[*mine, *others],
+            tweets=[*mine, *others],
             metrics=["impressions"],
             dataset_path=str(tmp_path),
             accepted_outcomes=["forbidden", "unavailable", "unsupported_90d"],
         ).expand(engagement_conn_id=connections)
         EngagementTotalsOperator(
-            task_id="rejected", tweet_ids=["not an id"], dataset_path=str(tmp_path), retries=3, retry_delay=timedelta(0)
+            task_id="rejected",
+            tweets="{{ 'not an id' }}",
+            dataset_path=str(tmp_path),
+            retries=3,
+            retry_delay=timedelta(0),
         )
 
     run = run_dag(dag)
@@ -112,7 +117,7 @@ def assert_no_secret_is_shown(world: World, instances: Any, captured: Any) -> No
         rendered = [
             json.dumps(fields.rendered_fields, default=str) for fields in session.query(RenderedTaskInstanceFields)
         ]
-    assert any("tweet_ids" in fields for fields in rendered)
+    assert any("tweets" in fields for fields in rendered)
     texts = [*captured, *rendered, *(json.dumps(xcom(one), default=str) for one in instances)]
     secrets = [world.app.consumer_key, world.app.consumer_secret, world.app.bearer_token]
     for handle in world.handles.values():
@@ -155,9 +160,9 @@ def test_a_task_that_waits_in_the_triggerer_continues_in_the_same_attempt(
     with DAG("totals_that_wait", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
         EngagementTotalsOperator(
             task_id="waiting",
-            tweet_ids=" ".join(world.tweets_of(author.user_id)[:510]),
+            tweets=" ".join(world.tweets_of(author.user_id)[:510]),
             dataset_path=str(tmp_path),
-            max_inline_wait=0,
+            limits=Limits(wait_on_worker=timedelta(seconds=0)),
             deferrable=True,
         )
     run = run_dag(dag)

@@ -22,6 +22,7 @@ from pyarrow import parquet
 from airflow_provider_engagement.http.limits.limiter import Limiter
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.waiting import SPREAD_SECONDS, wait_until, wake_at
+from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.simulator import Clock, Fault, Handle, Simulator, Switches, World
 
 NOW = datetime(2026, 1, 12, 9, 30, 10, tzinfo=UTC)
@@ -111,13 +112,13 @@ def drive(
         **parameters: Any,
     ) -> Driven:
         done = Driven()
+        limits = Limits(wait_on_worker=timedelta(days=2) if mode == "sleeping" else "0s", concurrent_requests=1)
         parameters = {
-            "tweet_ids": sorted(api.world.tweets),
+            "tweets": sorted(api.world.tweets),
             "dataset_path": str(tmp_path / f"{mode}{map_index}"),
-            "max_inline_wait": 100_000 if mode == "sleeping" else 0,
-            "concurrent_requests": 1,
             "deferrable": mode == "deferring",
             **parameters,
+            "limits": {**limits, **parameters.get("limits", {})},
         }
         running = task_instance(task_id="pull", start_date=datetime.now(UTC), map_index=map_index)
         while True:
@@ -160,8 +161,8 @@ def rate_limited(api: Simulator) -> int:
 # Where and for how long
 
 
-def test_a_wait_up_to_max_inline_wait_stays_on_the_worker(drive: Drive) -> None:
-    driven = drive("deferring", max_inline_wait=61)
+def test_a_wait_up_to_the_longest_on_the_worker_stays_on_the_worker(drive: Drive) -> None:
+    driven = drive("deferring", limits=Limits(wait_on_worker=timedelta(seconds=61)))
     assert not driven.wakes
     assert driven.report["requests"]["sent"] == TWEETS // 2
     assert 150 < driven.report["seconds"]["waited"] < 200
@@ -169,7 +170,7 @@ def test_a_wait_up_to_max_inline_wait_stays_on_the_worker(drive: Drive) -> None:
 
 @pytest.mark.parametrize(("mode", "kind"), [("deferring", TaskDeferred), ("rescheduling", AirflowRescheduleException)])
 def test_a_longer_wait_releases_the_worker(drive: Drive, mode: str, kind: type[BaseException]) -> None:
-    driven = drive(mode, max_inline_wait=20)
+    driven = drive(mode, limits=Limits(wait_on_worker=timedelta(seconds=20)))
     assert len(driven.wakes) == 3
     assert {type(leave) for leave in driven.leaves} == {kind}
     assert max(driven.stays) < timedelta(seconds=21)
@@ -198,23 +199,23 @@ def test_every_way_of_waiting_sends_the_same_requests_and_writes_the_same_rows(
     assert len(requests["sleeping"]) == TWEETS // 2
 
 
-@pytest.mark.parametrize(("mode", "max_wait"), [("deferring", 130), ("rescheduling", "130")])
-def test_max_wait_limits_the_sum_of_all_waits(drive: Drive, api: Simulator, mode: str, max_wait: float | str) -> None:
+@pytest.mark.parametrize(("mode", "wait"), [("deferring", timedelta(seconds=130)), ("rescheduling", "130s")])
+def test_the_longest_wait_limits_the_sum_of_all_waits(drive: Drive, api: Simulator, mode: str, wait: Any) -> None:
     with pytest.raises(
-        AirflowFailException, match=r"max_wait \(130 s\) ends at .* Clear the task to continue"
+        AirflowFailException, match=r"limits\.wait \(0:02:10\) ends at .* Clear the task to continue"
     ) as failure:
-        drive(mode, max_wait=max_wait)
+        drive(mode, limits=Limits(wait=wait))
     assert list(windows(api).values()) == [6, 6, 6]
     assert datetime.now(UTC) - NOW < timedelta(seconds=130)
     assert failure.value.__cause__ is not None
 
 
 @pytest.mark.parametrize("mode", MODES[1:])
-def test_the_responses_from_before_max_wait_are_reused(
+def test_the_responses_from_before_the_longest_wait_are_reused(
     drive: Drive, api: Simulator, time_travel: time_machine.Traveller, mode: str
 ) -> None:
     with pytest.raises(AirflowFailException):
-        drive(mode, max_wait=130)
+        drive(mode, limits=Limits(wait=timedelta(seconds=130)))
     time_travel.shift(1)
     driven = drive(mode)
     assert driven.report["requests"]["reused"] == 18
@@ -229,7 +230,7 @@ def test_tasks_that_wait_for_the_same_reset_resume_at_different_times(
         time_travel.move_to(NOW, tick=False)
         api.quotas.reset()
         api.set_limit(per_minute=6)
-        wakes.append(drive(map_index=map_index, tweet_ids=sorted(api.world.tweets)[:14]).wakes[0])
+        wakes.append(drive(map_index=map_index, tweets=sorted(api.world.tweets)[:14]).wakes[0])
     reset = NOW.replace(second=0) + MINUTE
     assert all(reset <= wake <= reset + timedelta(seconds=SPREAD_SECONDS + 1) for wake in wakes)
     assert len({wake.replace(microsecond=0) for wake in wakes}) >= 4
@@ -249,7 +250,7 @@ def test_a_deferral_to_a_past_time_has_the_shortest_timeout(time_travel: time_ma
             dag_id="d", task_id="t", map_index=-1, run_id="r", start_date=NOW, get_first_reschedule_date=lambda _: None
         )
     }
-    operator = EngagementTotalsOperator(task_id="t")
+    operator = EngagementTotalsOperator(task_id="t", tweets=["20"])
     with pytest.raises(TaskDeferred) as raised:
         wait_until(NOW - MINUTE, operator=operator, context=context, deferrable=True, max_wait=60)
     assert raised.value.timeout == timedelta(minutes=5)
@@ -400,15 +401,15 @@ def test_a_limit_per_second_never_releases_the_worker(drive: Drive, api: Simulat
     headers = {"x-per-second-limit": "5", "x-per-second-remaining": "0", "x-per-minute-remaining": "4"}
     api.set_limit(per_minute=100)
     api.faults.add(Fault(status=429, headers=headers, nth=3))
-    driven = drive(mode, max_inline_wait=5)
+    driven = drive(mode, limits=Limits(wait_on_worker=timedelta(seconds=5)))
     assert not driven.wakes
     assert rate_limited(api) == 1
 
 
 def test_a_task_knows_the_quota_that_the_task_before_used_up(drive: Any, api: Any) -> None:
     ids = sorted(api.world.tweets)
-    drive(tweet_ids=ids[:12])
-    drive(tweet_ids=ids[12:24])
+    drive(tweets=ids[:12])
+    drive(tweets=ids[12:24])
     assert rate_limited(api) == 0
 
 

@@ -99,7 +99,7 @@ def run_pulls(folder: Path | str, **options: Any) -> Pulled:
             {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
         )
         common = {
-            "tweet_ids": world.tweets_of(author.user_id),
+            "tweets": world.tweets_of(author.user_id),
             "dataset_path": str(folder),
             "engagement_conn_id": "engagement_page",
             **options,
@@ -119,7 +119,7 @@ def run_pulls(folder: Path | str, **options: Any) -> Pulled:
         run = run_dag(dag)
         del os.environ["AIRFLOW_CONN_ENGAGEMENT_PAGE"]
     assert run.state == "success"
-    return Pulled(str(folder), world, common["tweet_ids"], run.run_id)
+    return Pulled(str(folder), world, common["tweets"], run.run_id)
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def pull(folder: Path) -> tuple[str, str]:
         os.environ["AIRFLOW_CONN_ENGAGEMENT_DEFAULT"] = json.dumps(
             {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
         )
-        common: dict[str, Any] = {"tweet_ids": world.tweets_of(author.user_id)[-NEWEST:], "dataset_path": str(folder)}
+        common: dict[str, Any] = {"tweets": world.tweets_of(author.user_id)[-NEWEST:], "dataset_path": str(folder)}
         for days in (14, 7, 0):
             end = today - timedelta(days=days)
             with DAG(DAG_ID, schedule=None) as dag:
@@ -101,7 +101,7 @@ def pull(folder: Path) -> tuple[str, str]:
                     metrics=METRICS,
                     start=end - timedelta(days=42 if days == 14 else 9),
                     end=end,
-                    write_restatements=True,
+                    extra_tables=["restatements"],
                     **common,
                 )
                 EngagementTotalsOperator(task_id="totals", snapshot_at=end, **common)

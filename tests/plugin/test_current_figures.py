@@ -1,4 +1,4 @@
-"""What goes on now: the rate limit that was saved last, and what its numbers mean at the present time."""
+"""What is happening now: the rate limit that was saved last, and what its numbers mean at the present time."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_any_text_is_allowed_or_refused(text: str) -> None:
 
 
 def test_the_refusal_names_the_path_without_a_password() -> None:
-    with pytest.raises(RefusedPathError, match="may not read 'http://host/x'") as caught:
+    with pytest.raises(RefusedPathError, match="is not allowed to read 'http://host/x'") as caught:
         check_root("http://user:password@host/x")
     assert "password" not in str(caught.value)
     assert without_user("s3://key:secret@bucket/a") == "s3://bucket/a"

@@ -103,7 +103,7 @@ def test_a_stored_response_is_not_requested_again(
 ) -> None:
     requests, server = plan(6), Server(response_to)
     for request in requests[1:4]:
-        store.write(request, StoredResponse.of(response_to(request)))
+        store.write(request, StoredResponse.from_fetched(response_to(request)))
     reopened = ResponseStore(tmp_path, identities=IDENTITIES)
     result = fetch_missing(requests, store=reopened, fetch=server, concurrent_requests=2)
     assert sorted(server.requested) == ["1", "5", "6"]
@@ -116,7 +116,7 @@ def test_a_response_of_the_same_attempt_counts_as_succeeded_and_an_older_one_as_
 ) -> None:
     requests = plan(3)
     for request in requests[:2]:
-        store.write(request, StoredResponse.of(response_to(request)))
+        store.write(request, StoredResponse.from_fetched(response_to(request)))
     stored_at = store.fetched_at(requests[0])
     assert stored_at is not None
     for since, expected in ((stored_at, (3, 0)), (stored_at + timedelta(seconds=1), (0, 3))):
@@ -329,7 +329,7 @@ def test_progress_is_reported_at_the_start_and_after_each_response(
     plan: Plan, store: ResponseStore, response_to: Respond
 ) -> None:
     requests = plan(4)
-    store.write(requests[0], StoredResponse.of(response_to(requests[0])))
+    store.write(requests[0], StoredResponse.from_fetched(response_to(requests[0])))
     reported: list[Progress] = []
 
     server = Server(response_to, t2=NoResponseError("timeout"))

@@ -1,4 +1,4 @@
-"""How far a pull is, and when that is reported."""
+"""The progress of a pull, and when it is reported."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def test_what_a_pull_keeps_for_itself_is_not_taken_for_rows(
 ) -> None:
     request = request_for("1070059276213702656")
     store = ResponseStore(dataset, identities={None: "7@key", "7": "7@key"}, as_of=START)
-    store.write(request, StoredResponse.of(response_to(request)))
+    store.write(request, StoredResponse.from_fetched(response_to(request)))
     hours = next((dataset / "tweet_metrics/hour").rglob("*.parquet"))
     temporary = dataset / FileOrigin(1.0, "a").new_name(".tmp")
     shutil.copy(hours, temporary)

@@ -46,12 +46,12 @@ def open_store(folder: Path, **changes: Any) -> ResponseStore:
 
 def stored(request: Request, body: Mapping[str, Any], fetched_at: datetime = FEBRUARY) -> StoredResponse:
     response = parse_response(request, body)
-    return StoredResponse.of(FetchedResponse(response=response, fetched_at=fetched_at, authors={}))
+    return StoredResponse.from_fetched(FetchedResponse(response=response, fetched_at=fetched_at, authors={}))
 
 
 def unavailable(request: Request, fetched_at: datetime = FEBRUARY) -> StoredResponse:
     response = all_unavailable(request, ())
-    return StoredResponse.of(FetchedResponse(response=response, fetched_at=fetched_at, authors={}))
+    return StoredResponse.from_fetched(FetchedResponse(response=response, fetched_at=fetched_at, authors={}))
 
 
 def files(folder: Path) -> list[Path]:
@@ -61,7 +61,7 @@ def files(folder: Path) -> list[Path]:
 def test_a_stored_response_is_read_unchanged(tmp_path: Path, request_for: MakeRequest, response_to: Respond) -> None:
     request = request_for("10", "11", "12", groupings={"sum": BY_METRIC})
     fetched = response_to(request, without=["12"], unavailable_tweet_ids=["12"], authors={"11": "99", "10": None})
-    response = StoredResponse.of(fetched)
+    response = StoredResponse.from_fetched(fetched)
     open_store(tmp_path).write(request, response)
 
     store = open_store(tmp_path)
@@ -139,7 +139,7 @@ def test_other_credentials_or_another_endpoint_have_a_different_response(
     tmp_path: Path, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("10")
-    open_store(tmp_path).write(request, StoredResponse.of(response_to(request)))
+    open_store(tmp_path).write(request, StoredResponse.from_fetched(response_to(request)))
     store = open_store(tmp_path)
     assert store.contains(request)
     assert not store.contains(request_for("10", auth=Auth.USER))
@@ -161,7 +161,7 @@ def test_another_identity_run_or_snapshot_finds_nothing(
     tmp_path: Path, request_for: MakeRequest, response_to: Respond, changes: dict[str, Any]
 ) -> None:
     request = request_for("10")
-    open_store(tmp_path).write(request, StoredResponse.of(response_to(request)))
+    open_store(tmp_path).write(request, StoredResponse.from_fetched(response_to(request)))
     store = open_store(tmp_path, **changes)
     assert not store.contains(request)
     assert store.read(request) is None
@@ -171,7 +171,7 @@ def test_equal_requests_of_different_plans_share_a_response(
     tmp_path: Path, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("10")
-    open_store(tmp_path).write(request, StoredResponse.of(response_to(request)))
+    open_store(tmp_path).write(request, StoredResponse.from_fetched(response_to(request)))
     of_a_larger_plan = replace(request, query=replace(request.query, tweet_ids=("9", "10", "11")))
     assert open_store(tmp_path).contains(of_a_larger_plan)
 
@@ -181,7 +181,7 @@ def test_a_response_with_unexplained_gaps_is_stored_and_requested_again(
 ) -> None:
     request = request_for("10", "11")
     written = open_store(tmp_path)
-    written.write(request, StoredResponse.of(response_to(request, without=["11"])))
+    written.write(request, StoredResponse.from_fetched(response_to(request, without=["11"])))
     for store in (written, open_store(tmp_path)):
         assert not store.contains(request)
         read = store.read(request)
@@ -190,7 +190,7 @@ def test_a_response_with_unexplained_gaps_is_stored_and_requested_again(
         assert read.statuses["11"].outcome is Outcome.NO_DATA
         assert read.counts["tweet_id"].to_pylist() == ["10"]
 
-    written.write(request, StoredResponse.of(response_to(request)))
+    written.write(request, StoredResponse.from_fetched(response_to(request)))
     for store in (written, open_store(tmp_path)):
         assert store.contains(request)
         read = store.read(request)
@@ -203,8 +203,8 @@ def test_a_newer_inconclusive_response_does_not_hide_a_conclusive_one(
 ) -> None:
     request = request_for("10")
     first, second = open_store(tmp_path), open_store(tmp_path)
-    conclusive = StoredResponse.of(response_to(request))
-    newer = StoredResponse.of(response_to(request, without=["10"]))
+    conclusive = StoredResponse.from_fetched(response_to(request))
+    newer = StoredResponse.from_fetched(response_to(request, without=["10"]))
     first.write(request, conclusive)
     second.write(request, replace(newer, fetched_at=conclusive.fetched_at + timedelta(minutes=1)))
     store = open_store(tmp_path)
@@ -272,11 +272,11 @@ def test_a_response_whose_writing_fails_is_not_stored(
     with monkeypatch.context() as patched:
         patched.setattr(parquet, "write_table", write_half)
         with pytest.raises(OSError, match="No space left"):
-            store.write(request, StoredResponse.of(response_to(request)))
+            store.write(request, StoredResponse.from_fetched(response_to(request)))
     assert files(tmp_path) == []
     assert not store.contains(request)
     assert store.read(request) is None
-    store.write(request, StoredResponse.of(response_to(request)))
+    store.write(request, StoredResponse.from_fetched(response_to(request)))
     assert store.contains(request)
 
 
@@ -286,13 +286,13 @@ def test_the_file_of_a_killed_writer_is_not_read(
     request = request_for("10")
     with monkeypatch.context() as killed:
         killed.setattr(Path, "replace", lambda *_: None)
-        open_store(tmp_path).write(request, StoredResponse.of(response_to(request)))
+        open_store(tmp_path).write(request, StoredResponse.from_fetched(response_to(request)))
     (incomplete,) = files(tmp_path)
     incomplete.write_bytes(incomplete.read_bytes()[:100])
     store = open_store(tmp_path)
     assert not store.contains(request)
     assert store.read(request) is None
-    store.write(request, StoredResponse.of(response_to(request)))
+    store.write(request, StoredResponse.from_fetched(response_to(request)))
     assert open_store(tmp_path).contains(request)
 
 
@@ -307,7 +307,7 @@ def test_concurrent_writers_store_every_response(
         try:
             all_ready.wait(timeout=10)
             for request in requests:
-                store.write(request, StoredResponse.of(response_to(request)))
+                store.write(request, StoredResponse.from_fetched(response_to(request)))
         except BaseException as error:
             failures.append(error)
 
@@ -332,7 +332,7 @@ def test_responses_are_hidden_from_readers_and_do_not_contain_the_identity(
     tmp_path: Path, request_for: MakeRequest, response_to: Respond
 ) -> None:
     request = request_for("10")
-    open_store(tmp_path, identity="7@canary-key").write(request, StoredResponse.of(response_to(request)))
+    open_store(tmp_path, identity="7@canary-key").write(request, StoredResponse.from_fetched(response_to(request)))
     (path,) = files(tmp_path)
     assert path.relative_to(tmp_path).parts[0].startswith("_")
     assert "canary" not in str(path)

@@ -123,7 +123,7 @@ class Pull:
             content |= {"start": window.start.isoformat(), "end": window.end.isoformat()}
         response = parse_response(request, content)
         fetched = FetchedResponse(response=response, fetched_at=fetched_at, authors={})
-        self.store.write(request, StoredResponse.of(fetched))
+        self.store.write(request, StoredResponse.from_fetched(fetched))
 
     def fail(self, *tweet_ids: str, window: TimeRange, error: EngagementError) -> None:
         """Add a request that failed."""
@@ -153,7 +153,7 @@ class Pull:
         )
         return assemble_time_series(
             self.fetched,
-            TweetStatuses.of(self.fetched, self.store),
+            TweetStatuses.from_responses(self.fetched, self.store),
             self.store,
             folder,
             rows=rows,

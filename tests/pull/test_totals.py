@@ -59,7 +59,7 @@ class Pull:
 
     def add(self, request: Request, response: FetchedResponse) -> None:
         """Add a request that got a response."""
-        self.store.write(request, StoredResponse.of(response))
+        self.store.write(request, StoredResponse.from_fetched(response))
         self.fetched.requests = [*self.fetched.requests, request]
 
     def fail(self, request: Request, error: EngagementError) -> None:
@@ -71,7 +71,7 @@ class Pull:
         """Assemble the tables."""
         return assemble_totals(
             self.fetched,
-            TweetStatuses.of(self.fetched, self.store),
+            TweetStatuses.from_responses(self.fetched, self.store),
             self.store,
             self.folder,
             run=run,

@@ -19,6 +19,7 @@ from airflow_provider_engagement.exceptions import (
     BoundExceededError,
     CreditsDepletedError,
     ServerError,
+    UnacceptedGapsError,
     UsageCapError,
     WaitRequired,
 )
@@ -39,7 +40,7 @@ from airflow_provider_engagement.storage.paths import local_address
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.x_api.catalogue import X_METRICS, Excluded
 from airflow_provider_engagement.x_api.client import XClient, XQuota
-from airflow_provider_engagement.x_api.outcomes import X_ACCEPTED_BY_DEFAULT, XOutcome
+from airflow_provider_engagement.x_api.outcomes import XOutcome
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -100,7 +101,7 @@ class Setting:
             "private": True,
             "started": self.simulator.clock.now(),
             "snapshot_at": self.simulator.clock.now(),
-            "accepted": X_ACCEPTED_BY_DEFAULT,
+            "accepted": (),
             **changes,
         }
 
@@ -180,7 +181,8 @@ def test_a_lookup_brings_every_value_of_the_world_under_every_switch(
     for tweet_id, row in rows.items():
         tweet = world.tweets[tweet_id]
         assert {name: row[f"public_{name}"] for name in figures.public(tweet)} == figures.public(tweet)
-        has_private = tweet.author_id in at.with_token and age(tweet_id) < 29 * DAY
+        is_retweet = world.contents.of(tweet).kind == "retweeted"
+        has_private = tweet.author_id in at.with_token and age(tweet_id) < 29 * DAY and not is_retweet
         for name, count in figures.organic(tweet).items():
             allowed = {count} if has_private else {None}
             assert row[f"organic_{name}"] in (allowed | {None} if name == "url_link_clicks" else allowed)
@@ -210,7 +212,8 @@ def test_a_lookup_sends_the_fewest_requests(setting: Callable[..., Setting]) -> 
 
     young: dict[str, int] = {}
     for tweet_id, tweet in world.tweets.items():
-        if tweet.author_id in at.with_token and age(tweet_id) < 29 * DAY and not tweet.deleted:
+        is_retweet = world.contents.of(tweet).kind == "retweeted"
+        if tweet.author_id in at.with_token and age(tweet_id) < 29 * DAY and not tweet.deleted and not is_retweet:
             young[tweet.author_id] = young.get(tweet.author_id, 0) + 1
     assert at.requests("/2/tweets") == math.ceil(len(world.tweets) / 100) + sum(
         math.ceil(number / 100) for number in young.values()
@@ -240,6 +243,8 @@ def test_every_missing_value_has_a_reason(setting: Callable[..., Setting]) -> No
             assert status["outcome"] == "no_token"
         elif age(tweet_id) >= 29 * DAY:
             assert status["outcome"] == "too_old"
+        elif world.contents.of(tweet).kind == "retweeted":
+            assert status["outcome"] == "retweet"
         else:
             assert status["outcome"] in ("ok", "left_out")
 
@@ -312,7 +317,11 @@ def test_spent_credits_and_caps_fail_at_once(
     assert len(at.simulator.journal) == 1
 
 
-LISTED = [switches for switches in SWITCHES if switches.pages != "full" or switches.token_at_limit] + [
+LISTED = [
+    switches
+    for switches in SWITCHES
+    if switches.pages != "full" or switches.token_at_limit or switches.old_listed != XApiSwitches().old_listed
+] + [
     XApiSwitches(pages="sparse", user_words="post"),
     XApiSwitches(old_private_metrics="dropped"),
     XApiSwitches(url_link_clicks="always"),
@@ -413,6 +422,7 @@ def test_an_unknown_handle_fails_the_task_after_the_others_are_written(setting: 
     assert statuses == {handle: "ok", "nobody_at_all": "deleted"}
     assert at.rows("tweet_snapshots")
     assert result.manifest["users"]["nobody_at_all"]["outcome"] == "deleted"
+    assert isinstance(result.assembled.error, UnacceptedGapsError)
 
 
 def test_a_window_that_is_used_up_lets_other_users_go_on(setting: Callable[..., Setting]) -> None:

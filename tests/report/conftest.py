@@ -109,7 +109,7 @@ def pull(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
         def pulled(dataset_format: str = "parquet", granularity: str = "hour", time_zone: str = "UTC") -> Pulled:
             folder = tmp_path_factory.mktemp("dataset")
             common = {
-                "tweet_ids": world.tweets_of(author.user_id),
+                "tweets": world.tweets_of(author.user_id),
                 "dataset_path": str(folder),
                 "dataset_format": dataset_format,
                 "engagement_conn_id": "engagement_report",
@@ -125,7 +125,7 @@ def pull(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
                     start, end = (midnight - timedelta(days=days) for days in (first, last))
                     manifests[run_id] = execute(historical, run_id, start, end)
                 for run_id, days in (("first", 1), ("second", 0)):
-                    totals = EngagementTotalsOperator(task_id="totals", max_delay_hours=None, **common)
+                    totals = EngagementTotalsOperator(task_id="totals", max_delay="unlimited", **common)
                     day = TODAY - timedelta(days=days)
                     manifests[f"totals-{run_id}"] = execute(totals, run_id, day, day)
             return Pulled(folder, world, world.tweets_of(author.user_id), manifests)

@@ -55,7 +55,18 @@ def test_a_stopped_simulator_accepts_no_connection(start: Callable[..., Any], wo
 
 def test_the_program_writes_a_description_and_stops_on_sigterm(tmp_path: Path) -> None:
     path = tmp_path / "world.json"
-    arguments = ["--tweets", "40", "--handles", "2", "--now", "2026-01-12", "--requests-per-minute", "7"]
+    arguments = [
+        "--tweets",
+        "40",
+        "--edited",
+        "0.5",
+        "--handles",
+        "2",
+        "--now",
+        "2026-01-12",
+        "--requests-per-minute",
+        "7",
+    ]
     program = subprocess.Popen(
         [sys.executable, "-m", "airflow_provider_engagement.simulator", *arguments, "--world", str(path)],
         stdout=subprocess.PIPE,
@@ -85,6 +96,13 @@ def test_the_program_writes_a_description_and_stops_on_sigterm(tmp_path: Path) -
         )
         assert response.status_code == 200
         assert response.headers["x-per-minute-limit"] == "7"
+        assert sum(map(len, world["tweets"].values())) > 40
+        me = requests.get(
+            world["base_url"] + "/2/users/me",
+            headers={"Authorization": f"Bearer {world['oauth2_tokens'][world['handles'][0]['user_id']]}"},
+            timeout=10,
+        )
+        assert me.json()["data"]["username"] == screen_name
         assert set(world["connections"]) == {"handle_1", "handle_2", "public", "all_owners"}
         program.send_signal(signal.SIGTERM)
         assert program.wait(timeout=10) == 0

@@ -95,13 +95,13 @@ def test_a_name_contains_its_origin_and_occurs_once() -> None:
     origin = FileOrigin(NOW, "0123456789ab")
     names = {origin.new_name(".tmp") for _ in range(100)}
     assert len(names) == 100
-    assert {FileOrigin.of(name) for name in names} == {origin}
+    assert {FileOrigin.from_name(name) for name in names} == {origin}
     assert all(name.endswith(".tmp") for name in names)
 
 
 @pytest.mark.parametrize("name", ["", "notes.tmp", f"{NOW:.0f}-a.tmp", "_1770000000-a-" + 32 * "0", "0"])
 def test_other_names_have_no_origin(name: str) -> None:
-    assert FileOrigin.of(name) is None
+    assert FileOrigin.from_name(name) is None
 
 
 def test_a_link_in_place_of_the_folder_is_refused_and_nothing_is_deleted_behind_it(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ import pytest
 import time_machine
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
+from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.simulator import Clock, Simulator, Tweet, World
 from airflow_provider_engagement.tweet_id import first_id_at
 
@@ -56,7 +57,7 @@ def world() -> World:
 def pulled(world: World, folder: Path, connect: Callable[[Simulator], None]) -> Iterator[int]:
     """Pull all but the last ten days, and then the last twenty days with the totals. Yield after each of them."""
     owned = [(tweet.id, tweet.author_id) for tweet in world.tweets.values()]
-    output = {"dataset_path": f"file://{folder}", "max_inline_wait": 300}
+    output = {"dataset_path": f"file://{folder}", "limits": Limits(wait_on_worker=timedelta(seconds=300))}
     with Simulator(world, clock=Clock(NOW)) as simulator, time_machine.travel(NOW, tick=True):
         simulator.set_limit(per_minute=1_000_000)
         connect(simulator)
@@ -64,7 +65,7 @@ def pulled(world: World, folder: Path, connect: Callable[[Simulator], None]) -> 
             execute(
                 EngagementHistoricalOperator(
                     task_id=f"history_{number}",
-                    tweet_ids=owned,
+                    tweets=owned,
                     metrics=list(METRICS),
                     granularity="day",
                     start=start.isoformat(),
@@ -74,9 +75,7 @@ def pulled(world: World, folder: Path, connect: Callable[[Simulator], None]) -> 
             )
             if number:
                 execute(
-                    EngagementTotalsOperator(
-                        task_id="totals", tweet_ids=owned, metrics=list(TOTALS), auth="app", **output
-                    )
+                    EngagementTotalsOperator(task_id="totals", tweets=owned, metrics=list(TOTALS), auth="app", **output)
                 )
             yield number
 

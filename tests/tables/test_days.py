@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from airflow_provider_engagement.engagement_api.time_range import TimeRange
 from airflow_provider_engagement.exceptions import InvalidQueryError
-from airflow_provider_engagement.tables.days import check_days_of_hours, check_whole_days, local_day, whole_days_of
+from airflow_provider_engagement.tables.days import (
+    check_days_of_hours,
+    check_whole_days,
+    first_start_within_an_hour,
+    local_day,
+    whole_days_of,
+)
 
 HOUR = timedelta(hours=1)
 WHOLE_HOUR_ZONES = ("UTC", "Europe/Prague", "America/New_York", "Pacific/Apia", "Africa/Cairo", "America/Havana")
@@ -64,8 +70,15 @@ def test_a_zone_whose_days_start_within_a_utc_hour_is_rejected(name: str) -> Non
 
 
 def test_a_zone_whose_days_start_on_whole_utc_hours_is_accepted() -> None:
-    for name in (*WHOLE_HOUR_ZONES, "Australia/Lord_Howe"):
-        check_days_of_hours(TimeRange(utc(2026, 1, 1, 5), utc(2026, 3, 31, 7)), ZoneInfo(name))
+    quarter = TimeRange(utc(2026, 1, 1, 5), utc(2026, 3, 31, 7))
+    starts = {
+        name: first_start_within_an_hour(quarter, ZoneInfo(name))
+        for name in (*WHOLE_HOUR_ZONES, "Australia/Lord_Howe", "Asia/Kolkata")
+    }
+    assert starts == {
+        **dict.fromkeys((*WHOLE_HOUR_ZONES, "Australia/Lord_Howe")),
+        "Asia/Kolkata": utc(2025, 12, 31, 18, 30),
+    }
 
 
 def test_an_interval_that_contains_a_part_of_a_day_is_rejected() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock, Timeout
 
 from airflow_provider_engagement.exceptions import PathError
 from airflow_provider_engagement.tables import parquet_table
@@ -36,16 +37,28 @@ def test_a_thread_waits_until_another_leaves_the_block(tmp_path: Path) -> None:
     thread.join(SECONDS)
 
 
+def is_free(path: Path) -> bool:
+    """Return whether a lock could be held now."""
+    try:
+        with FileLock(path, timeout=0):
+            return True
+    except Timeout:
+        return False
+
+
 def test_other_locks_are_free(tmp_path: Path) -> None:
-    with locked(tmp_path / "a.lock"), locked(tmp_path / "b.lock"):
-        pass
+    with locked(tmp_path / "a.lock"):
+        assert not is_free(tmp_path / "a.lock")
+        assert is_free(tmp_path / "b.lock")
+        with locked(tmp_path / "b.lock"):
+            assert not is_free(tmp_path / "b.lock")
+    assert is_free(tmp_path / "a.lock")
 
 
 def test_a_block_that_fails_releases_the_lock(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="incomplete"), locked(tmp_path / "a.lock"):
         raise ValueError("incomplete")
-    with locked(tmp_path / "a.lock"):
-        pass
+    assert is_free(tmp_path / "a.lock")
 
 
 def hold(path: Path, is_held: Any) -> None:

@@ -81,7 +81,7 @@ def pulled(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         def dataset(dataset_format: str) -> str:
             if dataset_format not in made:
                 path = f"file://{tmp_path_factory.mktemp(dataset_format)}"
-                common = {"tweet_ids": tweet_ids, "dataset_path": path, "dataset_format": dataset_format}
+                common = {"tweets": tweet_ids, "dataset_path": path, "dataset_format": dataset_format}
                 with time_machine.travel(NOW, tick=True):
                     execute(
                         EngagementHistoricalOperator(

@@ -268,7 +268,7 @@ def test_of_two_equally_new_counts_the_greater_one_counts_in_every_order_and_way
     if "dlt" in kind:
         request.getfixturevalue("with_dlt")
     database = request.getfixturevalue(f"make_{kind.split()[0]}")()
-    less = hours(DAY, tweets=["1"], fetched_at=READ)
+    less = hours(DAY, tweets=["20"], fetched_at=READ)
     more = [row | {"favorites": row["favorites"] + 1} for row in less]
     for name, rows in (("less", less), ("more", more)):
         write_to(tmp_path / name, rows)

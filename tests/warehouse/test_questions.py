@@ -18,6 +18,7 @@ import time_machine
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
+from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.simulator import Clock, Simulator, Tweet, World
 from airflow_provider_engagement.tweet_id import first_id_at
 from airflow_provider_engagement.warehouse.destinations import Target
@@ -73,19 +74,19 @@ def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pull the series of ten days three times, and totals twice with each kind of credentials."""
     folder = tmp_path_factory.mktemp("dataset")
     owned = list(OWNER.items())
-    output = {"dataset_path": f"file://{folder}", "max_inline_wait": 300}
+    output = {"dataset_path": f"file://{folder}", "limits": Limits(wait_on_worker=timedelta(seconds=300))}
     with Simulator(world, clock=Clock(NOW)) as simulator, pytest.MonkeyPatch.context() as patch:
         simulator.set_limit(per_minute=1_000_000)
         patch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", connection_of_all_owners(simulator))
         for at in SNAPSHOTS:
             simulator.clock.set(at)
             with time_machine.travel(at, tick=False):
-                user = EngagementTotalsOperator(task_id="of_users", tweet_ids=owned, metrics=list(TOTALS), **output)
+                user = EngagementTotalsOperator(task_id="of_users", tweets=owned, metrics=list(TOTALS), **output)
                 with pytest.raises(AirflowFailException, match="1 unauthorized"):
                     execute(user, at)
                 public = [name for name in TOTALS if name not in ("impressions", "engagements")]
                 app = EngagementTotalsOperator(
-                    task_id="of_the_app", tweet_ids=list(OWNER), metrics=public, auth="app", **output
+                    task_id="of_the_app", tweets=list(OWNER), metrics=public, auth="app", **output
                 )
                 execute(app, at)
         for task, granularity, zone, start, end in (
@@ -95,7 +96,7 @@ def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             pull = EngagementHistoricalOperator(
                 task_id=task,
-                tweet_ids=owned,
+                tweets=owned,
                 metrics=list(SERIES),
                 granularity=granularity,
                 time_zone=zone,

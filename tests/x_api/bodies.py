@@ -153,7 +153,7 @@ _PRIVATE_FIELDS = (
 
 
 def refused_fields(tweet_id: str, *, section: str = "data", parameter: str = "ids") -> list[dict[str, Any]]:
-    """Return the problems of one Tweet whose private metrics the token may not read: one for each count."""
+    """Return the problems of one Tweet whose private metrics the token cannot read: one for each count."""
     return [
         {
             "resource_type": "tweet",

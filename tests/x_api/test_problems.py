@@ -38,13 +38,13 @@ def error_for(status: int, body: object) -> ApiError:
 @pytest.mark.parametrize("host", [bodies.OLD_HOST, bodies.NEW_HOST, "https://elsewhere.example/"])
 @pytest.mark.parametrize("segment", [one.value for one in ProblemType if one is not ProblemType.OTHER])
 def test_only_the_last_segment_of_a_type_counts(host: str, segment: str) -> None:
-    assert ProblemType.of(f"{host}{segment}") == segment
-    assert ProblemType.of(f"{host}{segment}/") == segment
+    assert ProblemType.from_url(f"{host}{segment}") == segment
+    assert ProblemType.from_url(f"{host}{segment}/") == segment
 
 
 @pytest.mark.parametrize("url", ["about:blank", "https://api.x.com/2/problems/brand-new", "", None, 7])
 def test_an_unknown_type_is_another_problem(url: object) -> None:
-    assert ProblemType.of(url) is ProblemType.OTHER
+    assert ProblemType.from_url(url) is ProblemType.OTHER
 
 
 @pytest.mark.parametrize(

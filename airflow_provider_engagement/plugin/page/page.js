@@ -11,7 +11,7 @@ const ROWS_AT_FIRST = 200;
 const DATASET_FIGURES = ["summary", "series", "coverage", "tasks", "top", "rhythm", "outcomes", "gaps", "restatements",
   "snapshots", "top_totals"];
 const EMPTY = { backfills: "No backfill is open.", missing: "Nothing is missing.", gaps: "No Tweet has missing counts.",
-  restatements: "No restated counts are known. Set write_restatements=True in the task to collect them.",
+  restatements: "No restated counts are known. Set extra_tables=[\"restatements\"] in the task to collect them.",
   pulls: "No pull has ended in the last day.",
   unfinished: "No pull is running or waiting.",
   saved: "No rate limit is saved. A pull with a dataset_path saves it at the end of each attempt." };

@@ -32,7 +32,10 @@ def tweet_object(reader: Reader, tweet: Tweet, fields: frozenset[str], *, privat
         "edit_history_tweet_ids": [version for version in tweet.history if int(version) <= reader.newest_id]
         or [tweet.id],
     }
-    shown.update({name: value for name, value in _optional(reader, tweet, content).items() if name in fields})
+    if fields:
+        shown.update({name: value for name, value in _optional(reader, tweet, content).items() if name in fields})
+    if "edit_controls" in fields:
+        shown["edit_controls"] = _edit_controls(reader, tweet, content)
     if "public_metrics" in fields:
         shown["public_metrics"] = reader.figures.public(tweet)
     for group in ("non_public_metrics", "organic_metrics", "promoted_metrics"):
@@ -47,7 +50,7 @@ def api_time(time: datetime) -> str:
 
 
 def _optional(reader: Reader, tweet: Tweet, content: TweetContent) -> dict[str, Any]:
-    """Return the fields that a request can ask for, without metrics. A Tweet lacks those that do not concern it."""
+    """Return what costs little of what a request can ask for. A Tweet lacks the fields that do not concern it."""
     values = {
         "author_id": tweet.author_id,
         "conversation_id": content.conversation_id,
@@ -55,7 +58,6 @@ def _optional(reader: Reader, tweet: Tweet, content: TweetContent) -> dict[str, 
         "lang": content.lang,
         "possibly_sensitive": False,
         "reply_settings": "everyone",
-        "edit_controls": _edit_controls(reader, tweet, content),
         "in_reply_to_user_id": content.in_reply_to_user_id,
         "referenced_tweets": content.reference and [{"type": content.reference.kind, "id": content.reference.tweet_id}],
         "attachments": content.media and {"media_keys": [item.key for item in content.media]},

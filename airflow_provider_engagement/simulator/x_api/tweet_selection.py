@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from airflow_provider_engagement.simulator.entities import Tweet
-from airflow_provider_engagement.simulator.tweet_contents import MediaItem
+from airflow_provider_engagement.simulator.tweet_contents import MediaItem, media_of
 from airflow_provider_engagement.simulator.x_api.answer import Answer
 from airflow_provider_engagement.simulator.x_api.problem_bodies import (
     APP_AUTHENTICATION,
@@ -138,22 +138,23 @@ class TweetSelection:
         users: dict[str, None] = {}
         others: dict[str, str] = {}
         for tweet in shown:
-            content = reader.world.contents.of(tweet)
+            reference = reader.world.contents.reference(tweet)
+            replied_to = reader.world.contents.in_reply_to_user_id(reference)
             if "author_id" in expansions:
                 users[tweet.author_id] = None
-            if "in_reply_to_user_id" in expansions and content.in_reply_to_user_id is not None:
-                users[content.in_reply_to_user_id] = None
-            if content.reference is not None and expansions & {
+            if "in_reply_to_user_id" in expansions and replied_to is not None:
+                users[replied_to] = None
+            if reference is not None and expansions & {
                 "referenced_tweets.id",
                 "referenced_tweets.id.author_id",
             }:
-                others.setdefault(content.reference.tweet_id, "referenced_tweets.id")
+                others.setdefault(reference.tweet_id, "referenced_tweets.id")
             if "edit_history_tweet_ids" in expansions:
                 others.update(
                     dict.fromkeys((one for one in tweet.history if one != tweet.id), "edit_history_tweet_ids")
                 )
             if "attachments.media_keys" in expansions:
-                self._include_media(tweet, content.media, answer)
+                self._include_media(tweet, media_of(tweet), answer)
         included = self._include_tweets(others, {tweet.id for tweet in shown}, answer)
         if "referenced_tweets.id.author_id" in expansions:
             users.update(dict.fromkeys(tweet.author_id for tweet in included))

@@ -17,6 +17,7 @@ from airflow_provider_engagement.operators.engagement import (
     EngagementHistoricalOperator,
     EngagementTotalsOperator,
 )
+from airflow_provider_engagement.parameters import Limits
 
 OWNERS = json.loads(os.environ["CLUSTER_OWNERS"])
 """For each owner, the connection and the file of Tweet ids."""
@@ -26,7 +27,7 @@ SHARED: dict[str, Any] = {
     "dataset_format": os.environ["CLUSTER_FORMAT"],
     "pool": "engagement",
     "deferrable": True,
-    "max_inline_wait": 5,
+    "limits": Limits(wait_on_worker=timedelta(seconds=5)),
     "retries": int(os.environ.get("CLUSTER_RETRIES", "3")),
     "retry_delay": timedelta(seconds=5),
     "weight_rule": "absolute",

@@ -74,6 +74,23 @@ def test_organic_metrics_are_the_totals_of_the_engagement_api(x: XClient) -> Non
     assert (tweet["organic_metrics"]["impression_count"], tweet["organic_metrics"]["like_count"]) == (40, 4)
 
 
+@pytest.mark.parametrize("changes", [{"restatement": True}, {"negative_counts": True}])
+def test_they_are_so_under_the_switches_of_the_engagement_api(start: Start, changes: dict[str, bool]) -> None:
+    world = World.generate(seed=7, handles=1, tweets=40, start=NOW - timedelta(days=5), end=NOW, old=0.0)
+    x = start(world)
+    (user_id,) = world.handles
+    x.simulator.switches = x.simulator.switches.changed(changes)
+    fields = "public_metrics,organic_metrics,promoted_metrics"
+    tweets = x.tweets(*world.tweets_of(user_id, deleted=False), tweet__fields=fields, user=user_id)["data"]
+    assert len(tweets) > 20
+    for tweet in tweets:
+        assert tweet["organic_metrics"]["like_count"] == x.simulator.total(tweet["id"], "favorites")
+        assert tweet["organic_metrics"]["impression_count"] == x.simulator.total(tweet["id"], "impressions")
+        assert tweet["public_metrics"]["like_count"] == (
+            tweet["organic_metrics"]["like_count"] + tweet["promoted_metrics"]["like_count"]
+        )
+
+
 @pytest.mark.parametrize("user", [OTHER, None])
 def test_who_cannot_read_a_metric_does_not_get_the_tweet_but_one_error_for_each_metric(
     x: XClient, user: str | None

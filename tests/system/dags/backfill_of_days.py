@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator
+from airflow_provider_engagement.parameters import Freshness, Limits
 
 FOLDER = Path(os.environ["ENGAGEMENT_SYSTEM_TEST_FOLDER"])
 
@@ -54,13 +55,12 @@ for dag_id, deferrable in (("deferring", True), ("rescheduling", False), ("inter
     ):
         RecordedPullOperator(
             task_id="pull",
-            tweet_ids_file=str(FOLDER / "tweet_ids.txt"),
+            tweets=str(FOLDER / "tweet_ids.txt"),
             dataset_path=str(FOLDER / "dataset" / dag_id),
             pool="engagement",
             deferrable=deferrable,
-            max_inline_wait=5,
+            limits=Limits(wait_on_worker=timedelta(seconds=5)),
             retries=2,
             retry_delay=1.0,
-            # Each run requests only its own day, so that the backfill has more requests than the quota of a minute.
-            share_backfill_requests=False,
+            freshness=Freshness(share_backfill_requests=False),
         )

@@ -22,7 +22,7 @@ with DAG(
 ):
     EngagementTotalsOperator(
         task_id="pull",
-        tweet_ids="{{ params.ids }}",
+        tweets="{{ params.ids }}",
         metrics="favorites",
         dataset_path=str(FOLDER / "dataset" / "totals_of_days"),
     )

@@ -1,4 +1,4 @@
-"""Run dlt as a guest of the task: a folder of the task, settings from this package alone, and nothing left behind.
+"""Run dlt apart from the rest of the process: in a folder of the task, with settings of this package alone.
 
 By default, dlt reads settings from environment variables, from ``.dlt/secrets.toml`` in the working folder and from
 Airflow's variables, keeps a folder below the home folder, and reports usage. Here it does none of that.
@@ -37,7 +37,7 @@ _ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
-def guest(folder: Path) -> Iterator[None]:
+def isolated_dlt(folder: Path) -> Iterator[None]:
     """Let dlt run while the block runs. Threads of one process take turns.
 
     :param folder: the folder for all files of dlt.
@@ -47,7 +47,7 @@ def guest(folder: Path) -> Iterator[None]:
         _ONE_AT_A_TIME,
         without_client_settings(),
         _own_contexts(container),
-        container.injectable_context(PluggableRunContext(_GuestContext(str(folder)))),
+        container.injectable_context(PluggableRunContext(_IsolatedContext(str(folder)))),
         container.injectable_context(PipelineContext()) as pipelines,
     ):
         try:
@@ -59,7 +59,7 @@ def guest(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _own_contexts(container: Container) -> Iterator[None]:
-    """Put away the contexts of other users of dlt in this process, and delete those that dlt makes for this package.
+    """Set aside the contexts of other users of dlt in this process, and delete those that dlt makes for this package.
 
     One of them records each setting that dlt looks up, with its value.
     """
@@ -76,7 +76,7 @@ def _own_contexts(container: Container) -> Iterator[None]:
             context.update(content)
 
 
-class _GuestContext(RunContextBase):
+class _IsolatedContext(RunContextBase):
     """The surroundings of dlt: one folder for everything, and settings from this package alone."""
 
     def __init__(self, run_dir: str | None, *args: Any, **kwargs: Any) -> None:
