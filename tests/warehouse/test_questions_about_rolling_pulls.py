@@ -20,6 +20,7 @@ import time_machine
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
+from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.simulator import Clock, Simulator, Switches, Tweet, World
 from airflow_provider_engagement.simulator.visible_counts import VisibleCounts
 from airflow_provider_engagement.tweet_id import created_at, first_id_at
@@ -66,7 +67,10 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dataset")
-    output: dict[str, Any] = {"dataset_path": f"file://{folder}", "max_inline_wait": 300}
+    output: dict[str, Any] = {
+        "dataset_path": f"file://{folder}",
+        "limits": Limits(wait_on_worker=timedelta(seconds=300)),
+    }
     clock, switches = Clock(RUNS[0]), Switches(restatement=True)
     with Simulator(world, clock=clock, switches=switches) as simulator, pytest.MonkeyPatch.context() as patch:
         simulator.set_limit(per_minute=1_000_000)
@@ -77,12 +81,12 @@ def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 world.change_handle(OWNER[REVOKED], revoked=True)
             owned = [(tweet_id, owner) for tweet_id, owner in OWNER.items() if is_created(tweet_id, at)]
             start = FIRST if at == RUNS[0] else at - LOOKBACK
-            series: dict[str, Any] = {"tweet_ids": owned, "metrics": list(SERIES), **output}
+            series: dict[str, Any] = {"tweets": owned, "metrics": list(SERIES), **output}
             operators = (
                 EngagementTotalsOperator(task_id="totals", **series),
                 EngagementTotalsOperator(
                     task_id="public_totals",
-                    tweet_ids=[tweet_id for tweet_id, _ in owned],
+                    tweets=[tweet_id for tweet_id, _ in owned],
                     metrics=list(PUBLIC),
                     auth="app",
                     **output,
