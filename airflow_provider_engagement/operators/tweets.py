@@ -65,7 +65,8 @@ class TweetLookupOperator(_TweetsOperator):
     :param auth: ``user`` or ``app``: the credentials for public metrics; by default ``user``, if the connection has an
         access token. (templated)
     :param accepted_outcomes: the outcomes to accept in addition to ``ok``, ``deleted``, ``protected``, ``withheld``,
-        ``left_out``, ``too_old`` and ``no_token``. If a Tweet has any other outcome, the task fails. (templated)
+        ``left_out``, ``too_old``, ``retweet`` and ``no_token``. If a Tweet has any other outcome, the task fails.
+        (templated)
     :param max_tweets: the number of Tweets above which the task fails before it sends a request.
     :param max_dollars: the price in US dollars above which the task fails before it sends a request.
     :param engagement_conn_id: the id of the connection. (templated)
@@ -145,9 +146,8 @@ class UserTweetsOperator(_TweetsOperator):
     :param auth: ``user`` or ``app``: the credentials for public metrics; by default ``user``, if the connection has an
         access token. (templated)
     :param accepted_outcomes: the outcomes to accept in addition to ``ok``, ``deleted``, ``protected``, ``withheld``,
-        ``left_out``, ``too_old`` and ``no_token``. If a Tweet has any other outcome, or a user any but ``ok``, the task
-        fails.
-        (templated)
+        ``left_out``, ``too_old``, ``retweet`` and ``no_token``. If a Tweet has any other outcome, or a user any but
+        ``ok``, the task fails. (templated)
     :param max_tweets: the number of Tweets above which the task fails. The answers until then are stored.
     :param max_dollars: the price in US dollars above which the task fails. The answers until then are stored.
     :param engagement_conn_id: the id of the connection. (templated)

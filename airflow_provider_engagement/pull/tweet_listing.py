@@ -165,7 +165,7 @@ class TweetListing(TweetsPull):
         if tweet.id in private:
             return status.joined(status_of_tweet(private[tweet.id], groups=PRIVATE))
         has_token = tweet.author_id is not None and self.has_token(tweet.author_id)
-        return status.joined(status_without_private(tweet.id, has_token=has_token, now=self.started))
+        return status.joined(status_without_private(tweet, has_token=has_token, now=self.started))
 
     def _users(self, store: AnswerStore) -> list[UsersRequest]:
         return plan_users(UserQuery(handles=self.handles, user_ids=self.user_ids, auth=self.auth, owner=self.owner))

@@ -16,7 +16,7 @@ from airflow_provider_engagement.pull.tweets_pull import (
     incompleteness,
 )
 from airflow_provider_engagement.tables.folder import DatasetFolder
-from airflow_provider_engagement.x_api.catalogue import PricedRead, XEndpoint, metrics_in
+from airflow_provider_engagement.x_api.catalogue import PricedRead, TweetKind, XEndpoint, metrics_in
 from airflow_provider_engagement.x_api.outcomes import (
     GONE,
     X_ACCEPTED_BY_DEFAULT,
@@ -95,7 +95,12 @@ class TweetLookup(TweetsPull):
         authors: dict[str, str | None] = {}
         for request in [*self._public(store), *self._refused(store)]:
             if (parsed := _parsed(request, store)) is not None:
-                authors |= {tweet.id: tweet.author_id for tweet in parsed.tweets.values()}
+                authors |= {
+                    tweet.id: tweet.author_id
+                    for tweet in parsed.tweets.values()
+                    # The API refuses the private metrics of a Retweet, which are those of another Tweet.
+                    if tweet.kind is not TweetKind.RETWEET
+                }
         return plan_private(authors, has_token=self.has_token, now=self.started)
 
     def _private_answers(
@@ -123,7 +128,7 @@ class TweetLookup(TweetsPull):
         found = private.get(tweet.id)
         if found is None:
             has_token = tweet.author_id is not None and self.has_token(tweet.author_id)
-            found = status_without_private(tweet.id, has_token=has_token, now=self.started)
+            found = status_without_private(tweet, has_token=has_token, now=self.started)
         return status.joined(found)
 
 

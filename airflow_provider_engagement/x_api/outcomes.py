@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from airflow_provider_engagement.x_api.catalogue import X_METRICS, FieldGroup, metrics_in
+from airflow_provider_engagement.x_api.catalogue import X_METRICS, FieldGroup, TweetKind, metrics_in
 from airflow_provider_engagement.x_api.planner import has_private_metrics
 from airflow_provider_engagement.x_api.problems import Problem, ProblemType
 from airflow_provider_engagement.x_api.query import PRIVATE
@@ -28,6 +28,7 @@ class XOutcome(StrEnum):
     NO_DATA = "no_data"
     LEFT_OUT = "left_out"
     TOO_OLD = "too_old"
+    RETWEET = "retweet"
     NO_TOKEN = "no_token"
     OK = "ok"
 
@@ -46,6 +47,10 @@ X_OUTCOME_MEANINGS: Final[Mapping[XOutcome, tuple[str, str]]] = MappingProxyType
             "the counts in ``metrics_affected``",
         ),
         XOutcome.TOO_OLD: ("The Tweet is so old that it has no private metrics", "private counts"),
+        XOutcome.RETWEET: (
+            "The Tweet is a Retweet, whose private metrics are those of another Tweet",
+            "private counts",
+        ),
         XOutcome.NO_TOKEN: ("There is no access token of the Tweet's author", "private counts"),
         XOutcome.OK: ("All requested counts are there", "nothing"),
     }
@@ -55,7 +60,13 @@ X_OUTCOME_MEANINGS: Final[Mapping[XOutcome, tuple[str, str]]] = MappingProxyType
 GONE: Final = (XOutcome.DELETED, XOutcome.PROTECTED, XOutcome.WITHHELD)
 """Outcomes after which a Tweet is no longer shown. Its text and media are not kept."""
 
-X_ACCEPTED_BY_DEFAULT: Final = (*GONE, XOutcome.LEFT_OUT, XOutcome.TOO_OLD, XOutcome.NO_TOKEN)
+X_ACCEPTED_BY_DEFAULT: Final = (
+    *GONE,
+    XOutcome.LEFT_OUT,
+    XOutcome.TOO_OLD,
+    XOutcome.RETWEET,
+    XOutcome.NO_TOKEN,
+)
 """The outcomes that say all that can be known. The others fail a task, unless it accepts them."""
 
 _BY_SEVERITY: Final = tuple(XOutcome)
@@ -73,6 +84,7 @@ _OF_PROBLEMS: Final[Mapping[ProblemType, XOutcome]] = MappingProxyType(
 
 _LEFT_OUT: Final = "the API returned no value"
 _TOO_OLD: Final = "the Tweet is too old for private metrics"
+_RETWEET: Final = "a Retweet has no private metrics of its own"
 _NO_TOKEN: Final = "there is no access token of the author"
 
 
@@ -161,18 +173,20 @@ def outcome_of_user(problems: Iterable[Problem]) -> XStatus | None:
     return None
 
 
-def status_without_private(tweet_id: str, *, has_token: bool, now: datetime) -> XStatus:
+def status_without_private(tweet: TweetObject, *, has_token: bool, now: datetime) -> XStatus:
     """Return why a pull that wants private metrics does not ask for those of a Tweet, or has no answer about them.
 
-    :param tweet_id: the Tweet.
+    :param tweet: the Tweet.
     :param has_token: whether there is an access token of its author.
     :param now: the time of the plan.
     """
     columns = tuple(metric.column for metric in metrics_in(*PRIVATE))
     if not has_token:
         return XStatus(XOutcome.NO_TOKEN, columns, _NO_TOKEN)
-    if not has_private_metrics(tweet_id, now=now):
+    if not has_private_metrics(tweet.id, now=now):
         return XStatus(XOutcome.TOO_OLD, columns, _TOO_OLD)
+    if tweet.kind is TweetKind.RETWEET:
+        return XStatus(XOutcome.RETWEET, columns, _RETWEET)
     return XStatus(XOutcome.LEFT_OUT, columns, _LEFT_OUT)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_engagement.x_api.catalogue import X_METRICS, FieldGroup
+from airflow_provider_engagement.x_api.catalogue import X_METRICS, FieldGroup, TweetKind
 from airflow_provider_engagement.x_api.outcomes import (
     X_OUTCOME_MEANINGS,
     XOutcome,
@@ -18,7 +18,7 @@ from airflow_provider_engagement.x_api.outcomes import (
     statuses_of_lookup,
     statuses_of_page,
 )
-from airflow_provider_engagement.x_api.response import parse_tweets
+from airflow_provider_engagement.x_api.response import TweetObject, parse_tweets
 
 from . import bodies
 
@@ -113,17 +113,20 @@ def tweet_of_age(age: timedelta) -> str:
 
 
 @pytest.mark.parametrize(
-    ("age", "has_token", "outcome"),
+    ("age", "kind", "has_token", "outcome"),
     [
-        (timedelta(days=1), False, XOutcome.NO_TOKEN),
-        (timedelta(days=40), True, XOutcome.TOO_OLD),
-        (timedelta(days=1), True, XOutcome.LEFT_OUT),
+        (timedelta(days=1), TweetKind.ORIGINAL, False, XOutcome.NO_TOKEN),
+        (timedelta(days=40), TweetKind.ORIGINAL, True, XOutcome.TOO_OLD),
+        (timedelta(days=1), TweetKind.RETWEET, True, XOutcome.RETWEET),
+        (timedelta(days=1), TweetKind.REPLY, True, XOutcome.LEFT_OUT),
     ],
 )
 def test_private_metrics_that_are_not_asked_for_have_a_reason(
-    age: timedelta, has_token: bool, outcome: XOutcome
+    age: timedelta, kind: TweetKind, has_token: bool, outcome: XOutcome
 ) -> None:
-    status = status_without_private(tweet_of_age(age), has_token=has_token, now=NOW)
+    tweet = TweetObject(id=tweet_of_age(age), kind=kind)
+
+    status = status_without_private(tweet, has_token=has_token, now=NOW)
 
     assert (status.outcome, status.metrics_affected) == (outcome, PRIVATE_COLUMNS)
 
