@@ -36,7 +36,8 @@ _FORBIDDEN_TWEETS = re.compile(
 _SEPARATORS = " \t\r\n,;"
 _UNSUPPORTED_GROUPING = "groupbys you have specified are not supported"
 _UNAVAILABLE = re.compile(
-    r"(?:(?<![0-9])(?P<number>[0-9]{1,9})\s{1,9})?Tweet ID\(s\)\s{1,9}are\s{1,9}unavailable", re.IGNORECASE
+    r"(?:(?<![0-9])(?P<number>[0-9]{1,9})\s{1,9})?Tweet IDs?(?:\(s\))?\s{1,9}(?:is|are)\s{1,9}unavailable",
+    re.IGNORECASE,
 )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_provider_engagement.engagement_api.catalogue import HISTORY_MAX_AGE, HISTORY_START
 from airflow_provider_engagement.exceptions import InvalidQueryError
+from airflow_provider_engagement.http.redaction import describe_value
 from airflow_provider_engagement.tweet_id import created_at
 
 HOUR = timedelta(hours=1)
@@ -26,7 +27,7 @@ class TimeRange:
 
     :param start: first hour, aware.
     :param end: end of the last hour, aware.
-    :raises InvalidQueryError: if an edge has no time zone or is not a whole hour, or if the range is empty.
+    :raises InvalidQueryError: if an edge is not a time with a time zone or not a whole hour, or if the range is empty.
     """
 
     start: datetime
@@ -34,7 +35,9 @@ class TimeRange:
 
     def __post_init__(self) -> None:
         for edge in ("start", "end"):
-            time: datetime = getattr(self, edge)
+            time = getattr(self, edge)
+            if not isinstance(time, datetime):
+                raise InvalidQueryError(edge, f"{describe_value(time)} is not a datetime", "Pass an aware datetime.")
             if time.tzinfo is None:
                 raise InvalidQueryError(edge, f"{time.isoformat()} has no time zone", "Pass an aware time.")
             time = time.astimezone(UTC)

@@ -37,6 +37,9 @@ _COLOR: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _CREDENTIALS: Final = re.compile(r"\b(Basic|Bearer)(\s+|%20|\+)[\w.~+/%=-]{16,}", re.IGNORECASE)
 """The value of a header that another program has made from a secret."""
 
+_WHITESPACE: Final = r"(?:\s|\\{1,4}[nrt]|%(?:25)?(?:20|09|0A|0D))+"
+"""Spaces and line breaks, as they are or escaped."""
+
 _ESCAPES: Final[Sequence[Callable[[str], str]]] = (
     str,
     unquote,
@@ -46,6 +49,9 @@ _ESCAPES: Final[Sequence[Callable[[str], str]]] = (
     lambda text: quote(text, safe=""),
     lambda text: ascii(text)[1:-1],
     lambda text: repr(text)[1:-1],
+    # The literal of a text that has both quotes, and a text in a query of PostgreSQL or in its settings.
+    lambda text: text.replace("\\", "\\\\").replace("'", "\\'"),
+    lambda text: text.replace("'", "''"),
     lambda text: repr(text.encode(errors="replace"))[2:-1],
     lambda text: json.dumps(text)[1:-1],
     lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
@@ -92,8 +98,8 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     """
     forms = {form for secret in secrets for form in _forms(secret) if form.strip()}
     for form in sorted(forms, key=len, reverse=True):
-        # Programs that print a text in columns or on one line change the whitespace in it.
-        wrapped = r"\s+".join(map(re.escape, form.split()))
+        # Programs that print a text in columns or on one line change the whitespace in it, and may escape it then.
+        wrapped = _WHITESPACE.join(map(re.escape, form.split()))
         text = re.sub(wrapped, MASK, text, flags=re.IGNORECASE)
     return text
 

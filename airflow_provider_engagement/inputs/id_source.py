@@ -29,6 +29,9 @@ MAX_SMALL_FILE = 2**26
 MAX_LINE_LENGTH = 2**24
 """How many characters a line of text or a record of CSV can have."""
 
+MAX_LINES = 10_000_000
+"""How many lines a text can have, blank ones included: a small compressed file can contain any number of them."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _WRONG_PATH = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 _BYTE_ORDER_MARKS = (
@@ -98,7 +101,8 @@ class IdSource:
     def lines(self) -> Iterator[tuple[int, str]]:
         """Yield the lines, with their ends, and their numbers from 1.
 
-        :raises InvalidQueryError: if a line is too long, or if the file is not text in UTF-8, UTF-16 or UTF-32.
+        :raises InvalidQueryError: if a line is too long, if there are too many lines, or if the file is not text in
+            UTF-8, UTF-16 or UTF-32.
         """
         start = self.file.peek(_LONGEST_MARK)[:_LONGEST_MARK]
         encoding = _encoding_of(start)
@@ -109,6 +113,8 @@ class IdSource:
         try:
             while line := text.readline(MAX_LINE_LENGTH + 1):
                 number += 1
+                if number > MAX_LINES:
+                    raise self.too_large(f"line {number}", f"{MAX_LINES:,} lines")
                 if len(line) > MAX_LINE_LENGTH:
                     raise self.too_large(f"line {number}", f"{MAX_LINE_LENGTH:,} characters")
                 if is_utf_8 and not line.isascii():

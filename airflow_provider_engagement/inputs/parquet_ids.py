@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
-MAX_ROWS = 100_000_000
+MAX_ROWS = 10_000_000
 """How many rows a table can have, since a small file can repeat a row any number of times."""
 
 _ROWS_AT_ONCE = 2**16

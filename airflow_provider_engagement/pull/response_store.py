@@ -1,7 +1,7 @@
 """The checkpoint: one file for each response, named after its request, so that no request is sent twice.
 
 The name of a file is a digest of everything that was requested and of the credentials. An equal request finds the file;
-a different request cannot. There is no other state to resume from.
+a different request cannot. Nothing else says which responses are there.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def data_files(address: str, options: Mapping[str, str]) -> list[tuple[str, str]
 
 
 def compact(address: str, options: Mapping[str, str], *, retention: timedelta) -> tuple[int, int, int]:
-    """Replace small files of a table by larger ones, and delete the files that no recent version needs.
+    """Replace small files of a table with larger ones, and delete the files that no recent version needs.
 
     :param address: the path or URL of the folder of the table.
     :param options: the storage options of delta-rs. They contain secrets.

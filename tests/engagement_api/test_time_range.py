@@ -42,6 +42,9 @@ def hours_of(time_range: TimeRange | None) -> set[datetime]:
         (NOON, NOON - HOUR, "not before"),
         (NOON.replace(tzinfo=None), NOON, "time zone"),
         (NOON, NOON + HOUR / 2, "whole hour"),
+        ("2026-01-05", NOON, "start: '2026-01-05' is not a datetime"),
+        (NOON, None, "end: None is not a datetime"),
+        (NOON, NOON.date(), r"end: datetime\.date\(.* is not a datetime"),
     ],
 )
 def test_a_time_range_that_the_api_would_change_or_reject_is_an_error(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import traceback
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -95,6 +97,42 @@ def test_secrets_are_redacted_in_every_form_of_a_request() -> None:
     forms = ["key/1+more", "key%2F1", "key%2F1%2Bmore", "AAAA%2Fb%3D", "AAAA/b=", "AAAA%252Fb%253D", "7-t", "t%2Fs"]
     for form in [*forms, basic, *secrets(credentials)]:
         assert redact(f"<{form}>", credentials.secrets) == "<***>"
+
+
+TEXTS = {
+    "as it is": str,
+    "literal": repr,
+    "bytes": lambda text: repr(text.encode()),
+    "JSON": json.dumps,
+    "percent-encoded": lambda text: quote(text, safe=""),
+    "in lower case": lambda text: quote(text, safe="").lower(),
+    "on one line": lambda text: " ".join(text.split()),
+    "in lines": lambda text: "\n".join(text.split()),
+    "in a query": lambda text: "'" + text.replace("'", "''") + "'",
+    "in settings": lambda text: "password='" + text.replace("\\", "\\\\").replace("'", "\\'") + "'",
+    "URL": lambda text: f"postgresql://user:{quote(text, safe='')}@host/db",
+}
+"""How programs write a text into another."""
+
+
+@pytest.mark.parametrize("again", ["as it is", "literal", "JSON", "percent-encoded"])
+@pytest.mark.parametrize("once", TEXTS)
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "canary'",
+        'canary"',
+        "canary'\"",
+        "canary\\x'",
+        "two  canaries",
+        "canary\nsecond line\nthird",
+        "canary\t1",
+        "a/canary+%&=",
+    ],
+)
+def test_a_secret_is_redacted_however_two_programs_write_it(secret: str, once: str, again: str) -> None:
+    text = TEXTS[again](f"failed: {TEXTS[once](secret)} end")
+    assert "canar" not in presentable(text, [secret])
 
 
 @pytest.mark.parametrize(

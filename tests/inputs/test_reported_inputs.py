@@ -454,6 +454,24 @@ def test_a_line_is_bounded(write: Write, monkeypatch: pytest.MonkeyPatch) -> Non
         assert "line 1: has more than 1,000 characters" in error_of(write(name, "1" * 1_001))
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "line"),
+    [
+        ("ids.txt", A, ""),
+        ("ids.txt", A, "# a comment"),
+        ("ids.txt", A, B),
+        ("ids.csv", "", ""),
+        ("ids.csv", f"id\n{A}", ""),
+        ("ids.jsonl", f'{{"id": "{A}"}}', ""),
+    ],
+)
+def test_the_lines_of_a_text_are_bounded(
+    write: Write, monkeypatch: pytest.MonkeyPatch, name: str, first: str, line: str
+) -> None:
+    monkeypatch.setattr(id_source, "MAX_LINES", 100)
+    assert "more than 100 lines" in error_of(write(name, f"{first}\n" + f"{line}\n" * 100))
+
+
 def test_the_values_of_a_document_are_bounded(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_ids, "MAX_VALUES", 1_000)
     assert "line 1: has more than 1,000 values" in error_of(write("ids.json", f"[{'[],' * 1_000}{A}]"))
