@@ -12,7 +12,7 @@ from airflow_provider_engagement.http.credentials import Auth
 from airflow_provider_engagement.inputs.choices import parse_choice
 from airflow_provider_engagement.inputs.lists import parse_list, quoted
 from airflow_provider_engagement.inputs.numbers import parse_number, parse_whole_number
-from airflow_provider_engagement.inputs.tweet_ids import parse_tweets
+from airflow_provider_engagement.inputs.tweet_source import TweetSource, TweetsRule
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
 from airflow_provider_engagement.tweet_id import is_tweet_id
 from airflow_provider_engagement.x_api.catalogue import Excluded
@@ -56,10 +56,10 @@ class XSettings:
 class LookupSettings(XSettings):
     """What a look-up does.
 
-    :param tweets: the Tweets, each with its owner if it is listed with one.
+    :param tweets: where the ids of the Tweets come from.
     """
 
-    tweets: Mapping[str, str | None]
+    tweets: TweetSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,10 +86,7 @@ def parse_lookup_settings(values: Mapping[str, Any]) -> LookupSettings:
     :param values: the rendered parameters of its operator, by name.
     :raises InvalidQueryError: with the first parameter that has an invalid value.
     """
-    tweets = parse_tweets(values["tweets"])
-    if not tweets:
-        raise InvalidQueryError("tweets", "is empty", "Name at least one Tweet.")
-    return LookupSettings(**_common(values), tweets=tweets)
+    return LookupSettings(**_common(values), tweets=TweetsRule().parse(values["tweets"]))
 
 
 def parse_listing_settings(values: Mapping[str, Any]) -> ListingSettings:

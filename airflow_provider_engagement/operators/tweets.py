@@ -55,8 +55,10 @@ class TweetLookupOperator(_TweetsOperator):
 
     The task's XCom is the manifest of the pull, with what it has cost.
 
-    :param tweets: the ids or addresses of the Tweets: a list, the XCom of a task that returns a list, or a text of
-        them. An item of a list can be a mapping with ``tweet_id`` and ``owner``. (templated)
+    :param tweets: the Tweets: a list of ids or addresses, the XCom of a task that returns one, a text of them, or the
+        path or URL of a file with ids; or :class:`~airflow_provider_engagement.parameters.FromFile` or
+        :class:`~airflow_provider_engagement.parameters.FromSql`. An item of a list can be a mapping with ``tweet_id``
+        and ``owner``. (templated)
     :param dataset_path: the path or URL of the dataset folder; by default, the option ``default_dataset_path`` of the
         configuration. (templated)
     :param dataset_format: ``parquet``, ``csv``, ``jsonl`` or ``delta``. (templated)

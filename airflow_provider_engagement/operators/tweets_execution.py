@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_engagement.connections.engagement import EngagementConnection
+from airflow_provider_engagement.connections.listed_tweets import read_tweets
 from airflow_provider_engagement.connections.storage_options import storage_path, table_address
 from airflow_provider_engagement.exceptions import InvalidConnectionError, WaitRequired
 from airflow_provider_engagement.hooks.failures import task_failures
@@ -70,8 +71,9 @@ def _make_pull(
 ) -> TweetLookup | TweetListing:
     common = _common(settings, run, api)
     if isinstance(settings, LookupSettings):
-        owners = {owner: api.accounts.resolve(owner) for owner in {*settings.tweets.values()} if owner is not None}
-        tweets = {tweet_id: owners.get(owner or "") for tweet_id, owner in settings.tweets.items()}
+        listed = read_tweets(settings.tweets)
+        owners = {owner: api.accounts.resolve(owner) for owner in {*listed.values()} if owner is not None}
+        tweets = {tweet_id: owners.get(owner or "") for tweet_id, owner in listed.items()}
         return TweetLookup(tweets=tweets, **common)
     start, end = _interval(settings, run)
     return TweetListing(

@@ -257,7 +257,7 @@ COLUMN_MEANINGS: Mapping[str, str] = MappingProxyType(
         "user_status.outcome": "the outcome of the user: ``ok``, or why the Tweets are not listed",
         "listed": "how many Tweets were listed",
         "complete_from": "the time from which on the list has all Tweets. Earlier ones may be missing, because X lists "
-        "only the newest. Null if the list has all Tweets of the user",
+        "only the newest. Null if the list has all Tweets of the user, or if it could not be read completely",
     }
 )
 """What each column holds. A key with the name of a table replaces the text for the column of this table."""

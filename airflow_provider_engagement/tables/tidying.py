@@ -13,7 +13,7 @@ from airflow_provider_engagement.storage.layout import DELTA_LOG_FOLDER, STAGED_
 from airflow_provider_engagement.storage.paths import Locate, StoragePath, local_address
 from airflow_provider_engagement.storage.temporary_files import TemporaryFiles
 from airflow_provider_engagement.tables.staging import StagingFolder
-from airflow_provider_engagement.tables.tables import TABLES
+from airflow_provider_engagement.tables.tables import TABLES, X_TABLES
 
 
 @dataclass(kw_only=True, slots=True)
@@ -55,7 +55,7 @@ def tidy(
     return {
         "tables": {
             path: asdict(_tidy_delta_table(folder, path, retention, address_of))
-            for table in TABLES.values()
+            for table in (*TABLES.values(), *X_TABLES.values())
             for path in table.paths
             if (folder / path / DELTA_LOG_FOLDER).exists()
         }

@@ -70,10 +70,19 @@ _SERIES, _TOTALS = TWEET_METRICS.metrics, TWEET_TOTALS.metrics
 _WHOLE_SUM = "CASE WHEN COUNT({metric}) = COUNT(*) THEN CAST(SUM({metric}) AS BIGINT) END AS {metric}"
 """A sum is null if one of its counts is: nothing is skipped."""
 
+_HOURS_ARE_NEWER = (
+    "of_hours.fetched_at > stored.fetched_at AND (of_hours.is_final OR NOT COALESCE(stored.is_final, FALSE))"
+)
+"""Whether the hours of a day know more than its row: some were read later, and they are as final."""
+
 _COLUMNS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
         "metrics": (_SERIES, "{metric}"),
-        "metrics_of_days": (_SERIES, "COALESCE(stored.{metric}, of_hours.{metric}) AS {metric}"),
+        "metrics_of_days": (
+            _SERIES,
+            f"CASE WHEN {_HOURS_ARE_NEWER} THEN COALESCE(of_hours.{{metric}}, stored.{{metric}}) "
+            "ELSE COALESCE(stored.{metric}, of_hours.{metric}) END AS {metric}",
+        ),
         "sums": (_SERIES, _WHOLE_SUM),
         "metrics_wanted": (
             _SERIES,
@@ -177,6 +186,7 @@ def _filled(template: str, time_zone: str) -> str:
     parts = {
         "days": _template("days"),
         "hours_and_days": _template("hours_and_days"),
+        "hours_are_newer": _HOURS_ARE_NEWER,
         "long_rows": _for_each(TWEET_METRICS.metrics, _template("long_row"), separator=" UNION ALL "),
         "reconciled_rows": _for_each(_RECONCILED, _template("reconciled_row"), separator=" UNION ALL "),
         "metrics_missing": _for_each(

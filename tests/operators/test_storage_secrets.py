@@ -67,7 +67,7 @@ def test_no_secret_of_a_storage_is_in_what_a_pull_a_ranking_and_a_report_write_r
     shown: list[str] = []
     with caplog.at_level(logging.DEBUG):
         for operator in (
-            EngagementTotalsOperator(task_id="pull", tweet_ids=ids[-3:], dataset_path=path),
+            EngagementTotalsOperator(task_id="pull", tweets=ids[-3:], dataset_path=path),
             EngagementTopTweetsOperator(task_id="top", dataset_path=path, csv_path=f"{path}/top.csv"),
             EngagementReportOperator(task_id="report", dataset_path=path),
         ):

@@ -17,6 +17,7 @@ from airflow_provider_engagement.hooks.engagement import EngagementHook
 from airflow_provider_engagement.http.credentials import Auth
 from airflow_provider_engagement.operators.engagement import EngagementTotalsOperator
 from airflow_provider_engagement.operators.tweets import TweetLookupOperator, UserTweetsOperator
+from airflow_provider_engagement.parameters import FromFile
 from airflow_provider_engagement.simulator import Handle, Simulator, World
 from airflow_provider_engagement.x_api.planner import plan_public
 from airflow_provider_engagement.x_api.response import parse_tweets
@@ -119,8 +120,7 @@ def test_the_engagement_operators_read_the_table_of_a_listing(
     manifest = execute(
         EngagementTotalsOperator(
             task_id="totals",
-            tweet_ids_file=str(tmp_path / "tweets"),
-            owner_column="author_id",
+            tweets=FromFile(str(tmp_path / "tweets"), owner_column="author_id"),
             dataset_path=str(tmp_path),
         )
     )

@@ -38,6 +38,7 @@ from airflow_provider_engagement.simulator import Clock, Simulator, World, XApiS
 from airflow_provider_engagement.simulator.tweet_contents import ContentShares
 from airflow_provider_engagement.storage.paths import local_address
 from airflow_provider_engagement.tables.dataset_format import DatasetFormat
+from airflow_provider_engagement.tables.tidying import tidy
 from airflow_provider_engagement.x_api.catalogue import X_METRICS, Excluded
 from airflow_provider_engagement.x_api.client import XClient, XQuota
 from airflow_provider_engagement.x_api.outcomes import XOutcome
@@ -462,6 +463,29 @@ def test_a_repeated_run_writes_the_same_rows_in_every_format(
         "users": 3,
     }
     assert {name: result.manifest["rows"][name] for name in MERGED} == written
+
+
+def test_tidying_deletes_the_replaced_files_that_hold_the_text_of_a_gone_tweet(setting: Callable[..., Setting]) -> None:
+    at = setting(tweets=60)
+    at.dataset_format = DatasetFormat.DELTA
+    world = at.simulator.world
+    tweet_id = world.tweets_of(at.users[0], deleted=False)[0]
+    at.run(at.lookup({tweet_id: None}))
+    text = at_delta(at.path / "tweets")[0]["text"]
+    world.change_tweet(tweet_id, deleted=True)
+    at.simulator.clock.set(NOW + DAY)
+    at.run(at.lookup({tweet_id: None}, run_id="next"))
+
+    tidied = tidy(at.path, retention=timedelta(0))
+
+    assert set(tidied["tables"]) == set(MERGED)
+    left = [pyarrow.parquet.ParquetFile(path).read() for path in (at.path / "tweets").glob("created_month=*/*")]
+    assert text is not None
+    assert [value for rows in left for value in rows["text"].to_pylist()] == [None]
+
+
+def at_delta(path: Path) -> list[dict[str, Any]]:
+    return deltalake.DeltaTable(path).to_pyarrow_table().to_pylist()  # type: ignore[no-any-return]
 
 
 MERGED = ("tweets", "tweet_snapshots", "users")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -11,6 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from airflow.sdk import Asset, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
@@ -178,3 +181,60 @@ def test_the_command_line_does_not_load_airflow_for_a_local_dataset(hours: Pulle
     )
 
     assert subprocess.run([sys.executable, "-c", program], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("tweet_status", "outcome", "splendid"),
+        ("tweet_status", "outcome", None),
+        ("tweet_metrics", "tweet_id", "=1+1"),
+        ("tweet_metrics", "tweet_id", None),
+        ("tweet_metrics", None, None),
+    ],
+)
+def test_the_command_line_names_a_value_that_this_package_never_writes(
+    hours: Pulled,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    table: str,
+    column: str | None,
+    value: str | None,
+) -> None:
+    folder = shutil.copytree(hours.folder, tmp_path / "copy")
+    for file in (folder / table).rglob("*.parquet"):
+        rows = pyarrow.parquet.read_table(file)
+        if column is None:
+            file.write_bytes(b"PAR1 is no table PAR1")
+            continue
+        place = rows.schema.get_field_index(column)
+        values = pyarrow.array([value] * rows.num_rows, pyarrow.string())
+        pyarrow.parquet.write_table(rows.set_column(place, column, values), file)
+
+    status = main(["report", str(folder), "--out", str(tmp_path / "r.html"), "--start=2026-01-05", "--end=2026-01-12"])
+
+    message = capsys.readouterr().err
+    assert (status, message.count("\n")) == (1, 1), message
+    assert message.startswith("Error: ")
+    assert f"{folder}" in message
+    assert column is None or column in message
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ("--start=0001-01-01", "--start: "),
+        ("--start=99999w", "--start: "),
+        ("--end=9999-12-31T23:59:59Z", "--end: "),
+        ("--end=0001-01-01", "--end: "),
+        ("--metrics=impressions,impressions", "--metrics: impressions is listed 2 times"),
+    ],
+)
+def test_the_command_line_refuses_a_filter_without_bounds(
+    hours: Pulled, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, problem: str
+) -> None:
+    assert main(["report", str(hours.folder), "--out", str(tmp_path / "report.html"), option]) == 1
+
+    message = capsys.readouterr().err
+    assert message.startswith(f"Error: {problem}")
+    assert message.count("\n") == 1

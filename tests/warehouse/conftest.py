@@ -291,3 +291,28 @@ def open_in_another_process() -> Callable[[Database], Any]:
             process.stdin.close()
 
     return opened
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A DuckDB file and a PostgreSQL database for the tests of a module."""
+    if request.param == "duckdb":
+        path = tmp_path_factory.mktemp("database") / "warehouse.duckdb"
+        yield Target(
+            warehouse=Warehouse.DUCKDB, schema="engagement", name="duckdb", settings={"credentials": str(path)}
+        )
+        return
+    try:
+        server = psycopg2.connect(host="127.0.0.1", user="postgres", connect_timeout=2)
+    except psycopg2.OperationalError as error:
+        pytest.skip(f"needs PostgreSQL on 127.0.0.1:5432 that trusts the user postgres: {error}")
+    server.autocommit = True
+    name = f"engagement_{uuid.uuid4().hex[:12]}"
+    credentials = {"host": "127.0.0.1", "port": 5432, "username": "postgres", "password": "", "database": name}
+    with server.cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{name}"')
+        yield Target(
+            warehouse=Warehouse.POSTGRES, schema="engagement", name="postgres", settings={"credentials": credentials}
+        )
+        cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    server.close()

@@ -6,19 +6,13 @@ app credentials, all into one dataset. One owner has revoked the access token.
 
 from __future__ import annotations
 
-import json
 import re
-import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
-import psycopg2
 import pytest
 import time_machine
 from airflow.sdk.exceptions import AirflowFailException
@@ -26,17 +20,15 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_engagement.operators.engagement import EngagementHistoricalOperator, EngagementTotalsOperator
 from airflow_provider_engagement.parameters import Limits
 from airflow_provider_engagement.simulator import Clock, Simulator, Tweet, World
-from airflow_provider_engagement.storage.paths import local_address
-from airflow_provider_engagement.tweet_id import created_at, first_id_at
-from airflow_provider_engagement.warehouse.destinations import Target, Warehouse
-from airflow_provider_engagement.warehouse.load import load_dataset
-from airflow_provider_engagement.warehouse.source_partitions import table_names
-from airflow_provider_engagement.warehouse.view_names import View
+from airflow_provider_engagement.tweet_id import first_id_at
+from airflow_provider_engagement.warehouse.destinations import Target
+
+from .pulled_world import HOUR, Ask, connection_of_all_owners, execute, hours, hours_of, load, query
 
 COOKBOOK = Path(__file__).parents[2] / "docs" / "cookbook.md"
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 1, 12, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DAY = timedelta(days=1)
 SETTLING = timedelta(hours=72)
 """How long the counts of an hour can change, unless the operator is told otherwise."""
 FIRST = NOW - 10 * DAY
@@ -77,32 +69,6 @@ def world() -> World:
     return made
 
 
-def execute(operator: Any, at: datetime) -> None:
-    ti = SimpleNamespace(
-        task_id=operator.task_id,
-        dag_id="brand",
-        run_id=f"manual__{at.isoformat()}",
-        map_index=-1,
-        try_number=1,
-        start_date=at,
-        get_first_reschedule_date=lambda context: None,
-    )
-    run = SimpleNamespace(run_id=ti.run_id, run_after=at, run_type="manual", partition_key=None)
-    context = {
-        "ti": ti,
-        "task_instance": ti,
-        "task": operator,
-        "run_id": ti.run_id,
-        "dag_run": run,
-        "logical_date": at,
-        "data_interval_start": at,
-        "data_interval_end": at,
-        "params": {},
-    }
-    operator.render_template_fields(context)
-    operator.execute(context)
-
-
 @pytest.fixture(scope="module")
 def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pull the series of ten days three times, and totals twice with each kind of credentials."""
@@ -111,19 +77,7 @@ def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = {"dataset_path": f"file://{folder}", "limits": Limits(wait_on_worker=timedelta(seconds=300))}
     with Simulator(world, clock=Clock(NOW)) as simulator, pytest.MonkeyPatch.context() as patch:
         simulator.set_limit(per_minute=1_000_000)
-        accounts = {
-            handle.user_id: {"access_token": handle.access_token, "access_token_secret": handle.access_token_secret}
-            for handle in world.handles.values()
-        }
-        extra = {
-            "api_key": world.app.consumer_key,
-            "api_key_secret": world.app.consumer_secret,
-            "bearer_token": world.app.bearer_token,
-            "token_url": simulator.token_url,
-            "account_tokens": accounts,
-        }
-        connection = {"conn_type": "engagement", "host": simulator.base_url, "extra": extra}
-        patch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection))
+        patch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", connection_of_all_owners(simulator))
         for at in SNAPSHOTS:
             simulator.clock.set(at)
             with time_machine.travel(at, tick=False):
@@ -155,33 +109,6 @@ def dataset(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-Ask = Callable[[str], list[tuple[Any, ...]]]
-
-
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
-def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    if request.param == "duckdb":
-        path = tmp_path_factory.mktemp("database") / "warehouse.duckdb"
-        yield Target(
-            warehouse=Warehouse.DUCKDB, schema="engagement", name="duckdb", settings={"credentials": str(path)}
-        )
-        return
-    try:
-        server = psycopg2.connect(host="127.0.0.1", user="postgres", connect_timeout=2)
-    except psycopg2.OperationalError as error:
-        pytest.skip(f"needs PostgreSQL on 127.0.0.1:5432 that trusts the user postgres: {error}")
-    server.autocommit = True
-    name = f"engagement_{uuid.uuid4().hex[:12]}"
-    credentials = {"host": "127.0.0.1", "port": 5432, "username": "postgres", "password": "", "database": name}
-    with server.cursor() as cursor:
-        cursor.execute(f'CREATE DATABASE "{name}"')
-        yield Target(
-            warehouse=Warehouse.POSTGRES, schema="engagement", name="postgres", settings={"credentials": credentials}
-        )
-        cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    server.close()
-
-
 @pytest.fixture(scope="module")
 def ask(dataset: Path, target: Target) -> Ask:
     """Load the dataset with the views in Berlin's time, and ask in a session that is in another time zone."""
@@ -189,51 +116,11 @@ def ask(dataset: Path, target: Target) -> Ask:
     return lambda sql: query(target, sql)
 
 
-def load(dataset: Path, target: Target, *, time_zone: str | None) -> None:
-    load_dataset(
-        dataset,
-        tables=table_names(dataset),
-        target=target,
-        views=list(View),
-        time_zone=time_zone,
-        address_of=local_address,
-        lock_timeout=0.0,
-    )
-
-
-def query(target: Target, sql: str, session: str = "America/Los_Angeles") -> list[tuple[Any, ...]]:
-    credentials = target.settings["credentials"]
-    if target.warehouse is Warehouse.DUCKDB:
-        with duckdb.connect(credentials, read_only=True) as connection:
-            connection.execute(f"SET TimeZone = '{session}'")
-            return connection.execute(sql).fetchall()
-    connection = psycopg2.connect(
-        host="127.0.0.1", user="postgres", dbname=credentials["database"], options=f"-c timezone={session}"
-    )
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(sql)
-            return cursor.fetchall()
-    finally:
-        connection.close()
-
-
 def question(heading: str) -> str:
     """Return the SQL below a heading of the cookbook."""
     section = COOKBOOK.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
     (sql,) = re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
     return sql
-
-
-def hours(start: datetime, end: datetime) -> Iterable[datetime]:
-    return (start + number * HOUR for number in range((end - start) // HOUR))
-
-
-def hours_of(tweet_id: str, start: datetime = FIRST, end: datetime = NOW) -> Iterable[datetime]:
-    created = created_at(tweet_id)
-    assert created is not None
-    first = created.replace(minute=0, second=0, microsecond=0)
-    return (hour for hour in hours(start, end) if hour >= first)
 
 
 def berlin(hour: datetime) -> datetime:
@@ -293,7 +180,7 @@ def test_the_engagement_rate_of_each_owner_and_day(ask: Ask, world: World) -> No
 def test_the_top_tweets_of_seven_days_are_those_of_168_hours(ask: Ask, world: World) -> None:
     expected = {
         tweet.id: sum(
-            world.count(tweet.id, "impressions", hour, hour + HOUR) for hour in hours_of(tweet.id, NOW - 7 * DAY)
+            world.count(tweet.id, "impressions", hour, hour + HOUR) for hour in hours_of(tweet.id, NOW - 7 * DAY, NOW)
         )
         for tweet in READ
     }
@@ -321,7 +208,7 @@ def test_the_growth_of_totals_is_counted_once_for_both_kinds_of_credentials(ask:
 def test_the_heat_map_has_the_hours_of_berlin_in_any_session(ask: Ask, world: World) -> None:
     expected: Counter[tuple[int, int]] = Counter()
     for tweet in READ:
-        for hour in hours_of(tweet.id):
+        for hour in hours_of(tweet.id, FIRST, NOW):
             local = berlin(hour)
             expected[local.isoweekday(), local.hour] += world.count(tweet.id, "impressions", hour, hour + HOUR)
 
@@ -348,8 +235,8 @@ def test_missing_hours_have_a_reason(ask: Ask) -> None:
     rows = ask(question("Which hours are missing, and why?"))
 
     assert {(row[0], row[1], row[2], row[4]) for row in rows} == {
-        (DELETED, OWNER[DELETED], "unavailable", len([*hours_of(DELETED)])),
-        (UNREAD, OWNER[UNREAD], "unauthorized", len([*hours_of(UNREAD)])),
+        (DELETED, OWNER[DELETED], "unavailable", len([*hours_of(DELETED, FIRST, NOW)])),
+        (UNREAD, OWNER[UNREAD], "unauthorized", len([*hours_of(UNREAD, FIRST, NOW)])),
     }
     assert all(row[3] for row in rows)
 

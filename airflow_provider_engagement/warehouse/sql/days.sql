@@ -6,8 +6,8 @@ SELECT
     stored.period_end,
     stored.owner,
     stored.tweet_created_at,
-    stored.fetched_at,
-    stored.is_final,
+    CASE WHEN {hours_are_newer} THEN of_hours.fetched_at ELSE stored.fetched_at END AS fetched_at,
+    CASE WHEN {hours_are_newer} THEN of_hours.is_final ELSE stored.is_final END AS is_final,
     {metrics_of_days}
 FROM tweet_metrics AS stored
 LEFT JOIN ({summed_days}) AS of_hours

@@ -3,7 +3,7 @@ FROM (
     SELECT
         tweet_id,
         snapshot_at,
-        owner,
+        MAX(owner) OVER (PARTITION BY tweet_id) AS owner,
         tweet_created_at,
         LAG(snapshot_at) OVER (PARTITION BY tweet_id ORDER BY snapshot_at) AS previous_snapshot_at,
         {totals},
