@@ -21,6 +21,9 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
+# Tests start many processes. Without bytecode, each of them would compile the package again.
+unset PYTHONDONTWRITEBYTECODE
+
 is_python() {
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null
 }
