@@ -57,7 +57,7 @@ def required_parameters(operator: type[BaseOperator]) -> list[str]:
 
 def values_after_execution(operator: type[BaseOperator], execute: Execute, **parameters: Any) -> dict[str, Any]:
     """Execute an operator that has nothing to do, and return its parameters."""
-    required = {name: f"memory://nothing/{name}" for name in required_parameters(operator)}
+    required = {name: f"absent://nothing/{name}" for name in required_parameters(operator)}
     task = operator(task_id="task", **{**required, **parameters})
     with suppress(Exception):
         execute(task, params={"blank": parameters and "", "none": None})

@@ -149,17 +149,21 @@ def test_a_report_at_an_address_of_the_web_is_refused(
 
 @pytest.mark.parametrize("scheme", ["abfss", "gs", "adl"])
 def test_a_storage_whose_package_is_not_installed_is_named(alice: TestClient, forger: Forger, scheme: str) -> None:
-    folder = f"{scheme}://user:password@bucket/x"
-    path = forger.push(forger.manifest(folder), folder)
-    response = alice.get(f"{path}/series")
+    folder = f"{scheme}://bucket/x"
+    response = alice.get(f"{forger.push(forger.manifest(folder), folder)}/series")
     assert response.status_code == 502
     assert f"cannot open '{scheme}://bucket/x'" in response.json()["detail"]
+
+
+def test_a_secret_in_the_path_of_a_storage_is_refused_and_not_shown(alice: TestClient, forger: Forger) -> None:
+    folder = "s3://user:password@bucket/x"
+    path = forger.push(forger.manifest(folder), folder)
+    pull = {"run_id": forger.pulled.run_id, "task_id": TASK_ID}
+    response = alice.get(f"{path}/series")
+    assert response.status_code == 403
     assert "password" not in response.text
     assert "password" not in alice.get("data/datasets").text
-    assert (
-        "password"
-        not in alice.get(f"data/dags/{DAG_ID}/pull", params={"run_id": forger.pulled.run_id, "task_id": TASK_ID}).text
-    )
+    assert "password" not in alice.get(f"data/dags/{DAG_ID}/pull", params=pull).text
 
 
 @pytest.mark.parametrize("output", ["/etc/passwd", "FOLDER/../other", "s3://bucket/x", "FOLDER/%2e%2e/x"])

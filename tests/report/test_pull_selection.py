@@ -59,7 +59,7 @@ def manifests(
         patch.setenv("AIRFLOW_CONN_ENGAGEMENT_DEFAULT", json.dumps(connection))
 
         def pulled(kind: Any, task_id: str, tweet_ids: Sequence[str], **options: Any) -> dict[str, Any]:
-            operator = kind(task_id=task_id, tweet_ids=tweet_ids, dataset_path=folder, **options)
+            operator = kind(task_id=task_id, tweets=tweet_ids, dataset_path=folder, **options)
             manifest: dict[str, Any] = execute(operator, "run", TODAY - DAY, TODAY)
             return manifest
 

@@ -355,6 +355,8 @@ def test_the_extra_for_delta_tables_is_named(make_duckdb, dataset, write_day, lo
     write_day()
     (dataset / "tweet_metrics/hour/_delta_log").mkdir()
     monkeypatch.setitem(sys.modules, "deltalake", None)
+    # Another test of the process may have imported it.
+    monkeypatch.delitem(sys.modules, "airflow_provider_engagement.tables.delta_log", raising=False)
 
     with pytest.raises(MissingExtraError, match=r"pip install 'airflow-provider-engagement\[delta\]'"):
         load(make_duckdb())
@@ -433,7 +435,7 @@ def test_a_long_error_is_shortened_to_one_line_without_control_characters() -> N
         raise RuntimeError("first\n\x1b[31msecond\r\n" + "x" * 10_000_000)
 
     assert len(str(raised.value)) < 700
-    assert "first [31msecond xxx" in str(raised.value)
+    assert "first second xxx" in str(raised.value)
 
 
 def test_a_file_that_another_program_has_open_is_waited_for_and_then_named(
