@@ -34,6 +34,7 @@ from airflow_provider_engagement.warehouse.merge_statements import LOAD_COLUMN, 
 from airflow_provider_engagement.warehouse.sql_database import TIMESTAMP
 from airflow_provider_engagement.warehouse.target_database import (
     FOREIGN_VIEW,
+    OTHER_VIEW_COLUMNS,
     FoundColumn,
     Record,
     Relation,
@@ -119,8 +120,15 @@ class DltDatabase:
 
     def make_view(self, name: str, query: str) -> str | None:
         """Create a view or replace it, and return what the database says if it rejects it."""
+        problem = self._attempt(f"CREATE OR REPLACE VIEW {name} AS {query}")
+        if problem is not None and OTHER_VIEW_COLUMNS.search(problem):
+            problem = self._attempt(f"DROP VIEW {name}") or self._attempt(f"CREATE VIEW {name} AS {query}")
+        return problem
+
+    def _attempt(self, statement: str) -> str | None:
+        """Execute a statement, and return what the database says if it rejects it."""
         try:
-            self.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
+            self.execute(statement)
         except DatabaseTerminalException as error:
             return str(error)
         return None

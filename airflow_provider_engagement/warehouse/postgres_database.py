@@ -7,7 +7,6 @@ session, the transaction is rolled back, and only then can another load get the 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
@@ -27,6 +26,7 @@ from airflow_provider_engagement.warehouse.merge_statements import literal
 from airflow_provider_engagement.warehouse.sql_database import LOAD_FIELD, TIMESTAMP, SqlDatabase, column_names
 from airflow_provider_engagement.warehouse.target_database import (
     FOREIGN_VIEW,
+    OTHER_VIEW_COLUMNS,
     VIEW_COMMENT,
     Busy,
     FoundColumn,
@@ -41,9 +41,6 @@ _SAVEPOINT = "engagement_attempt"
 
 _COMPARED = "engagement_compared"
 """The temporary view whose query is compared with that of a view."""
-
-_OTHER_COLUMNS = re.compile(r"cannot (change (name|data type) of|drop columns from) view")
-"""What PostgreSQL says if a view would be replaced by one with other columns."""
 
 _BYTES_PER_MESSAGE = 262_144
 
@@ -127,7 +124,7 @@ class PostgresDatabase(SqlDatabase):
         """
         if not self.has_view(name, query):
             problem = self._attempt(f"CREATE OR REPLACE VIEW {name} AS {query}")
-            if problem is not None and _OTHER_COLUMNS.search(problem):
+            if problem is not None and OTHER_VIEW_COLUMNS.search(problem):
                 problem = self._make_again(name, query)
             if problem is not None:
                 return problem

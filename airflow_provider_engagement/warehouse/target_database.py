@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ VIEW_COMMENT = "Made by airflow-provider-engagement"
 """How the comment begins by which the package knows a view of its own, in a database whose views have comments."""
 
 FOREIGN_VIEW = "view that this package has not made, or that was changed"
+
+OTHER_VIEW_COLUMNS = re.compile(r"cannot (change (name|data type|number) of|drop) (columns (in|from) )?view")
+"""What PostgreSQL and its relatives say if a view would be replaced by one with other columns."""
 
 Result = TypeVar("Result")
 
