@@ -55,9 +55,10 @@ add_module_names = False
 # checkers import, stay bare in annotations. tests/test_docs.py checks the bare names in docstrings.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"(abc|airflow|collections|contextlib|datetime|email|enum|io|pathlib|random|urllib|zoneinfo)\..*"),
-    (r"py:.*", r"(dlt|duckdb|fastapi|pyarrow|requests|starlette)\..*"),
-    (r"py:class|py:obj", r"\w+|airflow_provider_engagement\.[\w.]+(T|\.Batch|\.Result)"),
+    (r"py:.*", r"(abc|airflow|collections|contextlib|datetime|decimal|email|enum|io|pathlib|random|urllib)\..*"),
+    (r"py:.*", r"(zoneinfo|deltalake|dlt|duckdb|fastapi|pyarrow|requests|starlette)\..*"),
+    # Variables of types, and base classes that are not public.
+    (r"py:class|py:obj", r"\w+|airflow_provider_engagement\.[\w.]+(T|\.(Batch|Result|Planned|Parsed|Quota|_\w+))"),
 ]
 
 html_theme = "furo"

@@ -85,7 +85,7 @@ class EngagementClient(ApiClient[Request, ParsedResponse]):
         """Send a request until there is a response, and leave out the Tweets because of which the API rejects it.
 
         :param request: the request.
-        :raises EngagementError: as :meth:`send` does.
+        :raises EngagementError: as :meth:`~airflow_provider_engagement.http.client.ApiClient.send` does.
         """
         return fetch_in_rounds(
             request,

@@ -46,7 +46,7 @@ def random_text(generator: random.Random, lang: str, *, sentences: int = 1) -> s
     """Return a text.
 
     :param generator: the source of randomness.
-    :param lang: one of :data:`LANGUAGES`.
+    :param lang: one of ``LANGUAGES``.
     :param sentences: how many sentences it has.
     """
     text = " ".join(_sentence(generator, lang) for _ in range(sentences))

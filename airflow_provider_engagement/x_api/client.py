@@ -41,7 +41,7 @@ def new_limiter(quota: XQuota) -> Limiter:
 class XClient(ApiClient[XRequest, Body]):
     """Sends requests to X API v2. Several threads can use it at once, and it is a context manager.
 
-    :meth:`send` returns the body of an answer as the API has sent it, so that it can be stored. ``parse_tweets`` and
+    ``send`` returns the body of an answer as the API has sent it, so that it can be stored. ``parse_tweets`` and
     ``parse_users`` read it. Each endpoint has a window of 15 minutes for the app and for each user, so a request waits
     only for those of its own quota.
 
