@@ -165,7 +165,9 @@ class TaskRun:
     def interval(self) -> tuple[datetime, datetime] | None:
         """Return the interval of a historical pull, or ``None`` if the run has none."""
         if self.task.hours is not None and self.task.granularity == "day":
-            start, end = self.dag_run.time - self.task.hours * HOUR, self.dag_run.time
+            # A relative time counts from the hour in which the run began.
+            end = hour_of(self.dag_run.time)
+            start = end - self.task.hours * HOUR
             first, last = local_day(start, self.task.zone), local_day(end, self.task.zone)
             return (first[0] if first[0] == start else first[1]), last[0]
         if self.task.hours is not None:
