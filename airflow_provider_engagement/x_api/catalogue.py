@@ -148,7 +148,7 @@ LISTED_TWEETS_WITHOUT_REPLIES: Final = 800
 PRIVATE_MAX_AGE: Final = timedelta(days=30)
 """The age up to which a Tweet has private metrics, counted from its creation (guide, metrics)."""
 
-PRIVATE_AGE_ASKED: Final = timedelta(days=29)
+PRIVATE_AGE_ASKED: Final = PRIVATE_MAX_AGE - timedelta(days=1)
 """The age up to which a request asks for private metrics. A Tweet that is too old may take itself out of the answer."""
 
 HANDLE: Final = re.compile(r"[A-Za-z0-9_]{1,15}", re.ASCII)
@@ -156,9 +156,6 @@ HANDLE: Final = re.compile(r"[A-Za-z0-9_]{1,15}", re.ASCII)
 
 EARLIEST_TIME: Final = datetime(2010, 11, 6, 0, 0, 1, tzinfo=UTC)
 """The earliest time that a listing can start at (guide, timelines)."""
-
-MONTHLY_READS: Final = 3_000_000
-"""How many Tweets an app that pays by use can read in a billing cycle (guide, pricing)."""
 
 _BOTH: Final = (Auth.APP, Auth.USER)
 

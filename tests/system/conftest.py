@@ -118,7 +118,7 @@ class Installation:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=30,
         )
         assert completed.returncode == 0, completed.stdout + completed.stderr
         return completed.stdout
@@ -152,13 +152,13 @@ class Installation:
         """Send a request to Airflow's public API, as the UI does, and return the content of the response."""
         with requests.Session() as session:
             session.trust_env = False
-            token = session.get(f"{self.address}/auth/token", timeout=120).json()["access_token"]
+            token = session.get(f"{self.address}/auth/token", timeout=30).json()["access_token"]
             response = session.request(
                 method,
                 f"{self.address}/api/v2{path}",
                 json=content,
                 headers={"Authorization": f"Bearer {token}"},
-                timeout=120,
+                timeout=30,
             )
             response.raise_for_status()
             return response.json()
