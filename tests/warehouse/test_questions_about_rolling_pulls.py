@@ -169,6 +169,20 @@ def test_each_day_has_the_counts_that_its_hours_have_now(ask: Ask, world: World,
     assert {row[:2]: row[2] for row in rows} == days(world, metric)
 
 
+def test_each_day_says_when_its_newest_hour_was_read(ask: Ask, world: World) -> None:
+    newest: dict[tuple[str, date], datetime] = {}
+    for tweet_id in OWNER:
+        for hour in hours_of(tweet_id, FIRST, RUNS[-1]):
+            at = last_read(tweet_id, hour)
+            if at is not None:
+                key = tweet_id, day_of(hour)
+                newest[key] = max(newest.get(key, at), at)
+
+    rows = ask("SELECT tweet_id, period_date, fetched_at FROM engagement.engagement_by_day")
+
+    assert {row[:2]: row[2].astimezone(UTC) for row in rows} == {key: newest[key] for key in days(world, "impressions")}
+
+
 def test_the_sums_of_last_week_are_the_same_by_hour_and_by_day(ask: Ask) -> None:
     by_day, by_hour = (
         dict(
